@@ -1,0 +1,86 @@
+"""What a scoring server is told to do: ``service.json``, read when it starts and changed through its control socket.
+
+The file lies in the service's folder, is readable by its owner only, and holds no secret: keys are kept as digests.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+FORMAT = 1
+
+
+class ErrorMode(StrEnum):
+    """How an exception in ``run()`` reaches the client (azureml-v1 reference, 5.9)."""
+
+    CLOUD = "cloud"
+    """502 and the bare text of the exception, as clients of ACI and AKS saw it from 2019 to 2022. The default."""
+
+    CONTAINER = "container"
+    """500 and the bare text of the exception, as the container of 2021 answered."""
+
+    JSON = "json"
+    """500 and ``{"message": …}`` without the exception's text, as the current open scoring server answers."""
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Every bound of the data plane. The error that a bound causes names the field, so that it can be raised."""
+
+    max_body_bytes: int = 100 * 1024 * 1024
+    max_header_bytes: int = 64 * 1024
+    max_connections: int = 4096
+    max_queue_length: int = 2048
+    """Requests that wait for a worker, over all workers of the service."""
+    queue_wait_ms: int = 30_000
+    """How long a request may wait for a worker before it is answered 503."""
+    idle_timeout_s: float = 75.0
+    """A connection without a request is closed after this long."""
+    request_timeout_s: float = 60.0
+    """A request must have arrived whole this long after its first byte."""
+    start_timeout_s: float = 3600.0
+    """How long the import of the script and ``init()`` may take together."""
+    drain_timeout_s: float = 60.0
+    """How long a worker that is being replaced may take to finish the requests it holds."""
+    log_bytes: int = 20 * 1024 * 1024
+    """A log that grows beyond this is cut; the last part stays."""
+
+
+class RevisionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One revision of a service: a bundle, and the interpreter that runs it."""
+
+    number: int
+    bundle: str
+    """Absolute path of the bundle's folder."""
+    interpreter: list[str]
+    """The command that starts Python in the bundle's environment."""
+    environment_variables: dict[str, str] = {}
+    keeps_python_path: bool = False
+    """Whether the worker sees the caller's PYTHONPATH: only where it runs on the caller's own interpreter."""
+
+
+class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    enabled: bool = False
+    key_digests: list[str] = []
+    """SHA-256 digests, in hexadecimal, of the keys that are accepted."""
+
+
+class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole of ``service.json``."""
+
+    name: str
+    workspace: str
+    revision: RevisionSettings
+    format: int = FORMAT
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0: the system chooses one; the supervisor writes the one it got into the file."""
+    path_prefix: str = ""
+    """Before every route, for example ``/api/v1/service/diabetes``; empty on this machine."""
+    version: str = "1.0"
+    """``info.version`` of the OpenAPI document."""
+    workers: int = 1
+    error_mode: ErrorMode = ErrorMode.CLOUD
+    auth: AuthSettings = AuthSettings()
+    limits: Limits = Limits()

@@ -1,0 +1,73 @@
+"""The frames that a scoring server and its workers exchange over a socketpair.
+
+One definition serves both sides: the scoring server imports this module too. Everything is little-endian.
+
+    +--------+-------------+-----------+----------+--------+--------+---------+  meta_length  payload_length
+    | id u64 | payload u32 | meta u32  | micros u32 | code u16 | kind u8 | flags u8 |  meta …       payload …
+    +--------+-------------+-----------+----------+--------+--------+---------+
+
+``id``      the request's number, chosen by the server, never 0 for a request, never reused in a worker's life
+``micros``  in a RESULT: microseconds that ``run`` took, 0 where it was not called
+``code``    in a RESULT: the HTTP status the worker asks for
+``meta``    JSON, UTF-8, or nothing; what it holds depends on the kind
+``payload`` bytes; what they hold depends on the kind
+
+The reasons are in docs/architecture/03-data-plane.md.
+"""
+
+import struct
+
+HEADER = struct.Struct("<QIIIHBB")
+HEADER_SIZE = HEADER.size  # 24 bytes
+
+# --- server to worker -------------------------------------------------------------------------------------------------
+SCORE = 1
+"""Score one request. ``payload``: the body as it came, or, with QUERY, the raw query string (ASCII, without ``?``).
+``meta``: ``{"method", "path", "query", "headers": [[name, value], …]}`` if READY said ``"wants_request": true``, else
+nothing. Header names are in Title-Case."""
+
+STOP = 2
+"""Finish what was received, then exit with status 0."""
+
+# --- worker to server -------------------------------------------------------------------------------------------------
+PHASE = 16
+"""The worker enters a phase of its start; ``payload``: ``import``, ``init`` or ``schema``."""
+
+READY = 17
+"""``init()`` has returned. ``payload``: JSON, see ``docs/architecture/03-data-plane.md``."""
+
+FAILED = 18
+"""The start failed; the worker exits with status 3. ``payload``: JSON ``{"phase", "type", "message", "traceback"}``."""
+
+RESULT = 19
+"""The answer to the SCORE frame with the same id. ``meta``: JSON ``[[name, value], …]``, headers to send, or nothing.
+``payload``: the body."""
+
+# --- flags of a SCORE -------------------------------------------------------------------------------------------------
+QUERY = 1
+"""The request was a GET: the payload is its query string."""
+
+# --- flags of a RESULT ------------------------------------------------------------------------------------------------
+RETURNED = 1
+"""``run`` returned (``x-ms-run-fn-exec-ms`` is sent only then)."""
+
+RUN_FAILED = 2
+"""The header ``x-ms-run-function-failed`` is ``True``."""
+
+RAISED = 4
+"""``run`` raised: the payload is ``str(exception)``; the server chooses status and body by its error mode."""
+
+UNSERIALIZABLE = 8
+"""``run`` returned what JSON cannot hold: the payload is the traceback; the server chooses status and body."""
+
+# --- the shared page --------------------------------------------------------------------------------------------------
+PAGE_SIZE = 4096
+STARTED = struct.Struct("<Q")
+"""At offset 0 of the page: the id of the request that ``run`` was last started for. After a crash, that request and
+no other may have had an effect; the ones sent after it never started, and can be given to another worker."""
+
+
+def pack(request_id, kind, payload=b"", meta=b"", flags=0, code=0, micros=0):
+    # type: (int, int, bytes, bytes, int, int, int) -> bytes
+    """One whole frame as bytes."""
+    return HEADER.pack(request_id, len(payload), len(meta), micros, code, kind, flags) + meta + payload

@@ -1,0 +1,87 @@
+"""The error tree. Every class is something that a user can act on; the names that v1 scripts catch are kept.
+
+ModelportError
+├── UserErrorException                 what was given cannot be used as it is
+├── WorkspaceException                 a workspace is missing, taken, or cannot be opened
+│   └── StoreException                 the workspace's database or files are damaged or cannot be written
+├── EnvironmentException               an environment is missing, or cannot be resolved or built
+│   └── ResolutionFailed               the requirements contradict each other or cannot be had
+└── WebserviceException                a model or a service: not found, taken, in use, failed
+    ├── ModelNotFoundException
+    │   └── ModelPathNotFoundException
+    ├── ConflictException              the name is taken, or another operation is under way
+    └── DeploymentFailed               a phase of a deployment failed; holds the Failure
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modelport.domain.failures import Failure
+
+
+class ModelportError(Exception):
+    """The root. ``message`` says what is wrong and where; ``hint``, one thing to try (may be empty)."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UserErrorException(ModelportError):
+    """What was given cannot be used as it is."""
+
+
+class WorkspaceException(ModelportError):
+    """A workspace is missing, taken, or cannot be opened."""
+
+
+class StoreException(WorkspaceException):
+    """The workspace's database or its files are damaged, or cannot be read or written."""
+
+
+class EnvironmentException(ModelportError):
+    """An environment is missing, or cannot be resolved or built."""
+
+
+class ResolutionFailed(EnvironmentException):
+    """The requirements contradict each other or cannot be had; the message holds the resolver's own words."""
+
+
+class WebserviceException(ModelportError):
+    """A model or a service was not found, is taken, is in use, or failed.
+
+    ``status_code`` is an HTTP status where one is known, as in the v1 SDK: nearly always ``None``.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", status_code: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status_code = status_code
+
+
+class ModelNotFoundException(WebserviceException):
+    """No such model. (A WebserviceException too: the v1 SDK documented one and raised the other.)"""
+
+
+class ModelPathNotFoundException(ModelNotFoundException):
+    """The file or folder of a model is not there."""
+
+
+class ConflictException(WebserviceException):
+    """The name is taken, the thing is in use, or another operation on it is under way (HTTP 409)."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint, status_code=409)
+
+
+class DeploymentFailed(WebserviceException):
+    """A phase of a deployment failed. ``failure`` holds the phase, the traceback and the end of the log."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.describe(), hint=failure.hint)
+        self.failure = failure

@@ -1,0 +1,31 @@
+"""Events: one for every change, written in the transaction that makes the change."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    WORKSPACE_CREATED = "WorkspaceCreated"
+    MODEL_REGISTERED = "ModelRegistered"
+    MODEL_UPDATED = "ModelUpdated"
+    MODEL_DELETED = "ModelDeleted"
+    ENVIRONMENT_REGISTERED = "EnvironmentRegistered"
+    SERVICE_CREATED = "ServiceCreated"
+    SERVICE_UPDATED = "ServiceUpdated"
+    SERVICE_DELETED = "ServiceDeleted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One change. ``number`` grows with time within a workspace; ``subject`` is ``models/{name}:{version}``,
+    ``environments/{name}:{version}`` or ``services/{name}``."""
+
+    number: int
+    type: EventType
+    subject: str
+    time: dt.datetime
+    data: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,39 @@
+"""What went wrong in a deployment: in which phase, why, and what to try."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """The phases of a deployment, in order."""
+
+    VALIDATE = "validate"
+    RESOLVE = "resolve"
+    BUILD = "build"
+    START = "start"
+    IMPORT = "import"
+    INIT = "init"
+    SCHEMA = "schema"
+    FIRST_SCORE = "first score"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """One failure. ``log`` is the end of the log, at most 50 lines."""
+
+    phase: Phase
+    message: str
+    traceback: str = ""
+    hint: str = ""
+    log: str = ""
+
+    def describe(self) -> str:
+        """The message for a person: the phase, the cause, the user's own traceback, the end of the log."""
+        parts = [f"Deployment failed in phase '{self.phase}': {self.message}"]
+        if self.traceback:
+            parts.append(self.traceback.rstrip())
+        if self.log and self.log.strip() not in self.traceback:
+            parts.append(f"The end of the log:\n{self.log.rstrip()}")
+        return "\n\n".join(parts)

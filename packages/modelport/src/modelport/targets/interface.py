@@ -1,0 +1,49 @@
+"""What the control plane needs of a target: run a service's revisions, one active at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from modelport.domain.failures import Failure
+from modelport.domain.services import LocalDeployment, Service, ServiceState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """How a service is at this moment."""
+
+    state: ServiceState
+    active_revision: int | None = None
+    port: int | None = None
+    failure: Failure | None = None
+
+
+class Target(Protocol):
+    """Runs services. All methods raise WebserviceException where the target cannot do what is asked."""
+
+    def check(self, name: str, deployment: LocalDeployment) -> None:
+        """Raise what is already known to stop a deployment (a taken port, no such device) before anything is built."""
+
+    def start(self, service: Service, bundle: Path) -> Observation:
+        """Start the active revision from its bundle and return at once; ``observe`` tells how it goes."""
+
+    def switch(self, service: Service, number: int, bundle: Path) -> None:
+        """Start revision ``number`` beside the active one, wait for its ``init()``, hand the requests over and let the old one
+        finish. Raises DeploymentFailed, and the old one goes on untouched."""
+
+    def configure(self, service: Service) -> None:
+        """Apply keys, limits and modes that need no restart."""
+
+    def observe(self, service: Service) -> Observation:
+        """How it is now."""
+
+    def stop(self, service: Service) -> None:
+        """Finish what is held and end it. Nothing happens where it does not run."""
+
+    def delete(self, service: Service) -> None:
+        """Stop, and remove every trace but what the workspace keeps."""
+
+    def logs(self, service: Service, *, lines: int) -> str:
+        """The last lines of the newest revision that was started."""
