@@ -28,8 +28,8 @@ class CondaSpecification:
     """Conda match specifications, ``python=3.8`` among them, without the pip list."""
     pip: tuple[str, ...] = ()
     """Lines of the pip list, verbatim: requirements, options and comments."""
-    source: str | None = None
-    """The file it was read from, for messages."""
+    source: str | None = field(default=None, compare=False)
+    """The file it was read from, for messages. The same specification from another file is equal."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 class EventType(StrEnum):
     WORKSPACE_CREATED = "WorkspaceCreated"
+    WORKSPACE_UPDATED = "WorkspaceUpdated"
     MODEL_REGISTERED = "ModelRegistered"
     MODEL_UPDATED = "ModelUpdated"
     MODEL_DELETED = "ModelDeleted"
@@ -21,8 +22,8 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One change. ``number`` grows with time within a workspace; ``subject`` is ``models/{name}:{version}``,
-    ``environments/{name}:{version}`` or ``services/{name}``."""
+    """One change. ``number`` grows with time within a workspace; ``subject`` is ``workspaces/{name}``,
+    ``models/{name}:{version}``, ``environments/{name}:{version}`` or ``services/{name}``."""
 
     number: int
     type: EventType

@@ -26,8 +26,8 @@ def check_model_name(name: str | None) -> None:
         raise WebserviceException("A model needs a name: model_name must not be empty.")
     if not _MODEL.fullmatch(name):
         raise WebserviceException(
-            f"Invalid model name {name!r}: it must start with a letter or digit and hold only letters, digits, '-', '_' "
-            "and '.', 255 characters at most."
+            f"Invalid model name {name!r}: it must start with a letter or digit and hold only letters, digits, '-', "
+            "'_' and '.', 255 characters at most."
         )
 
 
@@ -35,8 +35,8 @@ def check_workspace_name(name: str) -> None:
     """Raise WorkspaceException unless ``name`` can name a workspace."""
     if not isinstance(name, str) or not _WORKSPACE.fullmatch(name):
         raise WorkspaceException(
-            f"Invalid workspace name {name!r}: it must have 2 to 64 characters, letters, digits, '-', '_' and '.', and start "
-            "with a letter or digit."
+            f"Invalid workspace name {name!r}: it must have 2 to 64 characters, letters, digits, '-', '_' and '.', and "
+            "start with a letter or digit."
         )
 
 

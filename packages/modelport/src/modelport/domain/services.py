@@ -38,6 +38,7 @@ class LocalDeployment:
     host: str | None = None
     auth_enabled: bool | None = None
     workers: int | None = None
+    gpu_cores: int | None = None
     error_mode: str | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
 
@@ -92,6 +93,8 @@ class Service:
     """Number of the revision that takes the requests."""
     created_time: dt.datetime
     updated_time: dt.datetime
+    last_number: int = 0
+    """The greatest revision number that was ever used."""
     port: int | None = None
     """The port it has, also where none was asked for."""
     keys: Keys | None = None
@@ -112,6 +115,11 @@ class Service:
     @property
     def active(self) -> Revision:
         return self.revision(self.active_revision)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the revision that comes next."""
+        return self.last_number + 1
 
     @property
     def model_ids(self) -> tuple[str, ...]:

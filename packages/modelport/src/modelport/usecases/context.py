@@ -1,0 +1,55 @@
+"""What a use case works with: one workspace's stores, environments and targets, wired by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelport.domain.errors import WebserviceException
+from modelport.domain.progress import Progress, Silent
+from modelport.domain.services import Service, ServiceFilter
+from modelport.domain.workspaces import WorkspaceRecord
+from modelport.environments.interface import Environments
+from modelport.storage.interface import MetadataStore, ObjectStore
+from modelport.targets.interface import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One open workspace."""
+
+    record: WorkspaceRecord
+    folder: Path
+    """Where this machine keeps the workspace's bundles and services."""
+    registry: MetadataStore
+    objects: ObjectStore
+    environments: Environments
+    targets: Mapping[str, Target]
+    """By compute type, in capitals: ``LOCAL``."""
+    progress: Progress = field(default_factory=Silent)
+
+    @property
+    def bundles(self) -> Path:
+        return self.folder / "bundles"
+
+    def target(self, compute_type: str) -> Target:
+        """The target of that type. Raises WebserviceException where this Modelport has none."""
+        try:
+            return self.targets[compute_type.upper()]
+        except KeyError:
+            raise WebserviceException(
+                f"There is no target of compute type {compute_type!r}.",
+                hint=f"This Modelport has: {', '.join(self.targets)}.",
+            ) from None
+
+    def service(self, name: str) -> Service:
+        """The service. Raises WebserviceException (``WebserviceNotFound``)."""
+        service = self.registry.service(name)
+        if service is None:
+            known = ", ".join(repr(service.name) for service in self.registry.services(ServiceFilter()))
+            raise WebserviceException(
+                f"WebserviceNotFound: the workspace {self.record.name!r} has no service named {name!r}.",
+                hint=f"It has: {known}." if known else "It has no services.",
+            )
+        return service

@@ -1,0 +1,115 @@
+"""Deploy models as a web service."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from modelport.domain.errors import ConflictException, WebserviceException
+from modelport.domain.names import check_service_name
+from modelport.domain.services import DesiredState, Keys, LocalDeployment, Revision, Service
+from modelport.usecases.context import Context
+from modelport.usecases.exclusive import exclusive
+from modelport.usecases.keys import new_keys
+from modelport.usecases.prepare_revision import RevisionRequest, bundles_held, prepare_revision
+from modelport.usecases.register_model import current_user
+from modelport.usecases.update import ServiceChange, update_held_service
+
+_MOST_MODELS = 1000
+"""Models of one deployment (azureml-v1 reference, 1.4)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployRequest:
+    """A service to be: its name, what it runs, where and how."""
+
+    name: str
+    compute_type: str
+    revision: RevisionRequest
+    deployment: LocalDeployment = field(default_factory=LocalDeployment)
+    primary_key: str | None = None
+    secondary_key: str | None = None
+    description: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    overwrite: bool = False
+
+
+def deploy(context: Context, request: DeployRequest) -> Service:
+    """Check, resolve, build, start; returns when the service is on its way up (see ``wait_for_deployment``).
+
+    With ``overwrite`` a service of that name is updated, without dropping a request. Raises ConflictException where the
+    name is taken, and what the target's ``check`` and ``prepare_revision`` raise, before anything is started.
+    """
+    check_service_name(request.name)
+    _check_models(request)
+    target = context.target(request.compute_type)
+    with exclusive(context, request.name):
+        present = context.registry.service(request.name)
+        if present is not None:
+            return _overwrite(context, request, present)
+        target.check(request.name, request.deployment)
+        with bundles_held(context):
+            revision, bundle = prepare_revision(context, request.revision, number=1)
+            service = _new_service(request, revision)
+            context.registry.create_service(service)
+        context.progress.step(f"Starting the service {request.name!r}")
+        return _started(context, service, port=target.start(service, bundle).port)
+
+
+def _started(context: Context, service: Service, *, port: int | None) -> Service:
+    if port == service.port:
+        return service
+    service = replace(service, port=port)
+    context.registry.update_service(service)
+    return service
+
+
+def _check_models(request: DeployRequest) -> None:
+    models = request.revision.models
+    if len(models) > _MOST_MODELS:
+        raise WebserviceException(f"A deployment can have {_MOST_MODELS} models at most; {len(models)} were given.")
+    if len({model.id for model in models}) < len(models):
+        raise WebserviceException("A model was given twice: " + ", ".join(model.id for model in models))
+
+
+def _overwrite(context: Context, request: DeployRequest, present: Service) -> Service:
+    if not request.overwrite:
+        raise ConflictException(
+            f"Service {request.name} already exists (ServiceExists).",
+            hint="Use overwrite=True (--overwrite) to update it, delete it first, or choose another name.",
+        )
+    change = ServiceChange(
+        revision=request.revision,
+        deployment=request.deployment,
+        description=request.description,
+        tags=request.tags or None,
+        properties=request.properties or None,
+    )
+    return update_held_service(context, present, change)
+
+
+def _new_service(request: DeployRequest, revision: Revision) -> Service:
+    now = dt.datetime.now(dt.UTC)
+    return Service(
+        name=request.name,
+        compute_type=request.compute_type,
+        deployment=request.deployment,
+        desired_state=DesiredState.RUNNING,
+        revisions=(revision,),
+        active_revision=revision.number,
+        last_number=revision.number,
+        created_time=now,
+        updated_time=now,
+        port=request.deployment.port,
+        keys=_keys(request),
+        description=request.description,
+        tags=dict(request.tags),
+        properties=dict(request.properties),
+        created_by=current_user(),
+    )
+
+
+def _keys(request: DeployRequest) -> Keys | None:
+    return new_keys(request.primary_key, request.secondary_key) if request.deployment.auth_enabled else None

@@ -1,0 +1,114 @@
+"""From a failure to one thing to try: what the user's traceback, models and environment say together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from modelport.bundles import Manifest, read_manifest
+from modelport.domain.errors import StoreException
+from modelport.domain.failures import Failure, Phase
+from modelport.domain.services import Revision
+from modelport.usecases.context import Context
+from modelport.usecases.pickled_versions import pickled_with
+
+PACKAGE_OF_MODULE = {
+    "sklearn": "scikit-learn",
+    "cv2": "opencv-python-headless",
+    "PIL": "Pillow",
+    "yaml": "PyYAML",
+    "skimage": "scikit-image",
+    "dateutil": "python-dateutil",
+    "inference_schema": "inference-schema[numpy-support,pandas-support]",
+}
+"""Where the package to install has another name than the module to import."""
+
+_GENERAL = {
+    Phase.START: "Look at the log; `modelport doctor` checks what on this machine would stop a deployment.",
+    Phase.IMPORT: "Correct the script and deploy again; importing it with Python shows the same error.",
+    Phase.INIT: "Correct init() and deploy again, or `modelport service reload` after an edit of the script.",
+    Phase.SCHEMA: "Correct the schema decorators of run(): each sample must have the type its parameter type expects.",
+}
+
+
+def explain(context: Context, revision: Revision, failure: Failure) -> Failure:
+    """The failure with a hint: the first rule that knows it speaks."""
+    if failure.hint:
+        return failure
+    manifest = _manifest(context, revision)
+    for rule in _RULES:
+        hint = rule(context, revision, failure, manifest)
+        if hint:
+            return replace(failure, hint=hint)
+    return replace(failure, hint=_GENERAL.get(failure.phase, ""))
+
+
+def _manifest(context: Context, revision: Revision) -> Manifest | None:
+    try:
+        return read_manifest(context.bundles / revision.bundle_digest)
+    except StoreException:
+        return None
+
+
+def _missing_module(context: Context, revision: Revision, failure: Failure, manifest: Manifest | None) -> str:
+    found = re.search(r"No module named '?([\w.]+)'?", failure.message + failure.traceback)
+    if not found:
+        return ""
+    module = found[1].split(".")[0]
+    if found[1] == "sklearn.externals" or found[1].startswith("sklearn.externals."):
+        return (
+            "sklearn.externals.joblib left scikit-learn in 0.23: use 'import joblib', or ask for scikit-learn==0.22.2."
+        )
+    package = PACKAGE_OF_MODULE.get(module, module)
+    where = f"the pip dependencies of the environment {revision.environment_name!r}"
+    if revision.environment_version is None:
+        where = "the Python that deploys (pip install), or give the deployment an environment with it"
+    return f"Add {package} to {where}."
+
+
+def _pickle_of_other_version(context: Context, revision: Revision, failure: Failure, manifest: Manifest | None) -> str:
+    if manifest is None or not re.search(r"sklearn|unpickl|pickle|joblib|_loss|node array", failure.traceback):
+        return ""
+    root = context.bundles / revision.bundle_digest
+    for file in manifest.files:
+        if file.path.startswith("azureml-models/"):
+            version = pickled_with(root / file.path)
+            if version:
+                return (
+                    f"The model file {file.path} was written by scikit-learn {version}. Put scikit-learn=={version} "
+                    "into the environment, or train and register the model again with the version that serves it."
+                )
+    return ""
+
+
+def _missing_file(context: Context, revision: Revision, failure: Failure, manifest: Manifest | None) -> str:
+    if manifest is None or not re.search(r"FileNotFoundError|ModelNotFoundException|No such file", failure.traceback):
+        return ""
+    models = [file.path for file in manifest.files if file.path.startswith("azureml-models/")]
+    if not models:
+        return "The deployment has no models: give the model to deploy() (models=[model], --model name:version)."
+    listing = "\n  ".join(models[:50]) + ("\n  …" if len(models) > 50 else "")
+    return f"Below the app root the deployment has these model files:\n  {listing}"
+
+
+_Rule = Callable[[Context, Revision, Failure, "Manifest | None"], str]
+_RULES: tuple[_Rule, ...] = (_missing_module, _pickle_of_other_version, _missing_file)
+
+
+def last_lines(text: str, *, count: int = 50) -> str:
+    """The last lines of a text."""
+    return "\n".join(text.splitlines()[-count:])
+
+
+def traceback_in(log: str) -> str:
+    """The last traceback in a log, or an empty text."""
+    start = log.rfind("Traceback (most recent call last)")
+    return "\n".join(_until_it_ends(log[start:].splitlines())) if start >= 0 else ""
+
+
+def _until_it_ends(lines: list[str]) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        yield line
+        if number and line and not line.startswith((" ", "\t")):
+            return

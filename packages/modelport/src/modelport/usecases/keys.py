@@ -1,0 +1,49 @@
+"""The two keys of a service."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+
+from modelport.domain.errors import WebserviceException
+from modelport.domain.services import Keys, Service
+from modelport.usecases.context import Context
+from modelport.usecases.exclusive import exclusive
+
+_NAMES = ("Primary", "Secondary")
+
+
+def new_keys(primary: str | None = None, secondary: str | None = None) -> Keys:
+    """Two keys: the ones given, 32 random letters and digits for each that is not."""
+    return Keys(primary=primary or _random_key(), secondary=secondary or _random_key())
+
+
+def _random_key() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def get_keys(service: Service) -> Keys:
+    """The keys. Raises WebserviceException where the service asks for none."""
+    if not service.deployment.auth_enabled or service.keys is None:
+        raise WebserviceException(
+            f"The service {service.name!r} has no keys: key authentication is off.",
+            hint="Update it with auth_enabled=True (--auth-enabled true).",
+        )
+    return service.keys
+
+
+def regenerate_key(context: Context, name: str, key: str, *, value: str | None = None) -> Keys:
+    """Replace one key, ``Primary`` or ``Secondary`` in any case; the other one goes on working. Without a restart.
+
+    Raises WebserviceException for another name, or where the service has no keys.
+    """
+    chosen = key.title() if isinstance(key, str) else key
+    if chosen not in _NAMES:
+        raise WebserviceException(f"Invalid key {key!r}: it must be one of {', '.join(_NAMES)}.")
+    with exclusive(context, name):
+        service = context.service(name)
+        keys = dataclasses.replace(get_keys(service), **{chosen.lower(): value or _random_key()})
+        changed = dataclasses.replace(service, keys=keys)
+        context.registry.update_service(changed)
+        context.target(service.compute_type).configure(changed)
+    return keys

@@ -1,0 +1,123 @@
+"""Register files as the next version of a model."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelport.domain.errors import ModelPathNotFoundException, UserErrorException
+from modelport.domain.models import ModelDraft, ModelFile, ModelVersion, ResourceConfiguration
+from modelport.domain.names import check_model_name
+from modelport.storage.interface import Staging
+from modelport.usecases.context import Context
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRegistration:
+    """What is to be registered. ``path`` is a file or a folder; ``child_paths`` chooses files below a folder."""
+
+    path: Path
+    name: str
+    child_paths: Sequence[str] | None = None
+    description: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    framework: str | None = None
+    framework_version: str | None = None
+    resource_configuration: ResourceConfiguration | None = None
+    sample_input: str | None = None
+    sample_output: str | None = None
+    run_id: str | None = None
+    experiment_name: str | None = None
+
+
+def register_model(context: Context, registration: ModelRegistration) -> ModelVersion:
+    """Copy the files into the store, then make the version visible, in one transaction.
+
+    Raises WebserviceException for a bad name, ModelPathNotFoundException where there is nothing at the path,
+    UserErrorException for an empty folder or a child path that is not there, StoreException where it cannot be written.
+    """
+    check_model_name(registration.name)
+    sources = list(_sources(registration))
+    with context.objects.stage() as staging:
+        files = tuple(_stage(context, staging, source, path) for source, path in sources)
+        version = context.registry.add_model(_draft(registration, files))
+        staging.commit()
+    return version
+
+
+def _draft(registration: ModelRegistration, files: tuple[ModelFile, ...]) -> ModelDraft:
+    return ModelDraft(
+        name=registration.name,
+        files=tuple(sorted(files)),
+        is_folder=registration.path.is_dir(),
+        description=registration.description,
+        tags=dict(registration.tags),
+        properties=dict(registration.properties),
+        framework=registration.framework,
+        framework_version=registration.framework_version,
+        resource_configuration=registration.resource_configuration,
+        sample_input=registration.sample_input,
+        sample_output=registration.sample_output,
+        run_id=registration.run_id,
+        experiment_name=registration.experiment_name,
+        created_by=current_user(),
+    )
+
+
+def current_user() -> str:
+    """The name of the user, for ``created_by``; empty where the system has none for the user id."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def _stage(context: Context, staging: Staging, source: Path, path: str) -> ModelFile:
+    digest, size = staging.add_file(source, label=path, progress=context.progress)
+    return ModelFile(path, size, digest, bool(source.stat().st_mode & 0o100))
+
+
+def _sources(registration: ModelRegistration) -> Iterator[tuple[Path, str]]:
+    """The files to take, with their paths in the version's folder: a folder keeps its own name there."""
+    root = registration.path
+    if root.is_file():
+        if registration.child_paths:
+            raise UserErrorException(f"child_paths chooses files below a folder, and {root} is a file.")
+        yield root, root.name
+        return
+    if not root.is_dir():
+        raise ModelPathNotFoundException(
+            f"Error, unable to find the model path {str(root)!r} (looked for {root.absolute()}).",
+            hint=_what_is_there(root),
+        )
+    files = list(_below(root, registration.child_paths))
+    if not files:
+        raise UserErrorException(f"The model folder {root} holds no files.", hint="Save the model into it first.")
+    name = root.resolve().name or "model"
+    for file in files:
+        yield file, f"{name}/{file.relative_to(root).as_posix()}"
+
+
+def _below(root: Path, child_paths: Sequence[str] | None) -> Iterator[Path]:
+    if child_paths is None:
+        yield from sorted(path for path in root.rglob("*") if path.is_file())
+        return
+    for child in dict.fromkeys(child_paths):
+        path = root / child
+        if not path.resolve().is_relative_to(root.resolve()) or not path.exists():
+            raise UserErrorException(
+                f"The child path {child!r} is not below the model folder {root}.", hint=_what_is_there(path)
+            )
+        yield from (_below(path, None) if path.is_dir() else [path])
+
+
+def _what_is_there(path: Path) -> str:
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return f"There is no folder {folder} either."
+    names = sorted(entry.name for entry in folder.iterdir())
+    listing = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return f"The folder {folder} holds: {listing}." if names else f"The folder {folder} is empty."

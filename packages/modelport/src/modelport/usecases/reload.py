@@ -1,0 +1,55 @@
+"""Ship the source of a service again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modelport.domain.environments import EnvironmentDefinition
+from modelport.domain.errors import EnvironmentException
+from modelport.domain.models import ModelVersion
+from modelport.domain.services import Revision, Service
+from modelport.usecases.context import Context
+from modelport.usecases.exclusive import exclusive
+from modelport.usecases.find_models import find_model_by_id
+from modelport.usecases.prepare_revision import SYSTEM, RevisionRequest
+from modelport.usecases.switch_revision import switch_to_new
+from modelport.usecases.validate_inference import validate_inference
+
+
+def reload(context: Context, name: str) -> Service:
+    """Ship the source again, with the same models and the same environment, and switch to it.
+
+    Raises WebserviceException where the source is no longer where it was.
+    """
+    with exclusive(context, name):
+        service = context.service(name)
+        request = revision_again(context, service.active)
+        return switch_to_new(context, service, request)
+
+
+def revision_again(
+    context: Context, revision: Revision, *, models: Sequence[ModelVersion] | None = None
+) -> RevisionRequest:
+    """What would make the revision anew from its source; with other models, where they are given."""
+    was = revision.inference
+    return RevisionRequest(
+        models=models_of(context, revision) if models is None else models,
+        inference=validate_inference(was.entry_script, was.source_directory, description=was.description),
+        environment=_environment_of(context, revision),
+    )
+
+
+def models_of(context: Context, revision: Revision) -> list[ModelVersion]:
+    """The revision's models. Raises ModelNotFoundException where one was deleted."""
+    return [find_model_by_id(context, model_id) for model_id in revision.model_ids]
+
+
+def _environment_of(context: Context, revision: Revision) -> EnvironmentDefinition | None:
+    if revision.environment_name == SYSTEM:
+        return None
+    for known in context.registry.environments(revision.environment_name):
+        if known.version == revision.environment_version:
+            return known.definition
+    raise EnvironmentException(
+        f"The environment {revision.environment_name}:{revision.environment_version} is not in the workspace any more."
+    )

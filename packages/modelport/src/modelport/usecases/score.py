@@ -1,0 +1,80 @@
+"""Send one request to a service, as ``service.run`` does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from modelport.domain.errors import WebserviceException
+from modelport.domain.services import Service, ServiceState
+from modelport.usecases.context import Context
+from modelport.usecases.explain import last_lines, traceback_in
+from modelport.usecases.wait import observe
+
+_TIMEOUT_S = 300.0
+
+
+def score(context: Context, name: str, body: str | bytes) -> Any:
+    """POST the body, as it is given, with the service's key; returns the parsed JSON, or the text where it is none.
+
+    Raises WebserviceException: the service does not run, or the answer is not a success. The message has the lines
+    ``Response Code:``, ``Headers:`` and ``Content:`` that v1 scripts parse; the hint, the script's traceback.
+    """
+    service, observation = observe(context, name)
+    if observation.state not in (ServiceState.RUNNING, ServiceState.UNHEALTHY, ServiceState.DEPLOYING):
+        reason = service.failure.describe() if service.failure else ""
+        raise WebserviceException(
+            f"Unable to score: scoring_uri unavailable, the service {name!r} does not run.\n"
+            f"Current State: {observation.state}\nErrors: {reason}",
+            hint="Start it: modelport service start." if observation.state is ServiceState.STOPPED else "",
+        )
+    response = _post(service, observation.port or service.port or 0, body)
+    if response.is_success:
+        return _parsed(response)
+    raise _bad_response(context, service, response)
+
+
+def scoring_headers(service: Service) -> dict[str, str]:
+    """The headers of a request to the service: JSON, and the primary key where it asks for one."""
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    if service.deployment.auth_enabled and service.keys:
+        headers["Authorization"] = f"Bearer {service.keys.primary}"
+    return headers
+
+
+def _post(service: Service, port: int, body: str | bytes) -> httpx.Response:
+    url = f"http://{loopback(service)}:{port}/score"
+    try:
+        # trust_env=False: a proxy of the environment is not meant for a service on this machine
+        with httpx.Client(trust_env=False, timeout=_TIMEOUT_S) as client:
+            return client.post(url, content=body, headers=scoring_headers(service))
+    except httpx.HTTPError as error:
+        raise WebserviceException(
+            f"The service {service.name!r} did not answer at {url}: {error or type(error).__name__}.",
+            hint="Look at its state and its log (modelport service show, get-logs).",
+        ) from error
+
+
+def loopback(service: Service) -> str:
+    """The address by which this machine reaches the service."""
+    host = service.deployment.host
+    return "127.0.0.1" if host in (None, "0.0.0.0", "localhost") else str(host)  # noqa: S104 - compared, not bound
+
+
+def _parsed(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return response.text
+
+
+def _bad_response(context: Context, service: Service, response: httpx.Response) -> WebserviceException:
+    message = (
+        "Received bad response from service. `.get_logs()` on the webservice object tells more.\n"
+        f"Response Code: {response.status_code}\nHeaders: {dict(response.headers)}\nContent: {response.content!r}"
+    )
+    traceback = ""
+    if response.status_code >= 500:
+        traceback = traceback_in(last_lines(context.target(service.compute_type).logs(service, lines=200), count=200))
+    return WebserviceException(message, hint=f"The last traceback in the log:\n{traceback}" if traceback else "")

@@ -1,0 +1,74 @@
+"""Hand a service's requests from one revision to another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from modelport.domain.errors import DeploymentFailed
+from modelport.domain.services import DesiredState, Revision, Service, ServiceState
+from modelport.usecases.context import Context
+from modelport.usecases.explain import explain
+from modelport.usecases.prepare_revision import RevisionRequest, bundles_held, prepare_revision
+
+KEPT_REVISIONS = 5
+"""How many revisions a service keeps for a roll-back, the active one among them."""
+
+
+def switch_to_new(context: Context, service: Service, request: RevisionRequest, *, restart: bool = False) -> Service:
+    """Prepare the next revision and switch to it. The caller holds the service's operation lock.
+
+    Raises what ``prepare_revision`` and ``switch_revision`` raise.
+    """
+    with bundles_held(context):
+        revision, bundle = prepare_revision(context, request, number=service.next_number)
+        service = replace(service, revisions=(*service.revisions, revision), last_number=revision.number)
+        context.registry.update_service(service)
+    return switch_revision(context, service, revision, bundle, restart=restart)
+
+
+def switch_revision(
+    context: Context, service: Service, revision: Revision, bundle: Path, *, restart: bool = False
+) -> Service:
+    """Start the revision beside the active one and let it take over; a service that does not run is started with it.
+
+    With ``restart`` the old one is stopped first, for settings that a running server cannot take over. Raises
+    DeploymentFailed where the revision does not come up: the old one then goes on, and no request fails.
+    """
+    target = context.target(service.compute_type)
+    context.progress.step(
+        f"Starting revision {revision.number} of {service.name!r} beside revision {service.active_revision}"
+    )
+    switched = _kept(
+        replace(service, active_revision=revision.number, desired_state=DesiredState.RUNNING, failure=None)
+    )
+    if restart or target.observe(service).state in (ServiceState.STOPPED, ServiceState.UNKNOWN):
+        target.stop(service)
+        context.registry.update_service(switched)
+        target.start(switched, bundle)
+        return switched
+    try:
+        target.switch(service, revision.number, bundle)
+    except DeploymentFailed as error:
+        raise _kept_old(context, service, revision, error) from error
+    context.registry.update_service(switched)
+    context.progress.step(f"Revision {revision.number} of {service.name!r} has taken over")
+    return switched
+
+
+def _kept_old(context: Context, service: Service, revision: Revision, error: DeploymentFailed) -> DeploymentFailed:
+    """Write down why the revision failed; the old one was not touched."""
+    failure = explain(context, revision, error.failure)
+    failure = replace(failure, message=f"{failure.message} (revision {service.active_revision} goes on serving)")
+    is_new = revision.number == service.last_number
+    revisions = tuple(kept for kept in service.revisions if not (is_new and kept is revision))
+    context.registry.update_service(replace(service, revisions=revisions, failure=failure))
+    return DeploymentFailed(failure)
+
+
+def _kept(service: Service) -> Service:
+    """The service with its newest revisions only; the active one is always among them."""
+    newest = sorted(service.revisions, key=lambda revision: revision.number)[-KEPT_REVISIONS:]
+    if service.active not in newest:
+        newest = [service.active, *newest[1:]]
+    return replace(service, revisions=tuple(newest))

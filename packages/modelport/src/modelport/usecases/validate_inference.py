@@ -1,0 +1,82 @@
+"""Check the code of a deployment before anything is built (azureml-v1 reference, 2.3)."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelport.domain.errors import UserErrorException, WebserviceException
+from modelport.domain.services import InferenceConfiguration
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedInference:
+    """The code of a deployment: absolute paths that exist; the script is Python and parses."""
+
+    script: Path
+    source_directory: Path | None
+    description: str | None = None
+
+    @property
+    def configuration(self) -> InferenceConfiguration:
+        """As the service keeps it, so that ``reload`` finds the code again."""
+        script = self.script.relative_to(self.source_directory) if self.source_directory else self.script
+        source = str(self.source_directory) if self.source_directory else None
+        return InferenceConfiguration(entry_script=str(script), source_directory=source, description=self.description)
+
+
+def validate_inference(
+    entry_script: str | None, source_directory: str | None, *, description: str | None = None
+) -> CheckedInference:
+    """Find the script and the source folder, and parse the script.
+
+    Raises WebserviceException for a path that is missing or a script that is not Python; UserErrorException for a
+    syntax error, with Python's own message, the file and the line.
+    """
+    if not entry_script:
+        raise WebserviceException("An inference configuration needs an entry script: entry_script must not be empty.")
+    source = None if source_directory is None else Path(source_directory).absolute()
+    if source is not None and not source.is_dir():
+        raise WebserviceException(f"The source directory {str(source)!r} doesn't exist.")
+    script = resolve_below(source, entry_script, what="entry script")
+    if script.suffix != ".py":
+        raise WebserviceException(f"Invalid entry script {entry_script!r}: only Python drivers (.py) are supported.")
+    _check_syntax(script)
+    return CheckedInference(script=script, source_directory=source, description=description)
+
+
+def resolve_below(source: Path | None, given: str, *, what: str) -> Path:
+    """The absolute path of a file that is given relative to the source folder, or to the cwd where there is none.
+
+    Raises WebserviceException where it is missing, or lies outside the source folder, which is what is shipped.
+    """
+    path = ((source or Path.cwd()) / given).absolute()
+    if not path.is_file():
+        rule = f"relative to the source directory {str(source)!r}" if source else f"relative to {str(Path.cwd())!r}"
+        raise WebserviceException(
+            f"The {what} {given!r} doesn't exist: {str(path)!r} is no file. The path should be {rule}."
+        )
+    if source is not None:
+        plain, root = path.resolve(), source.resolve()
+        if not plain.is_relative_to(root):
+            raise WebserviceException(f"The {what} {str(path)!r} is not below the source directory {str(source)!r}.")
+        return source / plain.relative_to(root)
+    return path
+
+
+def _check_syntax(script: Path) -> None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(script.read_bytes(), filename=str(script))
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        text = (getattr(error, "text", None) or "").rstrip()
+        where = f"{script}, line {line}" if line else str(script)
+        raise UserErrorException(
+            f"Deployment failed in phase 'validate': {type(error).__name__}: {getattr(error, 'msg', error)} ({where})"
+            + (f"\n    {text}" if text else ""),
+            hint="Correct the script; running it with Python shows the same error.",
+        ) from error

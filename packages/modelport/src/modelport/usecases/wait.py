@@ -1,0 +1,72 @@
+"""Wait until a service is up, or say why it is not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from modelport.domain.errors import DeploymentFailed, WebserviceException
+from modelport.domain.failures import Failure, Phase
+from modelport.domain.services import Service, ServiceState
+from modelport.targets.interface import Observation
+from modelport.usecases.context import Context
+from modelport.usecases.explain import explain, last_lines
+
+_PAUSE_S = 0.02
+
+
+def observe(context: Context, name: str) -> tuple[Service, Observation]:
+    """The service and how it is now.
+
+    Where the target runs another revision than the workspace says (a program was killed between the switch and writing
+    it down), the target is right, and the workspace is corrected.
+    """
+    service = context.service(name)
+    observation = context.target(service.compute_type).observe(service)
+    runs, kept = observation.active_revision, {revision.number for revision in service.revisions}
+    if runs is not None and runs != service.active_revision and runs in kept:
+        service = replace(service, active_revision=runs)
+        context.registry.update_service(service)
+    return service, observation
+
+
+def wait_for_deployment(
+    context: Context, name: str, *, timeout_s: float | None = None, tick: Callable[[], None] = lambda: None
+) -> Service:
+    """Return when the service takes requests; ``tick`` is called while it does not yet.
+
+    Raises DeploymentFailed as soon as the target knows of a failure, with the phase, the user's traceback, the end of
+    the log and one thing to try; WebserviceException at the timeout (``TimedOut``), the service going on to start.
+    """
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        service, observation = observe(context, name)
+        if observation.state is ServiceState.RUNNING:
+            return _succeeded(context, service)
+        if observation.state not in (ServiceState.DEPLOYING, ServiceState.UNHEALTHY):
+            raise DeploymentFailed(_failed(context, service, observation))
+        if deadline is not None and time.monotonic() > deadline:
+            raise WebserviceException(
+                f"TimedOut: the service {name!r} is {observation.state} after {timeout_s:g} s.",
+                hint="Wait longer, or look at its log (get_logs).",
+            )
+        tick()
+        time.sleep(_PAUSE_S)
+
+
+def _succeeded(context: Context, service: Service) -> Service:
+    if service.failure is not None:
+        service = replace(service, failure=None)
+        context.registry.update_service(service)
+    return service
+
+
+def _failed(context: Context, service: Service, observation: Observation) -> Failure:
+    log = context.target(service.compute_type).logs(service, lines=50)
+    failure = observation.failure or Failure(
+        phase=Phase.START, message=f"The service is {observation.state}.", hint="Start it: modelport service start."
+    )
+    failure = replace(explain(context, service.active, failure), log=failure.log or last_lines(log))
+    context.registry.update_service(replace(service, failure=failure))
+    return failure
