@@ -30,8 +30,8 @@ class Target(Protocol):
         """Start the active revision from its bundle and return at once; ``observe`` tells how it goes."""
 
     def switch(self, service: Service, number: int, bundle: Path) -> None:
-        """Start revision ``number`` beside the active one, wait for its ``init()``, hand the requests over and let the old one
-        finish. Raises DeploymentFailed, and the old one goes on untouched."""
+        """Start revision ``number`` beside the active one, wait for its ``init()``, hand the requests over and let the
+        old one finish. Raises DeploymentFailed, and the old one goes on untouched."""
 
     def configure(self, service: Service) -> None:
         """Apply keys, limits and modes that need no restart."""

@@ -1,0 +1,215 @@
+"""Running services on this machine: each by a supervisor of its own, started detached."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from modelport.domain.errors import ConflictException, DeploymentFailed, StoreException, WebserviceException
+from modelport.domain.failures import Failure
+from modelport.domain.services import LocalDeployment, Service, ServiceState
+from modelport.targets.interface import Observation
+from modelport.targets.local.devices import check_gpus
+from modelport.targets.local.failures import from_scoring, supervisor_failure
+from modelport.targets.local.logs import last_lines_of
+from modelport.targets.local.plan import auth_settings, plan, revision_settings
+from modelport.targets.local.ports import check_port
+from modelport_scoring import (
+    ControlClient,
+    RequestRefused,
+    ServiceNotRunning,
+    Status,
+    SwitchFailed,
+    SwitchInProgress,
+    log_path,
+    read_settings,
+    supervisor_command,
+    supervisor_log_path,
+    supervisor_pid,
+    write_settings,
+)
+
+_START_S = 10.0
+"""A supervisor that has neither answered nor ended after this long never will."""
+_KILL_AFTER_S = 10.0
+"""How much longer than the drain timeout a stop may take before the processes are killed."""
+_PAUSE_S = 0.01
+
+_STATES = {
+    "starting": ServiceState.DEPLOYING,
+    "running": ServiceState.RUNNING,
+    "unhealthy": ServiceState.UNHEALTHY,
+    "failed": ServiceState.FAILED,
+}
+
+
+class LocalTarget:
+    """Services as processes of this machine, one folder each below ``root``."""
+
+    def __init__(self, root: Path, *, workspace: str) -> None:
+        self._root = root
+        self._workspace = workspace
+
+    def folder(self, name: str) -> Path:
+        """The service's folder (docs/architecture/03-data-plane.md)."""
+        return self._root / name
+
+    def check(self, name: str, deployment: LocalDeployment) -> None:
+        """Raise WebserviceException for a port that is taken, or GPUs that this machine does not have."""
+        check_gpus(deployment.gpu_cores or 0)
+        if deployment.port:
+            check_port(deployment.host or "127.0.0.1", deployment.port)
+
+    def start(self, service: Service, bundle: Path) -> Observation:
+        """Write ``service.json`` and start the supervisor; returns when it listens, or when it has failed."""
+        folder = self.folder(service.name)
+        todo = plan(service, service.active_revision, workspace=self._workspace, folder=folder, bundle=bundle)
+        try:
+            (folder / "logs").mkdir(parents=True, exist_ok=True)
+            write_settings(folder, todo.settings)
+            process = _spawn(folder)
+        except OSError as error:
+            raise StoreException(
+                f"The service cannot be started in {folder}: {error}.",
+                hint="Free some space, or set MODELPORT_HOME to a folder that can be written.",
+            ) from error
+        return self._first_observation(service, process)
+
+    def _first_observation(self, service: Service, process: subprocess.Popen[bytes]) -> Observation:
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline:
+            status = self._status(service.name)
+            if status is not None:
+                return _observation(status)
+            if process.poll() is not None:
+                break
+            time.sleep(_PAUSE_S)
+        failure = supervisor_failure(self.folder(service.name))
+        return Observation(state=ServiceState.FAILED, failure=failure, port=service.port)
+
+    def switch(self, service: Service, number: int, bundle: Path) -> None:
+        """Returns when revision ``number`` has taken over."""
+        client = ControlClient(self.folder(service.name))
+        try:
+            client.switch(revision_settings(service.revision(number), bundle))
+        except SwitchFailed as error:
+            log = last_lines_of(log_path(self.folder(service.name), number), count=50)
+            raise DeploymentFailed(from_scoring(error.failure, log=log)) from error
+        except SwitchInProgress as error:
+            raise ConflictException(f"The service {service.name!r} is being updated already.") from error
+        except ServiceNotRunning as error:
+            raise WebserviceException(
+                f"The service {service.name!r} stopped answering during the update: {error}.",
+                hint="Look at its state; modelport up starts what should run.",
+            ) from error
+
+    def configure(self, service: Service) -> None:
+        """Apply keys, limits and the error mode to the running server, and to the next start."""
+        folder = self.folder(service.name)
+        todo = plan(service, service.active_revision, workspace=self._workspace, folder=folder, bundle=folder)
+        settings = todo.settings
+        try:
+            client = ControlClient(folder)
+            client.configure(auth=auth_settings(service), limits=settings.limits, error_mode=settings.error_mode)
+        except ServiceNotRunning:
+            return  # the next start writes service.json anew
+        except RequestRefused as error:
+            raise WebserviceException(f"The service {service.name!r} refused the settings: {error}.") from error
+
+    def observe(self, service: Service) -> Observation:
+        """Ask the scoring server; where none answers, ask the supervisor's lock."""
+        status = self._status(service.name)
+        if status is not None:
+            return _observation(status)
+        folder = self.folder(service.name)
+        if supervisor_pid(folder) is not None:
+            return Observation(state=ServiceState.UNHEALTHY, port=service.port)
+        failure = supervisor_failure(folder, only_written=True)
+        state = ServiceState.STOPPED if failure is None else ServiceState.FAILED
+        return Observation(state=state, port=service.port, failure=failure)
+
+    def stop(self, service: Service) -> None:
+        """Let it finish what it holds; what does not end within the drain timeout is killed."""
+        folder = self.folder(service.name)
+        pid = supervisor_pid(folder)
+        if pid is None:
+            return
+        try:
+            patience = read_settings(folder).limits.drain_timeout_s + _KILL_AFTER_S
+            ControlClient(folder).stop()
+        except ServiceNotRunning:
+            _signal(pid, signal.SIGTERM)
+        if not _until(lambda: supervisor_pid(folder) is None, within_s=patience):
+            _signal_group(pid, signal.SIGKILL)
+            _until(lambda: supervisor_pid(folder) is None, within_s=_KILL_AFTER_S)
+
+    def delete(self, service: Service) -> None:
+        """Stop it and remove its folder."""
+        self.stop(service)
+        shutil.rmtree(self.folder(service.name), ignore_errors=True)
+
+    def logs(self, service: Service, *, lines: int) -> str:
+        """The end of the newest revision's log; the supervisor's where no worker was ever started."""
+        folder = self.folder(service.name)
+        numbers = [int(path.stem) for path in (folder / "logs").glob("*.log") if path.stem.isdigit()]
+        text = last_lines_of(log_path(folder, max(numbers)), count=lines) if numbers else ""
+        return text or last_lines_of(supervisor_log_path(folder), count=lines)
+
+    def _status(self, name: str) -> Status | None:
+        try:
+            return ControlClient(self.folder(name)).status()
+        except ServiceNotRunning:
+            return None
+
+
+_children: list[subprocess.Popen[bytes]] = []
+"""Supervisors that this process started: kept so that those that end meanwhile leave no zombie."""
+
+
+def _spawn(folder: Path) -> subprocess.Popen[bytes]:
+    """Start the supervisor in a session of its own: it outlives us, and a Ctrl-C here does not reach it."""
+    _children[:] = [child for child in _children if child.poll() is None]
+    with supervisor_log_path(folder).open("ab") as log:
+        process = subprocess.Popen(
+            supervisor_command(folder),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    _children.append(process)
+    return process
+
+
+def _observation(status: Status) -> Observation:
+    failure: Failure | None = None if status.failure is None else from_scoring(status.failure)
+    return Observation(state=_STATES[status.state], active_revision=status.revision, port=status.port, failure=failure)
+
+
+def _until(true: Callable[[], bool], *, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_PAUSE_S)
+    return True
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return

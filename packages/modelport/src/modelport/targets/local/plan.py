@@ -1,0 +1,79 @@
+"""What the local target would do for a revision: a value that can be printed and tested."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from modelport.domain.errors import UserErrorException
+from modelport.domain.services import Revision, Service
+from modelport_scoring import AuthSettings, ErrorMode, Limits, RevisionSettings, ServiceSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalPlan:
+    """The folder of the service and the content of its ``service.json``."""
+
+    folder: Path
+    settings: ServiceSettings
+
+
+def plan(service: Service, number: int, *, workspace: str, folder: Path, bundle: Path) -> LocalPlan:
+    """The plan for running revision ``number`` of the service from ``bundle`` in ``folder``.
+
+    Raises UserErrorException for a limit or an error mode that there is none of.
+    """
+    deployment = service.deployment
+    settings = ServiceSettings(
+        name=service.name,
+        workspace=workspace,
+        revision=revision_settings(service.revision(number), bundle),
+        host=deployment.host or "127.0.0.1",
+        port=service.port or 0,
+        workers=deployment.workers or 1,
+        error_mode=_error_mode(deployment.error_mode),
+        auth=auth_settings(service),
+        limits=_limits(deployment.limits),
+    )
+    return LocalPlan(folder=folder, settings=settings)
+
+
+def revision_settings(revision: Revision, bundle: Path) -> RevisionSettings:
+    """The part of the settings that a switch replaces."""
+    return RevisionSettings(
+        number=revision.number,
+        bundle=str(bundle),
+        interpreter=list(revision.interpreter),
+        environment_variables=dict(revision.environment_variables),
+        keeps_python_path=revision.keeps_python_path,
+    )
+
+
+def auth_settings(service: Service) -> AuthSettings:
+    """Digests of the keys: the keys themselves stay in the workspace's database."""
+    if not service.deployment.auth_enabled or service.keys is None:
+        return AuthSettings()
+    keys = (service.keys.primary, service.keys.secondary)
+    return AuthSettings(enabled=True, key_digests=[hashlib.sha256(key.encode()).hexdigest() for key in keys])
+
+
+def _error_mode(given: str | None) -> ErrorMode:
+    if given is None:
+        return ErrorMode.CLOUD
+    try:
+        return ErrorMode(given.lower())
+    except ValueError:
+        known = ", ".join(mode.value for mode in ErrorMode)
+        raise UserErrorException(f"Invalid error mode {given!r}: it must be one of {known}.") from None
+
+
+def _limits(given: Mapping[str, float]) -> Limits:
+    try:
+        return msgspec.convert(dict(given), Limits, strict=False)
+    except msgspec.ValidationError as error:
+        known = ", ".join(field.name for field in msgspec.structs.fields(Limits))
+        raise UserErrorException(f"Invalid limits: {error}.", hint=f"The limits are: {known}.") from None

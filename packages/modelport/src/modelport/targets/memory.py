@@ -1,0 +1,62 @@
+"""A target that runs nothing: for tests of what stands above targets, here and in other projects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelport.domain.errors import DeploymentFailed
+from modelport.domain.failures import Failure
+from modelport.domain.services import LocalDeployment, Service, ServiceState
+from modelport.targets.interface import Observation
+
+
+@dataclass
+class MemoryTarget:
+    """Keeps in memory which revision of which service is active.
+
+    ``failure``: what the next ``start`` or ``switch`` fails with, as a script that raises in ``init()`` would.
+    """
+
+    failure: Failure | None = None
+    observations: dict[str, Observation] = field(default_factory=dict)
+    port: int = 10_000
+
+    def check(self, name: str, deployment: LocalDeployment) -> None:
+        """Everything is possible."""
+
+    def start(self, service: Service, bundle: Path) -> Observation:
+        """Active at once, or failed."""
+        failure, self.failure = self.failure, None
+        state = ServiceState.FAILED if failure else ServiceState.RUNNING
+        self.observations[service.name] = Observation(
+            state=state, active_revision=service.active_revision, port=service.port or self.port, failure=failure
+        )
+        return self.observations[service.name]
+
+    def switch(self, service: Service, number: int, bundle: Path) -> None:
+        """Active at once, or DeploymentFailed."""
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise DeploymentFailed(failure)
+        port = self.observe(service).port
+        self.observations[service.name] = Observation(state=ServiceState.RUNNING, active_revision=number, port=port)
+
+    def configure(self, service: Service) -> None:
+        """Nothing to apply."""
+
+    def observe(self, service: Service) -> Observation:
+        """As the last call left it."""
+        return self.observations.get(service.name, Observation(state=ServiceState.STOPPED))
+
+    def stop(self, service: Service) -> None:
+        """Forget it."""
+        self.observations.pop(service.name, None)
+
+    def delete(self, service: Service) -> None:
+        """Forget it."""
+        self.stop(service)
+
+    def logs(self, service: Service, *, lines: int) -> str:
+        """Nothing was printed."""
+        return ""
