@@ -1,0 +1,146 @@
+"""Wiring: the one module that knows every implementation. Nothing happens at import."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelport.domain.errors import WorkspaceException
+from modelport.domain.names import check_workspace_name
+from modelport.domain.progress import Progress, Silent
+from modelport.domain.workspaces import WorkspaceRecord
+from modelport.environments.chooser import LocalEnvironments
+from modelport.storage.interface import MetadataStore
+from modelport.storage.objects import LocalObjectStore
+from modelport.storage.sql import open_sql
+from modelport.targets.local import LocalTarget
+from modelport.usecases.context import Context
+
+HOME_VARIABLE = "MODELPORT_HOME"
+DATABASE_VARIABLE = "MODELPORT_DATABASE_URL"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """Where this user keeps workspaces: a home folder and, where metadata is shared, a database."""
+
+    home: Path
+    database_url: str | None = None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Installation:
+        """``MODELPORT_HOME``, by default ``~/.modelport``; ``MODELPORT_DATABASE_URL``, by default SQLite files."""
+        home = environ.get(HOME_VARIABLE) or "~/.modelport"
+        return cls(home=Path(home).expanduser().absolute(), database_url=environ.get(DATABASE_VARIABLE) or None)
+
+    def folder(self, workspace: str) -> Path:
+        return self.home / "workspaces" / workspace
+
+    def workspace_names(self) -> list[str]:
+        """The workspaces that this home holds."""
+        root = self.home / "workspaces"
+        return sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkspaceLabels:
+    """What a new workspace is called besides its name; v1 scripts give and print these."""
+
+    subscription_id: str = ""
+    resource_group: str = ""
+    location: str = "local"
+    friendly_name: str | None = None
+    description: str | None = None
+    sku: str = "basic"
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def open_workspace(
+    name: str,
+    *,
+    installation: Installation | None = None,
+    create: WorkspaceLabels | None = None,
+    progress: Progress | None = None,
+) -> Context:
+    """Open the workspace; with ``create``, make it where there is none.
+
+    Raises WorkspaceException where there is none and it is not to be made, StoreException where it cannot be opened.
+    """
+    check_workspace_name(name)
+    installation = installation or Installation.from_environment()
+    folder = installation.folder(name)
+    registry = _registry(name, installation, make=create is not None)
+    if registry is None:
+        raise _missing(name, installation)
+    record = registry.workspace()
+    if record is None:
+        if create is None:
+            raise _missing(name, installation)
+        record = registry.create_workspace(_new_record(name, create))
+    objects = LocalObjectStore(folder / "objects")
+    objects.sweep(registry)
+    return Context(
+        record=record,
+        folder=folder,
+        registry=registry,
+        objects=objects,
+        environments=LocalEnvironments(installation.home),
+        targets={"LOCAL": LocalTarget(folder / "services", workspace=name)},
+        progress=progress or Silent(),
+    )
+
+
+def workspace_exists(name: str, *, installation: Installation | None = None) -> bool:
+    """Whether there is a workspace of that name."""
+    registry = _registry(name, installation or Installation.from_environment(), make=False)
+    return registry is not None and registry.workspace() is not None
+
+
+def _registry(name: str, installation: Installation, *, make: bool) -> MetadataStore | None:
+    """The workspace's rows; None where its SQLite file is not there and is not to be made."""
+    folder = installation.folder(name)
+    if installation.database_url is not None:
+        return open_sql(installation.database_url, workspace=name)
+    if not make and not (folder / "workspace.db").is_file():
+        return None
+    _make(folder)
+    return open_sql(folder / "workspace.db", workspace=name)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkspaceException(
+            f"The workspace folder {folder} cannot be made: {error}.",
+            hint=f"Set {HOME_VARIABLE} to a folder that can be written.",
+        ) from error
+
+
+def _missing(name: str, installation: Installation) -> WorkspaceException:
+    where = installation.home if installation.database_url is None else "the database"
+    known = ", ".join(installation.workspace_names())
+    return WorkspaceException(
+        f"There is no workspace named {name!r} in {where}.",
+        hint=(f"There are: {known}. " if known else "")
+        + "Create one: Workspace.create(name=…) or modelport workspace create.",
+    )
+
+
+def _new_record(name: str, labels: WorkspaceLabels) -> WorkspaceRecord:
+    return WorkspaceRecord(
+        name=name,
+        id=str(uuid.uuid4()),
+        created_time=dt.datetime.now(dt.UTC),
+        subscription_id=labels.subscription_id,
+        resource_group=labels.resource_group,
+        location=labels.location,
+        friendly_name=labels.friendly_name,
+        description=labels.description,
+        sku=labels.sku,
+        tags=dict(labels.tags),
+    )

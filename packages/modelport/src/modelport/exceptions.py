@@ -1,0 +1,29 @@
+"""The exceptions that Modelport raises; see ``modelport.domain.errors`` for the tree."""
+
+from modelport.domain.errors import (
+    ConflictException,
+    DeploymentFailed,
+    EnvironmentException,
+    ModelNotFoundException,
+    ModelPathNotFoundException,
+    ModelportError,
+    ResolutionFailed,
+    StoreException,
+    UserErrorException,
+    WebserviceException,
+    WorkspaceException,
+)
+
+__all__ = [
+    "ConflictException",
+    "DeploymentFailed",
+    "EnvironmentException",
+    "ModelNotFoundException",
+    "ModelPathNotFoundException",
+    "ModelportError",
+    "ResolutionFailed",
+    "StoreException",
+    "UserErrorException",
+    "WebserviceException",
+    "WorkspaceException",
+]

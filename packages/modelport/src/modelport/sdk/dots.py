@@ -1,0 +1,41 @@
+"""The dots that ``wait_for_deployment(show_output=True)`` prints while it waits."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+_EVERY_S = 1.0
+
+
+class Dots:
+    """Prints ``Running``, a dot a second, and how it ended."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown
+        self._next = time.monotonic() + _EVERY_S
+
+    def __enter__(self) -> Dots:
+        self._print("Running")
+        return self
+
+    def tick(self) -> None:
+        """Print a dot if a second has passed."""
+        if time.monotonic() >= self._next:
+            self._next += _EVERY_S
+            self._print(".")
+
+    def finish(self, line: str) -> None:
+        """It succeeded."""
+        self._print(f"\nSucceeded\n{line}\n")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._print("\nTimedOut\n" if "TimedOut" in str(error) else "\nFailed\n")
+
+    def _print(self, text: str) -> None:
+        if self._shown:
+            print(text, end="", file=sys.stdout, flush=True)  # noqa: T201 - this is what the class is for

@@ -1,0 +1,121 @@
+"""What code a deployment runs, and in which environment (azureml-v1 reference, 2.3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelport.domain.environments import EnvironmentDefinition
+from modelport.domain.errors import WebserviceException
+from modelport.sdk.conda_dependencies import CondaDependencies
+from modelport.sdk.environment import Environment
+from modelport.usecases.validate_inference import CheckedInference, resolve_below, validate_inference
+
+_RUNTIMES = ("python", "spark-py", "python-slim")
+_CUDA_VERSIONS = ("9.0", "9.1", "10.0")
+_LEGACY_ENVIRONMENT = "inference"
+
+
+class InferenceConfig:
+    """The entry script, the folder that is shipped with it, and the environment they need.
+
+    Two styles exclude each other: ``environment=``, or the older ``runtime=``, ``conda_file=`` and their companions.
+    """
+
+    def __init__(
+        self,
+        entry_script: str,
+        runtime: str | None = None,
+        conda_file: str | None = None,
+        extra_docker_file_steps: str | None = None,
+        source_directory: str | None = None,
+        enable_gpu: bool | None = None,
+        description: str | None = None,
+        base_image: str | None = None,
+        base_image_registry: object = None,
+        cuda_version: str | None = None,
+        environment: Environment | None = None,
+    ) -> None:
+        self.entry_script = entry_script
+        self.runtime = runtime
+        self.conda_file = conda_file
+        self.extra_docker_file_steps = extra_docker_file_steps
+        self.source_directory = None if source_directory is None else str(Path(source_directory).absolute())
+        self.enable_gpu = enable_gpu
+        self.description = description
+        self.base_image = base_image
+        self.base_image_registry = base_image_registry
+        self.cuda_version = cuda_version
+        self.environment = environment
+
+    def validate_configuration(self) -> CheckedInference:
+        """Check everything that can be checked before a deployment; returns the code with absolute paths.
+
+        Raises WebserviceException for options that exclude each other, values that are not allowed and files that are
+        missing; UserErrorException for a syntax error in the script.
+        """
+        self._check_style()
+        self._check_values()
+        checked = validate_inference(self.entry_script, self.source_directory, description=self.description)
+        for what, given in (("conda file", self.conda_file), ("docker steps file", self.extra_docker_file_steps)):
+            if given is not None:
+                resolve_below(checked.source_directory, given, what=what)
+        return checked
+
+    def validation_script_content(self) -> None:
+        """Check the entry script alone. Raises as ``validate_configuration`` does."""
+        validate_inference(self.entry_script, self.source_directory)
+
+    def _check_style(self) -> None:
+        if self.environment is None:
+            return
+        legacy = {
+            "runtime": self.runtime,
+            "conda_file": self.conda_file,
+            "extra_docker_file_steps": self.extra_docker_file_steps,
+            "enable_gpu": self.enable_gpu,
+            "cuda_version": self.cuda_version,
+            "base_image": self.base_image,
+        }
+        given = [name for name, value in legacy.items() if value]
+        if given:
+            raise WebserviceException(
+                f"Invalid inference configuration: {', '.join(given)} cannot be combined with an environment object.",
+                hint="Put what they say into the environment, or leave environment= out.",
+            )
+
+    def _check_values(self) -> None:
+        if self.runtime is not None and self.runtime.lower() not in _RUNTIMES:
+            raise WebserviceException(
+                f"Invalid runtime {self.runtime!r}: it must be one of spark-py|python|python-slim."
+            )
+        if self.cuda_version is not None and self.cuda_version.lower() not in _CUDA_VERSIONS:
+            raise WebserviceException(
+                f"Invalid cuda_version {self.cuda_version!r}: it must be one of {', '.join(_CUDA_VERSIONS)}."
+            )
+
+    def environment_definition(self) -> EnvironmentDefinition | None:
+        """The environment that the code needs, of either style; None for the caller's own interpreter."""
+        if self.environment is not None:
+            return self.environment.to_definition()
+        if self.conda_file is None:
+            return None
+        source = None if self.source_directory is None else Path(self.source_directory)
+        legacy = Environment(_LEGACY_ENVIRONMENT)
+        path = resolve_below(source, self.conda_file, what="conda file")
+        legacy.python.conda_dependencies = CondaDependencies(str(path))
+        legacy.environment_variables = {}
+        return legacy.to_definition()
+
+    def without_effect(self) -> list[str]:
+        """What is asked for that only an image could have: a service on this machine runs without one."""
+        docker = self.environment.docker if self.environment is not None else None
+        asked = {
+            "extra_docker_file_steps": self.extra_docker_file_steps,
+            "base_image": self.base_image,
+            "environment.docker.base_dockerfile": docker and docker.base_dockerfile,
+        }
+        return [name for name, value in asked.items() if value]
+
+    def __repr__(self) -> str:
+        source = self.source_directory
+        return f"InferenceConfig(entry_script={self.entry_script!r}, source_directory={source!r})"

@@ -1,0 +1,176 @@
+"""Services on this machine (azureml-v1 reference, 2.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from modelport.domain.errors import WebserviceException
+from modelport.domain.services import LocalDeployment, ServiceState
+from modelport.sdk.inference import InferenceConfig
+from modelport.sdk.webservice import Webservice
+from modelport.usecases.find_models import find_model_by_id
+from modelport.usecases.prepare_revision import RevisionRequest
+from modelport.usecases.reload import models_of, revision_again
+from modelport.usecases.update import ServiceChange
+
+if TYPE_CHECKING:
+    from modelport.sdk.model import Model
+    from modelport.sdk.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalDeploymentConfiguration:
+    """How a service runs on this machine; None leaves the default (or, in an update, what there is)."""
+
+    port: int | None = None
+    host: str | None = None
+    auth_enabled: bool | None = None
+    primary_key: str | None = field(default=None, repr=False)
+    secondary_key: str | None = field(default=None, repr=False)
+    workers: int | None = None
+    gpu_cores: int | None = None
+    error_mode: str | None = None
+    limits: Mapping[str, float] | None = None
+    description: str | None = None
+    tags: Mapping[str, str] | None = None
+    properties: Mapping[str, str] | None = None
+
+    def validate_configuration(self) -> None:
+        """Raises WebserviceException, with one line for each violation."""
+        wrong = []
+        if self.port is not None and (not _is_whole(self.port) or not 0 <= self.port <= 65535):
+            wrong.append(f"Invalid configuration, port must be an integer in range [1, 65535]; it is {self.port!r}.")
+        if self.workers is not None and (not _is_whole(self.workers) or self.workers < 1):
+            wrong.append(f"Invalid configuration, workers must be a positive integer; it is {self.workers!r}.")
+        if wrong:
+            raise WebserviceException("\n".join(wrong))
+
+    def to_deployment(self) -> LocalDeployment:
+        """The part that a target needs."""
+        return LocalDeployment(
+            port=self.port or None,
+            host=self.host,
+            auth_enabled=self.auth_enabled,
+            workers=self.workers,
+            gpu_cores=self.gpu_cores,
+            error_mode=self.error_mode,
+            limits=dict(self.limits or {}),
+        )
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+class LocalWebservice(Webservice):
+    """A service on this machine: its own processes, which outlive the program that deployed it."""
+
+    compute_type: ClassVar[str] = "Local"
+
+    NETWORK_NAME = "azureml-local"
+    STATE_DEPLOYING = ServiceState.DEPLOYING.value
+    STATE_RUNNING = ServiceState.RUNNING.value
+    STATE_FAILED = ServiceState.FAILED.value
+    STATE_DELETED = ServiceState.DELETED.value
+    STATE_UNKNOWN = ServiceState.UNKNOWN.value
+
+    def __init__(self, workspace: Workspace, name: str, must_exist: bool = True) -> None:
+        """Raises WebserviceException (``WebserviceNotFound``) where there is none, unless ``must_exist`` is False."""
+        if must_exist or workspace.registry.service(name) is not None:
+            super().__init__(workspace, name)
+            return
+        self.workspace, self.name, self.state = workspace, name, self.STATE_UNKNOWN
+        self.port, self.error = None, None
+        self.auth_enabled = self.token_auth_enabled = False
+
+    @staticmethod
+    def deploy_configuration(
+        port: int | None = None,
+        *,
+        host: str | None = None,
+        auth_enabled: bool | None = None,
+        primary_key: str | None = None,
+        secondary_key: str | None = None,
+        workers: int | None = None,
+        gpu_cores: int | None = None,
+        error_mode: str | None = None,
+        limits: Mapping[str, float] | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> LocalDeploymentConfiguration:
+        """A configuration for a service on this machine. Without a port a free one is taken.
+
+        ``host``: the address to listen on, 127.0.0.1 by default. ``error_mode``: ``cloud``, ``container`` or ``json``.
+        ``limits``: see docs/settings.md. Raises WebserviceException for a port outside 1 to 65535.
+        """
+        configuration = LocalDeploymentConfiguration(
+            port=port,
+            host=host,
+            auth_enabled=auth_enabled,
+            primary_key=primary_key,
+            secondary_key=secondary_key,
+            workers=workers,
+            gpu_cores=gpu_cores,
+            error_mode=error_mode,
+            limits=limits,
+            description=description,
+            tags=tags,
+            properties=properties,
+        )
+        configuration.validate_configuration()
+        return configuration
+
+    def update(
+        self,
+        models: Sequence[Model | str] | None = None,
+        image_config: InferenceConfig | None = None,
+        deployment_config: LocalDeploymentConfiguration | None = None,
+        wait: bool = False,
+        inference_config: InferenceConfig | None = None,
+        *,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
+        """Change the service without dropping a request; what is not given stays.
+
+        A new revision starts beside the old one and takes over when its ``init()`` has returned. Raises
+        DeploymentFailed where it does not come up: the old one goes on. The second positional argument may be an
+        InferenceConfig, as in v1's documents.
+        """
+        inference = inference_config or image_config
+        if deployment_config is not None:
+            deployment_config.validate_configuration()
+        self._update(
+            ServiceChange(
+                revision=self._new_revision(models, inference) if models is not None or inference is not None else None,
+                deployment=None if deployment_config is None else deployment_config.to_deployment(),
+                description=description,
+                tags=tags,
+                properties=properties,
+            )
+        )
+
+    def _new_revision(self, models: Sequence[Model | str] | None, inference: InferenceConfig | None) -> RevisionRequest:
+        context = self.workspace.context
+        ids = None if models is None else [model if isinstance(model, str) else model.id for model in models]
+        found = None if ids is None else [find_model_by_id(context, model_id) for model_id in ids]
+        active = context.service(self.name).active
+        if inference is None:
+            return revision_again(context, active, models=found)
+        return RevisionRequest(
+            models=models_of(context, active) if found is None else found,
+            inference=inference.validate_configuration(),
+            environment=inference.environment_definition(),
+        )
+
+    def get_logs(self, num_lines: int = 5000, raw: bool = False, init: bool = False) -> str:  # type: ignore[override]
+        """The last lines of what the script printed and the server said of it; ``raw`` changes nothing here."""
+        return super().get_logs(num_lines)
+
+    def delete(self, delete_cache: bool = True, delete_image: bool = False, delete_volume: bool = True) -> None:
+        """Stop the service and remove it. Nothing happens where it is gone already."""
+        super().delete()
