@@ -1,0 +1,57 @@
+"""The data plane's public door: a service's settings, starting its supervisor, and speaking with it.
+
+Nothing happens at import, and neither the event loop nor the parser is loaded by it.
+"""
+
+from modelport_scoring.control.client import ControlClient
+from modelport_scoring.control.messages import Status, WorkerStatus
+from modelport_scoring.errors import (
+    RequestRefused,
+    ScoringServiceError,
+    ServiceAlreadyRunning,
+    ServiceNotRunning,
+    SettingsInvalid,
+    SwitchFailed,
+    SwitchInProgress,
+)
+from modelport_scoring.failures import Failure
+from modelport_scoring.service_folder import (
+    log_path,
+    read_failure,
+    read_settings,
+    supervisor_log_path,
+    write_settings,
+)
+from modelport_scoring.service_lock import supervisor_pid
+from modelport_scoring.settings import AuthSettings, ErrorMode, Limits, RevisionSettings, ServiceSettings
+from modelport_scoring.states import ServiceState
+from modelport_scoring.supervisor import supervisor_command
+from modelport_scoring.version import __version__
+
+__all__ = [
+    "AuthSettings",
+    "ControlClient",
+    "ErrorMode",
+    "Failure",
+    "Limits",
+    "RequestRefused",
+    "RevisionSettings",
+    "ScoringServiceError",
+    "ServiceAlreadyRunning",
+    "ServiceNotRunning",
+    "ServiceSettings",
+    "ServiceState",
+    "SettingsInvalid",
+    "Status",
+    "SwitchFailed",
+    "SwitchInProgress",
+    "WorkerStatus",
+    "__version__",
+    "log_path",
+    "read_failure",
+    "read_settings",
+    "supervisor_command",
+    "supervisor_log_path",
+    "supervisor_pid",
+    "write_settings",
+]

@@ -33,6 +33,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     max_connections: int = 4096
     max_queue_length: int = 2048
     """Requests that wait for a worker, over all workers of the service."""
+    max_queue_bytes: int = 512 * 1024 * 1024
+    """Bytes of the bodies of those requests, together."""
     queue_wait_ms: int = 30_000
     """How long a request may wait for a worker before it is answered 503."""
     idle_timeout_s: float = 75.0

@@ -1,0 +1,103 @@
+"""The control plane's side of the control socket: blocking, one connection a request."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from modelport_scoring.control.messages import MOST_LINE_BYTES, Answer, Command, Status
+from modelport_scoring.errors import RequestRefused, ServiceNotRunning, SwitchFailed, SwitchInProgress
+from modelport_scoring.service_folder import CONTROL
+from modelport_scoring.settings import AuthSettings, ErrorMode, Limits, RevisionSettings
+
+ANSWER_PATIENCE_S = 10.0
+
+Message = TypeVar("Message", Status, Answer)
+
+
+class ControlClient:
+    """Speaks with the scoring server of one service's folder. Every method raises ServiceNotRunning where nobody
+    answers."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self._folder = Path(folder)
+
+    def status(self) -> Status:
+        """How the service is at this moment."""
+        return self._decode(self._ask(Command(do="status"), patience_s=ANSWER_PATIENCE_S), Status)
+
+    def switch(self, revision: RevisionSettings, *, patience_s: float | None = None) -> int:
+        """Start the revision beside the active one and hand the requests over; returns its number.
+
+        Returns when that is done: limits.start_timeout_s bounds it, and ``patience_s`` where it is given; if that runs
+        out (ServiceNotRunning), the switch goes on. Raises SwitchFailed and SwitchInProgress; then the active revision
+        goes on untouched.
+        """
+        answer = self._do(Command(do="switch", revision=revision), patience_s=patience_s)
+        if answer.failure is not None:
+            raise SwitchFailed(answer.failure)
+        if answer.busy:
+            raise SwitchInProgress(answer.message or "another switch has not ended yet")
+        self._expect_ok(answer)
+        return revision.number
+
+    def configure(
+        self,
+        *,
+        auth: AuthSettings | None = None,
+        limits: Limits | None = None,
+        error_mode: ErrorMode | None = None,
+    ) -> None:
+        """Replace what is given, without a restart. Raises RequestRefused, and nothing is changed."""
+        given = {"auth": auth, "limits": limits, "error_mode": error_mode}
+        settings = {name: msgspec.to_builtins(value) for name, value in given.items() if value is not None}
+        self._expect_ok(self._do(Command(do="configure", settings=settings), patience_s=ANSWER_PATIENCE_S))
+
+    def stop(self) -> None:
+        """Have the service finish what it holds and end; returns when it has begun to."""
+        self._expect_ok(self._do(Command(do="stop"), patience_s=ANSWER_PATIENCE_S))
+
+    def _do(self, command: Command, *, patience_s: float | None) -> Answer:
+        return self._decode(self._ask(command, patience_s=patience_s), Answer)
+
+    def _expect_ok(self, answer: Answer) -> None:
+        if not answer.ok:
+            raise RequestRefused(answer.message or "the scoring server refused without a reason")
+
+    def _decode(self, line: bytes, kind: type[Message]) -> Message:
+        try:
+            return msgspec.json.decode(line, type=kind)
+        except msgspec.MsgspecError as error:
+            raise ServiceNotRunning(f"{self._folder}: the scoring server closed without an answer") from error
+
+    def _ask(self, command: Command, *, patience_s: float | None) -> bytes:
+        try:
+            with connect(self._folder, patience_s=patience_s) as channel:
+                channel.sendall(msgspec.json.encode(command) + b"\n")
+                with channel.makefile("rb") as answers:
+                    return answers.readline(MOST_LINE_BYTES)
+        except OSError as error:
+            raise ServiceNotRunning(f"{self._folder}: nobody answers on {CONTROL} ({error})") from error
+
+
+def connect(folder: Path, *, patience_s: float | None) -> socket.socket:
+    """A connection to the folder's control socket. Raises OSError.
+
+    A socket's path may have 107 bytes, a folder's more: it is reached through a descriptor of the folder.
+    """
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    channel.settimeout(patience_s)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            channel.connect(f"/proc/self/fd/{descriptor}/{CONTROL}")
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        channel.close()
+        raise
+    return channel

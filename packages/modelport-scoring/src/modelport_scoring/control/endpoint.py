@@ -1,0 +1,83 @@
+"""The server's side of the control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from modelport_scoring.control.messages import MOST_LINE_BYTES, Answer, Command, Status
+from modelport_scoring.errors import RequestRefused, SwitchFailed, SwitchInProgress
+from modelport_scoring.service import Changes, Service
+from modelport_scoring.service_folder import CONTROL
+
+PATIENCE_S = 10.0
+"""Who connects says what it wants within this time."""
+
+
+class ControlEndpoint:
+    """Listens in the current directory, which is the service's folder."""
+
+    def __init__(self, service: Service, *, status: Callable[[], Status], stop: Callable[[], None]) -> None:
+        self._service = service
+        self._status = status
+        self._stop = stop
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Listen, readable and writable by the owner only. Raises OSError."""
+        Path(CONTROL).unlink(missing_ok=True)
+        mask = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, CONTROL, limit=MOST_LINE_BYTES)
+        finally:
+            os.umask(mask)
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._server is not None:
+            self._server.close()
+        Path(CONTROL).unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        stop_asked = False
+        try:
+            line = await asyncio.wait_for(reader.readline(), PATIENCE_S)
+            answer, stop_asked = await self._answer(line)
+            writer.write(msgspec.json.encode(answer) + b"\n")
+            await writer.drain()
+        except (OSError, TimeoutError, ValueError):
+            pass  # whoever asked has gone, or said nothing: what it asked for goes on
+        finally:
+            writer.close()
+            if stop_asked:
+                self._stop()
+
+    async def _answer(self, line: bytes) -> tuple[Status | Answer, bool]:
+        try:
+            command = msgspec.json.decode(line, type=Command)
+            if command.do == "status":
+                return self._status(), False
+            if command.do == "switch":
+                return await self._switch(command), False
+            if command.do == "configure":
+                self._service.configure(msgspec.convert(command.settings or {}, Changes))
+                return Answer(ok=True), False
+            if command.do == "stop":
+                return Answer(ok=True), True
+            raise RequestRefused(f"'{command.do}' is none of status, switch, configure, stop")
+        except (msgspec.MsgspecError, RequestRefused) as error:
+            return Answer(ok=False, message=str(error)), False
+
+    async def _switch(self, command: Command) -> Answer:
+        if command.revision is None:
+            raise RequestRefused("'switch' needs a revision")
+        try:
+            return Answer(ok=True, revision=await self._service.switch(command.revision))
+        except SwitchInProgress as error:
+            return Answer(ok=False, busy=True, message=str(error))
+        except SwitchFailed as error:
+            return Answer(ok=False, failure=error.failure)

@@ -1,0 +1,39 @@
+"""Why workers did not start: one shape from the worker's frame to the status object."""
+
+from __future__ import annotations
+
+import signal
+
+import msgspec
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """One failed start (docs/architecture/03-data-plane.md, "The control socket")."""
+
+    phase: str
+    """``start``, ``import``, ``init`` or ``schema``."""
+    message: str
+    type: str = ""
+    """Name of the exception's class, where there was one."""
+    traceback: str = ""
+    exit: str | None = None
+    """How the process ended, where it did not say why itself."""
+
+
+class StartFailed(Exception):
+    """The workers of a revision did not come up."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def describe_exit(returncode: int) -> str:
+    """``exit status 1``, or ``killed by signal 9 (SIGKILL)`` for a negative return code."""
+    if returncode >= 0:
+        return f"exit status {returncode}"
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:
+        name = "unknown"
+    return f"killed by signal {-returncode} ({name})"

@@ -1,0 +1,22 @@
+"""What a connection needs of the application behind it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from modelport_scoring.http.exchange import Exchange
+from modelport_scoring.http.request import Request
+from modelport_scoring.http.response import Response
+from modelport_scoring.settings import Limits
+
+
+class Application(Protocol):
+    @property
+    def limits(self) -> Limits:
+        """The limits of this moment."""
+
+    def screen(self, request: Request) -> Response | None:
+        """Answer from the head alone what the body cannot change: a wrong path, method or key."""
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer the whole request, now or later."""

@@ -1,0 +1,306 @@
+"""One client's connection: requests in, answers out in the same order, and neither without bound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from enum import Enum, auto
+from typing import cast
+
+from modelport_scoring.http.application import Application
+from modelport_scoring.http.exchange import Exchange
+from modelport_scoring.http.listener import Listener
+from modelport_scoring.http.reader import RequestReader, Unreadable
+from modelport_scoring.http.request import Request
+from modelport_scoring.http.response import SMALL_BODY_BYTES, WITHOUT_BODY, Response, head, limit_message
+from modelport_scoring.settings import Limits
+
+MOST_PIPELINED = 32
+"""Requests of one connection that are worked on at once; the others wait in it, and more are not read."""
+
+MOST_UNREAD_BYTES = 256 * 1024
+"""Above this, a client that does not read its answers is not read from either."""
+
+MOST_SKIPPED_BYTES = 64 * 1024
+"""A body up to here is skipped after a refusal, so that the connection can go on; before a larger one it ends."""
+
+LINGER_S = 2.0
+"""After a refusal, what the client still sends is read and dropped for so long: closing at once would reset the
+connection, and the client might lose the answer."""
+
+FOREVER = float("inf")
+CLOSE = b"connection: close\r\n"
+KEEP_ALIVE = b"connection: keep-alive\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Wait(Enum):
+    """What a connection waits for; its deadline depends on it."""
+
+    REQUEST = auto()
+    """The first byte of the next request: limits.idle_timeout_s."""
+    REST = auto()
+    """The rest of a request: limits.request_timeout_s."""
+    ANSWER = auto()
+    """Us."""
+    READER = auto()
+    """That the client reads its answers: limits.idle_timeout_s without any progress."""
+    END = auto()
+    """That the client closes after a refusal."""
+
+
+class Connection(asyncio.Protocol):
+    """Has no timers of its own: the listener looks at ``deadline`` now and then, and calls ``overdue``."""
+
+    __slots__ = (
+        "_application",
+        "_backlog",
+        "_closing",
+        "_continue_due",
+        "_current",
+        "_flushing",
+        "_listener",
+        "_pending",
+        "_reader",
+        "_reading",
+        "_screened",
+        "_transport",
+        "_unread_bytes",
+        "_wait",
+        "deadline",
+    )
+
+    def __init__(self, application: Application, listener: Listener) -> None:
+        self.deadline = FOREVER
+        self._application = application
+        self._listener = listener
+        self._reader = RequestReader(self)
+        self._transport: asyncio.Transport | None = None
+        self._wait = Wait.ANSWER
+        self._current: Request | None = None
+        self._screened: Response | None = None
+        self._pending: deque[Exchange] = deque()
+        self._backlog: deque[Exchange] = deque()
+        self._closing = False
+        self._continue_due = False
+        self._flushing = False
+        self._reading = True
+        self._unread_bytes = 0
+
+    @property
+    def limits(self) -> Limits:
+        return self._application.limits
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is owed to the client and it has begun nothing."""
+        return not self._pending and not self._reader.in_request
+
+    def close(self) -> None:
+        """End it, after what was written."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.close()
+
+    # --- transport ----------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=MOST_UNREAD_BYTES)
+        if self._listener.opened(self):
+            self._wait_for(Wait.REQUEST)
+        elif self._listener.overcrowded(self.limits):
+            self._transport.abort()
+        else:
+            limit, what = self._listener.most(self.limits), "Too many connections are open"
+            self._refuse(limit_message(503, what, limit="max_connections", value=limit))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        self._closing = True
+        self._listener.closed(self)
+        for exchange in self._pending:
+            if exchange.work is not None:
+                exchange.work.client_gone()
+        self._pending.clear()
+        self._backlog.clear()
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        try:
+            self._reader.feed(data)
+        except Unreadable as unreadable:
+            self._refuse(unreadable.response)
+            return
+        if self._reader.in_request and self._wait in (Wait.REQUEST, Wait.ANSWER):
+            self._wait_for(Wait.REST)
+        self._balance()
+
+    def pause_writing(self) -> None:
+        if self._transport is not None and self._wait is not Wait.END:
+            self._unread_bytes = self._transport.get_write_buffer_size()
+            self._wait_for(Wait.READER)
+            self._balance()
+
+    def resume_writing(self) -> None:
+        if self._wait is Wait.READER and not self._closing:
+            self._wait_for_client()
+            self._balance()
+
+    def overdue(self) -> None:
+        """What was waited for did not come in time."""
+        if self._wait is Wait.REST:
+            limit, what = self.limits.request_timeout_s, "The request did not arrive in time"
+            self._refuse(limit_message(408, what, limit="request_timeout_s", value=limit))
+        elif self._wait is Wait.READER and self._client_has_read():
+            self._wait_for(Wait.READER)
+        elif self._wait is Wait.REQUEST:
+            self.close()
+        elif self._transport is not None:
+            self._transport.abort()
+
+    # --- requests -----------------------------------------------------------------------------------------------------
+
+    def head_received(self, request: Request, *, expects_continue: bool, has_body: bool) -> bool:
+        self._current = request
+        response = self._screened = self._application.screen(request)
+        if response is None:
+            self._continue_due = expects_continue
+            self._send_continue()
+            return True
+        if has_body and (expects_continue or is_long(request)):
+            raise Unreadable(response)
+        return False
+
+    def request_received(self, request: Request) -> None:
+        exchange = Exchange(request, self)
+        self._current = None
+        self._continue_due = False
+        self._pending.append(exchange)
+        if self._wait is not Wait.READER:
+            self._wait = Wait.ANSWER
+            self.deadline = FOREVER
+        if self._screened is not None:
+            exchange.answer(self._screened)
+        elif len(self._pending) > MOST_PIPELINED:
+            self._backlog.append(exchange)
+        else:
+            self._application.handle(exchange)
+
+    def _refuse(self, response: Response) -> None:
+        """Give the last answer of this connection, after those that are owed already."""
+        request = self._current or Request(method=b"", target=b"", version="1.1", headers={})
+        request.keep_alive = False
+        response.close = True
+        self._closing = True
+        exchange = Exchange(request, self)
+        self._pending.append(exchange)
+        self._wait = Wait.ANSWER
+        self.deadline = FOREVER
+        exchange.answer(response)
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
+    def answered(self, exchange: Exchange) -> None:
+        if not self._flushing and self._pending and self._pending[0] is exchange:
+            self._flushing = True
+            try:
+                self._flush()
+            finally:
+                self._flushing = False
+
+    def _flush(self) -> None:
+        """Send the answers whose turn it is, and begin with requests that waited for that."""
+        pending = self._pending
+        while pending and (response := pending[0].response) is not None:
+            if not self._send(pending.popleft().request, response):
+                return
+            if self._backlog:
+                self._application.handle(self._backlog.popleft())
+        if not pending:
+            self._send_continue()
+            if self._wait is Wait.ANSWER:
+                self._wait_for_client()
+        if not self._reading:
+            self._balance()
+
+    def _send(self, request: Request, response: Response) -> bool:
+        """Whether another answer may follow."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return False
+        last = response.close or not request.keep_alive or (self._listener.stopping and not self._pending)
+        connection = CLOSE if last else KEEP_ALIVE if request.version == "1.0" else b""
+        start = head(response, connection=connection, date=self._listener.date_line)
+        body = b"" if request.method == b"HEAD" or response.status in WITHOUT_BODY else response.body
+        if len(body) <= SMALL_BODY_BYTES:
+            transport.write(start + body)
+        else:
+            transport.write(start)
+            transport.write(body)
+        if last:
+            self._end(transport, lingering=response.close)
+        return not last
+
+    def _send_continue(self) -> None:
+        if self._continue_due and not self._pending and self._transport is not None:
+            self._continue_due = False
+            self._transport.write(CONTINUE)
+
+    def _end(self, transport: asyncio.Transport, *, lingering: bool) -> None:
+        self._closing = True
+        if lingering:
+            self._wait_for(Wait.END)
+            transport.write_eof()
+            self._read(True)
+        else:
+            self._unread_bytes = transport.get_write_buffer_size()
+            self._wait_for(Wait.READER)
+            transport.close()
+
+    # --- waiting ------------------------------------------------------------------------------------------------------
+
+    def _wait_for_client(self) -> None:
+        if self._reader.in_request:
+            self._wait_for(Wait.REST)
+        else:
+            self._wait_for(Wait.ANSWER if self._pending else Wait.REQUEST)
+
+    def _wait_for(self, wait: Wait) -> None:
+        self._wait = wait
+        limits = self._application.limits
+        if wait is Wait.ANSWER:
+            self.deadline = FOREVER
+        elif wait is Wait.END:
+            self.deadline = self._listener.now() + LINGER_S
+        else:
+            seconds = limits.request_timeout_s if wait is Wait.REST else limits.idle_timeout_s
+            self.deadline = self._listener.now() + seconds
+
+    def _client_has_read(self) -> bool:
+        """Whether the client has read anything since this was asked last."""
+        before = self._unread_bytes
+        self._unread_bytes = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        return self._unread_bytes < before
+
+    def _balance(self) -> None:
+        """Read on, or read no more for now."""
+        if not self._closing:
+            self._read(len(self._pending) < MOST_PIPELINED and self._wait is not Wait.READER)
+
+    def _read(self, reading: bool) -> None:
+        transport = self._transport
+        if reading is self._reading or transport is None or transport.is_closing():
+            return
+        self._reading = reading
+        if reading:
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
+
+
+def is_long(request: Request) -> bool:
+    """Whether the body is, or may be, too long to be skipped."""
+    length = request.headers.get(b"content-length")
+    return length is None or int(length) > MOST_SKIPPED_BYTES

@@ -1,0 +1,101 @@
+"""The connections of one server: their number, their deadlines, and the clock that their answers carry."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+from modelport_scoring.settings import Limits
+
+SPARE_CONNECTIONS = 64
+"""So many more than the limit are told why they are refused; the others are dropped."""
+
+SWEEP_S = 1.0
+SOONEST_SWEEP_S = 0.02
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class Watched(Protocol):
+    """A connection, as the listener sees it."""
+
+    deadline: float
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def is_idle(self) -> bool: ...
+
+    def overdue(self) -> None:
+        """The deadline has passed."""
+
+    def close(self) -> None:
+        """End it, after what was written."""
+
+
+class Listener:
+    """Looks at all deadlines in one sweep a second: one timer for all is cheaper than two timers a request."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, most_connections: int) -> None:
+        self.stopping = False
+        """The next answer on each connection is its last."""
+        self.date_line = date_line()
+        self._loop = loop
+        self._most_connections = most_connections
+        self._connections: set[Watched] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self.now = loop.time
+        self._sweep()
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def most(self, limits: Limits) -> int:
+        """How many connections there may be: the limit, or what the system's limit of descriptors allows."""
+        return min(limits.max_connections, self._most_connections)
+
+    def opened(self, connection: Watched) -> bool:
+        """Whether the new connection may be served."""
+        self._connections.add(connection)
+        return len(self._connections) <= self.most(connection.limits)
+
+    def overcrowded(self, limits: Limits) -> bool:
+        """Whether there are so many that not even a refusal can be sent."""
+        return len(self._connections) > self.most(limits) + SPARE_CONNECTIONS
+
+    def closed(self, connection: Watched) -> None:
+        self._connections.discard(connection)
+
+    def stop(self) -> None:
+        """End the connections that wait for nothing, and the others with their next answer."""
+        self.stopping = True
+        for connection in list(self._connections):
+            if connection.is_idle:
+                connection.close()
+
+    def close(self) -> None:
+        """Sweep no more."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        self.date_line = date_line()
+        interval = SWEEP_S
+        for connection in [each for each in self._connections if each.deadline < now + SWEEP_S]:
+            if connection.deadline <= now:
+                connection.overdue()
+            else:
+                interval = min(interval, connection.deadline - now)
+        self._sweeper = self._loop.call_later(max(interval, SOONEST_SWEEP_S), self._sweep)
+
+
+def date_line() -> bytes:
+    """The Date header of this second (RFC 9110, 5.6.7)."""
+    now = time.gmtime()
+    clock = time.strftime("%H:%M:%S", now)
+    day, month = DAYS[now.tm_wday], MONTHS[now.tm_mon - 1]
+    return f"date: {day}, {now.tm_mday:02d} {month} {now.tm_year} {clock} GMT\r\n".encode()

@@ -1,0 +1,53 @@
+"""Answers, and the bytes that they are on the wire."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import orjson
+
+JSON_TYPE = b"content-type: application/json\r\n"
+TEXT_TYPE = b"content-type: text/html; charset=utf-8\r\n"
+
+STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
+WITHOUT_BODY = frozenset((204, 304))
+
+SMALL_BODY_BYTES = 64 * 1024
+"""Up to here one copy is cheaper than a second write."""
+
+
+class Response:
+    """A status, header lines (each with its line end) without those of the framing, and a body."""
+
+    __slots__ = ("body", "close", "lines", "status")
+
+    def __init__(self, status: int, *, lines: bytes = b"", body: bytes = b"", close: bool = False) -> None:
+        self.status = status
+        self.lines = lines
+        self.body = body
+        self.close = close
+        """The connection ends with this answer."""
+
+
+def message(status: int, text: str, *, lines: bytes = b"", close: bool = False) -> Response:
+    """An error in the shape that clients know: ``{"message": text}``."""
+    return Response(status, lines=JSON_TYPE + lines, body=orjson.dumps({"message": text}), close=close)
+
+
+def limit_message(status: int, what: str, *, limit: str, value: float, close: bool = False) -> Response:
+    """The error of a limit: what happened, which limit it was, and how to raise it."""
+    text = (
+        f"{what}: limits.{limit} is {value}. "
+        f'To raise it, set "{limit}" under "limits" in the deployment configuration and update the service.'
+    )
+    return message(status, text, close=close)
+
+
+def head(response: Response, *, connection: bytes, date: bytes) -> bytes:
+    """Everything before the body. ``connection`` and ``date`` are header lines."""
+    status = response.status
+    line = STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status
+    if status in WITHOUT_BODY:
+        return b"".join((line, response.lines, date, connection, b"\r\n"))
+    length = b"content-length: %d\r\n" % len(response.body)
+    return b"".join((line, response.lines, length, date, connection, b"\r\n"))

@@ -1,0 +1,71 @@
+"""Log files: lines appended whole, and files kept within a bound while others go on appending to them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from pathlib import Path
+
+CHUNK = 256 * 1024
+
+
+class Journal:
+    """One log file that several processes append to. A line that cannot be written is lost, never an error:
+    a full disk must not stop a service."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, text: str) -> None:
+        """Append the text, each of its lines marked with the time."""
+        with contextlib.suppress(OSError):
+            descriptor = self.open()
+            try:
+                os.write(descriptor, stamped(text))
+            finally:
+                os.close(descriptor)
+
+    def open(self) -> int:
+        """A descriptor that appends, for the output of a process. Raises OSError."""
+        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def stamped(text: str) -> bytes:
+    """The text's lines, each with the time in UTC before it."""
+    moment = time.time()
+    clock = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment))
+    prefix = f"{clock},{int(moment % 1 * 1000):03d} [{os.getpid()}] "
+    return "".join(f"{prefix}{line}\n" for line in text.splitlines()).encode(errors="replace")
+
+
+def say(text: str) -> None:
+    """Write to this process's own log, which is its standard error."""
+    with contextlib.suppress(OSError):
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, stamped(text))
+
+
+def cut_logs(folder: Path, *, limit: int) -> None:
+    """Cut every log of the folder that is longer than ``limit`` bytes down to its last half."""
+    for path in folder.glob("*.log"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_size > limit:
+                cut(path, keep=limit // 2)
+
+
+def cut(path: Path, *, keep: int) -> None:
+    """Keep the last ``keep`` bytes, from the start of a line on. Raises OSError.
+
+    Those who append go on with the same file: the tail is moved to its beginning, chunk by chunk, up to what has been
+    written meanwhile, and the rest is cut off. What is written between the last read and the cut is lost.
+    """
+    with path.open("r+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        source = file.seek(max(0, size - keep))
+        source += len(file.readline(CHUNK))
+        target = os.pwrite(file.fileno(), stamped("... cut here: limits.log_bytes"), 0)
+        while chunk := os.pread(file.fileno(), CHUNK, source):
+            target += os.pwrite(file.fileno(), chunk, target)
+            source += len(chunk)
+        os.ftruncate(file.fileno(), target)

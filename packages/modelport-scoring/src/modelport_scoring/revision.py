@@ -1,0 +1,78 @@
+"""One revision while it runs: its working folder, its workers, and what they said of the script."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from modelport_scoring.bundle import BundleInvalid, make_working_folder, read_manifest, remove_working_folder
+from modelport_scoring.failures import Failure, StartFailed
+from modelport_scoring.journal import Journal
+from modelport_scoring.openapi import Documents, find_user_documents
+from modelport_scoring.service_folder import log_path, work_path
+from modelport_scoring.settings import RevisionSettings, ServiceSettings
+from modelport_scoring.workers.contract import Contract
+from modelport_scoring.workers.launch import Launch, plan_launch
+from modelport_scoring.workers.pool import Pool
+
+
+class Revision:
+    """Made by ``prepare``; its workers run between ``start`` and the end of ``end``."""
+
+    def __init__(self, settings: RevisionSettings, *, pool: Pool, work: Path, source_directory: str | None) -> None:
+        self.settings = settings
+        self.pool = pool
+        self._work = work
+        self._source_directory = source_directory
+        self._documents: Documents | None = None
+
+    @property
+    def number(self) -> int:
+        return self.settings.number
+
+    @property
+    def contract(self) -> Contract | None:
+        return self.pool.contract
+
+    async def start(self) -> None:
+        """Start the workers and wait until they are ready. Raises StartFailed; then none is left."""
+        await self.pool.start()
+
+    def documents(self, service: ServiceSettings) -> Documents | None:
+        """The OpenAPI documents, None until a worker has told what they say."""
+        if self._documents is None and self.contract is not None:
+            folders = [self._work / "app"]
+            if self._source_directory is not None:
+                folders.append(self._work / "app" / self._source_directory)
+            self._documents = Documents(service, self.contract, supplied=find_user_documents(folders))
+        return self._documents
+
+    async def remove_folder(self) -> None:
+        """Remove the working folder, once the workers have ended."""
+        await asyncio.to_thread(remove_working_folder, self._work)
+
+
+async def prepare(service: ServiceSettings, *, folder: Path, loop: asyncio.AbstractEventLoop) -> Revision:
+    """Make the working folder of the settings' revision and the pool that will run in it.
+
+    Raises StartFailed, phase ``start``, where the bundle or the disk does not allow it.
+    """
+    revision = service.revision
+    work = work_path(folder, revision.number)
+    try:
+        launch, source_directory = await asyncio.to_thread(_prepare_files, service, work=work, folder=folder)
+    except (BundleInvalid, OSError) as error:
+        await asyncio.to_thread(remove_working_folder, work)
+        raise StartFailed(Failure(phase="start", type=type(error).__name__, message=str(error))) from error
+    pool = Pool(launch, size=service.workers, limits=service.limits, loop=loop)
+    return Revision(revision, pool=pool, work=work, source_directory=source_directory)
+
+
+def _prepare_files(service: ServiceSettings, *, work: Path, folder: Path) -> tuple[Launch, str | None]:
+    bundle = Path(service.revision.bundle)
+    manifest = read_manifest(bundle)
+    app = make_working_folder(bundle, work=work)
+    log = log_path(folder, service.revision.number)
+    Journal(log).write(f"modelport: revision {service.revision.number} starts from {bundle}")
+    return plan_launch(service, manifest, app=app, log=log, caller=os.environ), manifest.source_directory

@@ -1,0 +1,114 @@
+"""The files of a service's folder: their names, and reading and writing them whole (03-data-plane.md)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.failures import Failure
+from modelport_scoring.settings import FORMAT, ServiceSettings
+
+SETTINGS = "service.json"
+LOCK = "service.lock"
+CONTROL = "control.sock"
+FAILURE = "failure.json"
+WORK = "work"
+LOGS = "logs"
+SUPERVISOR_LOG = "supervisor.log"
+
+DIGEST_LENGTH = 64
+
+
+def read_settings(folder: Path) -> ServiceSettings:
+    """``service.json`` of the folder. Raises SettingsInvalid, which names the file and what is wrong with it."""
+    path = folder / SETTINGS
+    try:
+        settings = msgspec.json.decode(path.read_bytes(), type=ServiceSettings)
+    except OSError as error:
+        raise SettingsInvalid(f"{path}: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise SettingsInvalid(f"{path}: {error}") from error
+    check_settings(settings, path=path)
+    return settings
+
+
+def check_settings(settings: ServiceSettings, *, path: Path) -> None:
+    """Raise SettingsInvalid for what the types alone do not rule out."""
+    if settings.format != FORMAT:
+        raise SettingsInvalid(f"{path}: format {settings.format} is not known here, only {FORMAT}")
+    if not settings.revision.interpreter:
+        raise SettingsInvalid(f"{path}: revision.interpreter is empty")
+    if settings.workers < 1:
+        raise SettingsInvalid(f"{path}: workers must be at least 1, not {settings.workers}")
+    if not 0 <= settings.port <= 65535:
+        raise SettingsInvalid(f"{path}: port {settings.port} is not between 0 and 65535")
+    if settings.auth.enabled and not settings.auth.key_digests:
+        raise SettingsInvalid(f"{path}: auth is enabled, but there is no key digest")
+    if not all(is_digest(digest) for digest in settings.auth.key_digests):
+        raise SettingsInvalid(f"{path}: auth.key_digests must hold SHA-256 digests in hexadecimal")
+    for name, value in msgspec.structs.asdict(settings.limits).items():
+        if value <= 0:
+            raise SettingsInvalid(f"{path}: limits.{name} must be above 0, not {value}")
+
+
+def is_digest(text: str) -> bool:
+    """Whether the text is a SHA-256 digest in lower-case hexadecimal."""
+    return len(text) == DIGEST_LENGTH and all(character in "0123456789abcdef" for character in text)
+
+
+def write_settings(folder: Path, settings: ServiceSettings) -> None:
+    """Write ``service.json`` whole or not at all, readable by its owner only. Raises OSError."""
+    write_whole(folder / SETTINGS, msgspec.json.format(msgspec.json.encode(settings)))
+
+
+def read_failure(folder: Path) -> Failure | None:
+    """Why the last supervisor gave up before it served, or None."""
+    try:
+        return msgspec.json.decode((folder / FAILURE).read_bytes(), type=Failure)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def write_failure(folder: Path, failure: Failure) -> None:
+    """Leave word for whoever started the supervisor. Raises OSError."""
+    write_whole(folder / FAILURE, msgspec.json.encode(failure))
+
+
+def clear_failure(folder: Path) -> None:
+    """Forget what an earlier supervisor left."""
+    (folder / FAILURE).unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write aside with mode 0600, sync, rename. Raises OSError and leaves the old file."""
+    descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(aside).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(aside).unlink()
+        raise
+
+
+def log_path(folder: Path, revision: int) -> Path:
+    """Where the workers of a revision print."""
+    return folder / LOGS / f"{revision}.log"
+
+
+def supervisor_log_path(folder: Path) -> Path:
+    """Where the supervisor and the scoring server write."""
+    return folder / LOGS / SUPERVISOR_LOG
+
+
+def work_path(folder: Path, revision: int) -> Path:
+    """The working folder of a revision."""
+    return folder / WORK / str(revision)

@@ -1,0 +1,126 @@
+"""The server's end of the socket to a worker: frames out, frames in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol, cast
+
+from modelport_worker.frames import FAILED, HEADER, HEADER_SIZE, PHASE, READY, RESULT
+
+MOST_UNSENT_BYTES = 256 * 1024
+"""Above this, the link asks for no more frames until the worker has read some."""
+
+KNOWN_KINDS = frozenset((PHASE, READY, FAILED, RESULT))
+
+
+class LinkObserver(Protocol):
+    """Who is told what the worker says. No method may raise."""
+
+    def frame_received(
+        self, *, request_id: int, kind: int, code: int, flags: int, micros: int, meta: bytes, payload: bytes
+    ) -> None:
+        """One whole frame."""
+
+    def frames_handled(self) -> None:
+        """All frames that had arrived have been handed over; or the link has room again."""
+
+    def garbage_received(self, what: str) -> None:
+        """The worker does not keep to the protocol; nothing more is read from it."""
+
+    def link_closed(self) -> None:
+        """The other end is closed."""
+
+
+class Link(asyncio.Protocol):
+    """Reads always, so that the worker never blocks on its answers while the server waits to send: what the worker
+    does not read yet is kept here, at most a few frames of it."""
+
+    __slots__ = ("_chunks", "_closed", "_garbage", "_needed", "_observer", "_received", "_transport", "has_room")
+
+    def __init__(self, observer: LinkObserver) -> None:
+        self.has_room = True
+        self._observer = observer
+        self._transport: asyncio.Transport | None = None
+        self._chunks: list[bytes] = []
+        self._received = 0
+        self._needed = HEADER_SIZE
+        self._closed = False
+        self._garbage = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=MOST_UNSENT_BYTES)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._closed = True
+        self._observer.link_closed()
+
+    def pause_writing(self) -> None:
+        self.has_room = False
+
+    def resume_writing(self) -> None:
+        self.has_room = True
+        self._observer.frames_handled()
+
+    def send(self, request_id: int, kind: int, *, payload: bytes = b"", meta: bytes = b"", flags: int = 0) -> None:
+        """Send one frame. Nothing happens on a closed link: whoever sends learns of that by ``link_closed``."""
+        if self._closed or self._transport is None or self._transport.is_closing():
+            return
+        head = HEADER.pack(request_id, len(payload), len(meta), 0, 0, kind, flags) + meta
+        if len(payload) < MOST_UNSENT_BYTES:
+            self._transport.write(head + payload)
+        else:
+            self._transport.write(head)
+            self._transport.write(payload)
+
+    def close(self) -> None:
+        """Drop the link and what was not sent."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._garbage:
+            return
+        if self._chunks:
+            self._chunks.append(data)
+            self._received += len(data)
+            if self._received < self._needed:
+                return
+            data = b"".join(self._chunks)
+            self._chunks = []
+        self._split(data)
+        if not self._garbage:
+            self._observer.frames_handled()
+
+    def _split(self, data: bytes) -> None:
+        """Hand over the whole frames in ``data`` and keep the rest."""
+        position, size = 0, len(data)
+        self._needed = HEADER_SIZE
+        while size - position >= HEADER_SIZE:
+            request_id, payload_size, meta_size, micros, code, kind, flags = HEADER.unpack_from(data, position)
+            if kind not in KNOWN_KINDS:
+                self._reject(f"a frame of the unknown kind {kind}")
+                return
+            whole = HEADER_SIZE + meta_size + payload_size
+            if size - position < whole:
+                self._needed = whole
+                break
+            middle = position + HEADER_SIZE + meta_size
+            self._observer.frame_received(
+                request_id=request_id,
+                kind=kind,
+                code=code,
+                flags=flags,
+                micros=micros,
+                meta=data[position + HEADER_SIZE : middle],
+                payload=data[middle : position + whole],
+            )
+            position += whole
+        if position < size:
+            self._chunks = [data[position:]]
+            self._received = size - position
+
+    def _reject(self, what: str) -> None:
+        self._garbage = True
+        self._chunks = []
+        self._observer.garbage_received(what)

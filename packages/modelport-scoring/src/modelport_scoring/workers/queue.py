@@ -1,0 +1,95 @@
+"""Requests that wait for a worker: first come, first served, within the limits of number, bytes and time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+from modelport_scoring.settings import Limits
+from modelport_scoring.workers.ticket import Refusal, Ticket
+
+
+class WaitingLine:
+    """The queue of one revision, shared by its workers."""
+
+    def __init__(self, *, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+        self.limits = limits
+        self._loop = loop
+        self._tickets: deque[Ticket] = deque()
+        self._abandoned = 0
+        self._bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._tickets) - self._abandoned
+
+    def put(self, ticket: Ticket) -> None:
+        """Append the ticket, or refuse it where a limit is reached."""
+        if len(self) >= self.limits.max_queue_length:
+            ticket.refused(Refusal.QUEUE_LENGTH)
+        elif self._bytes and self._bytes + len(ticket.payload) > self.limits.max_queue_bytes:
+            ticket.refused(Refusal.QUEUE_BYTES)
+        else:
+            self._count(ticket)
+            self._tickets.append(ticket)
+            self._watch()
+
+    def put_back(self, tickets: Iterable[Ticket]) -> None:
+        """Put tickets that were taken out before at the head again, in their order, whatever the limits."""
+        for ticket in reversed(list(tickets)):
+            self._count(ticket)
+            self._tickets.appendleft(ticket)
+        self._watch()
+
+    def take(self) -> Ticket | None:
+        """The next ticket that somebody still waits for, or None."""
+        while self._tickets:
+            ticket = self._tickets.popleft()
+            if self._uncount(ticket):
+                return ticket
+        return None
+
+    def abandon(self, ticket: Ticket) -> None:
+        """The client of a waiting ticket has gone: free its body now and skip it later."""
+        if ticket.abandoned or not ticket.waiting:
+            return
+        ticket.abandoned = True
+        self._bytes -= len(ticket.payload)
+        ticket.payload = b""
+        self._abandoned += 1
+
+    def clear(self) -> list[Ticket]:
+        """Take all that wait."""
+        tickets = []
+        while (ticket := self.take()) is not None:
+            tickets.append(ticket)
+        return tickets
+
+    def _count(self, ticket: Ticket) -> None:
+        ticket.waiting = True
+        ticket.waiting_since = ticket.waiting_since or self._loop.time()
+        self._bytes += len(ticket.payload)
+
+    def _uncount(self, ticket: Ticket) -> bool:
+        """A ticket has left the line; returns whether somebody still waits for it."""
+        ticket.waiting = False
+        if ticket.abandoned:
+            self._abandoned -= 1
+            return False
+        self._bytes -= len(ticket.payload)
+        return True
+
+    def _watch(self) -> None:
+        if self._timer is None and self._tickets:
+            wait_s = self.limits.queue_wait_ms / 1000
+            self._timer = self._loop.call_at(self._tickets[0].waiting_since + wait_s, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        oldest = self._loop.time() - self.limits.queue_wait_ms / 1000
+        while self._tickets and (self._tickets[0].abandoned or self._tickets[0].waiting_since <= oldest):
+            ticket = self._tickets.popleft()
+            if self._uncount(ticket):
+                ticket.refused(Refusal.QUEUE_WAIT)
+        self._watch()

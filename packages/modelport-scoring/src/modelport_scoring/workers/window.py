@@ -1,0 +1,27 @@
+"""How many frames may be on their way to a worker at once."""
+
+from __future__ import annotations
+
+WORK_AHEAD_MICROS = 2000.0
+"""A worker holds about this much work: enough that it never waits for the server, and so little that a slow request
+does not hide behind frames already sent."""
+
+MOST_FRAMES = 64
+WEIGHT = 0.1
+"""Of the newest measurement in the moving average."""
+
+
+class Window:
+    """The cap of one worker, from an exponentially weighted moving average of the time that ``run`` takes."""
+
+    __slots__ = ("_mean", "size")
+
+    def __init__(self) -> None:
+        self._mean = WORK_AHEAD_MICROS
+        self.size = 1
+
+    def measured(self, micros: int) -> None:
+        """Count one more call of ``run``. A very slow one closes the window at once, fast ones open it step by step."""
+        mean = self._mean = self._mean + WEIGHT * (micros - self._mean)
+        frames = int(WORK_AHEAD_MICROS / mean) if mean > 0 else MOST_FRAMES
+        self.size = 1 if frames < 1 else min(frames, MOST_FRAMES)

@@ -1,0 +1,189 @@
+"""One worker's life: it starts, takes frames, and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable
+from enum import StrEnum
+
+import msgspec
+
+from modelport_scoring.failures import Failure, StartFailed
+from modelport_scoring.journal import Journal
+from modelport_scoring.workers.contract import Contract
+from modelport_scoring.workers.launch import Launch
+from modelport_scoring.workers.link import Link
+from modelport_scoring.workers.process import WorkerProcess
+from modelport_scoring.workers.ticket import Ticket
+from modelport_scoring.workers.window import Window
+from modelport_worker.frames import PHASE, READY, RESULT, SCORE, STOP
+
+LAST_WORDS_S = 0.2
+"""What a process wrote before it ended may still be on its way to us; longer we do not wait for its socket to close."""
+
+
+class WorkerState(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    STOPPING = "stopping"
+    ENDED = "ended"
+
+
+class Worker:
+    """Speaks with one process over its link, and tells its pool when it has room; ``ended`` is done after its end."""
+
+    def __init__(self, launch: Launch, *, loop: asyncio.AbstractEventLoop, has_room: Callable[[Worker], None]) -> None:
+        """Start the process. Raises StartFailed where the system cannot."""
+        self.state = WorkerState.STARTING
+        self.in_flight: deque[Ticket] = deque()
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self._process = WorkerProcess(launch)
+        self._link = Link(self)
+        self._window = Window()
+        self._loop = loop
+        self._launch = launch
+        self._has_room = has_room
+        self._ready: asyncio.Future[Contract] = loop.create_future()
+        self._ids = itertools.count(1)
+        self._phase = "start"
+        self._link_open = True
+        self._started_id = 0
+        self._process.watch(loop, ended=self._process_ended)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether one more frame may be sent now."""
+        return self.state is WorkerState.READY and len(self.in_flight) < self._window.size and self._link.has_room
+
+    async def started(self) -> Contract:
+        """Wait for READY. Raises StartFailed when the start failed or took too long; then the process is gone."""
+        await self._loop.create_unix_connection(lambda: self._link, sock=self._process.socket)
+        try:
+            contract = await asyncio.wait_for(self._ready, self._launch.start_timeout_s)
+        except TimeoutError:
+            await self._end_now()
+            raise StartFailed(self._overdue()) from None
+        except BaseException:
+            await self._end_now()
+            raise
+        self.state = WorkerState.READY
+        return contract
+
+    def send(self, ticket: Ticket) -> None:
+        """Give it one more request; ``takes_more`` was true."""
+        ticket.id = next(self._ids)
+        ticket.attempts += 1
+        self.in_flight.append(ticket)
+        self._link.send(ticket.id, SCORE, payload=ticket.payload, meta=ticket.meta, flags=ticket.flags)
+
+    def stop(self) -> None:
+        """Have it answer what it holds, and exit."""
+        if self.state is WorkerState.READY:
+            self.state = WorkerState.STOPPING
+            self._link.send(0, STOP)
+        elif self.state is WorkerState.STARTING:
+            self._process.kill()
+
+    def kill(self) -> None:
+        """End it now."""
+        self._process.kill()
+
+    def unanswered(self) -> tuple[list[Ticket], list[Ticket]]:
+        """After its end: the requests that it had started, and those that it never began. Both are taken out."""
+        started_id = self._started_id
+        held = list(self.in_flight)
+        self.in_flight.clear()
+        return [t for t in held if t.id <= started_id], [t for t in held if t.id > started_id]
+
+    @property
+    def exit(self) -> str | None:
+        """How its process ended, None while it runs."""
+        return self._process.exit
+
+    # --- what the link says -------------------------------------------------------------------------------------------
+
+    def frame_received(
+        self, *, request_id: int, kind: int, code: int, flags: int, micros: int, meta: bytes, payload: bytes
+    ) -> None:
+        if kind == RESULT:
+            if not self.in_flight or self.in_flight[0].id != request_id:
+                self.garbage_received(f"an answer to request {request_id}, which was not the next")
+                return
+            self._window.measured(micros)
+            ticket = self.in_flight.popleft()
+            ticket.scored(code=code, flags=flags, micros=micros, meta=meta, payload=payload)
+        elif kind == PHASE:
+            self._phase = payload.decode(errors="replace")
+        elif not self._ready.done():
+            self._start_ended(kind, payload)
+
+    def frames_handled(self) -> None:
+        if self.state is WorkerState.READY:
+            self._has_room(self)
+
+    def garbage_received(self, what: str) -> None:
+        Journal(self._launch.log).write(f"modelport: worker {self.pid} sent {what}; it is ended")
+        self._process.kill()
+
+    def link_closed(self) -> None:
+        self._link_open = False
+        # A worker without a link is of no use, whatever it still computes.
+        self._process.kill()
+        self._finish()
+
+    # --- its end ------------------------------------------------------------------------------------------------------
+
+    def _start_ended(self, kind: int, payload: bytes) -> None:
+        try:
+            if kind == READY:
+                self._ready.set_result(msgspec.json.decode(payload, type=Contract))
+            else:
+                self._ready.set_exception(StartFailed(msgspec.json.decode(payload, type=Failure)))
+        except msgspec.MsgspecError as error:
+            self.garbage_received(f"a start report that cannot be read ({error})")
+
+    def _process_ended(self) -> None:
+        if self.state is not WorkerState.STOPPING:
+            self.state = WorkerState.ENDED
+        if self._link_open:
+            self._loop.call_later(LAST_WORDS_S, self._link.close)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Once both the process and its link are gone."""
+        if self._link_open or self._process.exit is None or self.ended.done():
+            return
+        self.state = WorkerState.ENDED
+        self._started_id = self._process.page.started_id
+        self._process.page.close()
+        if not self._ready.done():
+            self._ready.set_exception(StartFailed(self._ended_early()))
+        self.ended.set_result(None)
+
+    async def _end_now(self) -> None:
+        self._process.kill()
+        await self.ended
+        if self._ready.done() and not self._ready.cancelled():
+            self._ready.exception()  # seen: asyncio would report it as forgotten
+
+    def _ended_early(self) -> Failure:
+        return Failure(
+            phase=self._phase,
+            message=f"the worker process ended in phase '{self._phase}' without saying why: {self.exit}",
+            exit=self.exit,
+        )
+
+    def _overdue(self) -> Failure:
+        limit_s = self._launch.start_timeout_s
+        return Failure(
+            phase=self._phase,
+            type="TimeoutError",
+            message=f"the start took longer than limits.start_timeout_s allows ({limit_s:g} s); it was in phase "
+            f"'{self._phase}'. Raise limits.start_timeout_s in the deployment configuration",
+        )
