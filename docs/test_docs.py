@@ -1,0 +1,85 @@
+"""The docs say what the code says."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from modelport import exceptions
+from modelport.domain.failures import Phase
+from modelport_scoring import ErrorMode, Limits
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/README.md")])
+
+
+def first_column(page: str, heading: str) -> list[str]:
+    """The names in backticks in the first column of the first table below a heading."""
+    text = (ROOT / page).read_text()
+    below = text[text.index(heading) + len(heading) :].split("\n#", 1)[0]
+    return [
+        name
+        for row in below.splitlines()
+        if row.startswith("| `")
+        for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    ]
+
+
+def test_every_limit_is_documented_with_its_default() -> None:
+    text = (ROOT / "docs/settings.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text, re.MULTILINE))
+    assert rows == {field.name: str(field.default) for field in msgspec.structs.fields(Limits)}
+
+
+def test_every_error_mode_is_documented() -> None:
+    assert first_column("docs/settings.md", "### Error modes") == [mode.value for mode in ErrorMode]
+
+
+def test_every_exception_is_documented_below_its_parent() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", (ROOT / "docs/errors.md").read_text(), re.MULTILINE)
+    documented = {name: parent for name, parent in rows}
+    actual = {name: getattr(exceptions, name).__bases__[0].__name__ for name in exceptions.__all__}
+    assert documented == actual
+
+
+def test_every_phase_is_documented() -> None:
+    text = (ROOT / "docs/errors.md").read_text()
+    assert [phase for phase in Phase if f"`{phase}`" not in text] == []
+
+
+@pytest.mark.parametrize("package", ["modelport", "modelport-scoring"])
+def test_every_dependency_has_a_reason(package: str) -> None:
+    project = tomllib.loads((ROOT / f"packages/{package}/pyproject.toml").read_text())["project"]
+    needed = {re.split(r"[<>=!~ ]", line)[0] for line in project["dependencies"]}
+    section = (ROOT / "docs/dependencies.md").read_text().split(f"## {package}\n")[1].split("\n## ")[0]
+    rows = [row.split("|")[1] for row in section.splitlines() if row.startswith("| ")][1:]
+    documented = {name.strip() for row in rows for name in row.split(",") if not name.strip().startswith("-")}
+    assert documented == needed
+
+
+@pytest.mark.parametrize("package", ["modelport-worker", "modelport-azureml"])
+def test_what_runs_in_other_peoples_environments_has_no_dependencies(package: str) -> None:
+    project = tomllib.loads((ROOT / f"packages/{package}/pyproject.toml").read_text())["project"]
+    assert project["dependencies"] == []
+
+
+def test_one_version_for_all() -> None:
+    versions = {
+        tomllib.loads(path.read_text())["project"]["version"] for path in ROOT.glob("packages/*/pyproject.toml")
+    }
+    assert len(versions) == 1
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
+    dead = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert dead == []
+
+
+def test_no_lock_file_names_a_host() -> None:
+    assert not re.search(r"https?:|\bfile:", (ROOT / "constraints.txt").read_text())
