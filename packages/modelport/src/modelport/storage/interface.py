@@ -65,8 +65,8 @@ class MetadataStore(Protocol):
         """Raises ConflictException where the name is taken, ModelNotFoundException where a model of it is gone."""
 
     def update_service(self, service: Service) -> None:
-        """Replace the row. Raises WebserviceException (``WebserviceNotFound``) where there is none, ModelNotFoundException
-        where a model of a new revision is gone."""
+        """Replace the row. Raises WebserviceException (``WebserviceNotFound``) where there is none,
+        ModelNotFoundException where a model of a new revision is gone."""
 
     def delete_service(self, name: str) -> None:
         """Delete the row; nothing happens where there is none."""
@@ -82,12 +82,13 @@ class Staging(Protocol):
     """Files on their way into the object store, for one registration.
 
     Used as a context manager around *both* the adding of files and the transaction that refers to them. Until
-    ``commit`` is called, leaving the context (or the death of the process) takes back what was added and is not referred
-    to.
+    ``commit`` is called, leaving the context (or the death of the process) takes back what was added and is not
+    referred to.
     """
 
     def add_file(self, source: Path, *, label: str, progress: Progress) -> tuple[str, int]:
-        """Stream a file in; returns its SHA-256 (hexadecimal) and size. Content that is there already is not kept twice."""
+        """Stream a file in; returns its SHA-256 (hexadecimal) and size. Content that is there already is not kept
+        twice, and is repaired where it is damaged."""
 
     def commit(self) -> None:
         """The transaction went through: what was added stays."""
@@ -100,12 +101,13 @@ class ObjectStore(Protocol):
         """Begin to add files."""
 
     def open(self, digest: str) -> Iterator[bytes]:
-        """The content in pieces, verified: raises StoreException, before the last piece, where a byte is wrong or the object
-        is missing. The message names the digest."""
+        """The content in pieces, verified: raises StoreException, before the last piece, where a byte is wrong or the
+        object is missing. The message names the digest."""
 
     def place(self, digest: str, target: Path, *, link: bool, executable: bool = False) -> None:
-        """Put the content at ``target`` (which must not exist), verified. ``link``: as a hard link where the file system
-        allows, read-only; else a copy that the user may write to. Raises StoreException as ``open`` does, naming the object's file."""
+        """Put the content at ``target`` (which must not exist), verified. ``link``: read-only, as a hard link where the
+        file system allows; else a copy that the user may write to. Raises StoreException as ``open`` does, naming the
+        object's file, and leaves nothing then."""
 
     def remove_unreferenced(self, digests: Sequence[str], referenced: set[str]) -> None:
         """Forget those of the digests that are not referenced."""

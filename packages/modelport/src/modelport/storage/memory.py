@@ -1,0 +1,315 @@
+"""The in-memory twins of both stores: for tests, and for trying things without a trace.
+
+They keep the same promises as the real ones, but for outliving the process. Safe to use from several threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import errno
+import hashlib
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelport.domain.environments import EnvironmentDefinition, EnvironmentVersion
+from modelport.domain.errors import StoreException, UserErrorException
+from modelport.domain.events import Event, EventType
+from modelport.domain.models import Condition, ModelChange, ModelDraft, ModelFilter, ModelVersion
+from modelport.domain.names import split_model_id
+from modelport.domain.progress import Progress
+from modelport.domain.services import Service, ServiceFilter
+from modelport.domain.workspaces import WorkspaceRecord
+from modelport.storage.changes import Change, environment_change, model_change, service_change, workspace_change
+from modelport.storage.interface import MetadataStore, Staging
+from modelport.storage.refusals import (
+    model_in_use,
+    model_not_found,
+    models_of_service_not_found,
+    service_exists,
+    service_not_found,
+    workspace_missing,
+)
+
+
+class MemoryStore:
+    """A MetadataStore (storage/interface.py says what each method promises)."""
+
+    def __init__(self, *, workspace: str) -> None:
+        self._name = workspace
+        self._lock = threading.RLock()
+        self._record: WorkspaceRecord | None = None
+        self._models: dict[tuple[str, int], ModelVersion] = {}
+        self._last_versions: Counter[str] = Counter()
+        self._environments: dict[str, list[EnvironmentVersion]] = {}
+        self._services: dict[str, Service] = {}
+        self._events: list[Event] = []
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock:
+            if self._record is None:
+                raise workspace_missing(self._name)
+            yield
+
+    def _note(self, change: Change) -> None:
+        event = Event(
+            number=len(self._events) + 1,
+            type=change.type,
+            subject=change.subject,
+            time=dt.datetime.now(dt.UTC),
+            data=change.data,
+        )
+        self._events.append(event)
+
+    def workspace(self) -> WorkspaceRecord | None:
+        return self._record
+
+    def create_workspace(self, record: WorkspaceRecord) -> WorkspaceRecord:
+        with self._lock:
+            if self._record is None:
+                self._record = record
+                self._note(workspace_change(EventType.WORKSPACE_CREATED, record.name))
+            return self._record
+
+    def update_workspace(
+        self, *, friendly_name: str | None = None, description: str | None = None, tags: Mapping[str, str] | None = None
+    ) -> WorkspaceRecord:
+        given = {"friendly_name": friendly_name, "description": description, "tags": tags}
+        with self._lock:
+            if self._record is None:
+                raise workspace_missing(self._name)
+            self._record = dataclasses.replace(self._record, **_not_none(given))
+            self._note(workspace_change(EventType.WORKSPACE_UPDATED, self._name))
+            return self._record
+
+    def add_model(self, draft: ModelDraft) -> ModelVersion:
+        fields = {field.name: getattr(draft, field.name) for field in dataclasses.fields(ModelDraft)}
+        with self._writing():
+            self._last_versions[draft.name] += 1
+            version = self._last_versions[draft.name]
+            model = ModelVersion(**fields, version=version, created_time=dt.datetime.now(dt.UTC))
+            self._models[model.name, model.version] = model
+            self._note(model_change(EventType.MODEL_REGISTERED, model))
+            return model
+
+    def models(self, wanted: ModelFilter) -> list[ModelVersion]:
+        with self._lock:
+            found = [model for model in self._models.values() if _model_fits(model, wanted)]
+        found.sort(key=lambda model: (model.name, -model.version))
+        if not wanted.latest:
+            return found
+        newest: dict[str, ModelVersion] = {}
+        for model in found:
+            newest.setdefault(model.name, model)
+        return list(newest.values())
+
+    def change_model(self, name: str, version: int, change: ModelChange) -> ModelVersion:
+        given = {field.name: getattr(change, field.name) for field in dataclasses.fields(change)}
+        with self._writing():
+            changed = dataclasses.replace(self._model(name, version), **_not_none(given))
+            self._models[name, version] = changed
+            self._note(model_change(EventType.MODEL_UPDATED, changed))
+            return changed
+
+    def delete_model(self, name: str, version: int) -> ModelVersion:
+        with self._writing():
+            model = self._model(name, version)
+            users = sorted(service.name for service in self._services.values() if model.id in _all_model_ids(service))
+            if users:
+                raise model_in_use(name, version, users)
+            del self._models[name, version]
+            self._note(model_change(EventType.MODEL_DELETED, model))
+            return model
+
+    def _model(self, name: str, version: int) -> ModelVersion:
+        try:
+            return self._models[name, version]
+        except KeyError:
+            raise model_not_found(name, version) from None
+
+    def referenced_objects(self, digests: Sequence[str]) -> set[str]:
+        with self._lock:
+            return {file.sha256 for model in self._models.values() for file in model.files} & set(digests)
+
+    def register_environment(self, definition: EnvironmentDefinition) -> EnvironmentVersion:
+        with self._writing():
+            versions = self._environments.setdefault(definition.name, [])
+            if versions and versions[-1].definition == definition:
+                return versions[-1]
+            versions.append(EnvironmentVersion(definition=definition, version=str(len(versions) + 1)))
+            self._note(environment_change(EventType.ENVIRONMENT_REGISTERED, versions[-1]))
+            return versions[-1]
+
+    def environments(self, name: str | None = None) -> list[EnvironmentVersion]:
+        with self._lock:
+            names = sorted(self._environments) if name is None else [name]
+            return [version for each in names for version in reversed(self._environments.get(each, []))]
+
+    def service(self, name: str) -> Service | None:
+        with self._lock:
+            return self._services.get(name)
+
+    def services(self, wanted: ServiceFilter) -> list[Service]:
+        with self._lock:
+            found = [service for service in self._services.values() if _service_fits(service, wanted)]
+        return sorted(found, key=lambda service: service.name)
+
+    def create_service(self, service: Service) -> None:
+        with self._writing():
+            if service.name in self._services:
+                raise service_exists(service.name)
+            self._keep_service(service, EventType.SERVICE_CREATED)
+
+    def update_service(self, service: Service) -> None:
+        with self._writing():
+            if service.name not in self._services:
+                raise service_not_found(service.name)
+            self._keep_service(service, EventType.SERVICE_UPDATED)
+
+    def _keep_service(self, service: Service, type: EventType) -> None:
+        gone = [each for each in dict.fromkeys(_all_model_ids(service)) if split_model_id(each) not in self._models]
+        if gone:
+            raise models_of_service_not_found(service.name, gone)
+        self._services[service.name] = service
+        self._note(service_change(type, service))
+
+    def delete_service(self, name: str) -> None:
+        with self._writing():
+            service = self._services.pop(name, None)
+            if service is not None:
+                self._note(service_change(EventType.SERVICE_DELETED, service))
+
+    def events(self, *, after: int = 0, limit: int = 1000) -> list[Event]:
+        with self._lock:
+            return self._events[after : after + limit]
+
+    def close(self) -> None:
+        return None
+
+
+class MemoryObjects:
+    """An ObjectStore (storage/interface.py says what each method promises).
+
+    ``referenced`` (``MetadataStore.referenced_objects``) is asked before anything is forgotten.
+    """
+
+    def __init__(self, *, referenced: Callable[[Sequence[str]], set[str]]) -> None:
+        self._referenced = referenced
+        self._lock = threading.RLock()
+        self._contents: dict[str, bytes] = {}
+        self._claims: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def stage(self) -> Iterator[Staging]:
+        staging = _MemoryStaging(self._claim)
+        try:
+            yield staging
+        finally:
+            with self._lock:
+                self._claims.subtract(staging.digests)
+                if not staging.is_committed:
+                    self.remove_unreferenced(sorted(staging.digests), set())
+
+    def _claim(self, digest: str, content: bytes) -> None:
+        with self._lock:
+            self._claims[digest] += 1
+            self._contents.setdefault(digest, content)
+
+    def open(self, digest: str) -> Iterator[bytes]:
+        yield self._content(digest)
+
+    def place(self, digest: str, target: Path, *, link: bool, executable: bool = False) -> None:
+        mode = (0o444 if link else 0o666) | (0o111 if executable else 0)
+        content = self._content(digest)
+        try:
+            with os.fdopen(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
+                file.write(content)
+        except OSError as error:
+            raise StoreException(f"Cannot write {target}: {os.strerror(error.errno or errno.EIO)}.") from error
+
+    def remove_unreferenced(self, digests: Sequence[str], referenced: set[str]) -> None:
+        with self._lock:
+            unclaimed = [digest for digest in digests if digest not in referenced and not self._claims[digest]]
+            for digest in set(unclaimed) - self._referenced(unclaimed):
+                self._contents.pop(digest, None)
+
+    def sweep(self, store: MetadataStore) -> None:
+        """Nothing outlives the process, so nothing is left behind."""
+
+    def damage(self, digest: str, content: bytes) -> None:
+        """For tests: replace the content behind the store's back."""
+        self._contents[digest] = content
+
+    def _content(self, digest: str) -> bytes:
+        content = self._contents.get(digest)
+        if content is None:
+            raise StoreException(f"The object {digest} of the model store is missing.")
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise StoreException(f"The object {digest} of the model store is damaged.")
+        return content
+
+
+class _MemoryStaging:
+    """A Staging."""
+
+    def __init__(self, claim: Callable[[str, bytes], None]) -> None:
+        self._claim = claim
+        self.digests: list[str] = []
+        self.is_committed = False
+
+    def add_file(self, source: Path, *, label: str, progress: Progress) -> tuple[str, int]:
+        try:
+            content = source.read_bytes()
+        except OSError as error:
+            raise UserErrorException(f"Cannot read {source}: {error.strerror}.") from error
+        digest = hashlib.sha256(content).hexdigest()
+        self._claim(digest, content)
+        self.digests.append(digest)
+        progress.amount(label, len(content), len(content))
+        return digest, len(content)
+
+    def commit(self) -> None:
+        self.is_committed = True
+
+
+def _not_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _all_model_ids(service: Service) -> Iterable[str]:
+    return [model_id for revision in service.revisions for model_id in revision.model_ids]
+
+
+def _model_fits(model: ModelVersion, wanted: ModelFilter) -> bool:
+    plain = ("name", "version", "run_id", "framework")
+    return (
+        all(getattr(wanted, field) in (None, getattr(model, field)) for field in plain)
+        and _labels_fit(model.tags, wanted.tags)
+        and _labels_fit(model.properties, wanted.properties)
+    )
+
+
+def _service_fits(service: Service, wanted: ServiceFilter) -> bool:
+    models = [split_model_id(model_id) for model_id in service.model_ids]
+    return (
+        wanted.compute_type in (None, service.compute_type)
+        and (wanted.model_name is None or wanted.model_name in [name for name, _ in models])
+        and (wanted.model_id is None or split_model_id(wanted.model_id) in models)
+        and _labels_fit(service.tags, wanted.tags)
+        and _labels_fit(service.properties, wanted.properties)
+    )
+
+
+def _labels_fit(labels: Mapping[str, str], conditions: Sequence[Condition]) -> bool:
+    return all(_label_fits(labels, condition) for condition in conditions)
+
+
+def _label_fits(labels: Mapping[str, str], condition: Condition) -> bool:
+    key, *value = [condition] if isinstance(condition, str) else condition
+    return key in labels and all(labels[key] == wanted for wanted in value)
