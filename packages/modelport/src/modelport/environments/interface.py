@@ -19,7 +19,7 @@ class EnvironmentBackend(Protocol):
         """
 
     def materialise(self, lock: Lock, *, progress: Progress) -> Interpreter:
-        """An interpreter that has what the lock lists; made once, however many ask at once, and used whole or not at all.
+        """An interpreter that has what the lock lists; made once, however many ask at once, used whole or not at all.
 
         Raises EnvironmentException.
         """

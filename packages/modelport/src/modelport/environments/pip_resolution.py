@@ -1,0 +1,128 @@
+"""Resolves pip requirements to exact pins, and keeps what was found."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from modelport.environments.complaints import resolution_failed
+from modelport.environments.disk_cache import DiskCache
+from modelport.environments.locks import sha256_of
+from modelport.environments.probe import FoundPython
+from modelport.environments.requirement_lines import RequirementLine, index_options, normalised
+from modelport.environments.uv import index_fingerprint, run_uv
+
+_HASH = re.compile(r"--hash[= ]\s*(\S+)")
+_LOCAL_PIN = re.compile(r"^(?:\S+\s+@\s+)?(file://\S+)$")
+_NOT_CONTENT = frozenset({".git", "__pycache__", "build", ".venv"})
+
+
+class PipResolver:
+    """Exact pins for requirements. The same question gives the same answer, without asking an index again."""
+
+    def __init__(self, cache: DiskCache) -> None:
+        self._cache = cache
+
+    def pins(self, lines: Sequence[RequirementLine], python: FoundPython) -> str | None:
+        """What was found earlier for the same lines, Python and index settings; None where nothing was."""
+        kept = self._cache.get(_key(lines, python))
+        return kept["pins"] if kept else None
+
+    def resolve(self, lines: Sequence[RequirementLine], python: FoundPython) -> str:
+        """Requirement lines with exact versions, and before them the index options that the user wrote.
+
+        Raises ResolutionFailed.
+        """
+        if not asks_for_packages(lines):
+            return ""
+        found = _compile(lines, python)
+        text = lock_text(found, lines)
+        self._cache.put(_key(lines, python), {"pins": text})
+        return text
+
+    def forget(self, lines: Sequence[RequirementLine], python: FoundPython) -> None:
+        """The next resolution asks the index."""
+        self._cache.remove(_key(lines, python))
+
+
+def _key(lines: Sequence[RequirementLine], python: FoundPython) -> str:
+    asked = [(line.text, line.constraint) for line in lines]
+    return sha256_of(
+        "pip", asked, local_traces(lines), python.version, os.uname().sysname, os.uname().machine, index_fingerprint()
+    )
+
+
+def local_traces(lines: Sequence[RequirementLine]) -> list[list[tuple[str, int, int]]]:
+    """What tells whether the local files that the lines name have changed."""
+    return [list(_traces(line.local)) for line in lines if line.local]
+
+
+def _compile(lines: Sequence[RequirementLine], python: FoundPython) -> str:
+    """What uv makes of the lines."""
+    with tempfile.TemporaryDirectory(prefix="modelport-resolve-") as name:
+        folder = Path(name)
+        write_requirements(lines, folder)
+        answer = run_uv(
+            *("pip", "compile", "requirements.txt", "--constraints", "constraints.txt", "--python", python.path),
+            *("--quiet", "--no-header", "--no-annotate", "--no-strip-extras"),
+            cwd=folder,
+        )
+    if not answer.succeeded:
+        raise resolution_failed(answer.complaint, lines, python_version=python.version)
+    return answer.output
+
+
+def asks_for_packages(lines: Sequence[RequirementLine]) -> bool:
+    """Whether there is anything to install."""
+    return any(not line.is_option and not line.constraint for line in lines)
+
+
+def write_requirements(lines: Sequence[RequirementLine], folder: Path) -> None:
+    """Write ``requirements.txt`` and ``constraints.txt`` for uv. Lines keep their numbers, for complaints."""
+    (folder / "requirements.txt").write_text(_file(lines, constraints=False), encoding="utf-8")
+    (folder / "constraints.txt").write_text(_file(lines, constraints=True), encoding="utf-8")
+
+
+def lock_text(pins: str, lines: Sequence[RequirementLine]) -> str:
+    """The pins that uv found as the text of a lock, after the index options that the user wrote."""
+    return "".join(f"{line}\n" for line in [*index_options(lines), *_pinned(pins, lines)])
+
+
+def _file(lines: Iterable[RequirementLine], *, constraints: bool) -> str:
+    return "".join(f"{line.text if line.constraint is constraints else ''}\n" for line in lines)
+
+
+def _pinned(output: str, lines: Sequence[RequirementLine]) -> Iterator[str]:
+    """The pins, with the hashes that the user wrote, and with digests of the local files that they name."""
+    hashes = {line.name: _HASH.findall(line.text) for line in lines if line.name}
+    for pin in filter(None, map(str.strip, output.splitlines())):
+        name = normalised(re.split(r"[\[=@\s]", pin, maxsplit=1)[0])
+        yield _with_content(pin) + "".join(f" --hash={value}" for value in hashes.get(name, ()))
+
+
+def _with_content(pin: str) -> str:
+    match = _LOCAL_PIN.match(pin)
+    if match is None or "#" in pin:
+        return pin
+    path = Path(unquote(urlsplit(match[1]).path))
+    if path.is_file():
+        with path.open("rb") as file:
+            return f"{pin}#sha256={hashlib.file_digest(file, 'sha256').hexdigest()}"
+    return f"{pin}  # content {sha256_of(list(_traces(path)))}"
+
+
+def _traces(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, size and time of the file, or of every file in the folder."""
+    if path.is_file():
+        yield str(path), path.stat().st_size, path.stat().st_mtime_ns
+        return
+    for folder, folders, files in os.walk(path):
+        folders[:] = sorted(name for name in folders if name not in _NOT_CONTENT and not name.endswith(".egg-info"))
+        for name in sorted(files):
+            status = (Path(folder) / name).stat(follow_symlinks=False)
+            yield str(Path(folder, name).relative_to(path)), status.st_size, status.st_mtime_ns
