@@ -1,0 +1,112 @@
+"""Whole HTTP requests for an entry script: ``@rawhttp`` and what its function receives."""
+
+import json
+from typing import Any, Callable, Iterable, Optional, Tuple, TypeVar, Union
+
+from azureml._modelport import request_raw_http
+from azureml.contrib.services._forms import Form, UploadedFile, parse_form, parse_pairs
+from azureml.contrib.services._mappings import Fields, Headers
+
+__all__ = ["AMLRequest", "rawhttp"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+class AMLRequest:
+    """A request as it came, with the names of Flask's request object. The body is held whole, in memory."""
+
+    def __init__(
+        self, method: str, path: str, *, query: str = "", headers: Iterable[Tuple[str, str]] = (), body: bytes = b""
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query_string = query.encode("latin-1")
+        self.headers = Headers(headers)
+        self.args: Fields[str] = Fields(parse_pairs(query))
+        self._query = query
+        self._body = body
+        self._form: Optional[Form] = None
+
+    @property
+    def full_path(self) -> str:
+        """Path and query; a ``?`` stands between them also where there is no query."""
+        return "{}?{}".format(self.path, self._query)
+
+    @property
+    def base_url(self) -> str:
+        return "http://{}{}".format(self.headers.get("Host", "localhost"), self.path)
+
+    @property
+    def url(self) -> str:
+        return self.base_url + ("?" + self._query if self._query else "")
+
+    @property
+    def content_type(self) -> Optional[str]:
+        return self.headers.get("Content-Type")
+
+    @property
+    def mimetype(self) -> str:
+        """The content type without its parameters, in small letters; empty where there is none."""
+        return (self.content_type or "").partition(";")[0].strip().lower()
+
+    @property
+    def content_length(self) -> int:
+        return len(self._body)
+
+    @property
+    def data(self) -> bytes:
+        """The body; empty where it is a form's, which ``form`` and ``files`` hold."""
+        return b"" if self.mimetype in FORM_TYPES else self._body
+
+    def get_data(self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False) -> Union[bytes, str]:
+        """The body, whatever it is. ``cache`` is accepted and changes nothing: the body can be read again."""
+        body = self.data if parse_form_data else self._body
+        return body.decode("utf-8", "replace") if as_text else body
+
+    @property
+    def is_json(self) -> bool:
+        return self.mimetype == "application/json" or (
+            self.mimetype.startswith("application/") and self.mimetype.endswith("+json")
+        )
+
+    @property
+    def json(self) -> Any:
+        """The body's JSON value; None where the content type is not JSON. Raises ValueError where it cannot be read."""
+        return self.get_json()
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+        """As ``json``; ``force`` ignores the content type, ``silent`` gives None instead of an error."""
+        if not (force or self.is_json):
+            return None
+        try:
+            return json.loads(self._body)
+        except ValueError:
+            if silent:
+                return None
+            raise
+
+    @property
+    def form(self) -> "Fields[str]":
+        """The fields of a form. Raises ValueError where the body is cut off."""
+        return Fields(self._parsed_form().fields)
+
+    @property
+    def files(self) -> "Fields[UploadedFile]":
+        """The uploaded files of a form, by the names of their fields. Raises ValueError where the body is cut off."""
+        return Fields(self._parsed_form().files)
+
+    def _parsed_form(self) -> Form:
+        if self._form is None:
+            self._form = parse_form(self.content_type or "", self._body)
+        return self._form
+
+    def __repr__(self) -> str:
+        return "<AMLRequest {} {!r}>".format(self.method, self.url)
+
+
+def rawhttp(func: F) -> F:
+    """Mark the script as one whose ``run`` takes an AMLRequest. The function is returned unchanged."""
+    request_raw_http(AMLRequest)
+    return func

@@ -1,0 +1,57 @@
+"""How what ``run`` returns becomes the answer to a request (reference, 5.8)."""
+
+import json
+import sys
+from typing import Any, NamedTuple, Tuple
+
+from modelport_worker.frames import RETURNED, RUN_FAILED
+from modelport_worker.json_codec import dumps
+
+RESPONSE_CLASSES = (
+    ("azureml.contrib.services.aml_response", "AMLResponse"),
+    ("werkzeug.wrappers", "Response"),  # Flask's derives from it
+)
+
+
+class Answer(NamedTuple):
+    """What a RESULT frame carries."""
+
+    code: int
+    flags: int
+    payload: bytes
+    meta: bytes
+
+
+def answer_of(value: Any) -> Answer:
+    """The answer that ``value`` asks for. Raises whatever its encoding raises: TypeError, ValueError, …"""
+    if value is None:
+        return Answer(200, RETURNED, b"{}", b"")
+    if isinstance(value, (str, list, dict, float, int)) or not isinstance(value, response_classes()):
+        return Answer(200, RETURNED, dumps(value), b"")
+    return answer_of_response(value)
+
+
+def response_classes() -> Tuple[type, ...]:
+    """The response classes that the script may have made an object of; those never imported are not looked for."""
+    modules = [(sys.modules.get(module), name) for module, name in RESPONSE_CLASSES]
+    return tuple(getattr(module, name) for module, name in modules if hasattr(module, name))
+
+
+def answer_of_response(response: Any) -> Answer:
+    """Status, headers and body of an AMLResponse, or of a response of Flask's.
+
+    A body given as a generator is joined here: chunks are not passed on as they come.
+    """
+    failed = response.status_code >= 500 or getattr(response, "run_function_failed", False)
+    headers = [[name, value] for name, value in response.headers.items()]
+    return Answer(
+        response.status_code,
+        RETURNED | (RUN_FAILED if failed else 0),
+        response.get_data(),
+        json.dumps(headers).encode("ascii"),
+    )
+
+
+def rejection(message: str) -> Answer:
+    """The answer to a request that is itself at fault."""
+    return Answer(400, 0, json.dumps({"message": message}).encode("ascii"), b"")

@@ -1,0 +1,122 @@
+"""How a request becomes the arguments of ``run`` (reference, 5.5)."""
+
+import json
+from typing import Any, Callable, Dict, Iterable, List, Tuple
+from urllib.parse import unquote_plus
+
+from modelport_worker.failures import ScriptError
+from modelport_worker.frames import QUERY
+from modelport_worker.json_codec import loads
+from modelport_worker.link import Frame
+from modelport_worker.signature import REQUEST_HEADERS, RunSignature
+
+Arguments = Callable[[Frame], Dict[str, Any]]
+"""From a SCORE frame to keyword arguments. Raises Rejected where the request is at fault."""
+
+
+class Rejected(Exception):
+    """The request cannot be given to ``run``: the client is told why, with status 400."""
+
+
+def text_arguments(signature: RunSignature) -> Arguments:
+    """For ``run(data)`` without a schema: the body as text; the parameters of a query as JSON text."""
+    name, others = signature.names[0], signature.names[1:]
+    for other in others:
+        if other not in signature.defaults:
+            raise ScriptError(
+                "run() requires several parameters ({}), but has no @input_schema to tell which part of a request "
+                "each receives. Decorate it, or leave it one parameter.".format(", ".join(signature.names))
+            )
+
+    def arguments(frame: Frame) -> Dict[str, Any]:
+        if frame.flags & QUERY:
+            return {name: json.dumps(parse_query(frame.payload.decode("latin-1")))}
+        try:
+            return {name: frame.payload.decode("utf-8")}
+        except UnicodeDecodeError as error:
+            raise Rejected("POST body could not be decoded as UTF-8: {}".format(error))
+
+    return arguments
+
+
+def json_arguments(signature: RunSignature) -> Arguments:
+    """For a ``run`` with ``@input_schema``: the keys of the body are the arguments; keys that it lacks are ignored."""
+    names, defaults = signature.names, signature.defaults
+
+    def arguments(frame: Frame) -> Dict[str, Any]:
+        given = parse_query(frame.payload.decode("latin-1")) if frame.flags & QUERY else parse_body(frame)
+        chosen = {}
+        for name in names:
+            if name in given:
+                chosen[name] = given[name]
+            elif name in defaults:
+                chosen[name] = defaults[name]  # not left out: the decorators look for it by position then
+            else:
+                raise Rejected("A value is not provided for the '{}' parameter.".format(name))
+        return chosen
+
+    return arguments
+
+
+def parse_body(frame: Frame) -> Dict[str, Any]:
+    """The JSON object in a request's body."""
+    if not frame.payload:
+        raise Rejected("POST body is empty. Expecting a JSON dictionary.")
+    try:
+        body = loads(frame.payload)
+    except (ValueError, RecursionError) as error:
+        raise Rejected("POST body could not be decoded as JSON: {}".format(error))
+    if not isinstance(body, dict):
+        raise Rejected("POST body should be a JSON dictionary.")
+    return body
+
+
+def parse_query(query: str) -> Dict[str, Any]:
+    """A query string: values are parsed as JSON where they are JSON; a repeated name gives a list."""
+    found: Dict[str, List[Any]] = {}
+    for part in query.split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            found.setdefault(unquote_plus(name), []).append(json_or_text(unquote_plus(value)))
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+def json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
+def raw_arguments(signature: RunSignature, make_request: Callable[..., Any]) -> Arguments:
+    """For a ``run`` with ``@rawhttp``: the request itself."""
+    if len(signature.names) - len(signature.defaults) > 1:
+        raise ScriptError("run() with @rawhttp takes the request alone: def run(request).")
+    name = signature.names[0]
+
+    def arguments(frame: Frame) -> Dict[str, Any]:
+        meta = json.loads(frame.meta)
+        body = b"" if frame.flags & QUERY else bytes(frame.payload)
+        request = make_request(meta["method"], meta["path"], query=meta["query"], headers=meta["headers"], body=body)
+        return {name: request}
+
+    return arguments
+
+
+def with_headers(arguments: Arguments) -> Arguments:
+    """The same, and the request's headers as ``request_headers``."""
+
+    def arguments_and_headers(frame: Frame) -> Dict[str, Any]:
+        chosen = arguments(frame)
+        chosen[REQUEST_HEADERS] = join_headers(json.loads(frame.meta)["headers"])
+        return chosen
+
+    return arguments_and_headers
+
+
+def join_headers(headers: Iterable[Tuple[str, str]]) -> Dict[str, str]:
+    """A plain dict; the values of a repeated header stand behind one another, as HTTP allows."""
+    joined: Dict[str, str] = {}
+    for name, value in headers:
+        joined[name] = joined[name] + ", " + value if name in joined else value
+    return joined

@@ -1,0 +1,38 @@
+"""How the worker's ``azureml`` names come to the user's script without a folder on ``sys.path``."""
+
+import importlib.util
+import os
+import sys
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, Optional, Sequence
+
+PACKAGE = "azureml"
+
+
+class AzuremlFinder(MetaPathFinder):
+    """Finds the package ``azureml`` in our folder, whatever else of that name the environment holds.
+
+    Only the package itself: its modules are then found on its ``__path__``, which it extends by the folders of other
+    ``azureml`` distributions, so that what only they have stays importable.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def find_spec(
+        self, fullname: str, path: Optional[Sequence[Any]], target: Optional[ModuleType] = None
+    ) -> Optional[ModuleSpec]:
+        if fullname != PACKAGE:
+            return None
+        start = os.path.join(self._folder, "__init__.py")
+        return importlib.util.spec_from_file_location(fullname, start, submodule_search_locations=[self._folder])
+
+
+def offer_azureml(folder: str) -> None:
+    """Make ``import azureml`` give the package in ``folder``."""
+    # Old distributions create the name at the start of Python, through a .pth file.
+    for name in [name for name in sys.modules if name == PACKAGE or name.startswith(PACKAGE + ".")]:
+        del sys.modules[name]
+    sys.meta_path.insert(0, AzuremlFinder(folder))

@@ -1,0 +1,229 @@
+"""The worker's end of the link to the scoring server: frames in, frames out, and the shared page."""
+
+import mmap
+import os
+import signal
+import socket
+from typing import Any, List, NamedTuple, Optional, Set, Union
+
+from modelport_worker.forking import call_around_fork
+from modelport_worker.frames import HEADER, HEADER_SIZE, PAGE_SIZE, STARTED, pack
+
+BUFFER_SIZE = 256 * 1024
+"""What one read may bring. A frame that does not fit gets memory of its own."""
+
+LARGE_PAYLOAD = 64 * 1024
+"""From here on a payload is sent by itself: one more call costs less than one more copy."""
+
+HOLD_SECONDS = 0.001
+"""Answers are kept back this long at most, to go out together."""
+
+Body = Union[bytes, bytearray]
+
+
+class Frame(NamedTuple):
+    id: int
+    kind: int
+    flags: int
+    payload: Body
+    meta: Body
+
+
+class LinkClosed(Exception):
+    """The server's end is gone, or this process is a fork that the link does not belong to."""
+
+
+class Terminated(Exception):
+    """SIGTERM came while nothing was being done."""
+
+
+class Inbox:
+    """The frames that the server sends, in their order."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._buffer = bytearray(BUFFER_SIZE)
+        self._view = memoryview(self._buffer)
+        self._start = 0
+        self._end = 0
+        self._large: Optional[Frame] = None
+
+    def take(self) -> Optional[Frame]:
+        """The next frame, if the whole of it has been received; does not wait."""
+        start = self._start
+        if self._end - start < HEADER_SIZE:
+            return self._take_large()
+        request_id, payload_size, meta_size, _, _, kind, flags = HEADER.unpack_from(self._buffer, start)
+        meta = start + HEADER_SIZE
+        payload = meta + meta_size
+        stop = payload + payload_size
+        if stop > self._end:
+            return None
+        self._start = stop
+        view = self._view
+        return Frame(
+            request_id, kind, flags, bytes(view[payload:stop]), bytes(view[meta:payload]) if meta_size else b""
+        )
+
+    def _take_large(self) -> Optional[Frame]:
+        frame, self._large = self._large, None
+        return frame
+
+    def fill(self) -> None:
+        """Wait until more has come. Raises LinkClosed at the end of the stream."""
+        self._move_to_front()
+        if self._end == BUFFER_SIZE:
+            self._receive_large()
+        else:
+            self._end += self._receive(self._view[self._end :])
+
+    def _move_to_front(self) -> None:
+        rest = bytes(self._view[self._start : self._end]) if self._start else None
+        if rest is not None:
+            self._view[: len(rest)] = rest
+            self._start, self._end = 0, len(rest)
+
+    def _receive_large(self) -> None:
+        """The frame that fills the whole buffer: the rest of it goes straight to where it will stay."""
+        request_id, payload_size, meta_size, _, _, kind, flags = HEADER.unpack_from(self._buffer, 0)
+        whole = bytearray(meta_size + payload_size)
+        received = BUFFER_SIZE - HEADER_SIZE
+        whole[:received] = self._view[HEADER_SIZE:]
+        with memoryview(whole) as view:
+            while received < len(whole):
+                received += self._receive(view[received:])
+        meta = bytes(whole[:meta_size])
+        del whole[:meta_size]  # a bytearray gives up its front without moving the rest
+        self._start = self._end = 0
+        self._large = Frame(request_id, kind, flags, whole, meta)
+
+    def _receive(self, room: memoryview) -> int:
+        with room:
+            count = self._connection.recv_into(room)
+        if not count:
+            raise LinkClosed
+        return count
+
+
+class Outbox:
+    """Answers on their way to the server; several that are ready within a millisecond go out as one write."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._held: List[bytes] = []
+        self._held_since = 0.0
+
+    def put(self, frame: bytes, *, now: float, next_expected_s: float) -> None:
+        """Send the frame, at the latest with ``flush``. ``next_expected_s``: how long the next answer may take."""
+        held = self._held
+        if not held:
+            self._held_since = now
+        held.append(frame)
+        if now - self._held_since + next_expected_s > HOLD_SECONDS:
+            self.flush()
+
+    def put_large(self, head: bytes, payload: bytes) -> None:
+        """Send a frame whose payload is not copied behind its head."""
+        self._held.append(head)
+        self.flush()
+        self._connection.sendall(payload)
+
+    def flush(self) -> None:
+        """Send what is held back. The server always reads, so that this cannot wait for ever."""
+        if self._held:
+            data = b"".join(self._held)
+            self._held = []
+            self._connection.sendall(data)
+
+
+class Link:
+    """Both directions and the page. Neither is inherited by what the user's script starts or forks."""
+
+    def __init__(self, *, socket_fd: int, page_fd: int) -> None:
+        os.set_inheritable(socket_fd, False)
+        self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=socket_fd)
+        self._connection.setblocking(True)
+        self._page = mmap.mmap(page_fd, PAGE_SIZE)
+        os.close(page_fd)
+        self._inbox = Inbox(self._connection)
+        self._outbox = Outbox(self._connection)
+        self._waiting = False
+        self._terminating = False
+        self.closed = False
+        self.take = self._inbox.take
+        self._signal_mask: Set[Any] = set()
+        call_around_fork(self._hold_signals, parent=self._release_signals, child=self._leave_to_parent)
+
+    def wait(self) -> None:
+        """Send what is held back, then wait for more. Raises LinkClosed and Terminated."""
+        self._outbox.flush()
+        self._waiting = True
+        try:
+            if self._terminating:
+                raise Terminated
+            self._inbox.fill()
+        finally:
+            self._waiting = False
+
+    def terminate_when_idle(self) -> None:
+        """From now on SIGTERM ends the wait for requests; a request that is being scored is finished first."""
+        signal.signal(signal.SIGTERM, self._on_terminate)
+
+    def _on_terminate(self, *_: Any) -> None:
+        self._terminating = True
+        if self._waiting:
+            raise Terminated
+
+    @property
+    def terminating(self) -> bool:
+        return self._terminating
+
+    def mark_started(self, request_id: int) -> None:
+        """Note in the shared page what is being worked on, for the server to read after a crash."""
+        STARTED.pack_into(self._page, 0, request_id)
+
+    def answer(
+        self,
+        request_id: int,
+        kind: int,
+        payload: bytes,
+        *,
+        meta: bytes,
+        flags: int,
+        code: int,
+        micros: int,
+        now: float,
+    ) -> None:
+        """Send a frame together with those that follow it closely. ``now``: time.perf_counter."""
+        if len(payload) < LARGE_PAYLOAD:
+            frame = pack(request_id, kind, payload, meta, flags, code, micros)
+            self._outbox.put(frame, now=now, next_expected_s=micros * 1e-6)
+        else:
+            head = HEADER.pack(request_id, len(payload), len(meta), micros, code, kind, flags)
+            self._outbox.put_large(head + meta, payload)
+
+    def tell(self, kind: int, payload: bytes) -> None:
+        """Send a frame that answers no request, at once."""
+        self._outbox.flush()
+        self._connection.sendall(pack(0, kind, payload))
+
+    def flush(self) -> None:
+        self._outbox.flush()
+
+    def _hold_signals(self) -> None:
+        """A fork that is terminated at once must not take the signal for the worker's, as it still has its handler."""
+        self._signal_mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+    def _release_signals(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._signal_mask)
+
+    def _leave_to_parent(self) -> None:
+        self.close()
+        if signal.getsignal(signal.SIGTERM) == self._on_terminate:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._release_signals()
+
+    def close(self) -> None:
+        self.closed = True
+        self._connection.close()
+        self._page.close()

@@ -1,0 +1,96 @@
+"""A worker's life: start in phases, serve, leave."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+from typing import Any, Dict, List, NoReturn
+
+from modelport_worker.entry_script import load_entry_script
+from modelport_worker.failures import describe_failure, log_failure
+from modelport_worker.frames import FAILED, PHASE, READY
+from modelport_worker.importing import offer_azureml
+from modelport_worker.link import Link, LinkClosed, Terminated
+from modelport_worker.scoring import serve
+from modelport_worker.service import Service, call_init, describe, make_service
+from modelport_worker.streams import set_up_streams
+
+EXIT_FAILED = 3
+
+
+class Start:
+    """The phases before READY. ``phase`` is the one that has been entered."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self.phase = ""
+
+    def _enter(self, phase: str) -> None:
+        self.phase = phase
+        self._link.tell(PHASE, phase.encode("ascii"))
+
+    def run(self) -> Service:
+        """Bring the script to where it can answer, and say so. Raises whatever it raises."""
+        self._enter("import")
+        service = make_service(load_entry_script())
+        self._enter("init")
+        init_ms = call_init(service)
+        self._enter("schema")
+        ready = dict(describe(service), init_ms=init_ms, pid=os.getpid(), python=python_version())
+        self._link.tell(READY, to_json(ready))
+        return service
+
+
+def python_version() -> str:
+    return "{}.{}.{}".format(*sys.version_info[:3])
+
+
+def to_json(value: Dict[str, Any]) -> bytes:
+    return json.dumps(value).encode("ascii")
+
+
+def fail(link: Link, phase: str, error: BaseException) -> NoReturn:
+    """Tell the server and the log why the start failed, and leave."""
+    failure = describe_failure(phase, error)
+    log_failure(failure)
+    link.tell(FAILED, to_json(failure))
+    logging.shutdown()
+    os._exit(EXIT_FAILED)  # threads that the script has started must not keep a failed worker
+
+
+def parse_arguments(argv: List[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="modelport_worker", description="Started by Modelport's scoring server.")
+    parser.add_argument("--socket", type=int, required=True, help="descriptor of the worker's end of the socketpair")
+    parser.add_argument("--page", type=int, required=True, help="descriptor of the page shared with the server")
+    parser.add_argument("--azureml", required=True, help="folder of the azureml package to offer the script")
+    return parser.parse_args(argv)
+
+
+def main(argv: List[str]) -> None:
+    """Run a worker until the server lets it go. The process's exit status: 0, 3 after FAILED, or the script's own."""
+    arguments = parse_arguments(argv)
+    link = Link(socket_fd=arguments.socket, page_fd=arguments.page)
+    set_up_streams()
+    # A handler, not SIG_IGN, which what the script starts would inherit. The server decides when a worker ends.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    offer_azureml(arguments.azureml)
+    start = Start(link)
+    try:
+        service = start.run()
+    except BaseException as error:
+        if link.closed:
+            raise  # a fork of the start: its end is its own affair
+        fail(link, start.phase, error)
+    serve_until_released(link, service)
+
+
+def serve_until_released(link: Link, service: Service) -> None:
+    link.terminate_when_idle()
+    try:
+        serve(link, service)
+    except (LinkClosed, Terminated, ConnectionError):
+        pass
+    finally:
+        link.close()  # the server sees the end at once, also while threads of the script live on

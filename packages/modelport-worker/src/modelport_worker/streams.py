@@ -1,0 +1,46 @@
+"""Standard output, standard error and logging of a worker: what the script says stands in the log at once."""
+
+import faulthandler
+import io
+import logging
+import os
+import sys
+import time
+from typing import TextIO
+
+LOG_FORMAT = "%(asctime)s,%(msecs)03d %(levelname).1s [%(process)d] %(name)s - %(message)s"
+
+
+def unbuffered(descriptor: int) -> TextIO:
+    """A text stream that passes every write on. UTF-8 in any locale: a print must not fail for a letter in it."""
+    raw = io.FileIO(descriptor, "w", closefd=False)
+    return io.TextIOWrapper(
+        raw,  # a raw file will do, as for ``python -u``
+        encoding="utf-8",
+        errors="backslashreplace",
+        line_buffering=True,
+        write_through=True,
+    )
+
+
+def log_level() -> int:
+    """AZUREML_LOG_LEVEL (reference, 6.7), or INFO where it is unset or no level."""
+    level = logging.getLevelName(os.environ.get("AZUREML_LOG_LEVEL", "INFO").upper())
+    return level if isinstance(level, int) else logging.INFO
+
+
+def set_up_streams() -> None:
+    """Unbuffered output, records from INFO on in the log, and a Python traceback where native code crashes."""
+    sys.stdout = unbuffered(1)
+    sys.stderr = unbuffered(2)
+    faulthandler.enable(file=sys.stderr)
+    formatter = logging.Formatter(LOG_FORMAT, "%Y-%m-%d %H:%M:%S")
+    formatter.converter = time.gmtime
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=log_level(), handlers=[handler])
+
+
+def log(message: str) -> None:
+    """A line of the worker's own in the log."""
+    sys.stderr.write(message.rstrip("\n") + "\n")
