@@ -1,0 +1,112 @@
+"""What can be imported, and what is said of the rest."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import azureml
+from azureml import exceptions
+from azureml.monitoring import ModelDataCollector
+
+SOURCE = Path(azureml.__path__[0]).parent
+
+DOORS = {
+    "azureml": [],
+    "azureml.contrib": [],
+    "azureml.contrib.services": [],
+    "azureml.contrib.services.aml_request": ["AMLRequest", "rawhttp"],
+    "azureml.contrib.services.aml_response": ["AMLResponse"],
+    "azureml.core": ["VERSION", "Model"],
+    "azureml.core.model": ["MODELS_DIR", "Model"],
+    "azureml.monitoring": ["ModelDataCollector"],
+}
+
+
+@pytest.mark.parametrize(("module", "names"), DOORS.items())
+def test_public_names(module: str, names: list[str]) -> None:
+    door = importlib.import_module(module)
+    assert door.__all__ == names
+    assert all(hasattr(door, name) for name in names)
+
+
+def test_public_exceptions() -> None:
+    classes = [
+        name for name, value in vars(exceptions).items() if isinstance(value, type) and issubclass(value, Exception)
+    ]
+    assert exceptions.__all__ == sorted(classes)
+
+
+@pytest.mark.parametrize("version", ["3.6", "3.8", "3.13"])
+def test_everything_imports_on_a_bare_python(version: str) -> None:
+    program = shutil.which(f"python{version}")
+    if program is None:
+        pytest.skip(f"there is no Python {version} on this machine")
+    modules = ", ".join([*DOORS, "azureml.exceptions", "azureml._modelport"])
+    code = f"""import {modules}
+try:
+    from azureml.core import Workspace
+except ImportError as error:
+    print(error)
+print(hasattr(azureml.core, "nothing"))"""
+    done = subprocess.run(
+        [program, "-W", "error", "-c", code],
+        env={**os.environ, "PYENV_VERSION": version, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    assert "modelport-azureml[client]" in done.stdout
+    assert done.stdout.endswith("False\n")
+
+
+def test_importing_core_brings_nothing_heavy() -> None:
+    code = "import sys; before = set(sys.modules); import azureml.core; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"modelport", "numpy", "requests", "asyncio", "email", "http"}
+    assert heavy & {name.partition(".")[0] for name in done.stdout.split()} == set()
+
+
+def test_data_collection_is_refused_in_words() -> None:
+    with pytest.raises(NotImplementedError, match="does not collect"):
+        ModelDataCollector("flowers", designation="inputs", feature_names=["a"])
+    with pytest.raises(NotImplementedError, match="does not collect"):
+        ModelDataCollector(model_name="flowers", identifier="inputs")
+
+
+def test_tree_of_exceptions() -> None:
+    assert issubclass(exceptions.AuthenticationException, exceptions.UserErrorException)
+    for name in exceptions.__all__:
+        if name != "ServiceException":
+            assert issubclass(getattr(exceptions, name), exceptions.AzureMLException)
+
+
+def test_text_of_an_exception() -> None:
+    inner = KeyError("x")
+    error = exceptions.UserErrorException("wrong", inner_exception=inner)
+    head, _, response = str(error).partition("ErrorResponse \n")
+    assert head.split("\n\t") == ["UserErrorException:", "Message: wrong", "InnerException 'x'", ""]
+    assert json.loads(response) == {"error": {"message": "wrong", "code": "UserError"}}
+    assert (error.message, error.inner_exception) == ("wrong", inner)
+
+
+def test_fields_of_exceptions() -> None:
+    assert exceptions.WebserviceException("gone").status_code is None
+    assert exceptions.WebserviceException("gone", 404).status_code == 404
+    assert exceptions.WorkspaceException("two", found_multiple=True).found_multiple
+    assert exceptions.ParallelRunException("slow", code="Throttled", delay_seconds=3).delay_seconds == 3
+
+
+def test_stack_trace_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise exceptions.WebserviceException("gone")
+    except exceptions.WebserviceException as error:
+        error.print_stacktrace()
+    assert "test_stack_trace_goes_to_standard_error" in capsys.readouterr().err

@@ -1,0 +1,318 @@
+"""How requests become arguments, and what ``run`` returns becomes answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modelport_worker.frames import RAISED, RETURNED, RUN_FAILED
+
+from .driving import App, WorkerProcess
+from .interpreters import THIS_PYTHON
+
+DECORATED = """
+    import numpy as np
+    from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
+    from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
+    from inference_schema.schema_decorators import input_schema, output_schema
+
+    def init():
+        pass
+
+    @input_schema("data", NumpyParameterType(np.array([[1.5, 2.0]])))
+    @input_schema("scale", StandardPythonParameterType(2))
+    @output_schema(StandardPythonParameterType([1.5]))
+    def run(data, scale=3):
+        return (data.sum(axis=1) * scale).tolist()
+"""
+
+
+@pytest.fixture(params=["old", "new"])
+def schema_python(request: pytest.FixtureRequest) -> str:
+    """Python 3.6 with inference-schema 1.0.2, and 3.11 with 1.8."""
+    if request.param == "new":
+        return THIS_PYTHON
+    python: str = request.getfixturevalue("old_environment")
+    return python
+
+
+def test_decorated_script(app: App, schema_python: str) -> None:
+    with app.run(schema_python, DECORATED) as worker:
+        ready = worker.start()
+        assert (ready["input"], ready["wants_request"]) == ("json", False)
+        assert ready["parameters"] == [{"name": "data", "required": True}, {"name": "scale", "required": False}]
+        assert sorted(ready["schemas"]) == ["2.0", "3.0", "3.1"]
+        schemas = ready["schemas"]["2.0"]
+        assert schemas["input"]["properties"]["data"]["type"] == "array"
+        assert schemas["input"]["example"] == {"data": [[1.5, 2.0]], "scale": 2}
+        assert schemas["output"]["type"] == "array"
+        assert worker.ask('{"data": [[1, 2]], "scale": 10}').json == [30.0]
+        assert worker.ask('{"data": [[1, 2]], "unknown": 1}').json == [9.0]
+        assert worker.ask(query="data=[[1,2]]&scale=2").json == [6.0]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "POST body is empty. Expecting a JSON dictionary."),
+        (b"[1]", "POST body should be a JSON dictionary."),
+        (b'{"scale": 1}', "A value is not provided for the 'data' parameter."),
+        (b"{", "POST body could not be decoded as JSON: "),
+        (b'{"data": "\xff"}', "POST body could not be decoded as JSON: "),
+        (b"[" * 100_000, "POST body could not be decoded as JSON: "),
+    ],
+)
+def test_rejected_bodies(app: App, schema_python: str, body: bytes, message: str) -> None:
+    with app.run(schema_python, DECORATED) as worker:
+        worker.start()
+        request_id = worker.send(body)
+        answer = worker.receive()
+        assert answer is not None
+        assert (answer.id, answer.code, answer.flags) == (request_id, 400, 0)
+        assert answer.json["message"].startswith(message)
+        assert worker.ask('{"data": [[1, 2]]}').code == 200
+
+
+def test_sample_mismatch_is_the_scripts_failure(app: App, schema_python: str) -> None:
+    with app.run(schema_python, DECORATED) as worker:
+        worker.start()
+        answer = worker.ask('{"data": [1, 2]}')
+        assert answer.flags == RAISED | RUN_FAILED
+        assert answer.text
+
+
+def test_query_without_the_parameter(app: App) -> None:
+    with app.run(THIS_PYTHON, DECORATED) as worker:
+        worker.start()
+        answer = worker.ask(query="")
+        assert (answer.code, answer.json) == (400, {"message": "A value is not provided for the 'data' parameter."})
+
+
+def test_schema_under_decorators_of_the_users_own(app: App) -> None:
+    code = (
+        DECORATED.replace("def init", "from functools import wraps\n\n    def init")
+        + """
+    def retried(function, zone="a", times=3):
+        @wraps(function)
+        def call(*args, **kwargs):
+            assert times and zone
+            return function(*args, **kwargs)
+        return call
+
+    run = retried(run)
+    """
+    )
+    with app.run(THIS_PYTHON, code) as worker:
+        ready = worker.start()
+        assert ready["input"] == "json"
+        assert ready["schemas"]["3.1"]["input"]["properties"]["data"]["type"] == "array"
+        assert worker.ask('{"data": [[1, 2]]}').json == [9.0]
+
+
+def test_output_schema_alone_leaves_the_body_a_text(app: App) -> None:
+    code = """
+        from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
+        from inference_schema.schema_decorators import output_schema
+
+        def init():
+            pass
+
+        @output_schema(StandardPythonParameterType("x"))
+        def run(data):
+            return data
+    """
+    with app.run(THIS_PYTHON, code) as worker:
+        ready = worker.start()
+        assert ready["input"] == "text"
+        assert ready["schemas"]["2.0"]["output"] == {"type": "string", "example": "x"}
+        assert worker.ask("not json").json == "not json"
+
+
+def test_nan_in_a_sample_becomes_null_and_is_noted(app: App) -> None:
+    with app.run(THIS_PYTHON, DECORATED.replace("[[1.5, 2.0]]", "[[float('nan'), 2.0]]")) as worker:
+        ready = worker.start()
+        assert ready["schemas"]["2.0"]["input"]["example"]["data"] == [[None, 2.0]]
+        assert "NaN" in ready["notes"][0]
+
+
+ECHO = """
+    def init():
+        pass
+
+    def run(data):
+        return data
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("", "{}"),
+        ("a=1&b=x&b=2", '{"a": 1, "b": ["x", 2]}'),
+        ("a=%7B%22k%22%3A+true%7D&c=&d", '{"a": {"k": true}, "c": "", "d": ""}'),
+        ("name=J%C3%BCrgen;x&&n=NaN", '{"name": "J\\u00fcrgen;x", "n": NaN}'),
+        ("deep=" + "[" * 50_000, '{"deep": "' + "[" * 50_000 + '"}'),
+    ],
+)
+def test_query_of_an_undecorated_script(app: App, python: str, query: str, text: str) -> None:
+    with app.run(python, ECHO) as worker:
+        worker.start()
+        assert worker.ask(query=query).json == text
+
+
+def test_undecorated_body_is_text(app: App, python: str) -> None:
+    with app.run(python, ECHO) as worker:
+        worker.start()
+        assert worker.ask("").json == ""
+        assert worker.ask("grüße").json == "grüße"
+        request_id = worker.send(b"\xff\xfe")
+        answer = worker.receive()
+        assert answer is not None
+        assert (answer.id, answer.code) == (request_id, 400)
+        assert "UTF-8" in answer.json["message"]
+
+
+def test_request_headers_by_name(app: App, python: str) -> None:
+    code = """
+        def init():
+            pass
+
+        def run(request_headers, data):
+            return [type(request_headers).__name__, request_headers, data]
+    """
+    headers = [["X-Ms-Request-Id", "7"], ["Accept", "a"], ["Accept", "b"]]
+    with app.run(python, code) as worker:
+        ready = worker.start()
+        assert ready["wants_request"] is True
+        assert ready["parameters"] == [{"name": "data", "required": True}]
+        answer = worker.ask("x", request=request(headers=headers))
+        assert answer.json == ["dict", {"X-Ms-Request-Id": "7", "Accept": "a, b"}, "x"]
+
+
+def request(**changes: Any) -> dict[str, Any]:
+    return {"method": "POST", "path": "/score", "query": "", "headers": [], **changes}
+
+
+@pytest.mark.parametrize(
+    ("expression", "body"),
+    [
+        ("None", b"{}"),
+        ("json.dumps({'a': 1})", b'"{\\"a\\": 1}"'),
+        ("[float('nan'), float('inf'), -float('inf')]", b"[NaN, Infinity, -Infinity]"),
+        ("{1: True, None: 2}", b'{"1": true, "null": 2}'),
+        ("2 ** 70", b"1180591620717411303424"),
+        ("'\\u00fc'", b'"\\u00fc"'),
+        ("(1, [None])", b"[1, [null]]"),
+    ],
+)
+@pytest.mark.parametrize("with_orjson", [False, True])
+def test_values_are_written_as_json_dumps_writes_them(
+    app: App, python: str, expression: str, body: bytes, with_orjson: bool
+) -> None:
+    interpreter = THIS_PYTHON if with_orjson else python
+    with returning(app, interpreter, expression) as worker:
+        worker.start()
+        answer = worker.ask()
+        assert (answer.payload, answer.flags, answer.meta) == (body, RETURNED, b"")
+
+
+def returning(app: App, interpreter: str, expression: str) -> WorkerProcess:
+    return app.run(
+        interpreter,
+        f"""
+        import json
+        from azureml.contrib.services.aml_response import AMLResponse
+
+        def init():
+            pass
+
+        def run(data):
+            return {expression}
+        """,
+    )
+
+
+@pytest.mark.parametrize(
+    ("expression", "code", "body", "headers", "flags"),
+    [
+        ("AMLResponse('hi', 201)", 201, b"hi", [["Content-Type", "text/html; charset=utf-8"]], RETURNED),
+        ("AMLResponse(None, 200)", 200, b"{}", [["Content-Type", "application/json"]], RETURNED),
+        ("AMLResponse([1], 200, json_str=True)", 200, b"[1]", [["Content-Type", "application/json"]], RETURNED),
+        (
+            "AMLResponse(b'\\xff', 200, {'Content-Type': 'image/png', 'Vary': 'a, b'})",
+            200,
+            b"\xff",
+            [["Content-Type", "image/png"], ["Vary", "a"], ["Vary", "b"]],
+            RETURNED,
+        ),
+        ("AMLResponse('x', 503)", 503, b"x", [["Content-Type", "text/html; charset=utf-8"]], RETURNED | RUN_FAILED),
+        (
+            "AMLResponse('x', 400, run_function_failed=True)",
+            400,
+            b"x",
+            [["Content-Type", "text/html; charset=utf-8"]],
+            RETURNED | RUN_FAILED,
+        ),
+        (
+            "AMLResponse((c for c in ('a', b'b')), 200)",
+            200,
+            b"ab",
+            [["Content-Type", "text/html; charset=utf-8"]],
+            RETURNED,
+        ),
+    ],
+)
+def test_responses(
+    app: App, python: str, expression: str, code: int, body: bytes, headers: list[list[str]], flags: int
+) -> None:
+    with returning(app, python, expression) as worker:
+        assert worker.start()["input"] == "text"
+        answer = worker.ask()
+        assert (answer.code, answer.payload, answer.headers, answer.flags) == (code, body, headers, flags)
+
+
+RAW = """
+    from azureml.contrib.services.aml_request import AMLRequest, rawhttp
+    from azureml.contrib.services.aml_response import AMLResponse
+
+    def init():
+        pass
+
+    @rawhttp
+    def run(request):
+        if request.method == "GET":
+            return dict(request.args)
+        if request.files:
+            return [request.files["image"].filename, len(request.files["image"].read()), request.form["note"]]
+        response = AMLResponse(request.get_data(False), 200)
+        response.headers["Access-Control-Allow-Origin"] = request.headers["origin"]
+        return response
+"""
+
+
+def test_raw_http(app: App, python: str) -> None:
+    with app.run(python, RAW) as worker:
+        ready = worker.start()
+        assert (ready["input"], ready["wants_request"]) == ("raw", True)
+        answer = worker.ask(b"\x00\xff".decode("latin-1"), request=request(headers=[["Origin", "http://here"]]))
+        assert answer.payload == "\x00\xff".encode()
+        assert ["Access-Control-Allow-Origin", "http://here"] in answer.headers
+        assert worker.ask(query="a=1&b=2", request=request(method="GET", query="a=1&b=2")).json == {"a": "1", "b": "2"}
+        form = (
+            '--xyz\r\nContent-Disposition: form-data; name="note"\r\n\r\nhi\r\n--xyz\r\n'
+            "Content-Disposition: form-data; "
+            'name="image"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n12\r\n45\r\n--xyz--\r\n'
+        )
+        headers = [["Content-Type", "multipart/form-data; boundary=xyz"]]
+        assert worker.ask(form, request=request(headers=headers)).json == ["a.png", 6, "hi"]
+
+
+def test_raw_http_with_a_schema_is_refused(app: App) -> None:
+    code = DECORATED.replace('@input_schema("data"', '@rawhttp\n    @input_schema("data"').replace(
+        "import numpy as np", "import numpy as np\n    from azureml.contrib.services.aml_request import rawhttp"
+    )
+    with app.run(THIS_PYTHON, code) as worker:
+        failure = worker.failure()
+        assert (failure["phase"], failure["type"]) == ("import", "ScriptError")
+        assert "@rawhttp and @input_schema" in failure["message"]
