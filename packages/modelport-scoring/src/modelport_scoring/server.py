@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import datetime as dt
 import os
 import resource
@@ -53,8 +54,9 @@ class Server:
         server = await self._loop.create_server(self._connect, sock=listening, backlog=BACKLOG)
         drain_timeout_s = await self._stopped
         self._loop.remove_reader(lifeline)
-        # Not just closed: the supervisor holds it too, and clients would wait for nobody.
-        listening.shutdown(socket.SHUT_RDWR)
+        # Not just closed: the supervisor holds it too, and clients would wait for nobody. It may have done it already.
+        with contextlib.suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
         server.close()
         self._listener.stop()
         await self._service.stop(drain_timeout_s=drain_timeout_s)
@@ -69,6 +71,7 @@ class Server:
 
     def _orphaned(self) -> None:
         say("the supervisor has gone; the scoring server ends")
+        self._control.close()
         self._stop(ORPHANED_DRAIN_S)
 
     def _stop(self, drain_timeout_s: float | None) -> None:

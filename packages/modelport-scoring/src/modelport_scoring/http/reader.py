@@ -50,6 +50,7 @@ class RequestReader:
         "_request",
         "_sink",
         "_target",
+        "_unfinished_head",
         "in_request",
     )
 
@@ -60,6 +61,8 @@ class RequestReader:
         self._target = b""
         self._head_bytes = 0
         self._in_head = True
+        self._unfinished_head = True
+        """All that was fed at last belongs to a head that has not ended."""
         self._request: Request | None = None
         self._chunks: list[bytes] = []
         self._body_bytes = 0
@@ -69,15 +72,15 @@ class RequestReader:
 
     def feed(self, data: bytes) -> None:
         """Parse. Raises Unreadable; then nothing more may be fed."""
-        before_head = self._in_head
+        self._unfinished_head = self._in_head
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
             if isinstance(error.__context__, Unreadable):
                 raise error.__context__ from None
             raise Unreadable(message(400, f"The request is not valid HTTP/1.1: {error}", close=True)) from error
-        if before_head and self._in_head:
-            # A head that does not end: httptools keeps what belongs to no whole line, and says nothing of it.
+        if self._unfinished_head:
+            # httptools keeps what belongs to no whole line, and says nothing of it.
             self._head_bytes += len(data)
             self._check_head(self._head_bytes)
 
@@ -116,7 +119,7 @@ class RequestReader:
         headers = self._headers
         size = len(self._target) + sum(map(len, headers)) + sum(map(len, headers.values()))
         self._check_head(size + LINE_OVERHEAD * len(headers))
-        self._in_head = False
+        self._in_head = self._unfinished_head = False
         self._head_bytes = 0
         parser = self._parser
         version = parser.get_http_version()

@@ -21,7 +21,8 @@ from modelport_scoring.workers.window import Window
 from modelport_worker.frames import PHASE, READY, RESULT, SCORE, STOP
 
 LAST_WORDS_S = 0.2
-"""What a process wrote before it ended may still be on its way to us; longer we do not wait for its socket to close."""
+"""Between the end of a process and the end of its link, whichever comes first: what it wrote may still be on its way to
+us, and it may still be about to say with which status it exits."""
 
 
 class WorkerState(StrEnum):
@@ -133,8 +134,8 @@ class Worker:
 
     def link_closed(self) -> None:
         self._link_open = False
-        # A worker without a link is of no use, whatever it still computes.
-        self._process.kill()
+        # A worker without a link is of no use, whatever it still computes; most end by themselves.
+        self._loop.call_later(LAST_WORDS_S, self._process.kill)
         self._finish()
 
     # --- its end ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from scoring_services import RunningService, Services
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    made = Services(tmp_path)
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A service of the real worker that answers with the body it gets, as JSON; shared by the tests of a module."""
+    made = Services(tmp_path_factory.mktemp("echo"))
+    yield made.start()
+    made.end()

@@ -1,0 +1,280 @@
+"""Real services for the tests: bundles written by hand, supervisors started as processes, and clients."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from modelport_scoring import (
+    ControlClient,
+    RevisionSettings,
+    ServiceNotRunning,
+    ServiceSettings,
+    ServiceState,
+    Status,
+    log_path,
+    read_settings,
+    supervisor_command,
+    supervisor_log_path,
+    write_settings,
+)
+from modelport_scoring.service_lock import is_alive
+
+FAKE_WORKER = Path(__file__).parent / "fake_worker.py"
+PATIENCE_S = 20.0
+
+ECHO = """
+def init():
+    pass
+
+def run(data):
+    return data
+"""
+
+
+def wait_until(condition: Callable[[], bool], *, what: str, patience_s: float = PATIENCE_S) -> None:
+    """Poll until the condition holds; fails the test where it does not in time."""
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not in {patience_s} s: {what}"
+        time.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def message(self) -> str:
+        return str(self.json["message"])
+
+
+@dataclass
+class RunningService:
+    """One service and its folder."""
+
+    folder: Path
+    bundles: Path
+    process: subprocess.Popen[bytes] | None = None
+    connections: list[http.client.HTTPConnection] = field(default_factory=list)
+
+    @property
+    def control(self) -> ControlClient:
+        return ControlClient(self.folder)
+
+    @property
+    def settings(self) -> ServiceSettings:
+        return read_settings(self.folder)
+
+    @property
+    def status(self) -> Status:
+        return self.control.status()
+
+    @property
+    def log(self) -> str:
+        return log_path(self.folder, self.settings.revision.number).read_text()
+
+    @property
+    def supervisor_log(self) -> str:
+        return supervisor_log_path(self.folder).read_text()
+
+    def start(self, *, until: ServiceState | None = ServiceState.RUNNING) -> RunningService:
+        """Start the supervisor and wait for the state."""
+        self.process = subprocess.Popen(supervisor_command(self.folder), start_new_session=True)
+        if until is not None:
+            self.wait_for(until)
+        return self
+
+    def wait_for(self, state: ServiceState) -> Status:
+        wait_until(lambda: self._state() is state, what=f"state {state}, log: {self._logs()}")
+        return self.status
+
+    def end(self) -> None:
+        """Stop it as its owner would; afterwards none of its processes is left."""
+        for connection in self.connections:
+            connection.close()
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE_S)
+        finally:
+            for pid in session_members(self.process.pid):
+                os.kill(pid, signal.SIGKILL)
+
+    def revision(self, number: int, script: str, *, fake: bool = False, **more: Any) -> RevisionSettings:
+        """A new bundle with that script."""
+        bundle = write_bundle(self.bundles / str(number), script)
+        interpreter = [sys.executable, str(FAKE_WORKER)] if fake else [sys.executable]
+        return RevisionSettings(number=number, bundle=str(bundle), interpreter=interpreter, **more)
+
+    # --- clients ------------------------------------------------------------------------------------------------------
+
+    def connect(self) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection("127.0.0.1", self.settings.port, timeout=PATIENCE_S)
+        self.connections.append(connection)
+        return connection
+
+    def ask(
+        self, method: str, path: str, *, body: bytes | str | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        connection = self.connect()
+        try:
+            return ask(connection, method, path, body=body, headers=headers)
+        finally:
+            connection.close()
+
+    def score(self, body: bytes | str, *, headers: Mapping[str, str] | None = None) -> Answer:
+        return self.ask("POST", "/score", body=body, headers=headers)
+
+    def raw(self, data: bytes, *, patience_s: float = 5.0) -> bytes:
+        """Send the bytes and return all that comes until the server closes."""
+        with self.raw_connection(patience_s=patience_s) as channel:
+            channel.sendall(data)
+            return read_all(channel)
+
+    def raw_connection(self, *, patience_s: float = 5.0) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.settings.port), timeout=patience_s)
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def _state(self) -> ServiceState | None:
+        try:
+            return self.status.state
+        except ServiceNotRunning:
+            return None
+
+    def _logs(self) -> str:
+        return "\n".join(path.read_text(errors="replace") for path in self.folder.glob("logs/*.log"))
+
+
+class Services:
+    """Makes services and ends them all."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: list[RunningService] = []
+
+    def make(
+        self,
+        script: str = ECHO,
+        *,
+        fake: bool = False,
+        folder: Path | None = None,
+        models: Mapping[str, str] | None = None,
+        limits: Mapping[str, Any] | None = None,
+        variables: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> RunningService:
+        """A service that does not run yet. ``script`` is an entry script, or with ``fake`` a behaviour's name."""
+        number = len(self._made)
+        service = RunningService(
+            folder=folder or self._folder / f"service-{number}", bundles=self._folder / f"bundles-{number}"
+        )
+        service.folder.mkdir(parents=True)
+        self._made.append(service)
+        bundle = write_bundle(service.bundles / "1", script, models=models)
+        interpreter = [sys.executable, str(FAKE_WORKER)] if fake else [sys.executable]
+        wanted = {
+            "name": "demo",
+            "workspace": "tests",
+            "revision": {
+                "number": 1,
+                "bundle": str(bundle),
+                "interpreter": interpreter,
+                "environment_variables": dict(variables or {}),
+            },
+            "limits": dict(limits or {}),
+            **settings,
+        }
+        write_settings(service.folder, msgspec.convert(wanted, ServiceSettings))
+        return service
+
+    def start(
+        self, script: str = ECHO, *, until: ServiceState | None = ServiceState.RUNNING, **more: Any
+    ) -> RunningService:
+        return self.make(script, **more).start(until=until)
+
+    def end(self) -> None:
+        for service in self._made:
+            service.end()
+
+
+def write_bundle(bundle: Path, script: str, *, models: Mapping[str, str] | None = None) -> Path:
+    """A bundle with the script in ``app/source/score.py``, and models of one file each: name to content."""
+    source = bundle / "app" / "source"
+    source.mkdir(parents=True)
+    (source / "score.py").write_text(textwrap.dedent(script))
+    for name, content in (models or {}).items():
+        folder = bundle / "azureml-models" / name / "1"
+        folder.mkdir(parents=True)
+        (folder / "model.txt").write_text(content)
+    manifest = {
+        "format": 1,
+        "entry_script": "source/score.py",
+        "source_directory": "source",
+        "models": [
+            {"name": name, "version": "1", "framework": None, "framework_version": None} for name in models or {}
+        ],
+        "environment": {"name": "none", "kind": "system", "lock_digest": "", "python": "3"},
+        "environment_variables": {"FROM_BUNDLE": "yes"},
+        "files": [],
+    }
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
+    return bundle
+
+
+def ask(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    *,
+    body: bytes | str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    connection.request(method, path, body=body, headers=dict(headers or {}))
+    response = connection.getresponse()
+    lower = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(status=response.status, headers=lower, body=response.read())
+
+
+def read_all(channel: socket.socket) -> bytes:
+    """Everything until the other side closes."""
+    received = b""
+    while chunk := channel.recv(65536):
+        received += chunk
+    return received
+
+
+def session_members(session: int) -> list[int]:
+    """The processes of that session that have not ended."""
+    members = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if os.getsid(int(entry.name)) == session and is_alive(int(entry.name)):
+                    members.append(int(entry.name))
+            except (ProcessLookupError, PermissionError):
+                continue
+    return members

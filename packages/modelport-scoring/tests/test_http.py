@@ -1,0 +1,270 @@
+"""HTTP on the wire, against a running service."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from scoring_services import RunningService, Services, ask, read_all, wait_until
+
+
+def post(body: bytes, *, headers: bytes = b"", version: bytes = b"1.1") -> bytes:
+    head = b"POST /score HTTP/%b\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n"
+    return head % (version, headers, len(body)) + body
+
+
+def read_answers(data: bytes) -> list[tuple[int, bytes]]:
+    """Status and body of each answer in the bytes."""
+    answers = []
+    while data:
+        head, _, rest = data.partition(b"\r\n\r\n")
+        lines = head.split(b"\r\n")
+        lengths = [line for line in lines if line.lower().startswith(b"content-length:")]
+        length = int(lengths[0].split(b":")[1]) if lengths else 0
+        answers.append((int(lines[0].split()[1]), rest[:length]))
+        data = rest[length:]
+    return answers
+
+
+def test_healthy(echo: RunningService) -> None:
+    answer = echo.ask("GET", "/")
+    assert (answer.status, answer.body) == (200, b"Healthy")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_head_has_the_length_and_no_body(echo: RunningService) -> None:
+    received = echo.raw(b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"content-length: 7\r\n" in received
+    assert received.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/"), ("PUT", "/score"), ("DELETE", "/score")])
+def test_wrong_method_is_405(echo: RunningService, method: str, path: str) -> None:
+    answer = echo.ask(method, path, body=b"{}")
+    assert answer.status == 405
+    assert method in answer.message
+    assert "GET" in answer.headers["allow"]
+    assert "x-ms-request-id" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/score/", "/Score", "//score", "/score%2f", "/../score"])
+def test_unknown_path_is_404(echo: RunningService, path: str) -> None:
+    answer = echo.ask("GET", path)
+    assert answer.status == 404
+    assert path in answer.message
+    assert "x-ms-request-id" not in answer.headers
+
+
+def test_options_is_200_and_empty(echo: RunningService) -> None:
+    answer = echo.ask("OPTIONS", "/score")
+    assert (answer.status, answer.body) == (200, b"")
+
+
+def test_keep_alive_serves_many_requests_on_one_connection(echo: RunningService) -> None:
+    connection = echo.connect()
+    for number in range(20):
+        answer = ask(connection, "POST", "/score", body=str(number))
+        assert answer.json == str(number)
+
+
+def test_pipelined_requests_are_answered_in_order(echo: RunningService) -> None:
+    requests = [
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" if number % 7 == 0 else post(b"%d" % number) for number in range(300)
+    ]
+    requests.append(b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    answers = read_answers(echo.raw(b"".join(requests)))
+    expected = [b"Healthy" if number % 7 == 0 else b'"%d"' % number for number in range(300)]
+    assert [body for _, body in answers[:-1]] == expected
+    assert answers[-1][0] == 404
+
+
+def test_a_request_may_come_in_any_pieces(echo: RunningService) -> None:
+    with echo.raw_connection() as channel:
+        for byte in post(b"slow", headers=b"Connection: close\r\n"):
+            channel.sendall(bytes([byte]))
+        assert read_answers(read_all(channel)) == [(200, b'"slow"')]
+
+
+def test_http_1_0_closes_unless_asked_not_to(echo: RunningService) -> None:
+    assert read_answers(echo.raw(post(b"a", version=b"1.0"))) == [(200, b'"a"')]
+    with echo.raw_connection() as channel:
+        channel.sendall(post(b"a", version=b"1.0", headers=b"Connection: keep-alive\r\n"))
+        first = channel.recv(65536)
+        assert b"connection: keep-alive\r\n" in first
+        channel.sendall(post(b"b", version=b"1.0"))
+        assert read_answers(read_all(channel)) == [(200, b'"b"')]
+
+
+def test_chunked_body(echo: RunningService) -> None:
+    head = b"POST /score HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = b"3;name=value\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: ignored\r\n\r\n"
+    assert read_answers(echo.raw(head + body)) == [(200, b'"abcde"')]
+
+
+def test_expect_continue_is_answered_before_the_body(echo: RunningService) -> None:
+    with echo.raw_connection() as channel:
+        channel.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n")
+        channel.sendall(b"Connection: close\r\n\r\n")
+        assert channel.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        channel.sendall(b"ok")
+        assert read_answers(read_all(channel)) == [(200, b'"ok"')]
+
+
+def test_a_refusal_comes_instead_of_100_continue(echo: RunningService) -> None:
+    received = echo.raw(b"PUT /score HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+    assert received.startswith(b"HTTP/1.1 405 ")
+
+
+def test_an_upgrade_is_not_made(echo: RunningService) -> None:
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+    last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    answers = read_answers(echo.raw(b"GET / HTTP/1.1\r\nHost: x\r\n" + upgrade + b"\r\n" + last))
+    assert answers == [(200, b"Healthy"), (200, b"Healthy")]
+
+
+def test_two_megabytes_come_back(echo: RunningService) -> None:
+    body = b"x" * (2 << 20)
+    assert echo.score(body).json == body.decode()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        pytest.param(b"nonsense\r\n\r\n", id="no request line"),
+        pytest.param(b"GET / HTTP/1.1\r\n\r\n", id="no Host"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", id="two Hosts"),
+        pytest.param(b"GET / HTTP/3.7\r\nHost: x\r\n\r\n", id="unknown version"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", id="space before the colon"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", id="folded line"),
+        pytest.param(b"GET / HTTP/1.1\nHost: x\n\n", id="bare line feeds"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nA: b\x00c\r\n\r\n", id="NUL in a header"),
+        pytest.param(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", id="negative length"),
+        pytest.param(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc", id="signed length"),
+        pytest.param(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 3, 3\r\n\r\nabc", id="list of lengths"),
+        pytest.param(
+            b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", id="two lengths"
+        ),
+        pytest.param(
+            b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", id="equal lengths"
+        ),
+        pytest.param(
+            b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            id="length and chunked",
+        ),
+        pytest.param(
+            b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+            id="chunked and length",
+        ),
+        pytest.param(
+            b"POST /score HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", id="chunked in 1.0"
+        ),
+        pytest.param(
+            b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", id="unknown coding"
+        ),
+        pytest.param(
+            b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+            id="chunked not last",
+        ),
+        pytest.param(
+            b"POST /score HTTP/1.1\r\nHost: x\r\n" + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n0\r\n\r\n",
+            id="chunked twice",
+        ),
+        pytest.param(
+            b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n",
+            id="chunk size is no number",
+        ),
+        pytest.param(
+            b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
+            id="chunk longer than its size",
+        ),
+    ],
+)
+def test_what_two_readers_could_read_differently_is_refused(echo: RunningService, request_bytes: bytes) -> None:
+    """Refused, and what follows is not taken for a request."""
+    smuggled = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    answers = read_answers(echo.raw(request_bytes + smuggled))
+    assert [status for status, _ in answers] in ([400], [501])
+    assert json.loads(answers[0][1])["message"]
+
+
+def test_a_refusal_waits_for_the_answers_before_it(echo: RunningService) -> None:
+    answers = read_answers(echo.raw(post(b"one") + post(b"two") + b"nonsense\r\n\r\n"))
+    assert [status for status, _ in answers] == [200, 200, 400]
+    assert answers[1][1] == b'"two"'
+
+
+def test_a_client_that_sends_half_a_body_and_leaves_harms_nobody(echo: RunningService) -> None:
+    with echo.raw_connection() as channel:
+        channel.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+    assert echo.score("after").json == "after"
+
+
+def test_limits_of_size(services: Services) -> None:
+    service = services.start(limits={"max_body_bytes": 1000, "max_header_bytes": 2000})
+    assert service.score(b"x" * 1000).status == 200
+    by_length = service.score(b"x" * 1001)
+    assert by_length.status == 413
+    assert "max_body_bytes is 1000" in by_length.message
+    head = b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    by_chunks = service.raw(head + b"320\r\n" + b"x" * 800 + b"\r\n320\r\n" + b"x" * 800 + b"\r\n0\r\n\r\n")
+    assert by_chunks.startswith(b"HTTP/1.1 413 ")
+    many = {f"header-{number}": "x" * 50 for number in range(50)}
+    answer = service.ask("GET", "/", headers=many)
+    assert answer.status == 431
+    assert "max_header_bytes is 2000" in answer.message
+    assert service.raw(b"GET /" + b"x" * 3000).startswith(b"HTTP/1.1 431 ")
+    assert service.raw(b"GET / HTTP/1.1\r\nHost: x\r\nlong: " + b"x" * 3000).startswith(b"HTTP/1.1 431 ")
+    assert service.raw(b"\r\n" * 2000).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_large_upload_is_refused_before_it_is_sent_and_the_answer_arrives(services: Services) -> None:
+    service = services.start(limits={"max_body_bytes": 1000})
+    with service.raw_connection() as channel:
+        channel.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 500_000)
+        assert read_all(channel).startswith(b"HTTP/1.1 413 ")
+
+
+def test_limits_of_time_and_number(services: Services) -> None:
+    service = services.start(limits={"request_timeout_s": 0.3, "idle_timeout_s": 0.6, "max_connections": 3})
+    begun = time.monotonic()
+    late = service.raw(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhal")
+    assert late.startswith(b"HTTP/1.1 408 ")
+    assert b"request_timeout_s is 0.3" in late
+    assert service.raw(b"GET / HT").startswith(b"HTTP/1.1 408 ")
+    assert service.raw(b"") == b""
+    assert time.monotonic() - begun < 4.0
+    held = [service.raw_connection() for _ in range(3)]
+    refused = service.raw(b"")
+    for channel in held:
+        channel.close()
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert b"max_connections is 3" in refused
+    wait_until(lambda: service.ask("GET", "/").status == 200, what="connections free again")
+
+
+def test_a_client_that_does_not_read_is_not_read_from(services: Services) -> None:
+    """Its requests stay with it, and the server's memory does not grow by their answers."""
+    service = services.start('def init(): pass\ndef run(x): return "y" * 1_000_000\n', limits={"idle_timeout_s": 2.0})
+    server = service.status.pid
+    before = resident_kb(server)
+    with service.raw_connection(patience_s=0.5) as channel:
+        with pytest.raises(TimeoutError):
+            for _ in range(2000):
+                channel.sendall(post(b"z" * 100_000))
+        assert resident_kb(server) - before < 150_000
+        wait_until(lambda: service.score("x").status == 200, what="others are served meanwhile")
+        deadline = time.monotonic() + 10
+        channel.settimeout(10)
+        with pytest.raises(ConnectionError):
+            while time.monotonic() < deadline:
+                channel.sendall(b"x" * 100_000)
+
+
+def resident_kb(pid: int) -> int:
+    from pathlib import Path
+
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1])

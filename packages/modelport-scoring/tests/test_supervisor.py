@@ -1,0 +1,239 @@
+"""The supervisor: lock, port, respawn, stop, logs."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import modelport_scoring
+from modelport_scoring import (
+    Limits,
+    ServiceNotRunning,
+    ServiceState,
+    SettingsInvalid,
+    read_failure,
+    read_settings,
+    supervisor_command,
+    supervisor_pid,
+    write_settings,
+)
+from modelport_scoring.journal import cut
+from scoring_services import PATIENCE_S, RunningService, Services, session_members, wait_until
+
+
+def exit_status(service: RunningService) -> int:
+    assert service.process is not None
+    return service.process.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize("how", ["control", "signal"])
+def test_a_stop_leaves_nothing(services: Services, how: str) -> None:
+    service = services.start()
+    process = service.process
+    assert process is not None
+    assert supervisor_pid(service.folder) == process.pid == service.status.supervisor_pid
+    if how == "control":
+        service.control.stop()
+    else:
+        process.terminate()
+    assert exit_status(service) == 0
+    assert session_members(process.pid) == []
+    assert supervisor_pid(service.folder) is None
+    assert not (service.folder / "control.sock").exists()
+    assert list((service.folder / "work").iterdir()) == []
+    with pytest.raises(ServiceNotRunning):
+        service.control.status()
+    service.start()
+    assert service.score("again").status == 200
+
+
+def test_a_stop_finishes_what_is_held(services: Services) -> None:
+    service = services.start("import time\ndef init(): pass\ndef run(x): time.sleep(0.5); return x\n")
+    connection = service.connect()
+    connection.request("POST", "/score", body="held")
+    wait_until(lambda: service.status.requests_in_flight == 1, what="held")
+    service.control.stop()
+    response = connection.getresponse()
+    assert (response.status, response.read()) == (200, b'"held"')
+    assert response.getheader("connection") == "close"
+    assert exit_status(service) == 0
+
+
+def test_the_chosen_port_is_written_down_and_kept(services: Services) -> None:
+    service = services.make()
+    assert service.settings.port == 0
+    service.start()
+    port = service.settings.port
+    assert port > 0
+    assert (service.folder / "service.json").stat().st_mode & 0o777 == 0o600
+    service.end()
+    service.start()
+    assert service.settings.port == port
+
+
+def test_a_taken_port_is_told_at_once(services: Services) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        service = services.make(port=port)
+        begun = time.monotonic()
+        service.start(until=None)
+        assert exit_status(service) == 1
+        assert time.monotonic() - begun < 3.0  # 0.15 s on a quiet machine
+    failure = read_failure(service.folder)
+    assert failure is not None
+    assert failure.phase == "start"
+    assert f"port {port} is taken" in failure.message
+    assert f"port {port} is taken" in service.supervisor_log
+    service.start()
+    assert read_failure(service.folder) is None
+
+
+def test_settings_that_cannot_be(services: Services) -> None:
+    service = services.make()
+    path = service.folder / "service.json"
+    wanted = json.loads(path.read_text())
+    for change, named in (
+        ({"format": 9}, "format 9"),
+        ({"workers": 0}, "workers"),
+        ({"unknown": 1}, "unknown"),
+        ({"port": 70000}, "70000"),
+        ({"limits": {"max_body_bytes": 0}}, "max_body_bytes"),
+        ({"auth": {"enabled": True}}, "key digest"),
+    ):
+        path.write_text(json.dumps({**wanted, **change}))
+        with pytest.raises(SettingsInvalid, match=named):
+            read_settings(service.folder)
+    service.start(until=None)
+    assert exit_status(service) == 1
+    failure = read_failure(service.folder)
+    assert failure is not None
+    assert "key digest" in failure.message
+
+
+def test_a_second_supervisor_is_refused_and_harms_nothing(services: Services) -> None:
+    service = services.start()
+    second = subprocess.run(supervisor_command(service.folder), capture_output=True, text=True, timeout=PATIENCE_S)
+    assert second.returncode == 1
+    assert "running already" in second.stderr
+    assert service.score("x").status == 200
+    assert read_failure(service.folder) is None
+
+
+def test_the_scoring_server_is_started_again(services: Services) -> None:
+    service = services.start("import time\ndef init(): pass\ndef run(x): time.sleep(float(x)); return x\n")
+    process = service.process
+    assert process is not None
+    before = service.status
+    with service.raw_connection() as held:
+        held.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n600")
+        wait_until(lambda: service.status.requests_in_flight == 1, what="the worker is busy")
+        os.kill(before.pid, signal.SIGKILL)
+        wait_until(lambda: running(service) and service.status.pid != before.pid, what="another server")
+    assert service.score("0").status == 200
+    assert service.settings.port == before.port
+    assert before.workers[0].pid not in session_members(process.pid)
+    assert "killed by signal 9 (SIGKILL)" in service.supervisor_log
+
+
+def test_nothing_outlives_a_killed_supervisor_and_the_next_one_takes_over(services: Services) -> None:
+    service = services.start()
+    first = service.process
+    assert first is not None
+    first.kill()
+    first.wait()
+    service.start(until=None)
+    assert service.process is not None
+    second = service.process.pid
+    wait_until(lambda: running(service) and service.status.supervisor_pid == second, what="the next one serves")
+    assert service.score("x").status == 200
+    wait_until(lambda: session_members(first.pid) == [], what="the first one's processes have ended")
+
+
+def test_a_folder_with_a_long_path(services: Services, tmp_path: Path) -> None:
+    service = services.start(folder=tmp_path / ("long" * 40) / "service")
+    assert len(str(service.folder)) > 150
+    assert service.status.state is ServiceState.RUNNING
+    assert service.score("x").status == 200
+
+
+def test_logs_are_cut_while_they_are_written(services: Services) -> None:
+    script = "def init(): pass\ndef run(x):\n    for n in range(2000): print(x, n, '.' * 40)\n    return x\n"
+    service = services.start(script, limits={"log_bytes": 100_000})
+    log = service.folder / "logs" / "1.log"
+    for number in range(5):
+        assert service.score(f"call {number}").status == 200
+    wait_until(lambda: log.stat().st_size <= 100_000, what="the log is cut")
+    assert service.score("after").status == 200
+    text = log.read_text()
+    assert "\x00" not in text
+    assert "after 1999" in text
+    assert "limits.log_bytes" in text
+
+
+def test_a_cut_keeps_whole_lines(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("".join(f"line {number}\n" for number in range(10_000)))
+    with log.open("a") as writer:
+        cut(log, keep=1000)
+        writer.write("more\n")
+    lines = log.read_text().splitlines()
+    assert "cut here" in lines[0]
+    assert lines[-2:] == ["line 9999", "more"]
+    assert all(line.startswith("line ") for line in lines[1:-1])
+    assert log.stat().st_size < 1200
+
+
+def test_memory(services: Services) -> None:
+    service = services.start()
+    status = service.status
+    assert memory_mb(status.pid) < 60
+    assert memory_mb(status.supervisor_pid) < 25
+
+
+def test_the_public_door() -> None:
+    names = {name for name in vars(modelport_scoring) if not name.startswith("_")}
+    modules = {name for name in names if isinstance(getattr(modelport_scoring, name), ModuleType)}
+    assert sorted(modelport_scoring.__all__) == modelport_scoring.__all__
+    assert {*(names - modules), "__version__"} == set(modelport_scoring.__all__)
+    assert modelport_scoring.__version__ == importlib.metadata.version("modelport-scoring")
+
+
+def test_the_door_loads_neither_loop_nor_parser() -> None:
+    unwanted = ("asyncio", "uvloop", "httptools", "orjson")
+    code = f"import sys, modelport_scoring; print([name for name in {unwanted} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_settings_are_written_whole_or_not_at_all(services: Services, tmp_path: Path) -> None:
+    service = services.make()
+    before = (service.folder / "service.json").read_bytes()
+    with pytest.raises(FileNotFoundError):
+        write_settings(service.folder / "nowhere", service.settings)
+    assert (service.folder / "service.json").read_bytes() == before
+    assert read_settings(service.folder).limits == Limits()
+    assert sorted(path.name for path in service.folder.iterdir()) == ["service.json"]
+
+
+def running(service: RunningService) -> bool:
+    try:
+        return service.status.state is ServiceState.RUNNING
+    except ServiceNotRunning:
+        return False
+
+
+def memory_mb(pid: int) -> float:
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024

@@ -1,0 +1,169 @@
+"""From one revision to the next while requests come."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from modelport_scoring import ControlClient, Limits, ServiceState, SwitchFailed, SwitchInProgress
+from scoring_services import RunningService, Services, wait_until
+
+
+def answering(text: str, *, extra: str = "") -> str:
+    return f"import time\ndef init():\n    {extra or 'pass'}\ndef run(x): return {text!r}\n"
+
+
+@contextmanager
+def load(service: RunningService, *, clients: int = 6) -> Iterator[Counter[Any]]:
+    """Keep-alive clients that ask without a pause; counts the answers by status and body, and every error."""
+    seen: Counter[Any] = Counter()
+    stop = threading.Event()
+
+    def client() -> None:
+        connection = service.connect()
+        while not stop.is_set():
+            try:
+                connection.request("POST", "/score", body="x")
+                response = connection.getresponse()
+                seen[response.status, response.read()] += 1
+            except Exception as error:
+                seen[repr(error)] += 1
+                connection.close()
+
+    threads = [threading.Thread(target=client) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: seen.total() > 100, what="load")
+        yield seen
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_no_request_fails_while_revisions_are_switched(services: Services) -> None:
+    service = services.start(answering("1"))
+    with load(service) as seen:
+        for number in (2, 3, 4):
+            assert service.control.switch(service.revision(number, answering(str(number)))) == number
+            key = (200, f'"{number}"'.encode())
+            wait_until(lambda key=key: seen[key] > 100, what=f"answers of revision {number}")  # type: ignore[misc]
+    assert set(seen) == {(200, f'"{number}"'.encode()) for number in (1, 2, 3, 4)}
+    assert service.settings.revision.number == 4
+    wait_until(lambda: [p.name for p in (service.folder / "work").iterdir()] == ["4"], what="old folders removed")
+
+
+@pytest.mark.parametrize(
+    ("script", "phase"),
+    [
+        ("def init(: pass", "import"),
+        ("def init(): raise OSError('no model')\ndef run(x): return x", "init"),
+        ("import os\ndef init(): os._exit(5)\ndef run(x): return x", "init"),
+    ],
+)
+def test_a_failing_revision_changes_nothing(services: Services, script: str, phase: str) -> None:
+    service = services.start(answering("1"))
+    before = service.status
+    with load(service) as seen:
+        with pytest.raises(SwitchFailed) as raised:
+            service.control.switch(service.revision(2, script))
+        total = seen.total()
+        wait_until(lambda: seen.total() > total + 100, what="it goes on")
+    assert raised.value.failure.phase == phase
+    assert raised.value.failure.exit == ("exit status 5" if "_exit" in script else None)
+    assert set(seen) == {(200, b'"1"')}
+    after = service.status
+    assert (after.revision, after.workers, after.failure) == (1, before.workers, None)
+    assert service.settings.revision.number == 1
+    assert [path.name for path in (service.folder / "work").iterdir()] == ["1"]
+    assert service.control.switch(service.revision(3, answering("3"))) == 3
+
+
+def test_a_bundle_that_is_not_there(services: Services, tmp_path: Any) -> None:
+    service = services.start()
+    revision = service.revision(2, answering("2"))
+    (service.bundles / "2" / "bundle.json").unlink()
+    with pytest.raises(SwitchFailed, match=r"bundle\.json") as raised:
+        service.control.switch(revision)
+    assert raised.value.failure.phase == "start"
+
+
+def test_requests_that_are_held_are_finished_by_the_old_revision(services: Services) -> None:
+    service = services.start("import time\ndef init(): pass\ndef run(x): time.sleep(0.8); return 'old'\n")
+    with ThreadPoolExecutor(2) as pool:
+        held = pool.submit(service.score, "x")
+        wait_until(lambda: service.status.requests_in_flight == 1, what="held")
+        waiting = pool.submit(service.score, "x")
+        wait_until(lambda: service.status.requests_waiting == 1, what="waiting")
+        service.control.switch(service.revision(2, answering("new")))
+        assert waiting.result().json == "new"
+        assert held.result().json == "old"
+
+
+def test_draining_ends_in_time(services: Services) -> None:
+    service = services.start("import time\ndef init(): pass\ndef run(x): time.sleep(600)\n")
+    service.control.configure(limits=Limits(drain_timeout_s=0.3))
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(service.score, "x")
+        wait_until(lambda: service.status.requests_in_flight == 1, what="held")
+        service.control.switch(service.revision(2, answering("new")))
+        assert held.result().status == 502
+    wait_until(lambda: not (service.folder / "work" / "1").exists(), what="the old folder removed")
+
+
+def test_one_switch_at_a_time_and_it_goes_on_without_its_client(services: Services) -> None:
+    service = services.start(answering("1"))
+    slow = service.revision(2, answering("2", extra="time.sleep(0.8)"))
+    impatient = ControlClient(service.folder)
+    with pytest.raises(Exception, match="timed out"):
+        impatient.switch(slow, patience_s=0.2)
+    assert service.status.switching
+    with pytest.raises(SwitchInProgress):
+        service.control.switch(service.revision(3, answering("3")))
+    wait_until(lambda: service.status.revision == 2, what="the switch is done")
+    assert service.score("x").json == "2"
+
+
+def test_the_number_of_the_running_revision_is_refused(services: Services) -> None:
+    service = services.start(answering("1"))
+    with pytest.raises(SwitchFailed, match="revision 1 is the one that runs"):
+        service.control.switch(service.settings.revision)
+    assert service.score("x").json == "1"
+
+
+def test_a_failed_service_is_healed_by_a_switch(services: Services) -> None:
+    service = services.start("def init(): raise OSError('no')\ndef run(x): return x", until=ServiceState.FAILED)
+    service.control.switch(service.revision(2, answering("2")))
+    status = service.status
+    assert (status.state, status.failure) == (ServiceState.RUNNING, None)
+    assert service.score("x").json == "2"
+
+
+def test_a_switch_that_cannot_be_written_down_is_none(services: Services) -> None:
+    service = services.start(answering("1"))
+    revision = service.revision(2, answering("2"))
+    # A folder in the place of the file: renaming onto it fails for root too, where a mode would not.
+    (service.folder / "service.json").rename(service.folder / "kept")
+    (service.folder / "service.json" / "in the way").mkdir(parents=True)
+    with pytest.raises(SwitchFailed, match=r"service\.json could not be written"):
+        service.control.switch(revision)
+    (service.folder / "service.json" / "in the way").rmdir()
+    (service.folder / "service.json").rmdir()
+    (service.folder / "kept").rename(service.folder / "service.json")
+    assert service.score("x").json == "1"
+
+
+def test_a_start_is_quick(services: Services) -> None:
+    service = services.make()
+    begun = time.monotonic()
+    service.start()
+    assert service.score("x").status == 200
+    assert time.monotonic() - begun < 3.0  # 0.35 s on a quiet machine

@@ -1,0 +1,324 @@
+"""Workers that fail in every way, behind a running service."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from modelport_scoring import Limits, RevisionSettings, ServiceState, SwitchFailed
+from scoring_services import RunningService, Services, session_members, wait_until
+from test_http import post, read_answers
+
+CRASHES = """
+import os, time
+def init(): pass
+def run(x):
+    if x == "crash":
+        os._exit(1)
+    if x == "exit":
+        raise SystemExit(2)
+    if x.startswith("sleep"):
+        time.sleep(float(x[5:]))
+    return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "phase", "message", "exit_text"),
+    [
+        ("exits_in_import", "import", "ended in phase 'import'", "exit status 7"),
+        ("killed_in_init", "init", "ended in phase 'init'", "killed by signal 9 (SIGKILL)"),
+        ("fails_in_schema", "schema", "no schema", None),
+        ("garbage_at_start", "start", "ended in phase 'start'", "killed by signal 9 (SIGKILL)"),
+    ],
+)
+def test_a_first_start_that_fails_is_not_retried(
+    services: Services, behaviour: str, phase: str, message: str, exit_text: str | None
+) -> None:
+    service = services.start(behaviour, fake=True, until=ServiceState.FAILED)
+    status = service.status
+    assert status.failure is not None
+    assert status.failure.phase == phase
+    assert message in status.failure.message
+    assert status.failure.exit == exit_text
+    assert [worker.pid for worker in status.workers] == [None]
+    health = service.ask("GET", "/")
+    assert health.status == 503
+    assert b"failed to start" in health.body
+    assert service.score("x").message.startswith("No ready replicas for service demo")
+    assert service.ask("GET", "/swagger.json").status == 503
+    assert "did not start" in service.log
+    assert "did not start" in service.supervisor_log
+
+
+def test_a_script_that_fails_says_where(services: Services) -> None:
+    service = services.start("import not_there_at_all\n", until=ServiceState.FAILED)
+    failure = service.status.failure
+    assert failure is not None
+    assert failure.phase == "import"
+    assert "not_there_at_all" in failure.message
+    assert 'score.py", line 1' in failure.traceback
+
+
+def test_a_start_that_takes_too_long(services: Services) -> None:
+    service = services.start("silent_in_init", fake=True, limits={"start_timeout_s": 0.3}, until=ServiceState.FAILED)
+    failure = service.status.failure
+    assert failure is not None
+    assert failure.phase == "init"
+    assert "start_timeout_s" in failure.message
+
+
+def test_an_interpreter_that_cannot_be_started(services: Services, tmp_path_factory: pytest.TempPathFactory) -> None:
+    service = services.start()
+    no_program = tmp_path_factory.mktemp("bin") / "python"
+    for text in ("", "not a program"):
+        if text:
+            no_program.write_text(text)
+        bad = RevisionSettings(number=2, bundle=service.settings.revision.bundle, interpreter=[str(no_program)])
+        with pytest.raises(SwitchFailed) as raised:
+            service.control.switch(bad)
+        assert raised.value.failure.phase == "start"
+        assert str(no_program) in raised.value.failure.message
+    assert service.score("still there").status == 200
+    assert not (service.folder / "work" / "2").exists()
+
+
+def test_requests_wait_while_the_first_worker_starts(services: Services) -> None:
+    script = "import time\ndef init(): time.sleep(0.7)\ndef run(x): return x\n"
+    service = services.start(script, until=ServiceState.STARTING)
+    health = service.ask("GET", "/")
+    assert health.status == 503
+    assert b"init()" in health.body
+    assert service.score("early").json == "early"
+
+
+@pytest.mark.parametrize("how", ["crash", "exit"])
+def test_a_crash_costs_the_request_and_no_other(services: Services, how: str) -> None:
+    service = services.start(CRASHES)
+    with ThreadPoolExecutor(8) as pool:
+        slow = pool.submit(service.score, "sleep0.3")
+        wait_until(lambda: service.status.requests_in_flight == 1, what="the worker is busy")
+        crash = pool.submit(service.score, how)
+        wait_until(lambda: service.status.requests_waiting + service.status.requests_in_flight == 2, what="queued")
+        later = [pool.submit(service.score, f"later {number}") for number in range(6)]
+        assert slow.result().status == 200
+        answer = crash.result()
+        assert (answer.status, answer.body) == (502, b"Replica closed connection before replying")
+        assert answer.headers["x-ms-run-function-failed"] == "True"
+        assert [each.result().status for each in later] == [200] * 6
+    status = service.wait_for(ServiceState.RUNNING)
+    assert status.workers[0].restarts == 1
+    expected = "exit status 1" if how == "crash" else "exit status 2"
+    assert f"({expected})" in service.log
+
+
+def test_what_the_worker_had_begun_with_is_not_run_again(services: Services) -> None:
+    """Four frames are with a worker that dies in the second, the answer to the first not yet sent: two are lost."""
+    service = services.start("poison_holds_back", fake=True)
+    for _ in range(64):
+        assert service.score("warm").status == 200
+    with service.raw_connection() as channel:
+        channel.sendall(b"".join(post(b"%d" % number) for number in range(4)))
+        channel.settimeout(10)
+        received = b""
+        while len(read_answers(received)) < 4:
+            received += channel.recv(65536)
+    assert [status for status, _ in read_answers(received)] == [502, 502, 200, 200]
+    assert [body for _, body in read_answers(received)[2:]] == [b"2", b"3"]
+
+
+def test_a_request_that_no_worker_survives_is_given_up(services: Services) -> None:
+    service = services.start("dies_without_starting", fake=True)
+    assert service.score("x").status == 502
+    assert service.status.workers[0].restarts >= 2
+
+
+@pytest.mark.parametrize(("behaviour", "poison"), [("garbage", "garbage"), ("wrong_id", "wrong")])
+def test_a_worker_that_speaks_nonsense_is_replaced(services: Services, behaviour: str, poison: str) -> None:
+    service = services.start(behaviour, fake=True)
+    assert service.score(poison).status == 502
+    assert service.score("good").status == 200
+    assert "is ended" in service.log
+
+
+def test_what_a_worker_forked_ends_with_it(services: Services) -> None:
+    service = services.start("forks_and_dies", fake=True)
+    assert service.process is not None
+    first = service.status.workers[0].pid
+    assert service.score("x").status == 502
+    wait_until(lambda: service.status.workers[0].pid not in (None, first), what="a new worker")
+    session = service.process.pid
+    wait_until(lambda: first not in [os.getpgid(pid) for pid in session_members(session)], what="the child has ended")
+
+
+def test_unhealthy_while_the_worker_is_started_again(services: Services) -> None:
+    script = """
+    import os, pathlib, time
+    def init():
+        marker = pathlib.Path(os.environ["AML_APP_ROOT"], "second")
+        if marker.exists():
+            time.sleep(0.6)
+        marker.touch()
+    def run(x): os._exit(1)
+    """
+    service = services.start(script)
+    assert service.score("x").status == 502
+    service.wait_for(ServiceState.UNHEALTHY)
+    assert service.ask("GET", "/").status == 503
+    service.wait_for(ServiceState.RUNNING)
+
+
+def test_the_queue_is_bounded_in_number_and_time(services: Services) -> None:
+    service = services.start(CRASHES, limits={"max_queue_length": 2, "queue_wait_ms": 300})
+    with ThreadPoolExecutor(8) as pool:
+        held = pool.submit(service.score, "sleep1.2")
+        wait_until(lambda: service.status.requests_in_flight == 1, what="the worker is busy")
+        waiting = [pool.submit(service.score, "x") for _ in range(2)]
+        wait_until(lambda: service.status.requests_waiting == 2, what="the queue is full")
+        refused = service.score("x")
+        assert refused.status == 503
+        assert "max_queue_length is 2" in refused.message
+        for each in waiting:
+            answer = each.result()
+            assert answer.status == 503
+            assert "queue_wait_ms is 300" in answer.message
+            assert "demo (overloaded)" in answer.message
+        assert held.result().status == 200
+    service.control.configure(limits=Limits(queue_wait_ms=20_000))
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(service.score, "sleep0.4") for _ in range(2)]
+        assert [each.result().status for each in answers] == [200, 200]
+
+
+def test_a_waiting_request_whose_client_is_gone_is_dropped(services: Services) -> None:
+    script = """
+    import time
+    seen = []
+    def init(): pass
+    def run(x):
+        if x == "sleep": time.sleep(0.5)
+        seen.append(x)
+        return seen
+    """
+    service = services.start(script)
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(service.score, "sleep")
+        wait_until(lambda: service.status.requests_in_flight == 1, what="the worker is busy")
+        with service.raw_connection() as channel:
+            channel.sendall(post(b"gone"))
+            wait_until(lambda: service.status.requests_waiting == 1, what="it waits")
+        wait_until(lambda: service.status.requests_waiting == 0, what="it is dropped")
+        assert held.result().status == 200
+    assert service.score("last").json == ["sleep", "last"]
+
+
+def test_large_bodies_against_large_answers_do_not_deadlock(services: Services) -> None:
+    """Both sides of the worker's socket have more to say than its buffers hold."""
+    service = services.start("def init(): pass\ndef run(x): return x\n")
+    body = b"x" * 1_500_000
+    with service.raw_connection(patience_s=30) as channel:
+        sender = threading.Thread(target=channel.sendall, args=(post(body) * 30,))
+        sender.start()
+        received = bytearray()
+        while received.count(b"HTTP/1.1 200") < 30 or len(received) < 30 * len(body):
+            chunk = channel.recv(1 << 20)
+            assert chunk
+            received += chunk
+        sender.join()
+
+
+def test_several_workers_share_the_work(services: Services) -> None:
+    service = services.start(
+        "import time, os\ndef init(): pass\ndef run(x): time.sleep(0.3); return os.getpid()\n", workers=3
+    )
+    service_pids = {worker.pid for worker in service.status.workers}
+    wait_until(lambda: all(w.state == "ready" for w in service.status.workers), what="three are ready")
+    begun = time.monotonic()
+    with ThreadPoolExecutor(3) as pool:
+        pids = {each.result().json for each in [pool.submit(service.score, "x") for _ in range(3)]}
+    assert time.monotonic() - begun < 0.85
+    assert len(pids) == 3
+    assert len(service_pids) == 3
+
+
+def kill_worker(service: RunningService) -> None:
+    pid = service.status.workers[0].pid
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_the_environment_of_a_worker(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTHONHOME", "VIRTUAL_ENV"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("VIRTUAL_ENV", "/nowhere")
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    monkeypatch.setenv("AZUREML_MODEL_DIR", "/nowhere")
+    script = """
+    import os, sys
+    def init(): pass
+    def run(x): return [dict(os.environ), os.getcwd(), open("azureml-models/m/1/model.txt").read(), sys.path]
+    """
+    service = services.start(script, models={"m": "hello"}, variables={"MINE": "1", "SERVICE_NAME": "not this"})
+    variables, cwd, model, path = service.score("x").json
+    app = str(service.folder / "work" / "1" / "app")
+    assert variables["AML_APP_ROOT"] == cwd == app
+    assert variables["AZUREML_ENTRY_SCRIPT"] == "source/score.py"
+    assert variables["AZUREML_SOURCE_DIRECTORY"] == "source"
+    assert variables["AZUREML_MODEL_DIR"] == f"{app}/azureml-models/m/1"
+    assert variables["SERVICE_NAME"] == "demo"
+    assert variables["WORKSPACE_NAME"] == "tests"
+    assert variables["MODELPORT_REVISION"] == "1"
+    assert variables["MINE"] == "1"
+    assert variables["FROM_BUNDLE"] == "yes"
+    assert "VIRTUAL_ENV" not in variables
+    assert "PYTHONPATH" not in variables
+    assert model == "hello"
+    assert path[0] == app
+
+
+def test_worker_death_under_load(services: Services) -> None:
+    """Only requests that were held are lost, each with a 502; the others never notice."""
+    service = services.start("import time\ndef init(): pass\ndef run(x): time.sleep(0.001); return x\n", workers=2)
+    stop = threading.Event()
+    statuses: list[int] = []
+
+    def client() -> None:
+        connection = service.connect()
+        while not stop.is_set():
+            connection.request("POST", "/score", body="x")
+            response = connection.getresponse()
+            response.read()
+            statuses.append(response.status)
+        connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        clients = [pool.submit(client) for _ in range(6)]
+        for kill in range(4):
+            before = len(statuses)
+            wait_until(lambda before=before: len(statuses) > before + 100, what="load")  # type: ignore[misc]
+            kill_worker(service)
+            wait_until(lambda kill=kill: service.status.workers[0].restarts > kill, what="respawn")  # type: ignore[misc]
+            wait_until(lambda: service.status.workers[0].state == "ready", what="ready again")
+        stop.set()
+        for each in clients:
+            each.result()
+    assert set(statuses) <= {200, 502}
+    assert statuses.count(502) <= 4 * 2
+    assert len(statuses) > 400
+
+
+def test_nobody_else_can_reach_the_control_socket(services: Services) -> None:
+    service = services.start()
+    path = service.folder / "control.sock"
+    assert path.stat().st_mode & 0o777 == 0o600
+    with socket.socket(socket.AF_UNIX) as channel:
+        os.chdir(service.folder)
+        channel.connect("control.sock")
+        channel.sendall(b"nonsense\n")
+        assert b'"ok":false' in channel.recv(1000)
