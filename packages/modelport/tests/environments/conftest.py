@@ -1,15 +1,22 @@
 from __future__ import annotations
 
-import sys
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from local_wheels import RecordedProgress, make_wheel
-
 from modelport.environments.venv import VenvEnvironments
+
+from .local_wheels import RecordedProgress, make_wheel
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The wheels that tests make do not stay in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UV_CACHE_DIR", str(tmp_path_factory.mktemp("uv-cache")))
+        yield
 
 
 @pytest.fixture
@@ -30,3 +37,11 @@ def venvs(tmp_path: Path) -> VenvEnvironments:
 @pytest.fixture
 def progress() -> RecordedProgress:
     return RecordedProgress()
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that is taken and not listened to: a connection is refused, and nobody else gets it meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])

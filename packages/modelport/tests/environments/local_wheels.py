@@ -22,15 +22,17 @@ class RecordedProgress:
         return None
 
 
-def make_wheel(folder: Path, name: str, version: str, *, requires: Sequence[str] = (), value: int = 1) -> Path:
+def make_wheel(
+    folder: Path, name: str, version: str, *, requires: Sequence[str] = (), value: int = 1, python: str = ">=3.6"
+) -> Path:
     """A wheel with one module that holds ``VALUE``."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}-{version}-py3-none-any.whl"
-    needs = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
+    needs = f"Requires-Python: {python}\n" + "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
     content = {
         f"{name}.py": f"VALUE = {value}\nVERSION = {version!r}\n",
         f"{name}-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
-        f"{name}-{version}.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any",
+        f"{name}-{version}.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{path},,\n" for path in [*content, f"{name}-{version}.dist-info/RECORD"])
     with zipfile.ZipFile(file, "w") as archive:

@@ -20,6 +20,7 @@ _INDEX_HINT = (
     "UV_DEFAULT_INDEX; a proxy by HTTPS_PROXY; a private certificate authority by cert in pip's configuration, or by "
     "SSL_CERT_FILE."
 )
+_OTHER_PYTHON = re.compile(r"Python version|(?:depends on|requires) Python|Python implementation tag|Python ABI tag")
 _AT_LINE = re.compile(r"requirements\.txt[^:\n]*:(\d+):\d+")
 _AT_POSITION = re.compile(r"requirements\.txt` at position (\d+)")
 
@@ -102,7 +103,7 @@ def _advice(complaint: str, blamed: Sequence[RequirementLine], python_version: s
         return f"Correct {first}; a requirement looks like name==1.2.3."
     if "Failed to build" in complaint:
         return f"Install what its build needs, or change {first} to a version with a wheel for Python {python_version}."
-    if "Python version" in complaint or "depends on Python" in complaint:
+    if _OTHER_PYTHON.search(complaint):
         return f"Ask for another Python than {python_version}, or change {first} to a version that runs on it."
     if len(blamed) > 1:
         others = ", ".join(f"{line.written.strip()!r} ({line.place})" for line in blamed[1:])

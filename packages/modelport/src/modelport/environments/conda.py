@@ -231,10 +231,10 @@ def _place(conda: CondaSpecification, spec: str) -> str:
 
 
 def _unreachable(complaint: str, channels: Sequence[str]) -> ResolutionFailed:
-    url = re.search(r"\w+://[^\s'`)]+", complaint)
-    named = [name for name in channels if name.rstrip("/") in complaint]
-    channel = without_credentials(named[0] if named else url[0] if url else ", ".join(channels))
     complaint = without_credentials(complaint)
+    url = re.search(r"\w+://[^\s'`)]+", complaint)
+    named = [name for name in map(without_credentials, channels) if name.rstrip("/") in complaint]
+    channel = named[0] if named else url[0] if url else ", ".join(map(without_credentials, channels))
     return ResolutionFailed(f"The conda channel {channel} cannot be reached.\n{complaint}", hint=_CHANNEL_HINT)
 
 

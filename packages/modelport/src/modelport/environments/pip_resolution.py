@@ -18,7 +18,7 @@ from modelport.environments.requirement_lines import RequirementLine, index_opti
 from modelport.environments.uv import index_fingerprint, run_uv
 
 _HASH = re.compile(r"--hash[= ]\s*(\S+)")
-_LOCAL_PIN = re.compile(r"^(?:\S+\s+@\s+)?(file://\S+)$")
+_LOCAL_PIN = re.compile(r"^(?:\S+\s+@\s+)?(file://\S+|/.*)$")
 _NOT_CONTENT = frozenset({".git", "__pycache__", "build", ".venv"})
 
 
@@ -109,11 +109,13 @@ def _with_content(pin: str) -> str:
     match = _LOCAL_PIN.match(pin)
     if match is None or "#" in pin:
         return pin
-    path = Path(unquote(urlsplit(match[1]).path))
-    if path.is_file():
-        with path.open("rb") as file:
-            return f"{pin}#sha256={hashlib.file_digest(file, 'sha256').hexdigest()}"
-    return f"{pin}  # content {sha256_of(list(_traces(path)))}"
+    written = match[1]
+    path = Path(written) if written.startswith("/") else Path(unquote(urlsplit(written).path))
+    if not path.is_file():
+        return f"{pin}  # content {sha256_of(list(_traces(path)))}"
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return f"{pin} --hash=sha256:{digest}"
 
 
 def _traces(path: Path) -> Iterator[tuple[str, int, int]]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from modelport.domain.environments import PROVIDED_PACKAGES, CondaSpecification
 from modelport.domain.errors import EnvironmentException
@@ -154,10 +155,11 @@ def _is_path(text: str) -> bool:
 
 
 def _path_line(text: str, entry: str, *, base: Path, place: str, prefix: str = "") -> RequirementLine:
+    text = unquote(re.sub(r"^file:(//)?", "", text)) if text.startswith("file:") else text
     if "://" in text or text.startswith("git+"):
         return RequirementLine(text=prefix + text, written=entry, place=place)
     target, extras, rest = re.match(r"([^\[;#]+)(\[[^]]*])?(.*)$", text, re.DOTALL).groups("")  # type: ignore[union-attr]
-    path = (base / Path(target.strip().removeprefix("file:")).expanduser()).resolve()
+    path = (base / Path(target.strip()).expanduser()).resolve()
     if not path.exists():
         raise EnvironmentException(
             f"{place}: {entry.strip()!r} names {path}, which does not exist.",
@@ -168,7 +170,7 @@ def _path_line(text: str, entry: str, *, base: Path, place: str, prefix: str = "
 
 
 def _named_line(text: str, entry: str, *, base: Path, place: str, constraint: bool) -> RequirementLine:
-    local = re.search(r"@\s*(?:file://)?([./~][^;#\s]*)", text)
+    local = re.search(r"@\s*(file://\S+|[./~][^;#\s]*)", text)
     if local is None:
         return RequirementLine(text=text, written=entry, place=place, name=package_name(text), constraint=constraint)
     line = _path_line(local[1], entry, base=base, place=place)

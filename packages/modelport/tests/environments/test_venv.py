@@ -1,0 +1,219 @@
+"""Real virtual environments by uv. Where failure is the point, packages come from a folder of the test's own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from modelport.domain.environments import EnvironmentDefinition, EnvironmentKind, Interpreter
+from modelport.domain.errors import EnvironmentException, ResolutionFailed
+from modelport.environments.venv import VenvEnvironments
+
+from .local_wheels import RecordedProgress, definition, from_wheels, make_wheel
+
+
+def _output(interpreter: Interpreter, code: str) -> str:
+    ended = subprocess.run([*interpreter.command, "-I", "-c", code], capture_output=True, text=True, check=True)
+    return ended.stdout.strip()
+
+
+@pytest.mark.parametrize(("asked", "minor"), [("python=3.6.2", "3.6"), ("python=3.8", "3.8")])
+def test_packages_of_the_index_for_another_python(
+    asked: str, minor: str, venvs: VenvEnvironments, progress: RecordedProgress
+) -> None:
+    made = definition(["# the idiom of v1", "six", "azureml-defaults>=1.0.45"], packages=[asked, "pip"])
+    try:
+        lock = venvs.resolve(made, progress=progress)
+    except EnvironmentException as error:
+        if "has no such Python" in error.message:
+            pytest.skip(error.message)
+        raise
+    interpreter = venvs.materialise(lock, progress=progress)
+
+    assert lock.kind is EnvironmentKind.VENV
+    assert lock.text.startswith("six==") and lock.text.count("\n") == 1
+    assert lock.python_version.startswith(f"{minor}.")
+    assert ("python=3.6.2 was asked for; Python 3.6" in " ".join(lock.notes)) is (minor == "3.6")
+    assert any(note.startswith("azureml-defaults>=1.0.45 is not installed") for note in lock.notes)
+    found = _output(interpreter, "import sys,six;print('%d.%d'%sys.version_info[:2],'six=='+six.__version__)")
+    assert found.split() == [minor, lock.text.strip()]
+
+
+def test_a_resolution_is_kept_and_asks_nobody_again(
+    venvs: VenvEnvironments, progress: RecordedProgress, wheels: Path
+) -> None:
+    made = from_wheels(wheels, "mp_two")
+    first = venvs.resolve(made, progress=progress)
+    shutil.rmtree(wheels)
+    started = time.monotonic()
+    again = venvs.resolve(made, progress=progress)
+    elapsed = time.monotonic() - started
+    assert again == first
+    assert "mp-one==1.0\nmp-two==1.0\n" in first.text.replace("_", "-")
+    assert len(progress.steps) == 1
+    assert elapsed < 0.1
+
+
+def test_another_process_shares_what_was_resolved(
+    tmp_path: Path, venvs: VenvEnvironments, progress: RecordedProgress, wheels: Path
+) -> None:
+    first = venvs.resolve(from_wheels(wheels, "mp_one"), progress=progress)
+    make_wheel(wheels, "mp_one", "3.0")
+    fresh = VenvEnvironments(tmp_path / "home")
+    assert fresh.resolve(from_wheels(wheels, "mp_one"), progress=progress) == first
+    fresh.forget(from_wheels(wheels, "mp_one"))
+    assert "==3.0" in fresh.resolve(from_wheels(wheels, "mp_one"), progress=progress).text
+
+
+def test_other_index_settings_are_another_question(
+    venvs: VenvEnvironments, progress: RecordedProgress, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = definition(["mp_one", "--no-index"])
+    monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
+    assert "==2.0" in venvs.resolve(made, progress=progress).text
+    make_wheel(tmp_path / "others", "mp_one", "5.0")
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "others"))
+    assert "==5.0" in venvs.resolve(made, progress=progress).text
+
+
+def test_the_user_s_options_are_in_the_lock_and_the_machine_s_are_not(
+    venvs: VenvEnvironments, progress: RecordedProgress, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_EXTRA_INDEX_URL", "http://someone:secret@127.0.0.1:9/simple")
+    lock = venvs.resolve(from_wheels(wheels, "mp_one"), progress=progress)
+    assert f"--find-links {wheels}" in lock.text
+    assert "127.0.0.1" not in lock.text
+    kept = [file.read_text(encoding="utf-8") for file in wheels.parent.glob("home/resolutions/*")]
+    assert kept and not any("secret" in text for text in kept)
+
+
+def test_included_files_constraints_and_local_paths_count(
+    venvs: VenvEnvironments, progress: RecordedProgress, wheels: Path
+) -> None:
+    project = wheels.parent
+    (project / "base.txt").write_text("mp_one\nazureml-core\n-c pins.txt\n", encoding="utf-8")
+    (project / "pins.txt").write_text("mp_one<2\n", encoding="utf-8")
+    local = make_wheel(project / "local", "mp_local", "0.1")
+    source = project / "requirements.txt"
+    made = from_wheels(wheels, "-r base.txt", "./local/" + local.name, source=source)
+    lock = venvs.resolve(made, progress=progress)
+    interpreter = venvs.materialise(lock, progress=progress)
+    assert _output(interpreter, "import mp_one,mp_local;print(mp_one.VERSION, mp_local.VERSION)") == "1.0 0.1"
+    assert [note.split()[0] for note in lock.notes] == ["azureml-core"]
+
+
+def test_a_local_wheel_with_other_content_is_another_environment(
+    venvs: VenvEnvironments, progress: RecordedProgress, tmp_path: Path
+) -> None:
+    def build(value: int) -> Interpreter:
+        file = make_wheel(tmp_path / "local", "mp_local", "0.1", value=value)
+        made = definition(["--no-index", f"./local/{file.name}"], source=tmp_path / "requirements.txt")
+        return venvs.materialise(venvs.resolve(made, progress=progress), progress=progress)
+
+    first, second = build(1), build(22)
+    assert first.lock.digest != second.lock.digest
+    assert [_output(made, "import mp_local;print(mp_local.VALUE)") for made in (first, second)] == ["1", "22"]
+
+
+def test_a_hash_that_the_user_wrote_is_held_against_the_file(
+    venvs: VenvEnvironments, progress: RecordedProgress, wheels: Path
+) -> None:
+    made = from_wheels(wheels, f"mp_one==1.0 --hash=sha256:{'1' * 64}")
+    lock = venvs.resolve(made, progress=progress)
+    with pytest.raises(EnvironmentException, match="not the one that was asked for"):
+        venvs.materialise(lock, progress=progress)
+
+
+def _yaml(folder: Path, *pip: str) -> Path:
+    file = folder / "env.yml"
+    entries = "".join(f"    - {entry}\n" for entry in pip)
+    file.write_text(f"dependencies:\n  - python\n  - pip:\n{entries}", encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("asked", "words", "change"),
+    [
+        (["mp_one==9"], "there is no version of mp-one==9", "to a version that exists"),
+        (["mp_none"], "mp-none was not found", "Check the spelling of 'mp_none'"),
+        (["mp_one>=2", "mp_two"], "mp-two", "These exclude each other"),
+        (["mp_one==="], "Unexpected end of version specifier", "Correct 'mp_one==='"),
+        (["!!bad"], "Unexpected '!'", "Correct '!!bad'"),
+    ],
+)
+def test_a_failed_resolution_says_who_where_and_what_to_change(
+    asked: list[str], words: str, change: str, venvs: VenvEnvironments, progress: RecordedProgress, wheels: Path
+) -> None:
+    entries = ["--no-index", f"--find-links {wheels}", *(f"'{entry}'" if "!" in entry else entry for entry in asked)]
+    source = _yaml(wheels.parent, *entries)
+    with pytest.raises(ResolutionFailed) as caught:
+        venvs.resolve(from_wheels(wheels, *asked, source=source), progress=progress)
+    assert words in caught.value.message
+    for number, entry in enumerate(asked, start=6):
+        assert f"{source}:{number}: {entry}" in caught.value.message
+    assert change in caught.value.hint
+    assert f"{source}:6" in caught.value.hint
+
+
+def test_a_package_for_another_python_says_so(
+    venvs: VenvEnvironments, progress: RecordedProgress, tmp_path: Path
+) -> None:
+    make_wheel(tmp_path / "wheels", "mp_new", "1.0", python=">=3.99")
+    with pytest.raises(ResolutionFailed) as caught:
+        venvs.resolve(from_wheels(tmp_path / "wheels", "mp_new"), progress=progress)
+    assert "Ask for another Python than" in caught.value.hint
+
+
+def test_an_index_that_does_not_answer_is_named(
+    venvs: VenvEnvironments, progress: RecordedProgress, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://someone:secret@127.0.0.1:{closed_port}/simple")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    with pytest.raises(ResolutionFailed) as caught:
+        venvs.resolve(definition(["mp_nowhere"]), progress=progress)
+    assert f"The package index at http://127.0.0.1:{closed_port} cannot be reached" in caught.value.message
+    assert "secret" not in str(caught.value)
+    for way in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "HTTPS_PROXY", "SSL_CERT_FILE"):
+        assert way in caught.value.hint
+
+
+def test_a_python_that_is_not_here_lists_those_that_are(venvs: VenvEnvironments, progress: RecordedProgress) -> None:
+    with pytest.raises(EnvironmentException) as caught:
+        venvs.resolve(definition(["six"], packages=["python=3.99"]), progress=progress)
+    assert "python=3.99 was asked for" in caught.value.message
+    assert "Found: 3." in caught.value.message
+    assert "uv python install 3.99" in caught.value.hint
+
+
+def test_a_python_that_no_worker_runs_on_is_refused(venvs: VenvEnvironments, progress: RecordedProgress) -> None:
+    with pytest.raises(EnvironmentException, match=r"run on Python 3\.6 and newer"):
+        venvs.resolve(definition(["six"], packages=["python=2.7"]), progress=progress)
+
+
+def test_nothing_but_provided_packages_is_an_empty_environment(
+    venvs: VenvEnvironments, progress: RecordedProgress
+) -> None:
+    lock = venvs.resolve(definition(["azureml-defaults"], packages=["python"]), progress=progress)
+    interpreter = venvs.materialise(lock, progress=progress)
+    assert lock.text == ""
+    assert _output(interpreter, "import importlib.util as u;print(u.find_spec('yaml'))") == "None"
+
+
+def test_a_pinned_pip_is_noted(venvs: VenvEnvironments, progress: RecordedProgress) -> None:
+    lock = venvs.resolve(definition(packages=["python", "pip=20.2"]), progress=progress)
+    assert [note.split()[0] for note in lock.notes] == ["pip=20.2"]
+
+
+def test_equal_definitions_of_other_names_share_an_environment(
+    venvs: VenvEnvironments, progress: RecordedProgress, wheels: Path
+) -> None:
+    made = from_wheels(wheels, "mp_one")
+    other = EnvironmentDefinition(name="other", python=made.python)
+    locks = [venvs.resolve(each, progress=progress) for each in (made, other)]
+    commands = {venvs.materialise(lock, progress=progress).command for lock in locks}
+    assert len(commands) == 1
+    assert sum("Building" in step for step in progress.steps) == 1
