@@ -9,6 +9,8 @@ MOST_CHARACTERS = 100
 TOO_LONG = "x-request-id must not exceed 100 characters"
 TOO_LONG_MS = "x-ms-request-id and x-ms-client-request-id must not exceed 100 characters"
 
+VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+
 
 class IdTooLong(ValueError):
     """An id header has more than 100 characters; the message is the client's."""

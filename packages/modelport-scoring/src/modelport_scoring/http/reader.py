@@ -42,7 +42,8 @@ class RequestReader:
     __slots__ = (
         "_body_bytes",
         "_chunks",
-        "_head_bytes",
+        "_fed_bytes",
+        "_head_size",
         "_headers",
         "_in_head",
         "_keeps_body",
@@ -59,7 +60,8 @@ class RequestReader:
         self._parser = httptools.HttpRequestParser(self)
         self._headers: dict[bytes, bytes] = {}
         self._target = b""
-        self._head_bytes = 0
+        self._head_size = 0
+        self._fed_bytes = 0
         self._in_head = True
         self._unfinished_head = True
         """All that was fed at last belongs to a head that has not ended."""
@@ -81,8 +83,9 @@ class RequestReader:
             raise Unreadable(message(400, f"The request is not valid HTTP/1.1: {error}", close=True)) from error
         if self._unfinished_head:
             # httptools keeps what belongs to no whole line, and says nothing of it.
-            self._head_bytes += len(data)
-            self._check_head(self._head_bytes)
+            self._fed_bytes += len(data)
+            if self._fed_bytes > self._sink.limits.max_header_bytes:
+                raise Unreadable(self._long_head())
 
     def _parse(self, data: bytes) -> None:
         while True:
@@ -101,36 +104,36 @@ class RequestReader:
         self.in_request = True
         self._headers = {}
         self._target = b""
+        self._head_size = 0
 
     def on_url(self, url: bytes) -> None:
         self._target += url
-        self._check_head(len(self._target))
+        self._head_size += len(url)
+        if self._head_size > self._sink.limits.max_header_bytes:
+            raise Unreadable(self._long_head())
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
             return  # a trailer: nothing here reads one
         name = name.lower()
         headers = self._headers
+        self._head_size += len(name) + len(value) + LINE_OVERHEAD
         if name in headers:
             value = headers[name] + b", " + value
         headers[name] = value
 
     def on_headers_complete(self) -> None:
-        headers = self._headers
-        size = len(self._target) + sum(map(len, headers)) + sum(map(len, headers.values()))
-        self._check_head(size + LINE_OVERHEAD * len(headers))
+        if self._head_size > self._sink.limits.max_header_bytes:
+            raise Unreadable(self._long_head())
+        headers, parser = self._headers, self._parser
         self._in_head = self._unfinished_head = False
-        self._head_bytes = 0
-        parser = self._parser
+        self._fed_bytes = self._body_bytes = 0
         version = parser.get_http_version()
         request = Request(method=parser.get_method(), target=self._target, version=version, headers=headers)
         request.keep_alive = parser.should_keep_alive()
         self._request = request
-        length = headers.get(b"content-length")
-        self._check_framing(request, length)
-        has_body = b"transfer-encoding" in headers or (length is not None and int(length) > 0)
-        expects = has_body and version == "1.1" and self._expects_continue(headers)
-        self._body_bytes = 0
+        has_body = self._check_framing(request)
+        expects = has_body and b"expect" in headers and version == "1.1" and self._expects_continue(headers)
         self._keeps_body = self._sink.head_received(request, expects_continue=expects, has_body=has_body)
 
     def on_body(self, body: bytes) -> None:
@@ -154,32 +157,38 @@ class RequestReader:
 
     # --- rules --------------------------------------------------------------------------------------------------------
 
-    def _check_head(self, size: int) -> None:
-        limit = self._sink.limits.max_header_bytes
-        if size > limit:
-            what = "The head of the request is too large"
-            raise Unreadable(limit_message(431, what, limit="max_header_bytes", value=limit, close=True))
+    def _long_head(self) -> Response:
+        limit, what = self._sink.limits.max_header_bytes, "The head of the request is too large"
+        return limit_message(431, what, limit="max_header_bytes", value=limit, close=True)
 
-    def _check_framing(self, request: Request, length: bytes | None) -> None:
-        """Where two readers of one request could disagree on its end, it is refused (RFC 9112, 6)."""
-        coding = request.headers.get(b"transfer-encoding")
-        if coding is not None and (length is not None or request.version == "1.0"):
-            raise Unreadable(message(400, "Transfer-Encoding may not come with Content-Length or HTTP/1.0", close=True))
-        if coding is not None and coding.strip().lower() != b"chunked":
-            raise Unreadable(message(501, "The only Transfer-Encoding served here is chunked", close=True))
-        if length is not None and not length.isdigit():
-            raise Unreadable(message(400, "Content-Length must be one number", close=True))
-        if length is not None and int(length) > self._sink.limits.max_body_bytes:
-            raise Unreadable(self._too_large())
-        host = request.headers.get(b"host")
+    def _check_framing(self, request: Request) -> bool:
+        """Returns whether there is a body. Where two readers of one request could disagree on its end, it is refused
+        (RFC 9112, 6)."""
+        headers = request.headers
+        host = headers.get(b"host")
         if (host is None and request.version == "1.1") or (host is not None and b"," in host):
             raise Unreadable(message(400, "An HTTP/1.1 request has exactly one Host header", close=True))
+        length = headers.get(b"content-length")
+        if b"transfer-encoding" in headers:
+            self._check_coding(request, has_length=length is not None)
+            return True
+        if length is None:
+            return False
+        if not length.isdigit():
+            raise Unreadable(message(400, "Content-Length must be one number", close=True))
+        size = int(length)
+        if size > self._sink.limits.max_body_bytes:
+            raise Unreadable(self._too_large())
+        return size > 0
+
+    def _check_coding(self, request: Request, *, has_length: bool) -> None:
+        if has_length or request.version == "1.0":
+            raise Unreadable(message(400, "Transfer-Encoding may not come with Content-Length or HTTP/1.0", close=True))
+        if request.headers[b"transfer-encoding"].strip().lower() != b"chunked":
+            raise Unreadable(message(501, "The only Transfer-Encoding served here is chunked", close=True))
 
     def _expects_continue(self, headers: dict[bytes, bytes]) -> bool:
-        expectation = headers.get(b"expect")
-        if expectation is None:
-            return False
-        if expectation.lower() != b"100-continue":
+        if headers[b"expect"].lower() != b"100-continue":
             raise Unreadable(message(417, "The only expectation met here is 100-continue", close=True))
         return True
 
