@@ -176,7 +176,11 @@ class MemoryStore:
         gone = [each for each in dict.fromkeys(_all_model_ids(service)) if split_model_id(each) not in self._models]
         if gone:
             raise models_of_service_not_found(service.name, gone)
-        self._services[service.name] = service
+        self._services[service.name] = dataclasses.replace(
+            service,
+            created_time=service.created_time.astimezone(dt.UTC),
+            updated_time=service.updated_time.astimezone(dt.UTC),
+        )
         self._note(service_change(type, service))
 
     def delete_service(self, name: str) -> None:

@@ -7,13 +7,14 @@ SQLite is told by its extended result code (https://sqlite.org/rescode.html), Po
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
 import sqlalchemy as sa
 
-from modelport.domain.errors import StoreException
+from modelport.domain.errors import StoreException, UserErrorException
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,21 @@ _POSTGRESQL_CLASSES = {"08": _UNREACHABLE, "57": _UNREACHABLE, "28": _REFUSED}
 
 @contextlib.contextmanager
 def translated(place: str) -> Iterator[None]:
-    """Raise StoreException for what the database, or a row that makes no sense, raises inside. ``place`` names it."""
+    """Raise StoreException for what the database, or a row that makes no sense, raises inside. ``place`` names it.
+
+    A text that no database can keep is the caller's doing: UserErrorException.
+    """
     try:
         yield
+    except (UnicodeEncodeError, sa.exc.DataError) as error:
+        raise UserErrorException(f"A text cannot be kept in a database: {error}.") from error
     except sa.exc.DBAPIError as error:
         raise _exception(place, _trouble(error), str(error.orig)) from error
     except sa.exc.TimeoutError as error:
         raise _exception(place, _LOCKED, "every connection is in use") from error
-    except (msgspec.ValidationError, sa.exc.StatementError) as error:
+    except sqlite3.Error as error:
+        raise _exception(place, _sqlite_trouble(error.sqlite_errorname), str(error)) from error
+    except (ValueError, msgspec.ValidationError) as error:
         raise _exception(place, _DAMAGED, str(error)) from error
 
 

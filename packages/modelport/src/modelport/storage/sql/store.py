@@ -57,6 +57,8 @@ class SqlStore:
             return workspaces.read(scope)
 
     def create_workspace(self, record: WorkspaceRecord) -> WorkspaceRecord:
+        if record.name != self._workspace:
+            raise ValueError(f"the store of {self._workspace!r} cannot keep {record.name!r}")
         with self._database.writing(self._workspace) as connection:
             return workspaces.create(Scope(connection, self._workspace), record)
 

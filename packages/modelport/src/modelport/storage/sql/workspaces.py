@@ -24,8 +24,6 @@ def read(scope: Scope) -> WorkspaceRecord | None:
 
 
 def create(scope: Scope, record: WorkspaceRecord) -> WorkspaceRecord:
-    if record.name != scope.workspace:
-        raise ValueError(f"the store of {scope.workspace!r} cannot keep {record.name!r}")
     present = read(scope)
     if present is not None:
         return present

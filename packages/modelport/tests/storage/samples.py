@@ -1,0 +1,142 @@
+"""Values with every field filled."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+from modelport.domain.environments import CondaSpecification, DockerSection, EnvironmentDefinition, PythonSection
+from modelport.domain.failures import Failure, Phase
+from modelport.domain.models import ModelDraft, ModelFile, ResourceConfiguration
+from modelport.domain.services import (
+    DesiredState,
+    InferenceConfiguration,
+    Keys,
+    LocalDeployment,
+    Revision,
+    Service,
+)
+from modelport.domain.workspaces import WorkspaceRecord
+
+NOW = dt.datetime(2021, 3, 4, 5, 6, 7, 89, tzinfo=dt.UTC)
+
+
+def digest(letter: str) -> str:
+    return letter * 64
+
+
+def record(name: str) -> WorkspaceRecord:
+    return WorkspaceRecord(
+        name=name,
+        id="0b0c7e5a-0000-4000-8000-000000000001",
+        created_time=NOW,
+        subscription_id="s",
+        resource_group="g",
+        location="here",
+        friendly_name="Frau Müller's",
+        description="d",
+        sku="enterprise",
+        tags={"z": "1", "a": "2"},
+    )
+
+
+def draft(name: str = "ridge", **changes: Any) -> ModelDraft:
+    whole = ModelDraft(
+        name=name,
+        files=(ModelFile("m/a.pkl", 2**40, digest("a")), ModelFile("m/b.sh", 0, digest("b"), True)),
+        is_folder=True,
+        description="ünïcode 🚲",
+        tags={"z": "1", "area": "health"},
+        properties={"mse": "0.1"},
+        framework="ScikitLearn",
+        framework_version="1.5",
+        resource_configuration=ResourceConfiguration(cpu=0.5, memory_in_gb=1.5, gpu=1),
+        sample_input="[1]",
+        sample_output="[2]",
+        run_id="run",
+        experiment_name="exp",
+        created_by="me",
+    )
+    return dataclasses.replace(whole, **changes)
+
+
+def definition(name: str = "sklearn", **changes: Any) -> EnvironmentDefinition:
+    conda = CondaSpecification(
+        name="c", channels=("conda-forge",), packages=("python=3.8",), pip=("numpy", "# why"), source="/env.yml"
+    )
+    whole = EnvironmentDefinition(
+        name=name,
+        environment_variables={"B": "1", "A": "2"},
+        python=PythonSection(user_managed_dependencies=True, interpreter_path="/usr/bin/python", conda=conda),
+        docker=DockerSection(
+            enabled=True,
+            base_image="i",
+            base_dockerfile="FROM i",
+            base_image_registry={"a": None},
+            shm_size=None,
+            arguments=("-x",),
+        ),
+        inferencing_stack_version="latest",
+    )
+    return dataclasses.replace(whole, **changes)
+
+
+def revision(number: int, *model_ids: str) -> Revision:
+    return Revision(
+        number=number,
+        bundle_digest=digest("c"),
+        model_ids=model_ids,
+        inference=InferenceConfiguration(entry_script="score.py", source_directory="/src", description="d"),
+        environment_name="sklearn",
+        environment_version="2",
+        lock_digest=digest("d"),
+        interpreter=("/usr/bin/python", "-X", "utf8"),
+        keeps_python_path=True,
+        environment_variables={"Z": "1", "A": "2"},
+        created_time=NOW,
+    )
+
+
+def service(name: str = "diabetes", *revisions: Revision, **changes: Any) -> Service:
+    whole = Service(
+        name=name,
+        compute_type="LOCAL",
+        deployment=LocalDeployment(
+            port=8890,
+            host="127.0.0.1",
+            auth_enabled=True,
+            workers=2,
+            error_mode="2021",
+            limits={"scoring_timeout_ms": 1.5},
+            gpu_cores=1,
+        ),
+        desired_state=DesiredState.STOPPED,
+        revisions=revisions or (revision(1),),
+        active_revision=(revisions or (revision(1),))[-1].number,
+        created_time=NOW,
+        updated_time=NOW + dt.timedelta(days=1),
+        last_number=7,
+        port=8891,
+        keys=Keys(primary="p", secondary="s"),
+        description="d",
+        tags={"z": "1", "area": "health"},
+        properties={"p": "q"},
+        created_by="me",
+        failure=Failure(phase=Phase.INIT, message="m", traceback="t", hint="h", log="l"),
+    )
+    return dataclasses.replace(whole, **changes)
+
+
+def fields_left_at_default(value: Any) -> list[str]:
+    """The names of the fields, also of values within, that a sample forgot to fill."""
+    forgotten: list[str] = []
+    for field in dataclasses.fields(value):
+        held = getattr(value, field.name)
+        factory = field.default_factory
+        default = factory() if factory is not dataclasses.MISSING else field.default
+        if held == default:
+            forgotten.append(f"{type(value).__name__}.{field.name}")
+        elif dataclasses.is_dataclass(held):
+            forgotten += fields_left_at_default(held)
+    return forgotten

@@ -1,0 +1,131 @@
+"""The tables and their migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from modelport.domain.errors import StoreException
+from modelport.domain.models import ModelFilter
+from modelport.storage.sql import open_sql
+from modelport.storage.sql.database import Database, connect
+from modelport.storage.sql.schema import REVISIONS, VERSION_TABLE, bring_up_to_date
+from modelport.storage.sql.tables import metadata
+from modelport.storage.sql.upgrade import configuration
+
+from . import samples
+
+
+@pytest.fixture
+def database(empty_database: str) -> Iterator[Database]:
+    """Without tables."""
+    database = connect(empty_database, lock_timeout_s=5)
+    yield database
+    database.engine.dispose()
+
+
+def test_the_migrations_make_the_tables_that_the_code_has(database: Database) -> None:
+    bring_up_to_date(database)
+    with database.reading() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True, "version_table": VERSION_TABLE}
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_comparison_would_notice(database: Database) -> None:
+    bring_up_to_date(database)
+    with database.writing("w") as connection:
+        connection.exec_driver_sql("ALTER TABLE modelport_models DROP COLUMN run_id")
+        connection.exec_driver_sql("DROP INDEX modelport_model_files_by_content")
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        found = {difference[0] for difference in compare_metadata(context, metadata)}
+    assert found == {"add_column", "add_index"}
+
+
+def test_the_code_knows_every_migration() -> None:
+    scripts = ScriptDirectory.from_config(configuration()).walk_revisions()
+    assert tuple(script.revision for script in scripts)[::-1] == REVISIONS
+
+
+def test_a_second_upgrade_changes_nothing(database: Database) -> None:
+    for _ in range(2):
+        bring_up_to_date(database)
+    with database.reading() as connection:
+        tables = set(sa.inspect(connection).get_table_names())
+    assert tables == {*metadata.tables, VERSION_TABLE}
+
+
+def test_an_upgrade_that_fails_leaves_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelport.storage.sql import upgrade
+
+    def run_half(connection: sa.Connection) -> None:
+        metadata.tables["modelport_workspaces"].create(connection)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upgrade, "run", run_half)
+        with pytest.raises(KeyboardInterrupt):
+            bring_up_to_date(database)
+    with database.reading() as connection:
+        assert sa.inspect(connection).get_table_names() == []
+    bring_up_to_date(database)
+
+
+def test_a_newer_database_is_left_alone(database: Database, empty_database: str) -> None:
+    bring_up_to_date(database)
+    with database.writing("w") as connection:
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    with pytest.raises(StoreException, match=r"newer Modelport.*9999") as caught:
+        open_sql(empty_database, workspace="w")
+    assert "Upgrade Modelport" in caught.value.hint
+
+
+def test_tables_of_other_programs_are_left_alone(database: Database, empty_database: str) -> None:
+    with database.writing("w") as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('theirs')")
+        connection.exec_driver_sql("CREATE TABLE models (name VARCHAR(32))")
+    store = open_sql(empty_database, workspace="w")
+    store.create_workspace(samples.record("w"))
+    assert store.add_model(samples.draft()).version == 1
+    store.close()
+    with database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "theirs"
+
+
+def test_workspaces_share_a_database_and_nothing_else(empty_database: str) -> None:
+    stores = [open_sql(empty_database, workspace=name) for name in ("one", "two")]
+    for store, name in zip(stores, ("one", "two"), strict=True):
+        store.create_workspace(samples.record(name))
+    one, two = stores
+    one.add_model(samples.draft())
+    one.add_model(samples.draft())
+    one.register_environment(samples.definition())
+    one.create_service(samples.service("diabetes", samples.revision(1, "ridge:1")))
+    assert two.models(ModelFilter()) == []
+    assert two.environments() == []
+    assert two.service("diabetes") is None
+    assert two.referenced_objects([samples.digest("a")]) == set()
+    assert [event.subject for event in two.events()] == ["workspaces/two"]
+    assert two.add_model(samples.draft()).version == 1
+    two.delete_model("ridge", 1)
+    assert len(one.models(ModelFilter())) == 2
+    for store in stores:
+        store.close()
+
+
+def test_the_database_itself_refuses_to_lose_a_model_in_use(database: Database, empty_database: str) -> None:
+    store = open_sql(empty_database, workspace="w")
+    store.create_workspace(samples.record("w"))
+    store.add_model(samples.draft())
+    store.create_service(samples.service("diabetes", samples.revision(1, "ridge:1")))
+    with pytest.raises(StoreException, match=r"(?i)foreign key"), database.writing("w") as connection:
+        connection.exec_driver_sql("DELETE FROM modelport_models")
+    store.close()
