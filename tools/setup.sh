@@ -24,5 +24,5 @@ settings=$(.venv/bin/python packages/modelport/src/modelport/environments/index_
 eval "$settings"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check "$(grep '^uv==' constraints.txt)"
 # The editable packages need no index of their own; everything else is pinned.
-.venv/bin/uv pip install --quiet --python .venv/bin/python --requirements requirements-dev.in --constraints constraints.txt
+.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --requirements requirements-dev.in --constraints constraints.txt
 touch .venv/.ready

@@ -5,12 +5,11 @@ Run it with ``make demo``. The second run updates the service in place, without 
 
 import json
 import os
+import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
-
-import sklearn
-from train import train
 
 from modelport import CondaDependencies, Environment, InferenceConfig, LocalWebservice, Model, Workspace
 
@@ -21,18 +20,23 @@ MODEL_FILE = OUTPUTS / "sklearn_regression_model.pkl"
 
 def environment() -> Environment:
     """What score.py imports; scikit-learn in the version that wrote the model."""
-    packages = [f"scikit-learn=={sklearn.__version__}", "joblib", "inference-schema[numpy-support]"]
+    packages = [f"scikit-learn=={version('scikit-learn')}", "joblib", "inference-schema[numpy-support]"]
     needed = Environment("diabetes")
     needed.python.conda_dependencies = CondaDependencies.create(pip_packages=packages)
     return needed
 
 
+def trained_model() -> None:
+    """Train once; a second run has the file."""
+    if not MODEL_FILE.exists():
+        OUTPUTS.mkdir(exist_ok=True)
+        subprocess.run([sys.executable, str(HERE / "train.py"), str(MODEL_FILE)], check=True)
+
+
 def main() -> None:
     began = time.monotonic()
-    print("Training a ridge regression on the diabetes data set")
-    OUTPUTS.mkdir(exist_ok=True)
-    train(str(MODEL_FILE))
-
+    print("Training a ridge regression on the diabetes data set", flush=True)
+    trained_model()
     ws = Workspace.create("demo", exist_ok=True, show_output=True)
     model = Model.register(ws, model_path=MODEL_FILE, model_name="diabetes", tags={"data": "diabetes"})
     print(f"Registered {model.id}")

@@ -15,7 +15,7 @@ from modelport.domain.progress import Progress, Silent
 from modelport.domain.workspaces import WorkspaceRecord
 from modelport.environments.chooser import LocalEnvironments
 from modelport.storage.interface import MetadataStore
-from modelport.storage.objects import LocalObjectStore
+from modelport.storage.objects import open_objects
 from modelport.storage.sql import open_sql
 from modelport.targets.local import LocalTarget
 from modelport.usecases.context import Context
@@ -81,7 +81,7 @@ def open_workspace(
         if create is None:
             raise _missing(name, installation)
         record = registry.create_workspace(_new_record(name, create))
-    objects = LocalObjectStore(folder / "objects")
+    objects = open_objects(folder / "objects", referenced=registry.referenced_objects)
     objects.sweep(registry)
     return Context(
         record=record,

@@ -34,6 +34,13 @@ class Failure:
         parts = [f"Deployment failed in phase '{self.phase}': {self.message}"]
         if self.traceback:
             parts.append(self.traceback.rstrip())
-        if self.log and self.log.strip() not in self.traceback:
-            parts.append(f"The end of the log:\n{self.log.rstrip()}")
+        log = self._log_without_traceback()
+        if log:
+            parts.append(f"The end of the log:\n{log}")
         return "\n\n".join(parts)
+
+    def _log_without_traceback(self) -> str:
+        """The worker prints the traceback too; once is enough."""
+        if not self.traceback:
+            return self.log.strip()
+        return self.log.replace(self.traceback.strip(), "(the traceback above)").strip()

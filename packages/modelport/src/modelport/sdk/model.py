@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azureml.core.model import Model as ServedModel
-
 from modelport.domain.errors import ModelNotFoundException, ModelportError, WebserviceException
 from modelport.domain.models import Condition, Framework, ModelChange, ModelFilter, ModelVersion, ResourceConfiguration
 from modelport.domain.names import split_model_id
 from modelport.sdk.deploying import deploy_service
-from modelport.usecases import change_model
+from modelport.usecases.change_model import change_tags_and_properties
+from modelport.usecases.delete_model import delete_model
 from modelport.usecases.download_model import download_model
 from modelport.usecases.find_models import find_model
 from modelport.usecases.register_model import ModelRegistration, register_model
@@ -107,9 +107,13 @@ class Model:
         sample_input_dataset: object = None,
         sample_output_dataset: object = None,
         resource_configuration: ResourceConfiguration | None = None,
+        *,
+        run_id: str | None = None,
+        experiment_name: str | None = None,
     ) -> Model:
         """Register a file or a folder as the next version of ``model_name``; prints ``Registering model <name>``.
 
+        ``run_id`` and ``experiment_name`` are labels: where the model came from.
         Raises ModelPathNotFoundException (a WebserviceException) where there is nothing at the path,
         WebserviceException for a name that is empty or not allowed.
         """
@@ -125,6 +129,8 @@ class Model:
             resource_configuration=resource_configuration,
             sample_input=_text_or_none(sample_input_dataset),
             sample_output=_text_or_none(sample_output_dataset),
+            run_id=run_id,
+            experiment_name=experiment_name,
         )
         workspace.context.progress.step(f"Registering model {model_name}")
         return Model._from_version(workspace, register_model(workspace.context, registration))
@@ -206,7 +212,7 @@ class Model:
         add_properties: Mapping[str, str] | None = None,
     ) -> None:
         """Add and remove tags, add properties. Raises WebserviceException where a property would change its value."""
-        changed = change_model.change_tags_and_properties(
+        changed = change_tags_and_properties(
             self.workspace.context,
             self._version,
             add_tags=_texts(add_tags),
@@ -229,7 +235,7 @@ class Model:
 
     def delete(self) -> None:
         """Delete this version. Raises ConflictException, naming the services, while one uses it."""
-        change_model.delete_model(self.workspace.context, self._version)
+        delete_model(self.workspace.context, self._version)
 
     # --- deploying ----------------------------------------------------------------------------------------------------
 

@@ -45,5 +45,5 @@ class Target(Protocol):
     def delete(self, service: Service) -> None:
         """Stop, and remove every trace but what the workspace keeps."""
 
-    def logs(self, service: Service, *, lines: int) -> str:
-        """The last lines of the newest revision that was started."""
+    def logs(self, service: Service, *, lines: int, revision: int | None = None) -> str:
+        """The last lines of what a revision printed, the active one if none is named."""

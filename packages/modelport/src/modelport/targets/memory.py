@@ -57,6 +57,6 @@ class MemoryTarget:
         """Forget it."""
         self.stop(service)
 
-    def logs(self, service: Service, *, lines: int) -> str:
+    def logs(self, service: Service, *, lines: int, revision: int | None = None) -> str:
         """Nothing was printed."""
         return ""

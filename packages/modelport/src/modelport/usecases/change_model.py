@@ -1,4 +1,4 @@
-"""Change what may change of a registered model, and delete one."""
+"""Change what may change of a registered model."""
 
 from __future__ import annotations
 
@@ -37,13 +37,3 @@ def merged_properties(present: Mapping[str, str], added: Mapping[str, str]) -> d
                 hint="Use a tag for what changes.",
             )
     return {**present, **added}
-
-
-def delete_model(context: Context, model: ModelVersion) -> None:
-    """Delete the version and the files that no other version has.
-
-    Raises ConflictException, naming the services, while one uses it.
-    """
-    deleted = context.registry.delete_model(model.name, model.version)
-    digests = [file.sha256 for file in deleted.files]
-    context.objects.remove_unreferenced(digests, context.registry.referenced_objects(digests))

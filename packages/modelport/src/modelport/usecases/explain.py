@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from modelport.bundles import Manifest, read_manifest
 from modelport.domain.errors import StoreException
@@ -33,10 +34,11 @@ _GENERAL = {
 
 
 def explain(context: Context, revision: Revision, failure: Failure) -> Failure:
-    """The failure with a hint: the first rule that knows it speaks."""
+    """The failure in terms of the user's own files, with a hint: the first rule that knows it speaks."""
     if failure.hint:
         return failure
     manifest = _manifest(context, revision)
+    failure = _in_own_files(failure, revision, manifest)
     for rule in _RULES:
         hint = rule(context, revision, failure, manifest)
         if hint:
@@ -49,6 +51,20 @@ def _manifest(context: Context, revision: Revision) -> Manifest | None:
         return read_manifest(context.bundles / revision.bundle_digest)
     except StoreException:
         return None
+
+
+def _in_own_files(failure: Failure, revision: Revision, manifest: Manifest | None) -> Failure:
+    """Tracebacks name the copy that ran; the user edits the file that was shipped."""
+    if manifest is None:
+        return failure
+    shipped = Path(revision.inference.source_directory or Path(revision.inference.entry_script).parent)
+    below = f"{manifest.source_directory}/" if manifest.source_directory else ""
+    copy = re.compile(rf'(?<=")[^"\n]*/work/{revision.number}/app/{re.escape(below)}')
+
+    def own(text: str) -> str:
+        return copy.sub(lambda _: f"{shipped}/", text)
+
+    return replace(failure, traceback=own(failure.traceback), log=own(failure.log))
 
 
 def _missing_module(context: Context, revision: Revision, failure: Failure, manifest: Manifest | None) -> str:

@@ -67,6 +67,6 @@ def _failed(context: Context, service: Service, observation: Observation) -> Fai
     failure = observation.failure or Failure(
         phase=Phase.START, message=f"The service is {observation.state}.", hint="Start it: modelport service start."
     )
-    failure = replace(explain(context, service.active, failure), log=failure.log or last_lines(log))
+    failure = explain(context, service.active, replace(failure, log=failure.log or last_lines(log)))
     context.registry.update_service(replace(service, failure=failure))
     return failure

@@ -153,11 +153,10 @@ class LocalTarget:
         self.stop(service)
         shutil.rmtree(self.folder(service.name), ignore_errors=True)
 
-    def logs(self, service: Service, *, lines: int) -> str:
-        """The end of the newest revision's log; the supervisor's where no worker was ever started."""
+    def logs(self, service: Service, *, lines: int, revision: int | None = None) -> str:
+        """The end of the revision's log; the supervisor's where no worker of it was ever started."""
         folder = self.folder(service.name)
-        numbers = [int(path.stem) for path in (folder / "logs").glob("*.log") if path.stem.isdigit()]
-        text = last_lines_of(log_path(folder, max(numbers)), count=lines) if numbers else ""
+        text = last_lines_of(log_path(folder, revision or service.active_revision), count=lines)
         return text or last_lines_of(supervisor_log_path(folder), count=lines)
 
     def _status(self, name: str) -> Status | None:

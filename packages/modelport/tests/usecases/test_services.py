@@ -1,0 +1,229 @@
+"""Deploying, updating, rolling back, reloading and deleting services, on the target that runs nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from modelport.domain.errors import ConflictException, DeploymentFailed, UserErrorException, WebserviceException
+from modelport.domain.failures import Failure, Phase
+from modelport.domain.services import DesiredState, LocalDeployment, ServiceFilter, ServiceState
+from modelport.targets.interface import Observation
+from modelport.targets.memory import MemoryTarget
+from modelport.usecases import run_service
+from modelport.usecases.context import Context
+from modelport.usecases.deploy import DeployRequest, deploy
+from modelport.usecases.exclusive import exclusive
+from modelport.usecases.keys import get_keys, regenerate_key
+from modelport.usecases.reload import reload
+from modelport.usecases.roll_back import roll_back
+from modelport.usecases.switch_revision import KEPT_REVISIONS
+from modelport.usecases.update import ServiceChange, update
+from modelport.usecases.validate_inference import validate_inference
+from modelport.usecases.wait import observe, wait_for_deployment
+
+from .conftest import Workbench
+
+INIT_FAILED = Failure(phase=Phase.INIT, message="ValueError: no", traceback="Traceback …\nValueError: no")
+
+
+def bundles(context: Context) -> set[str]:
+    return {path.name for path in context.bundles.iterdir() if not path.name.startswith(".")}
+
+
+def test_a_deployment_runs_the_models_it_was_given(bench: Workbench, context: Context) -> None:
+    model = bench.model()
+    bench.service("svc", model)
+    service = wait_for_deployment(context, "svc")
+    assert service.model_ids == ("line:1",)
+    assert service.port == 10_000
+    assert bundles(context) == {service.active.bundle_digest}
+
+
+@pytest.mark.parametrize("name", ["v1", "Upper", "1st", "ends-", "x" * 33, "under_score", ""])
+def test_a_bad_service_name_is_refused(bench: Workbench, name: str) -> None:
+    with pytest.raises(WebserviceException, match="3 to 32 characters"):
+        bench.service(name)
+
+
+def test_a_taken_name_is_refused_and_overwrite_updates(bench: Workbench, context: Context) -> None:
+    bench.service("svc", bench.model())
+    with pytest.raises(ConflictException, match="already exists") as caught:
+        bench.service("svc")
+    assert caught.value.status_code == 409
+    assert bench.service("svc", bench.model(), overwrite=True).active_revision == 2
+    assert context.service("svc").model_ids == ("line:2",)
+
+
+def test_a_service_that_is_not_there_names_those_that_are(bench: Workbench, context: Context) -> None:
+    bench.service("forecast")
+    with pytest.raises(WebserviceException, match=r"^WebserviceNotFound.*'forecasts'") as caught:
+        update(context, "forecasts", ServiceChange(description="x"))
+    assert "'forecast'" in caught.value.hint
+
+
+def test_an_update_without_anything_is_refused(bench: Workbench, context: Context) -> None:
+    bench.service()
+    with pytest.raises(WebserviceException, match="No parameters provided to update"):
+        update(context, "svc", ServiceChange())
+
+
+def test_a_failed_update_keeps_the_old_revision_and_says_why(
+    bench: Workbench, context: Context, target: MemoryTarget
+) -> None:
+    bench.service("svc", bench.model())
+    target.failure = INIT_FAILED
+    with pytest.raises(DeploymentFailed, match="phase 'init': ValueError: no.*revision 1 goes on"):
+        update(context, "svc", ServiceChange(revision=bench.revision(bench.model())))
+    service, observation = observe(context, "svc")
+    assert (service.active_revision, service.model_ids, observation.state) == (1, ("line:1",), ServiceState.RUNNING)
+    assert [revision.number for revision in service.revisions] == [1]
+    assert service.failure is not None and service.failure.hint
+    assert update(context, "svc", ServiceChange(revision=bench.revision())).active_revision == 3
+
+
+def test_a_failed_first_start_is_raised_with_its_phase_and_kept(
+    bench: Workbench, context: Context, target: MemoryTarget
+) -> None:
+    target.failure = INIT_FAILED
+    bench.service()
+    with pytest.raises(DeploymentFailed, match="phase 'init'"):
+        wait_for_deployment(context, "svc")
+    assert context.service("svc").failure is not None
+
+
+def test_rolling_back_goes_to_the_one_before_and_only_to_kept_ones(bench: Workbench, context: Context) -> None:
+    bench.service("svc", bench.model())
+    for _ in range(KEPT_REVISIONS + 1):
+        update(context, "svc", ServiceChange(revision=bench.revision(bench.model())))
+    service = context.service("svc")
+    assert [revision.number for revision in service.revisions] == [3, 4, 5, 6, 7]
+    assert roll_back(context, "svc").active_revision == 6
+    assert roll_back(context, "svc", number=3).active_revision == 3
+    with pytest.raises(WebserviceException, match="no revision before 3") as caught:
+        roll_back(context, "svc")
+    assert "3, 4, 5, 6, 7" in caught.value.hint
+    with pytest.raises(WebserviceException, match="no revision 1"):
+        roll_back(context, "svc", number=1)
+
+
+def test_a_failed_roll_back_keeps_what_it_went_to(bench: Workbench, context: Context, target: MemoryTarget) -> None:
+    bench.service()
+    update(context, "svc", ServiceChange(revision=bench.revision()))
+    target.failure = INIT_FAILED
+    with pytest.raises(DeploymentFailed):
+        roll_back(context, "svc")
+    assert [revision.number for revision in context.service("svc").revisions] == [1, 2]
+    assert roll_back(context, "svc").active_revision == 1
+
+
+def test_reload_ships_the_source_again(bench: Workbench, context: Context) -> None:
+    bench.service("svc", bench.model())
+    before = context.service("svc").active
+    bench.script("def init(): pass\ndef run(other): return other\n")
+    after = reload(context, "svc").active
+    assert (after.number, after.model_ids) == (2, before.model_ids)
+    assert after.bundle_digest != before.bundle_digest
+
+
+def test_reload_of_a_source_that_is_gone_says_where_it_was(bench: Workbench, context: Context) -> None:
+    bench.service()
+    bench.script().unlink()
+    with pytest.raises(WebserviceException, match=r"score\.py"):
+        reload(context, "svc")
+
+
+def test_bundles_that_no_revision_has_are_removed(bench: Workbench, context: Context) -> None:
+    bench.service("one", bench.model())
+    bench.service("two", bench.model())
+    run_service.delete(context, "one")
+    assert bundles(context) == {context.service("two").active.bundle_digest}
+
+
+def test_a_second_operation_on_a_service_is_refused(bench: Workbench, context: Context) -> None:
+    bench.service()
+    with exclusive(context, "svc"), pytest.raises(ConflictException, match="under way"):
+        roll_back(context, "svc")
+
+
+def test_the_target_is_right_about_which_revision_runs(
+    bench: Workbench, context: Context, target: MemoryTarget
+) -> None:
+    """A program that is killed between the switch and the row leaves them at odds."""
+    bench.service()
+    update(context, "svc", ServiceChange(revision=bench.revision()))
+    context.registry.update_service(replace(context.service("svc"), active_revision=1))
+    service, _ = observe(context, "svc")
+    assert service.active_revision == context.service("svc").active_revision == 2
+
+
+def test_keys_are_made_when_asked_for_and_one_changes_at_a_time(bench: Workbench, context: Context) -> None:
+    bench.service()
+    with pytest.raises(WebserviceException, match="key authentication is off"):
+        get_keys(context.service("svc"))
+    first = get_keys(update(context, "svc", ServiceChange(deployment=LocalDeployment(auth_enabled=True))))
+    second = regenerate_key(context, "svc", "primary")
+    assert (second.primary != first.primary, second.secondary) == (True, first.secondary)
+    assert regenerate_key(context, "svc", "Secondary", value="mine").secondary == "mine"
+    with pytest.raises(WebserviceException, match="Primary, Secondary"):
+        regenerate_key(context, "svc", "tertiary")
+    assert first.primary not in repr(context.service("svc"))
+
+
+def test_up_starts_what_should_run_and_nothing_else(bench: Workbench, context: Context, target: MemoryTarget) -> None:
+    for name in ("runs", "fell", "rests"):
+        bench.service(name)
+    run_service.stop(context, "rests")
+    target.observations["fell"] = Observation(state=ServiceState.STOPPED)
+    assert run_service.up(context) == {"fell": None}
+    assert context.service("rests").desired_state is DesiredState.STOPPED
+
+
+def test_up_goes_on_after_one_that_cannot_be_started(bench: Workbench, context: Context, target: MemoryTarget) -> None:
+    for name in ("one", "two"):
+        bench.service(name, bench.model(name))
+        target.observations[name] = Observation(state=ServiceState.STOPPED)
+    damaged = context.bundles / context.service("one").active.bundle_digest / "azureml-models/one/1/model.pkl"
+    damaged.chmod(0o600)
+    damaged.write_text("weightz")
+    started = run_service.up(context)
+    assert "azureml-models/one/1/model.pkl" in str(started["one"])
+    assert started["two"] is None
+
+
+def test_tags_are_replaced_and_properties_added(bench: Workbench, context: Context) -> None:
+    bench.service()
+    update(context, "svc", ServiceChange(tags={"a": "1"}, properties={"p": "1"}))
+    service = update(context, "svc", ServiceChange(tags={"b": "2"}, properties={"q": "2"}))
+    assert (dict(service.tags), dict(service.properties)) == ({"b": "2"}, {"p": "1", "q": "2"})
+    assert [found.name for found in context.registry.services(ServiceFilter(tags=(("b", "2"),)))] == ["svc"]
+
+
+def test_the_same_model_twice_and_too_many_are_refused(bench: Workbench, context: Context) -> None:
+    model = bench.model()
+    with pytest.raises(WebserviceException, match="given twice: line:1, line:1"):
+        deploy(context, DeployRequest(name="svc", compute_type="Local", revision=bench.revision(model, model)))
+    with pytest.raises(WebserviceException, match="no target of compute type 'aks'"):
+        deploy(context, DeployRequest(name="svc", compute_type="aks", revision=bench.revision(model)))
+
+
+def test_a_syntax_error_names_file_line_and_text(tmp_path: Path) -> None:
+    (tmp_path / "score.py").write_text("def init(): pass\ndef run(data)\n    return data\n")
+    with pytest.raises(
+        UserErrorException, match=r"(?s)phase 'validate': SyntaxError.*score\.py, line 2.*def run\(data\)"
+    ):
+        validate_inference("score.py", str(tmp_path))
+
+
+def test_the_script_must_be_python_and_below_the_source(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "score.py").write_text("")
+    (tmp_path / "src" / "score.sh").write_text("")
+    with pytest.raises(WebserviceException, match="only Python drivers"):
+        validate_inference("score.sh", str(tmp_path / "src"))
+    with pytest.raises(WebserviceException, match="not below the source directory"):
+        validate_inference("../score.py", str(tmp_path / "src"))
+    with pytest.raises(WebserviceException, match="source directory .* doesn't exist"):
+        validate_inference("score.py", str(tmp_path / "nowhere"))
