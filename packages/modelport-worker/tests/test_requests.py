@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from modelport_worker.frames import RAISED, RETURNED, RUN_FAILED
+from modelport_worker.frames import RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
 
 from .driving import App, WorkerProcess
-from .interpreters import THIS_PYTHON
+from .interpreters import THIS_PYTHON, interpreter_or_skip
 
 DECORATED = """
     import numpy as np
@@ -206,15 +206,16 @@ def request(**changes: Any) -> dict[str, Any]:
         ("(1, [None])", b"[1, [null]]"),
     ],
 )
-@pytest.mark.parametrize("with_orjson", [False, True])
-def test_values_are_written_as_json_dumps_writes_them(
-    app: App, python: str, expression: str, body: bytes, with_orjson: bool
-) -> None:
-    interpreter = THIS_PYTHON if with_orjson else python
-    with returning(app, interpreter, expression) as worker:
+def test_values_are_written_as_json_dumps_writes_them(app: App, json_python: str, expression: str, body: bytes) -> None:
+    with returning(app, json_python, expression) as worker:
         worker.start()
         answer = worker.ask()
         assert (answer.payload, answer.flags, answer.meta) == (body, RETURNED, b"")
+
+
+@pytest.fixture(params=["bare", "with orjson"])
+def json_python(request: pytest.FixtureRequest) -> str:
+    return interpreter_or_skip("3.6") if request.param == "bare" else THIS_PYTHON
 
 
 def returning(app: App, interpreter: str, expression: str) -> WorkerProcess:
@@ -270,6 +271,16 @@ def test_responses(
         assert worker.start()["input"] == "text"
         answer = worker.ask()
         assert (answer.code, answer.payload, answer.headers, answer.flags) == (code, body, headers, flags)
+
+
+@pytest.mark.parametrize("status", [0, 99, 1000, 70_000])
+def test_status_that_http_does_not_have(app: App, python: str, status: int) -> None:
+    with returning(app, python, f"AMLResponse('x', {status})") as worker:
+        worker.start()
+        answer = worker.ask()
+        assert answer.flags == RETURNED | UNSERIALIZABLE
+        assert f"status of the response is {status}" in answer.text
+        assert worker.ask().flags == RETURNED | UNSERIALIZABLE
 
 
 RAW = """

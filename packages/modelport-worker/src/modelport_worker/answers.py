@@ -7,6 +7,9 @@ from typing import Any, NamedTuple, Tuple
 from modelport_worker.frames import RETURNED, RUN_FAILED
 from modelport_worker.json_codec import dumps
 
+LARGEST_PAYLOAD = 0xFFFFFFFF
+"""What the length in a frame can tell."""
+
 RESPONSE_CLASSES = (
     ("azureml.contrib.services.aml_response", "AMLResponse"),
     ("werkzeug.wrappers", "Response"),  # Flask's derives from it
@@ -27,8 +30,12 @@ def answer_of(value: Any) -> Answer:
     if value is None:
         return Answer(200, RETURNED, b"{}", b"")
     if isinstance(value, (str, list, dict, float, int)) or not isinstance(value, response_classes()):
-        return Answer(200, RETURNED, dumps(value), b"")
-    return answer_of_response(value)
+        answer = Answer(200, RETURNED, dumps(value), b"")
+    else:
+        answer = answer_of_response(value)
+    if len(answer.payload) > LARGEST_PAYLOAD:
+        raise ValueError("The answer has {} bytes; {} can be sent.".format(len(answer.payload), LARGEST_PAYLOAD))
+    return answer
 
 
 def response_classes() -> Tuple[type, ...]:
@@ -42,6 +49,8 @@ def answer_of_response(response: Any) -> Answer:
 
     A body given as a generator is joined here: chunks are not passed on as they come.
     """
+    if not 100 <= response.status_code <= 999:
+        raise ValueError("The status of the response is {}, which HTTP does not have.".format(response.status_code))
     failed = response.status_code >= 500 or getattr(response, "run_function_failed", False)
     headers = [[name, value] for name, value in response.headers.items()]
     return Answer(

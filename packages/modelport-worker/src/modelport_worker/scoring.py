@@ -8,12 +8,15 @@ from typing import NoReturn
 from modelport_worker.answers import Answer, answer_of, rejection
 from modelport_worker.arguments import Rejected
 from modelport_worker.failures import format_exception, text_of
-from modelport_worker.frames import RAISED, RESULT, RETURNED, RUN_FAILED, SCORE, STOP, UNSERIALIZABLE
+from modelport_worker.frames import RAISED, RETURNED, RUN_FAILED, SCORE, STOP, UNSERIALIZABLE
 from modelport_worker.link import Frame, Link
 from modelport_worker.service import Service
 from modelport_worker.streams import log
 
 clock = time.perf_counter
+
+LONGEST_MICROS = 0xFFFFFFFF
+"""What a frame can tell: a ``run`` of more than 71 minutes counts as one of 71."""
 
 
 def serve(link: Link, service: Service) -> None:
@@ -53,13 +56,8 @@ def score(link: Link, service: Service, frame: Frame) -> None:
         os._exit(0)  # run() forked, and this is the child coming back: the parent answers
     if answer is None:
         answer = encode(frame, value)
-    send(link, frame, answer, micros=int((finished - started) * 1e6), now=finished)
-
-
-def send(link: Link, frame: Frame, answer: Answer, *, micros: int, now: float) -> None:
-    link.answer(
-        frame.id, RESULT, answer.payload, meta=answer.meta, flags=answer.flags, code=answer.code, micros=micros, now=now
-    )
+    micros = min(int((finished - started) * 1e6), LONGEST_MICROS)
+    link.answer(frame.id, *answer, micros, finished)
 
 
 def leave(link: Link, frame: Frame) -> NoReturn:
