@@ -153,8 +153,10 @@ def poison_holds_back(worker: FakeWorker) -> None:
 
 def forks_and_dies(worker: FakeWorker) -> None:
     """Its child inherits the socket, so that it does not close with the worker."""
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         time.sleep(600)
+    Path(f"child-of-{os.getpid()}").write_text(str(child))
     worker.become_ready()
     number, _, _, _ = worker.receive()
     worker.start_request(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -32,6 +33,13 @@ def run(x):
         return {1, 2}
     raise ValueError("no good: <" + x + ">")
 """
+
+
+@pytest.fixture(scope="module")
+def raw_headers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    made = Services(tmp_path_factory.mktemp("raw-headers"))
+    yield made.start("raw_headers", fake=True)
+    made.end()
 
 
 def json_post(service: RunningService, body: str) -> tuple[int, Any]:
@@ -123,18 +131,16 @@ def test_error_modes(services: Services, mode: ErrorMode, status: int, raised: s
         b"{",
     ],
 )
-def test_headers_that_would_break_out_of_their_line_are_refused(services: Services, meta: bytes) -> None:
-    service = services.start("raw_headers", fake=True)
-    answer = service.score(meta)
+def test_headers_that_would_break_out_of_their_line_are_refused(raw_headers: RunningService, meta: bytes) -> None:
+    answer = raw_headers.score(meta)
     assert answer.status == 500
     assert "x-injected" not in answer.headers
     assert answer.headers["x-ms-run-function-failed"] == "True"
     assert "HTTP cannot carry" in answer.message
 
 
-def test_headers_of_the_script_are_sent_but_those_of_the_framing(services: Services) -> None:
-    service = services.start("raw_headers", fake=True)
-    answer = service.score(
+def test_headers_of_the_script_are_sent_but_those_of_the_framing(raw_headers: RunningService) -> None:
+    answer = raw_headers.score(
         b'[["Content-Type", "text/csv"], ["X-A", "b"], ["Content-Length", "1"], ["Connection", "x"]]'
     )
     assert (answer.status, answer.body) == (200, b"body")
