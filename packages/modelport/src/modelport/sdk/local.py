@@ -123,7 +123,7 @@ class LocalWebservice(Webservice):
         configuration.validate_configuration()
         return configuration
 
-    def update(
+    def update(  # type: ignore[override]  # the names that this target takes
         self,
         models: Sequence[Model | str] | None = None,
         image_config: InferenceConfig | None = None,
@@ -148,6 +148,8 @@ class LocalWebservice(Webservice):
             ServiceChange(
                 revision=self._new_revision(models, inference) if models is not None or inference is not None else None,
                 deployment=None if deployment_config is None else deployment_config.to_deployment(),
+                primary_key=None if deployment_config is None else deployment_config.primary_key,
+                secondary_key=None if deployment_config is None else deployment_config.secondary_key,
                 description=description,
                 tags=tags,
                 properties=properties,

@@ -11,7 +11,7 @@ from modelport.domain.names import check_service_name
 from modelport.domain.services import DesiredState, Keys, LocalDeployment, Revision, Service
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
-from modelport.usecases.keys import new_keys
+from modelport.usecases.keys import chosen_keys
 from modelport.usecases.prepare_revision import RevisionRequest, bundles_held, prepare_revision
 from modelport.usecases.register_model import current_user
 from modelport.usecases.update import ServiceChange, update_held_service
@@ -83,6 +83,8 @@ def _overwrite(context: Context, request: DeployRequest, present: Service) -> Se
     change = ServiceChange(
         revision=request.revision,
         deployment=request.deployment,
+        primary_key=request.primary_key,
+        secondary_key=request.secondary_key,
         description=request.description,
         tags=request.tags or None,
         properties=request.properties or None,
@@ -112,4 +114,9 @@ def _new_service(request: DeployRequest, revision: Revision) -> Service:
 
 
 def _keys(request: DeployRequest) -> Keys | None:
-    return new_keys(request.primary_key, request.secondary_key) if request.deployment.auth_enabled else None
+    return chosen_keys(
+        None,
+        auth_enabled=request.deployment.auth_enabled,
+        primary=request.primary_key,
+        secondary=request.secondary_key,
+    )

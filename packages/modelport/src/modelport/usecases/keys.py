@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 
-from modelport.domain.errors import WebserviceException
+from modelport.domain.errors import UserErrorException, WebserviceException
 from modelport.domain.services import Keys, Service
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
@@ -16,6 +16,25 @@ _NAMES = ("Primary", "Secondary")
 def new_keys(primary: str | None = None, secondary: str | None = None) -> Keys:
     """Two keys: the ones given, 32 random letters and digits for each that is not."""
     return Keys(primary=primary or _random_key(), secondary=secondary or _random_key())
+
+
+def chosen_keys(
+    present: Keys | None, *, auth_enabled: bool | None, primary: str | None = None, secondary: str | None = None
+) -> Keys | None:
+    """The keys that a service is to have: the ones given, else those present, else new ones.
+
+    Without key authentication those present are kept, for the day it is on again. Raises UserErrorException for keys
+    that nothing would ask for.
+    """
+    if auth_enabled:
+        kept = present or new_keys()
+        return Keys(primary=primary or kept.primary, secondary=secondary or kept.secondary)
+    if primary or secondary:
+        raise UserErrorException(
+            "A key was given, but key authentication is off.",
+            hint="Turn it on: auth_enabled=True (--auth-enabled true), or leave the key out.",
+        )
+    return present
 
 
 def _random_key() -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 from modelport.domain.errors import WebserviceException
 from modelport.domain.services import LocalDeployment, Service
 from modelport.usecases.change_model import merged_properties
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
-from modelport.usecases.keys import new_keys
+from modelport.usecases.keys import chosen_keys
 from modelport.usecases.prepare_revision import RevisionRequest, remove_unused_bundles
 from modelport.usecases.switch_revision import switch_to_new
 
@@ -25,13 +25,15 @@ class ServiceChange:
 
     revision: RevisionRequest | None = None
     deployment: LocalDeployment | None = None
+    primary_key: str | None = field(default=None, repr=False)
+    secondary_key: str | None = field(default=None, repr=False)
     description: str | None = None
     tags: Mapping[str, str] | None = None
     properties: Mapping[str, str] | None = None
 
     @property
     def is_empty(self) -> bool:
-        return all(getattr(self, field.name) is None for field in fields(self))
+        return all(getattr(self, part.name) is None for part in fields(self))
 
 
 def update(context: Context, name: str, change: ServiceChange) -> Service:
@@ -54,21 +56,25 @@ def update_held_service(context: Context, service: Service, change: ServiceChang
         service = switch_to_new(context, service, change.revision, restart=restart)
     else:
         context.registry.update_service(service)
-        if restart:
-            _restart(context, service)
-        else:
-            context.target(service.compute_type).configure(service)
+    if not restart:
+        context.target(service.compute_type).configure(service)
+    elif change.revision is None:
+        _restart(context, service)
     remove_unused_bundles(context)
     return service
 
 
 def _with_settings(service: Service, change: ServiceChange) -> Service:
     deployment = _merged(service.deployment, change.deployment)
-    keys = service.keys if service.keys or not deployment.auth_enabled else new_keys()
     return replace(
         service,
         deployment=deployment,
-        keys=keys,
+        keys=chosen_keys(
+            service.keys,
+            auth_enabled=deployment.auth_enabled,
+            primary=change.primary_key,
+            secondary=change.secondary_key,
+        ),
         port=deployment.port or service.port,
         description=service.description if change.description is None else change.description,
         tags=service.tags if change.tags is None else dict(change.tags),
@@ -80,7 +86,7 @@ def _with_settings(service: Service, change: ServiceChange) -> Service:
 def _merged(present: LocalDeployment, given: LocalDeployment | None) -> LocalDeployment:
     if given is None:
         return present
-    values = {field.name: getattr(given, field.name) for field in fields(given)}
+    values = {part.name: getattr(given, part.name) for part in fields(given)}
     asked = {name: value for name, value in values.items() if value is not None and value != {}}
     return replace(present, **asked)
 

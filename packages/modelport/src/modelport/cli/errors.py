@@ -1,0 +1,52 @@
+"""From an exception to what the user reads on stderr and the shell gets as exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+
+from modelport.domain.errors import ModelportError
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+def exit_code_of(error: BaseException, *, debug: bool) -> int:
+    """Print what the error means and return the exit code; with ``debug``, the traceback before it."""
+    if isinstance(error, BrokenPipeError):
+        _silence_stdout()
+        return FAILED
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, KeyboardInterrupt):
+        _say("Interrupted.")
+        return INTERRUPTED
+    _say(f"ERROR: {_described(error)}")
+    return FAILED
+
+
+def _described(error: BaseException) -> str:
+    if isinstance(error, ModelportError):
+        return str(error)
+    if isinstance(error, json.JSONDecodeError):
+        return f"This is not valid JSON: {error}.\nCheck the file or the text that was given."
+    if isinstance(error, OSError):
+        return f"{error}.\nCheck that the file is there and may be read and written, and that the disk has room."
+    return (
+        f"Something went wrong inside Modelport: {type(error).__name__}: {error}\n"
+        "That is a mistake in Modelport. Run the command again with --debug, and report it with what that prints, as "
+        "CONTRIBUTING.md says."
+    )
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - messages are what this module is for
+
+
+def _silence_stdout() -> None:
+    """Whoever read our output has gone: Python must not complain again when it flushes at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,56 @@
+"""The command ``modelport``."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from modelport.cli.errors import exit_code_of
+from modelport.cli.lazy import LazyGroup
+
+app = typer.Typer(
+    name="modelport",
+    cls=LazyGroup,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"modelport {version('modelport')}")  # noqa: T201 - the result of --version
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Register a machine-learning model, deploy it as a web service on this machine, score it over REST.
+
+    Begin with: modelport deploy score.py model.pkl
+    """
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 it failed, 2 it was called wrongly, 130 interrupted."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; returns its exit code. Every error becomes its message here."""
+    try:
+        get_command(app)(args=arguments, prog_name="modelport")
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    except BaseException as error:  # the last stop: whatever it is, the user gets a message and no traceback
+        return exit_code_of(error, debug="--debug" in arguments)
+    return 0

@@ -1,0 +1,93 @@
+"""``modelport model deploy``, and the models of a deployment as options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelport.cli.command import command
+from modelport.cli.files import read_model_id
+from modelport.cli.inference import InferenceFlags
+from modelport.cli.options import LongDescription, NoWait, Overwrite, Properties, ServiceName, Tags, pairs
+from modelport.cli.output import Result
+from modelport.cli.session import Session
+from modelport.cli.target import TargetFlags
+from modelport.sdk.local import LocalDeploymentConfiguration
+from modelport.sdk.model import Model
+
+SERVICE_COLUMNS = ("name", "state", "computeType", "port", "scoringUri", "revision", "updatedTime")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelChoice:
+    """Models by their ids and by the files that ``register -t`` wrote."""
+
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", "-m", metavar="ID", help="A model: name:version, or a name for its newest. Repeatable."
+        ),
+    ] = None
+    model_metadata_file: Annotated[
+        list[Path] | None,
+        typer.Option("--model-metadata-file", "-f", metavar="FILE", help="A file of `model register -t`. Repeatable."),
+    ] = None
+
+    def ids(self) -> list[str]:
+        """The ids, in the order given: first those of ``--model``."""
+        return [*(self.model or ()), *(read_model_id(file) for file in self.model_metadata_file or ())]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to the group of models."""
+    command(app, "deploy")(deploy)
+
+
+def deploy(
+    session: Session,
+    name: ServiceName,
+    models: ModelChoice,
+    inference: InferenceFlags,
+    target: TargetFlags,
+    description: LongDescription = None,
+    tags: Tags = None,
+    properties: Properties = None,
+    overwrite: Overwrite = False,
+    no_wait: NoWait = False,
+) -> object:
+    """Deploy models as a web service, and wait until it is healthy.
+
+    When it fails, the message names the phase, the cause, the script's traceback, the end of the log and one thing to
+    try.
+    """
+    configuration = target.configuration(session) or LocalDeploymentConfiguration()
+    service = Model.deploy(
+        session.workspace,
+        name,
+        models.ids(),
+        inference.required_configuration(session),
+        described(configuration, description=description, tags=tags, properties=properties),
+        overwrite=overwrite,
+    )
+    if not no_wait:
+        session.wait(service)
+    return Result(service.serialize(), columns=SERVICE_COLUMNS)
+
+
+def described(
+    configuration: LocalDeploymentConfiguration,
+    *,
+    description: str | None,
+    tags: list[str] | None,
+    properties: list[str] | None,
+) -> LocalDeploymentConfiguration:
+    """The configuration with the labels that flags give on top of those of its file."""
+    return replace(
+        configuration,
+        description=description or configuration.description,
+        tags={**(configuration.tags or {}), **pairs(tags, "--tag")},
+        properties={**(configuration.properties or {}), **pairs(properties, "--property")},
+    )

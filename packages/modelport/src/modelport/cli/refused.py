@@ -1,0 +1,45 @@
+"""Options of the v1 command line that have no effect on this machine, with the reason to print.
+
+They are refused, never passed over: a deployment that silently runs without its autoscaler is worse than none.
+"""
+
+from __future__ import annotations
+
+_CLUSTER = (
+    "it needs a cluster or a cloud target (compute type aks or aci); this Modelport deploys on this machine (local)."
+)
+_CLOUD = "it names a resource of a cloud account; a workspace on this machine has none. Leave it out."
+_RUNS = "it needs runs of experiments, which this Modelport does not keep. Give the files with --model-path."
+_EXPERIMENTS = "it names an experiment, and this Modelport keeps none. Leave it out."
+_DATASETS = "it needs registered data sets, which this Modelport does not keep. Leave it out."
+_IMAGES = "services on this machine run without an image. Leave it out."
+_PROFILES = "it needs the result of a profiling run, which this Modelport cannot make yet. Leave it out."
+_TOKENS = "services on this machine have keys and no tokens: use --auth-enabled true."
+_INIT_LOG = "services on this machine have no init container; the log holds everything."
+
+_BY_REASON = {
+    _CLUSTER: (
+        "--cpu-cores --cc --cpu-cores-limit --ccl --memory-gb --gb --memory-gb-limit --gbl --enable-app-insights --ai "
+        "--collect-model-data --md --ssl-enabled --se --ssl-cert-pem-file --sp --ssl-key-pem-file --sk --ssl-cname "
+        "--sc --ssl-leaf-domain-label --dns-name-label --dn --location --lo --autoscale-enabled --as "
+        "--autoscale-min-replicas --mi --autoscale-max-replicas --ma --autoscale-refresh-seconds --ar "
+        "--autoscale-target-utilization --at --num-replicas --nr --replica-max-concurrent-requests --rm "
+        "--scoring-timeout-ms --tm --period-seconds --ps --initial-delay-seconds --id --timeout-seconds --ts "
+        "--success-threshold --st --failure-threshold --ft --namespace --traffic-percentile --tp --is-default "
+        "--is-control-version-type --cvt --version-name --vn --vnet-name --subnet-name"
+    ),
+    _CLOUD: (
+        "--application-insights --container-registry --keyvault --storage-account --cmk-keyvault --resource-cmk-uri "
+        "--hbi-workspace --adb-workspace"
+    ),
+    _RUNS: "--asset-path",
+    _EXPERIMENTS: "--experiment-name -e",
+    _DATASETS: "--dataset-id --input-dataset-id --idi",
+    _IMAGES: "--image-digest",
+    _PROFILES: "--profile-input --pi",
+    _TOKENS: "--token-auth-enabled",
+    _INIT_LOG: "--init -i",
+}
+
+REFUSED = {flag: reason for reason, flags in _BY_REASON.items() for flag in flags.split()}
+"""Option to reason. A command that has an option of that name honours it; this is for those that do not."""

@@ -1,0 +1,80 @@
+"""``modelport workspace``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from modelport.cli.command import command, group
+from modelport.cli.options import Tags, pairs
+from modelport.cli.output import Result
+from modelport.cli.session import Session
+from modelport.domain.errors import UserErrorException
+from modelport.sdk.workspace import Workspace
+
+app = group("Create, list, show and delete workspaces.")
+_COLUMNS = ("name", "resourceGroup", "location", "creationTime")
+
+
+@command(app, "create")
+def create(
+    session: Session,
+    location: Annotated[str | None, typer.Option("--location", "-l", help="A label.")] = None,
+    friendly_name: Annotated[str | None, typer.Option("--friendly-name", "-f", help="A name for people.")] = None,
+    description: Annotated[str | None, typer.Option("--description", help="A description.")] = None,
+    sku: Annotated[str, typer.Option("--sku", help="A label.")] = "basic",
+    tags: Tags = None,
+    exist_ok: Annotated[bool, typer.Option("--exist-ok", help="No error where it exists already.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Accepted as in v1: nothing here asks.")] = False,
+) -> object:
+    """Create a workspace on this machine: the place of models, environments and services."""
+    if session.workspace_name is None:
+        raise UserErrorException("A workspace needs a name.", hint="Give one: --workspace-name NAME (-w NAME).")
+    workspace = Workspace.create(
+        session.workspace_name,
+        subscription_id=session.subscription_id,
+        resource_group=session.resource_group,
+        location=location,
+        friendly_name=friendly_name,
+        description=description,
+        sku=sku,
+        tags=pairs(tags, "--tag"),
+        exist_ok=exist_ok,
+        progress=session.progress,
+    )
+    return Result(details(workspace), columns=_COLUMNS)
+
+
+@command(app, "list")
+def list_(session: Session) -> object:
+    """List the workspaces of this machine; with --resource-group or --subscription-id, those that have it."""
+    found = Workspace.list(session.subscription_id, resource_group=session.resource_group)
+    return Result([details(workspace) for same in found.values() for workspace in same], columns=_COLUMNS)
+
+
+@command(app, "show")
+def show(session: Session) -> object:
+    """Show the workspace."""
+    return Result(details(session.workspace), columns=_COLUMNS)
+
+
+@command(app, "delete")
+def delete(
+    session: Session,
+    all_resources: Annotated[bool, typer.Option("--all-resources", help="Stop and delete its services too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete the workspace that --workspace-name names, with its models."""
+    if session.workspace_name is None:
+        raise UserErrorException("Which workspace? It must be named to be deleted.", hint="Give --workspace-name NAME.")
+    workspace = session.workspace
+    if not yes:
+        typer.confirm(f"Delete the workspace {workspace.name!r} with everything in it?", abort=True, err=True)
+    workspace.delete(delete_dependent_resources=all_resources)
+    session.note(f"Deleted the workspace {workspace.name!r}")
+
+
+def details(workspace: Workspace) -> dict[str, object]:
+    """``get_details()`` and the resource group, which the v1 command line showed too."""
+    return {**workspace.get_details(), "resourceGroup": workspace.resource_group}
