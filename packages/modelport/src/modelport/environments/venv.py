@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -87,6 +88,17 @@ def install_pins(pins: str, python: str) -> None:
         answer = run_uv(*arguments, cwd=Path(name))
     if not answer.succeeded:
         raise installation_failed(answer.complaint)
+    _compile(python)
+
+
+def _compile(python: str) -> None:
+    """Compile once here, not at each start of a worker: where PYTHONDONTWRITEBYTECODE is set no start would keep it.
+
+    By the interpreter itself: uv's own compilation needs Python 3.7. A file that does not compile (packages ship some
+    for other Pythons) is no failure.
+    """
+    code = "import compileall, sysconfig; compileall.compile_dir(sysconfig.get_paths()['purelib'], quiet=2)"
+    subprocess.run([python, "-I", "-c", code], capture_output=True)
 
 
 def _build(lock: Lock, folder: Path) -> None:
