@@ -41,7 +41,7 @@ def test_every_error_mode_is_documented() -> None:
 
 def test_every_exception_is_documented_below_its_parent() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", (ROOT / "docs/errors.md").read_text(), re.MULTILINE)
-    documented = {name: parent for name, parent in rows}
+    documented = dict(rows)
     actual = {name: getattr(exceptions, name).__bases__[0].__name__ for name in exceptions.__all__}
     assert documented == actual
 

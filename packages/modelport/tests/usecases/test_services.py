@@ -75,7 +75,7 @@ def test_a_failed_update_keeps_the_old_revision_and_says_why(
 ) -> None:
     bench.service("svc", bench.model())
     target.failure = INIT_FAILED
-    with pytest.raises(DeploymentFailed, match="phase 'init': ValueError: no.*revision 1 goes on"):
+    with pytest.raises(DeploymentFailed, match=r"phase 'init': ValueError: no.*revision 1 goes on"):
         update(context, "svc", ServiceChange(revision=bench.revision(bench.model())))
     service, observation = observe(context, "svc")
     assert (service.active_revision, service.model_ids, observation.state) == (1, ("line:1",), ServiceState.RUNNING)
@@ -225,5 +225,5 @@ def test_the_script_must_be_python_and_below_the_source(tmp_path: Path) -> None:
         validate_inference("score.sh", str(tmp_path / "src"))
     with pytest.raises(WebserviceException, match="not below the source directory"):
         validate_inference("../score.py", str(tmp_path / "src"))
-    with pytest.raises(WebserviceException, match="source directory .* doesn't exist"):
+    with pytest.raises(WebserviceException, match=r"source directory .* doesn't exist"):
         validate_inference("score.py", str(tmp_path / "nowhere"))

@@ -155,6 +155,10 @@ class Webservice:
         """End the service; it stays in the workspace."""
         self._changed(lambda: run_service.stop(self.workspace.context, self.name))
 
+    def update(self, *args: Any, **options: Any) -> None:
+        """Change the service without dropping a request; what can be given is the target's (see its class)."""
+        raise NotImplementedError(f"A {type(self).__name__} cannot be updated.")
+
     def add_tags(self, tags: Mapping[str, str]) -> None:
         """Add tags, or give them new values."""
         self._update(ServiceChange(tags={**self._service.tags, **tags}))

@@ -9,19 +9,57 @@ from __future__ import annotations
 
 import mmap
 import re
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from modelport.domain.environments import EnvironmentKind, Lock
 
 _KEY = rb"_sklearn_version"
 _MEMO = rb"(?:q.|r.{4}|\x94|p\d+\n)?"
 _VALUE = rb"(?:X.{4}|\x8c.|U.|V)([0-9]+(?:\.[0-9a-z]+)+)"
 _PATTERN = re.compile(_KEY + rb"\n?" + _MEMO + _VALUE, re.DOTALL)
+_SEARCHED = 1024 * 1024
+"""Bytes at each end of a file that are searched: an estimator's version is the last item of its state."""
 
 
 def pickled_with(path: Path) -> str:
     """The version, or an empty text where the file does not tell or is compressed."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            found = _PATTERN.search(content)
+            last = max(0, len(content) - _SEARCHED)
+            found = _PATTERN.search(content, 0, _SEARCHED) or _PATTERN.search(content, last)
             return found[1].decode("ascii") if found else ""
     except (OSError, ValueError):  # an empty file cannot be mapped
         return ""
+
+
+def installed_scikit_learn(lock: Lock, *, is_own: bool) -> str:
+    """The scikit-learn of an environment, by its lock; empty where there is none, or it cannot be told from here.
+
+    ``is_own``: the environment is the interpreter that runs us.
+    """
+    if lock.kind is EnvironmentKind.SYSTEM:
+        return _own_scikit_learn() if is_own else ""
+    found = re.search(r"^\W*scikit-learn[= ]=?([0-9][0-9a-z.]*)", lock.text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _own_scikit_learn() -> str:
+    try:
+        return version("scikit-learn")
+    except PackageNotFoundError:
+        return ""
+
+
+def written_by_others(folder: Path, installed: str) -> Iterator[str]:
+    """A sentence for each model file below a bundle's folder that another scikit-learn wrote."""
+    if not installed:
+        return
+    for path in sorted(folder.glob("azureml-models/**/*")):
+        writer = pickled_with(path) if path.is_file() else ""
+        if writer and writer != installed:
+            yield (
+                f"Warning: {path.name} was written by scikit-learn {writer} and will be read by {installed}: it may "
+                "fail to load or predict something else."
+            )

@@ -7,6 +7,7 @@ import datetime as dt
 import fcntl
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from modelport.domain.services import Revision, ServiceFilter
 from modelport.environments.definition_json import definition_to_json
 from modelport.usecases.context import Context
 from modelport.usecases.download_model import place_model_file
+from modelport.usecases.pickled_versions import installed_scikit_learn, written_by_others
 from modelport.usecases.validate_inference import CheckedInference
 
 SYSTEM = "system"
@@ -44,6 +46,9 @@ def prepare_revision(context: Context, request: RevisionRequest, *, number: int)
     registered = None if request.environment is None else context.registry.register_environment(request.environment)
     context.progress.step("Building the bundle")
     bundle = build_bundle(context.bundles, _bundle_request(request, interpreter), place=_linker(context))
+    installed = installed_scikit_learn(interpreter.lock, is_own=interpreter.command == (sys.executable,))
+    for warning in written_by_others(bundle, installed):
+        context.progress.step(warning)
     return _revision(request, interpreter, registered, bundle, number), bundle
 
 
