@@ -33,7 +33,7 @@ lint:
 
 types:
 	$(BIN)/mypy $(SOURCES)
-	$(BIN)/mypy packages/*/tests stories tools
+	for folder in packages/*/tests stories docs; do $(BIN)/mypy $$folder || exit 1; done
 
 contracts:
 	$(BIN)/lint-imports

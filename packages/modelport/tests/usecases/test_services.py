@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from modelport.domain.environments import DockerSection, EnvironmentDefinition
 from modelport.domain.errors import ConflictException, DeploymentFailed, UserErrorException, WebserviceException
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import DesiredState, LocalDeployment, ServiceFilter, ServiceState
@@ -117,6 +118,16 @@ def test_a_failed_roll_back_keeps_what_it_went_to(bench: Workbench, context: Con
         roll_back(context, "svc")
     assert [revision.number for revision in context.service("svc").revisions] == [1, 2]
     assert roll_back(context, "svc").active_revision == 1
+
+
+def test_a_registry_password_is_in_no_bundle(bench: Workbench, context: Context) -> None:
+    registry = {"address": "registry.example", "username": "me", "password": "a secret"}
+    definition = EnvironmentDefinition(name="env", docker=DockerSection(base_image_registry=registry))
+    request = replace(bench.revision(), environment=definition)
+    service = deploy(context, DeployRequest(name="svc", compute_type="Local", revision=request))
+    kept = (context.bundles / service.active.bundle_digest / "environment/environment.json").read_text()
+    assert "registry.example" in kept
+    assert "a secret" not in kept
 
 
 def test_reload_ships_the_source_again(bench: Workbench, context: Context) -> None:

@@ -94,10 +94,10 @@ def install_pins(pins: str, python: str) -> None:
 def _compile(python: str) -> None:
     """Compile once here, not at each start of a worker: where PYTHONDONTWRITEBYTECODE is set no start would keep it.
 
-    By the interpreter itself: uv's own compilation needs Python 3.7. A file that does not compile (packages ship some
-    for other Pythons) is no failure.
+    By the interpreter itself, on all cores: uv's own compilation needs Python 3.7. A file that does not compile
+    (packages ship some for other Pythons) is no failure.
     """
-    code = "import compileall, sysconfig; compileall.compile_dir(sysconfig.get_paths()['purelib'], quiet=2)"
+    code = "import compileall, sysconfig; compileall.compile_dir(sysconfig.get_paths()['purelib'], quiet=2, workers=0)"
     subprocess.run([python, "-I", "-c", code], capture_output=True)
 
 

@@ -123,7 +123,7 @@ class LocalWebservice(Webservice):
         configuration.validate_configuration()
         return configuration
 
-    def update(  # type: ignore[override]  # the names that this target takes
+    def update(
         self,
         models: Sequence[Model | str] | None = None,
         image_config: InferenceConfig | None = None,

@@ -9,7 +9,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelport.bundles import BundleEnvironment, BundleRequest, PlaceModelFile, build_bundle
@@ -85,8 +85,14 @@ def _bundle_request(request: RevisionRequest, interpreter: Interpreter) -> Bundl
 
 
 def _definition_file(definition: EnvironmentDefinition | None) -> bytes:
-    document = None if definition is None else definition_to_json(definition)
+    """The definition as it is kept with the bundle: without the password of an image registry."""
+    document = None if definition is None else definition_to_json(_without_password(definition))
     return json.dumps(document, indent=1, sort_keys=True).encode()
+
+
+def _without_password(definition: EnvironmentDefinition) -> EnvironmentDefinition:
+    registry = {key: value for key, value in definition.docker.base_image_registry.items() if key != "password"}
+    return replace(definition, docker=replace(definition.docker, base_image_registry=registry))
 
 
 def _variables(request: RevisionRequest) -> dict[str, str]:
