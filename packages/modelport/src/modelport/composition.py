@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import uuid
@@ -97,7 +98,10 @@ def open_workspace(
 def workspace_exists(name: str, *, installation: Installation | None = None) -> bool:
     """Whether there is a workspace of that name."""
     registry = _registry(name, installation or Installation.from_environment(), make=False)
-    return registry is not None and registry.workspace() is not None
+    if registry is None:
+        return False
+    with contextlib.closing(registry):
+        return registry.workspace() is not None
 
 
 def _registry(name: str, installation: Installation, *, make: bool) -> MetadataStore | None:

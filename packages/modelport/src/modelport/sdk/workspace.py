@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -32,12 +33,16 @@ class Workspace:
         self, subscription_id: str = "", resource_group: str = "", workspace_name: str = "", auth: object = None
     ) -> None:
         """Open the workspace of that name. Raises WorkspaceException where there is none. ``auth`` is not needed."""
-        self._context = open_workspace(workspace_name, progress=Console())
+        self._take(open_workspace(workspace_name, progress=Console()))
+
+    def _take(self, context: Context) -> None:
+        self._context = context
+        weakref.finalize(self, context.registry.close)
 
     @classmethod
     def _opened(cls, context: Context) -> Workspace:
         workspace = cls.__new__(cls)
-        workspace._context = context
+        workspace._take(context)
         return workspace
 
     # --- finding and making -------------------------------------------------------------------------------------------

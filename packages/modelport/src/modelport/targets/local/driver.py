@@ -78,27 +78,39 @@ class LocalTarget:
                 f"The service cannot be started in {folder}: {error}.",
                 hint="Free some space, or set MODELPORT_HOME to a folder that can be written.",
             ) from error
-        return self._first_observation(service, process)
+        observation = self._first_observation(service, process)
+        if observation.active_revision not in (None, service.active_revision):
+            # Somebody who was killed had started a supervisor a moment ago, and that one has the lock.
+            self.switch(service, service.active_revision, bundle)
+            return self.observe(service)
+        return observation
 
     def _first_observation(self, service: Service, process: subprocess.Popen[bytes]) -> Observation:
-        deadline = time.monotonic() + _START_S
-        while time.monotonic() < deadline:
-            status = self._status(service.name)
-            if status is not None:
-                return _observation(status)
-            if process.poll() is not None:
-                break
-            time.sleep(_PAUSE_S)
+        status = self._first_status(service.name, over=lambda: process.poll() is not None)
+        if status is not None:
+            return _observation(status)
         failure = supervisor_failure(self.folder(service.name))
         return Observation(state=ServiceState.FAILED, failure=failure, port=service.port)
 
+    def _first_status(self, name: str, *, over: Callable[[], bool]) -> Status | None:
+        """The status of a service that may be on its way up: None when that is over, or has taken too long."""
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline:
+            is_over = over()
+            status = self._status(name)
+            if status is not None or (is_over and supervisor_pid(self.folder(name)) is None):
+                return status
+            time.sleep(_PAUSE_S)
+        return None
+
     def switch(self, service: Service, number: int, bundle: Path) -> None:
         """Returns when revision ``number`` has taken over."""
-        client = ControlClient(self.folder(service.name))
+        folder = self.folder(service.name)
+        self._first_status(service.name, over=lambda: supervisor_pid(folder) is None)
         try:
-            client.switch(revision_settings(service.revision(number), bundle))
+            ControlClient(folder).switch(revision_settings(service.revision(number), bundle))
         except SwitchFailed as error:
-            log = last_lines_of(log_path(self.folder(service.name), number), count=50)
+            log = last_lines_of(log_path(folder, number), count=50)
             raise DeploymentFailed(from_scoring(error.failure, log=log)) from error
         except SwitchInProgress as error:
             raise ConflictException(f"The service {service.name!r} is being updated already.") from error
