@@ -8,7 +8,7 @@ import urllib.request
 from collections import Counter
 from pathlib import Path
 
-from stories.conftest import SCORE, Desk
+from .conftest import SCORE, Desk
 
 
 def test_from_a_file_to_a_prediction(desk: Desk) -> None:
@@ -49,30 +49,6 @@ def test_from_a_file_to_a_prediction(desk: Desk) -> None:
     desk.run("modelport service delete -n times")
     desk.run("modelport model delete -i factor:1")
     assert desk.run("modelport model list").json == []
-
-
-def test_models_are_found_changed_and_downloaded(shop: Desk) -> None:
-    shop.write("folder/one.txt", "1")
-    shop.write("folder/below/two.txt", "2")
-    shop.run("modelport model update -i factor:1 --add-tag stage=old")
-    shop.run("modelport model register -n factor -p factor.json --tag stage=new --cc 1 --gb 0.5")
-    shop.run("modelport model register -n files -p folder --model-framework Custom")
-    ids = "--query '[].id' -o tsv"
-    assert shop.run(f"modelport model list {ids}").stdout.split() == ["factor:2", "factor:1", "files:1"]
-    assert shop.run(f"modelport model list --latest {ids}").stdout.split() == ["factor:2", "files:1"]
-    assert shop.run(f"modelport model list --tag stage=old {ids}").stdout.split() == ["factor:1"]
-    assert shop.run(f"modelport model list --tag stage -n factor {ids}").stdout.split() == ["factor:2", "factor:1"]
-
-    shop.run("modelport model update -i factor:1 --add-tag seen=yes --remove-tag stage --description 'The first'")
-    shown = shop.run("modelport model show -i factor:1").json
-    assert (shown["tags"], shown["description"]) == ({"seen": "yes"}, "The first")
-    newest = shop.run("modelport model show -n factor --query resourceConfiguration").json
-    assert newest == {"cpu": 1.0, "memoryInGB": 0.5, "gpu": None}
-
-    path = Path(shop.run("modelport model download -i files:1 -t out").json["downloadPath"])
-    assert (path / "below/two.txt").read_text() == "2"
-    assert "exists already" in shop.run("modelport model download -i files:1 -t out", code=1).stderr
-    shop.run("modelport model download -i files:1 -t out --overwrite")
 
 
 def test_an_update_and_a_rollback_lose_no_request(deployed: Desk) -> None:

@@ -6,9 +6,9 @@ import os
 import signal
 import time
 
-from stories.conftest import Desk
-
 from modelport_scoring import supervisor_pid
+
+from .conftest import Desk
 
 
 def kill(desk: Desk, service: str) -> None:

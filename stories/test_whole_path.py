@@ -6,7 +6,8 @@ import shlex
 import subprocess
 
 import pytest
-from stories.conftest import SCORE, Desk
+
+from .conftest import SCORE, Desk
 
 
 def test_a_script_and_a_model(desk: Desk) -> None:

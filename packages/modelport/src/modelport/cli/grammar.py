@@ -16,7 +16,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         known = {name for parameter in self.get_params(ctx) for name in parameter.opts}
-        args = list(with_two_dashes(args, known))
+        args = list(with_two_dashes(args, known | REFUSED.keys()))
         _refuse(ctx, args, known)
         return super().parse_args(ctx, args)
 

@@ -1,0 +1,67 @@
+"""The one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modelport.cli.errors import exit_code_of
+from modelport.domain.errors import UserErrorException
+
+
+def test_our_errors_are_message_and_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(UserErrorException("It is wrong.", hint="Do it right."), debug=False) == 1
+    assert capsys.readouterr().err == "ERROR: It is wrong.\nDo it right.\n"
+
+
+def test_debug_prints_the_traceback_first(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise UserErrorException("It is wrong.")
+    except UserErrorException as error:
+        assert exit_code_of(error, debug=True) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback (most recent call last)")
+    assert printed.endswith("ERROR: It is wrong.\n")
+
+
+def test_what_nobody_expected_says_where_to_report_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(ZeroDivisionError("division by zero"), debug=False) == 1
+    printed = capsys.readouterr().err
+    assert "ZeroDivisionError: division by zero" in printed
+    assert "--debug" in printed
+    assert "Traceback" not in printed
+
+
+def test_an_interrupt_is_130(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(KeyboardInterrupt(), debug=False) == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    program = (
+        f"import sys\nfrom modelport.cli.main import main\nsys.argv[1:] = {['model', 'deploy', '--help']!r}\nmain()"
+    )
+    # the pipe's reading end is closed before anything is written
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    said = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=30), said) == (1, "")
+
+
+def test_help_imports_neither_the_database_nor_the_installers() -> None:
+    program = (
+        "import sys\nfrom modelport.cli.main import run\nassert run(['--help']) == 0\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'sqlalchemy', 'alembic', 'uv', 'rattler', "
+        "'httpx', 'rich', 'yaml'}), file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stderr == "[]\n"
+    assert "doctor" in ended.stdout
