@@ -5,7 +5,7 @@ SOURCES := packages/modelport-worker/src packages/modelport-azureml/src packages
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types contracts docs lock wheels clean
+.PHONY: help setup demo test check format lint types contracts docs bench-registration lock wheels clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -40,6 +40,9 @@ contracts:
 
 docs:
 	$(PYTEST) -q docs
+
+bench-registration: setup  ## time the registration of 1 GiB beside cp and sha256sum
+	$(BIN)/python bench/registration.py
 
 lock: setup  ## resolve requirements-dev.in into constraints.txt again
 	tools/lock.sh

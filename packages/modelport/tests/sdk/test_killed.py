@@ -45,7 +45,7 @@ def run_and_kill(program: str, after_s: float) -> bool:
 
 def moments(seed: int) -> list[float]:
     """Random moments, spread over the operation."""
-    chance = random.Random(seed)  # noqa: S311 - a repeatable spread is wanted
+    chance = random.Random(seed)
     return [LONGEST_S * (number + chance.random()) / ROUNDS for number in range(ROUNDS)]
 
 
