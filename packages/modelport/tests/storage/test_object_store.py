@@ -17,14 +17,15 @@ from modelport.domain.progress import Silent
 from modelport.storage.interface import ObjectStore
 from modelport.storage.memory import MemoryObjects, MemoryStore
 from modelport.storage.objects import open_objects
+from modelport.storage.objects.streams import PIECE
 
 from . import samples
 
 CONTENTS = {
     "empty": b"",
     "small": b"ridge",
-    "one piece": os.urandom(1 << 20),
-    "pieces and a rest": os.urandom((3 << 20) + 17),
+    "one piece": os.urandom(PIECE),
+    "pieces and a rest": os.urandom(3 * PIECE + 17),
 }
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
@@ -76,6 +79,23 @@ def test_an_upgrade_that_fails_leaves_nothing(database: Database, monkeypatch: p
     with database.reading() as connection:
         assert sa.inspect(connection).get_table_names() == []
     bring_up_to_date(database)
+
+
+def test_upgraders_of_new_files_wait_for_each_other(folder_in_memory: Path) -> None:
+    """A switch to WAL fails at once, without waiting, where another one is under way; it takes many tries to see it."""
+    files, upgraders = 60, 6
+    start = Barrier(upgraders)
+
+    def upgrade_all(number: int) -> None:
+        for file in range(files):
+            database = connect(folder_in_memory / f"{file}.db", lock_timeout_s=10)
+            start.wait(timeout=20)
+            with database.upgrading() as connection:
+                connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS made (once INTEGER)")
+            database.engine.dispose()
+
+    with ThreadPoolExecutor(upgraders) as threads:
+        list(threads.map(upgrade_all, range(upgraders)))
 
 
 def test_a_newer_database_is_left_alone(database: Database, empty_database: str) -> None:

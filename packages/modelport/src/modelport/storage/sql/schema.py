@@ -31,9 +31,9 @@ def _upgrade(database: Database) -> None:
     # Importing Alembic takes longer than everything else here together, and nearly every opening does without it.
     from modelport.storage.sql import upgrade  # noqa: PLC0415
 
+    # Whoever waited here for another one finds nothing left to do: Alembic asks again within the transaction.
     with database.upgrading() as connection:
-        if not _is_current(connection, database.place):
-            upgrade.run(connection)
+        upgrade.run(connection)
 
 
 def _is_current(connection: sa.Connection, place: str) -> bool:
