@@ -47,6 +47,7 @@ def test_wrong_method_is_405(echo: RunningService, method: str, path: str) -> No
     assert answer.status == 405
     assert method in answer.message
     assert "GET" in answer.headers["allow"]
+    assert answer.headers["x-ms-run-function-failed"] == "False"
     assert "x-ms-request-id" not in answer.headers
 
 
@@ -55,6 +56,7 @@ def test_unknown_path_is_404(echo: RunningService, path: str) -> None:
     answer = echo.ask("GET", path)
     assert answer.status == 404
     assert path in answer.message
+    assert answer.headers["x-ms-run-function-failed"] == "False"
     assert "x-ms-request-id" not in answer.headers
 
 

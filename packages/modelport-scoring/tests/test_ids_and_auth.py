@@ -25,10 +25,10 @@ def digests(*keys: str) -> list[str]:
         ((None, None, None), (NEW, NEW, None)),
         (("A", None, None), ("A", "A", None)),
         ((None, "B", None), (NEW, "B", "B")),
-        ((None, None, "C"), (NEW, NEW, "C")),
+        ((None, None, "C"), (NEW, "C", "C")),
         (("A", "B", None), ("A", "B", "B")),
         ((None, "B", "C"), (NEW, "B", "C")),
-        (("A", None, "C"), ("A", "A", "C")),
+        (("A", None, "C"), ("A", "C", "C")),
         (("A", "B", "C"), ("A", "B", "C")),
     ],
 )

@@ -75,7 +75,7 @@ def test_openapi_3(asked: str, specification: str) -> None:
     assert body["schema"] == {"$ref": "#/components/schemas/ServiceInput"}
 
 
-@pytest.mark.parametrize("asked", ["9", "2.1", "x"])
+@pytest.mark.parametrize("asked", ["9", "2.1", "x", ""])
 def test_unknown_versions(asked: str) -> None:
     with pytest.raises(NoSuchDocument) as raised:
         documents({"2.0": SCHEMA}).get(asked)
@@ -85,7 +85,7 @@ def test_unknown_versions(asked: str) -> None:
 def test_versions_that_the_script_cannot_have() -> None:
     with pytest.raises(NoSuchDocument) as raised:
         documents({"3.0": SCHEMA, "3.1": SCHEMA}).get(None)
-    expected = "Swagger version [2] is not supported for the scoring script. Supported versions: [3, 3.1]."
+    expected = "Swagger version [2] is not supported for the scoring script. Supported swagger versions: [3, 3.1]."
     assert str(raised.value) == expected
 
 

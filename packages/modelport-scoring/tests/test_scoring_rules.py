@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from modelport_scoring import ErrorMode
+from modelport_scoring.http.response import JSON_TYPE
+from modelport_scoring.scoring import script_lines
 from scoring_services import RunningService, Services
 
 DECORATED = """
@@ -115,6 +117,7 @@ def test_error_modes(services: Services, mode: ErrorMode, status: int, raised: s
     assert answer.status == status
     assert answer.body.decode().startswith(unserialisable)
     assert answer.headers["x-ms-run-function-failed"] == "False"
+    assert "x-ms-run-fn-exec-ms" not in answer.headers
     assert "ValueError: no good" in service.log
 
 
@@ -147,6 +150,11 @@ def test_headers_of_the_script_are_sent_but_those_of_the_framing(raw_headers: Ru
     assert answer.headers["content-type"] == "text/csv"
     assert answer.headers["x-a"] == "b"
     assert "connection" not in answer.headers
+
+
+@pytest.mark.parametrize("name", ["X-Ms-Request-Id", "x-request-id", "x-ms-client-request-id", "TraceId"])
+def test_ids_are_not_the_scripts_to_set(name: str) -> None:
+    assert script_lines([(name, "mine"), ("X-A", "b")]) == JSON_TYPE + b"X-A: b\r\n"
 
 
 def test_statuses_of_the_script(services: Services) -> None:

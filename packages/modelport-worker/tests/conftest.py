@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from .driving import App
-from .interpreters import VERSIONS, interpreter_or_skip, make_environment
+from driving import App
+from interpreters import VERSIONS, interpreter_or_skip, make_environment
 
 
 @pytest.fixture(params=VERSIONS)

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from driving import PROGRAM, App, score_frame
 from modelport_worker.frames import RAISED, RESULT, RETURNED, RUN_FAILED, STARTED, UNSERIALIZABLE
-
-from .driving import PROGRAM, App, score_frame
 
 ECHO = """
     def init():

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
+from driving import App, WorkerProcess
+from interpreters import THIS_PYTHON, interpreter_or_skip
 from modelport_worker.frames import RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
-
-from .driving import App, WorkerProcess
-from .interpreters import THIS_PYTHON, interpreter_or_skip
 
 DECORATED = """
     import numpy as np
@@ -110,7 +109,7 @@ def test_schema_under_decorators_of_the_users_own(app: App) -> None:
         assert worker.ask('{"data": [[1, 2]]}').json == [9.0]
 
 
-def test_output_schema_alone_leaves_the_body_a_text(app: App) -> None:
+def test_output_schema_alone_makes_the_keys_of_the_body_arguments(app: App) -> None:
     code = """
         from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
         from inference_schema.schema_decorators import output_schema
@@ -124,9 +123,10 @@ def test_output_schema_alone_leaves_the_body_a_text(app: App) -> None:
     """
     with app.run(THIS_PYTHON, code) as worker:
         ready = worker.start()
-        assert ready["input"] == "text"
+        assert ready["input"] == "json"
         assert ready["schemas"]["2.0"]["output"] == {"type": "string", "example": "x"}
-        assert worker.ask("not json").json == "not json"
+        assert worker.ask('{"data": [1]}').json == [1]
+        assert worker.ask("not json").code == 400
 
 
 def test_nan_in_a_sample_becomes_null_and_is_noted(app: App) -> None:

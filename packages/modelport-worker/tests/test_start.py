@@ -10,9 +10,8 @@ import pytest
 
 import azureml
 import modelport_worker
-
-from .driving import App
-from .interpreters import THIS_PYTHON, interpreter_or_skip
+from driving import App
+from interpreters import THIS_PYTHON, interpreter_or_skip
 
 INIT = "def init():\n    pass\n"
 

@@ -44,7 +44,7 @@ def read_ids(headers: Mapping[bytes, bytes]) -> RequestIds:
     if (ms_given and len(ms_given) > MOST_CHARACTERS) or (client and len(client) > MOST_CHARACTERS):
         raise IdTooLong(TOO_LONG_MS)
     request_id = given or new_id().encode()
-    ms_request_id = ms_given or request_id
+    ms_request_id = ms_given or client or request_id
     echo = b"x-ms-request-id: %b\r\nx-request-id: %b\r\n" % (ms_request_id, request_id)
     if client:
         echo += b"x-ms-client-request-id: %b\r\n" % client

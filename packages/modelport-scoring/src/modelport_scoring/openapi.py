@@ -42,7 +42,7 @@ class Documents:
 
     def get(self, asked: str | None) -> bytes:
         """The document of that version, 2 where none was asked for. Raises NoSuchDocument."""
-        version = ALIASES.get(asked or "2", asked or "2")
+        version = "2" if asked is None else ALIASES.get(asked, asked)
         if version not in VERSIONS:
             raise NoSuchDocument(
                 f"Swagger version [{asked}] is not valid. Supported versions: [{', '.join(VERSIONS)}]."
@@ -57,7 +57,7 @@ class Documents:
         if version not in supported:
             raise NoSuchDocument(
                 f"Swagger version [{version}] is not supported for the scoring script. "
-                f"Supported versions: [{', '.join(supported)}]."
+                f"Supported swagger versions: [{', '.join(supported)}]."
             )
         document = describe(self._service, version=version, schemas=schemas.get(SCHEMA_KEYS[version], {}))
         return orjson.dumps(document)

@@ -12,7 +12,7 @@ from modelport_scoring.http.request import Request
 from modelport_scoring.http.response import JSON_TYPE, TEXT_TYPE, Response, message
 from modelport_scoring.ids import IdTooLong, read_ids
 from modelport_scoring.openapi import NoSuchDocument, normal_prefix
-from modelport_scoring.scoring import RUN_OK, Scoring, no_worker, why_not_healthy
+from modelport_scoring.scoring import NOT_FAILED, RUN_OK, Scoring, no_worker, why_not_healthy
 from modelport_scoring.service import Service
 from modelport_scoring.settings import Limits
 from modelport_scoring.states import ServiceState
@@ -54,10 +54,10 @@ class Routes:
         """Answer from the head alone what the body cannot change: a wrong path, method, id or key."""
         route = self._routes.get(request.path)
         if route is None:
-            return message(404, f"There is no {request.path.decode('latin-1')} here")
+            return message(404, f"There is no {request.path.decode('latin-1')} here", lines=NOT_FAILED)
         if request.method not in route.methods:
             method = request.method.decode("latin-1")
-            return message(405, f"The method {method} is not allowed here", lines=route.allow_line)
+            return message(405, f"The method {method} is not allowed here", lines=NOT_FAILED + route.allow_line)
         try:
             ids = request.ids = read_ids(request.headers)
         except IdTooLong as error:
@@ -94,9 +94,10 @@ class Routes:
         if documents is None:
             response = no_worker(service)
         else:
-            query = dict(parse_qsl(exchange.request.query.decode("latin-1"), keep_blank_values=True))
+            query = parse_qsl(exchange.request.query.decode("latin-1"), keep_blank_values=True)
+            asked = next((value for name, value in query if name == "version"), None)
             try:
-                response = Response(200, lines=JSON_TYPE, body=documents.get(query.get("version")))
+                response = Response(200, lines=JSON_TYPE, body=documents.get(asked))
             except NoSuchDocument as error:
                 response = message(404, str(error))
         self._answer(exchange, response)

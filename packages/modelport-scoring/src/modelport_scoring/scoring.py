@@ -19,7 +19,8 @@ from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.ticket import Refusal, Ticket
 from modelport_worker.frames import QUERY, RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
 
-RUN_OK = b"x-ms-run-function-failed: False\r\n" + SERVER_LINE
+NOT_FAILED = b"x-ms-run-function-failed: False\r\n"
+RUN_OK = NOT_FAILED + SERVER_LINE
 RUN_BAD = b"x-ms-run-function-failed: True\r\n" + SERVER_LINE
 
 SCRIPT_ERROR = "An unexpected error occurred in scoring script. Check the logs for more info."
@@ -37,9 +38,14 @@ OURS = frozenset(
         "te",
         "trailer",
         "transfer-encoding",
+        "traceid",
         "upgrade",
+        "x-ms-client-request-id",
+        "x-ms-request-id",
         "x-ms-run-fn-exec-ms",
         "x-ms-run-function-failed",
+        "x-ms-server-version",
+        "x-request-id",
     )
 )
 """Headers that belong to the server; a script that sets one is not listened to."""
@@ -83,7 +89,7 @@ class Scoring(Ticket):
         else:
             response = returned(code, meta, payload)
         run = RUN_BAD if flags & RUN_FAILED or (response.status >= 500 and not flags & UNSERIALIZABLE) else RUN_OK
-        if flags & RETURNED:
+        if flags & RETURNED and not flags & UNSERIALIZABLE:
             run += b"x-ms-run-fn-exec-ms: %.3f\r\n" % (micros / 1000)
         self._answer(response, run=run)
 

@@ -34,7 +34,7 @@ def text_arguments(signature: RunSignature) -> Arguments:
         try:
             return {name: frame.payload.decode("utf-8")}
         except UnicodeDecodeError as error:
-            raise Rejected("POST body could not be decoded as UTF-8: {}".format(error))
+            raise Rejected("Input cannot be decoded as UTF-8: {}".format(error))
 
     return arguments
 

@@ -36,11 +36,10 @@ def make_service(script: EntryScript) -> Service:
 
 
 def input_kind(decorated: Optional[Callable[..., Any]]) -> str:
-    """The ``input`` of a READY frame."""
-    has_schema = decorated is not None and has_input_schema(decorated)
+    """The ``input`` of a READY frame. As in the original server, ``@output_schema`` alone asks for JSON too."""
     if not asks_for_raw_http():
-        return "json" if has_schema else "text"
-    if has_schema:
+        return "text" if decorated is None else "json"
+    if decorated is not None and has_input_schema(decorated):
         raise ScriptError("run() has both @rawhttp and @input_schema. A raw request has no schema: keep one of them.")
     return "raw"
 
