@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import socket
+import sqlite3
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -79,17 +81,30 @@ def test_a_home_that_cannot_be_written(tmp_path: Path, index: str) -> None:
     assert "MODELPORT_HOME" in check.hint
 
 
-def test_a_damaged_database_does_not_stop_the_other_checks(home: Path, index: str) -> None:
+@pytest.mark.parametrize(("place", "written"), [("table", b"\xa5" * 100), ("free pages", b"\x00\x00\x00\x05")])
+def test_a_damaged_database_does_not_stop_the_other_checks(home: Path, index: str, place: str, written: bytes) -> None:
     for name in ("sound", "torn"):
         open_workspace(name, installation=Installation(home=home), create=WorkspaceLabels()).registry.close()
-    database = home / "workspaces/torn/workspace.db"
-    content = bytearray(database.read_bytes())
-    content[4096:12288] = b"\xa5" * 8192  # two pages in the middle; the head, and so the opening, stays as it was
-    database.write_bytes(content)
+    damage(home / "workspaces/torn/workspace.db", place, written)
+    open_workspace("torn", installation=Installation(home=home)).registry.close()  # opening alone does not see it
     found = checks(home, "torn", "sound")
     assert found["workspace torn"].verdict is Verdict.PROBLEM
+    assert "Its database is damaged" in found["workspace torn"].finding
     assert found["workspace sound"].verdict is Verdict.OK
     assert "port" in found
+
+
+def damage(database: Path, place: str, written: bytes) -> None:
+    """Overwrite the root page of the events, or the number of free pages in the file's header."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'modelport_events'"
+        page = connection.execute(query).fetchone()[0]
+    start = (page - 1) * page_size if place == "table" else 36
+    content = bytearray(database.read_bytes())
+    content[start : start + len(written)] = written
+    database.write_bytes(content)
 
 
 def test_locks_of_others_are_seen(home: Path, index: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,20 +41,17 @@ def test_an_interrupt_is_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "Interrupted.\n"
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
-    program = (
-        f"import sys\nfrom modelport.cli.main import main\nsys.argv[1:] = {['model', 'deploy', '--help']!r}\nmain()"
-    )
-    # the pipe's reading end is closed before anything is written
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    process.stdout.close()
-    assert process.stderr is not None
-    said = process.stderr.read()
-    process.stderr.close()
-    assert (process.wait(timeout=30), said) == (1, "")
+@pytest.mark.parametrize("arguments", [["model", "deploy", "--help"], ["workspace", "list"]])
+def test_a_reader_that_goes_away_is_no_error(home: Path, arguments: list[str]) -> None:
+    program = f"import sys\nfrom modelport.cli.main import main\nsys.argv[1:] = {arguments!r}\nmain()"
+    command = [sys.executable, "-c", program]
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()  # before anything is written
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert (process.returncode, said) == (1, "")
 
 
 def test_help_imports_neither_the_database_nor_the_installers() -> None:

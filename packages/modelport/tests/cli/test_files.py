@@ -41,7 +41,9 @@ def written(folder: Path, text: str, name: str = "file.json") -> Path:
     return path
 
 
-@pytest.mark.parametrize("text", [FORM_A_JSON, "\ufeff" + FORM_A_JSON, FORM_A_YAML, "\ufeff" + FORM_A_YAML])
+@pytest.mark.parametrize(
+    "text", [FORM_A_JSON, "\ufeff" + FORM_A_JSON.replace(",", ",\n\t"), FORM_A_YAML, "\ufeff" + FORM_A_YAML]
+)
 def test_the_older_form_of_an_inference_file(tmp_path: Path, text: str) -> None:
     assert read_inference(written(tmp_path, text)) == InferenceFile(FORM_A, [])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import traceback
 
@@ -15,9 +14,6 @@ INTERRUPTED = 130
 
 def exit_code_of(error: BaseException, *, debug: bool) -> int:
     """Print what the error means and return the exit code; with ``debug``, the traceback before it."""
-    if isinstance(error, BrokenPipeError):
-        _silence_stdout()
-        return FAILED
     if debug:
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt):
@@ -43,10 +39,3 @@ def _described(error: BaseException) -> str:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - messages are what this module is for
-
-
-def _silence_stdout() -> None:
-    """Whoever read our output has gone: Python must not complain again when it flushes at exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

@@ -85,6 +85,7 @@ class Session:
     def show(self, result: Result) -> None:
         """Print the result as it was asked for."""
         output.show(result, format=self.output, query=self.query)
+        sys.stdout.flush()  # a reader that has gone is noticed here, where typer ends quietly, and not at exit
 
     # --- what the commands work with ----------------------------------------------------------------------------------
 
