@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -162,6 +163,31 @@ def test_a_stopped_service_starts_again_where_it_was(deployer: Deployer) -> None
     service.start()
     assert running(service).port == port
     assert service.run("1") == {"model": "first", "data": 1}
+
+
+def test_a_new_port_and_more_workers_restart_the_service(deployer: Deployer) -> None:
+    service = running(deployer.deploy())
+    before = service.port
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    service.update(deployment_config=LocalWebservice.deploy_configuration(port=port, workers=2))
+    service.wait_for_deployment()
+    assert (service.port, service.run("1")) == (port, {"model": "first", "data": 1})
+    assert len(ControlClient(folder_of(service)).status().workers) == 2
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{before}/", trust_env=False)
+
+
+def test_a_port_that_was_taken_meanwhile_fails_the_start_and_a_later_one_succeeds(deployer: Deployer) -> None:
+    service = running(deployer.deploy())
+    service.stop()
+    with socket.create_server(("127.0.0.1", int(service.port or 0))):
+        service.start()
+        with pytest.raises(DeploymentFailed, match=rf"(?s)phase 'start'.*{service.port}"):
+            service.wait_for_deployment()
+        assert service.state == "failed"
+    service.start()
+    assert running(service).run("1") == {"model": "first", "data": 1}
 
 
 def test_up_brings_back_what_a_reboot_took(deployer: Deployer) -> None:

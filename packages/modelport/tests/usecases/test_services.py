@@ -238,3 +238,60 @@ def test_the_script_must_be_python_and_below_the_source(tmp_path: Path) -> None:
         validate_inference("../score.py", str(tmp_path / "src"))
     with pytest.raises(WebserviceException, match=r"source directory .* doesn't exist"):
         validate_inference("score.py", str(tmp_path / "nowhere"))
+
+
+def test_a_failed_update_keeps_the_old_settings_too(bench: Workbench, context: Context, target: MemoryTarget) -> None:
+    bench.service()
+    before = context.service("svc")
+    target.failure = INIT_FAILED
+    with pytest.raises(DeploymentFailed):
+        update(
+            context,
+            "svc",
+            ServiceChange(
+                revision=bench.revision(),
+                deployment=LocalDeployment(auth_enabled=True),
+                tags={"a": "1"},
+                description="x",
+            ),
+        )
+    after = context.service("svc")
+    assert (after.deployment, after.keys, after.tags, after.description) == (before.deployment, None, {}, None)
+
+
+def test_new_settings_come_with_the_new_revision(bench: Workbench, context: Context) -> None:
+    bench.service("svc", bench.model())
+    change = ServiceChange(
+        revision=bench.revision(bench.model()), deployment=LocalDeployment(auth_enabled=True), primary_key="mine"
+    )
+    assert get_keys(update(context, "svc", change)).primary == "mine"
+    service = context.service("svc")
+    assert (service.active_revision, service.model_ids, service.deployment.auth_enabled) == (2, ("line:2",), True)
+
+
+def test_a_restart_that_fails_goes_back_to_the_old_settings(
+    bench: Workbench, context: Context, target: MemoryTarget
+) -> None:
+    bench.service()
+    target.failure = INIT_FAILED
+    with pytest.raises(DeploymentFailed, match="runs with its old settings again"):
+        update(context, "svc", ServiceChange(deployment=LocalDeployment(workers=3)))
+    assert context.service("svc").deployment.workers is None
+    assert observe(context, "svc")[1].state is ServiceState.RUNNING
+
+
+def test_a_service_that_could_not_start_at_all_is_mended_by_an_update(
+    bench: Workbench, context: Context, target: MemoryTarget
+) -> None:
+    bench.service()
+    target.observations["svc"] = Observation(state=ServiceState.FAILED, failure=INIT_FAILED)  # and no process is left
+    update(context, "svc", ServiceChange(revision=bench.revision()))
+    assert wait_for_deployment(context, "svc").active_revision == 2
+
+
+def test_a_stopped_service_takes_new_settings_without_being_started(bench: Workbench, context: Context) -> None:
+    bench.service()
+    run_service.stop(context, "svc")
+    update(context, "svc", ServiceChange(deployment=LocalDeployment(workers=3)))
+    assert observe(context, "svc")[1].state is ServiceState.STOPPED
+    assert context.service("svc").deployment.workers == 3

@@ -19,6 +19,11 @@ class Observation:
     port: int | None = None
     failure: Failure | None = None
 
+    @property
+    def has_process(self) -> bool:
+        """Whether something is there that can be switched or configured, well or not."""
+        return self.active_revision is not None or self.state is ServiceState.UNHEALTHY
+
 
 class Target(Protocol):
     """Runs services. All methods raise WebserviceException where the target cannot do what is asked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelport.domain.errors import DeploymentFailed
+from modelport.domain.errors import DeploymentFailed, WebserviceException
 from modelport.domain.failures import Failure
 from modelport.domain.services import LocalDeployment, Service, ServiceState
 from modelport.targets.interface import Observation
@@ -35,7 +35,9 @@ class MemoryTarget:
         return self.observations[service.name]
 
     def switch(self, service: Service, number: int, bundle: Path) -> None:
-        """Active at once, or DeploymentFailed."""
+        """Active at once, or DeploymentFailed. Raises WebserviceException where nothing runs."""
+        if not self.observe(service).has_process:
+            raise WebserviceException(f"The service {service.name!r} does not run.")
         failure, self.failure = self.failure, None
         if failure is not None:
             raise DeploymentFailed(failure)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from modelport.domain.errors import DeploymentFailed
-from modelport.domain.services import DesiredState, Revision, Service, ServiceState
+from modelport.domain.services import DesiredState, Revision, Service
 from modelport.usecases.context import Context
 from modelport.usecases.explain import explain
 from modelport.usecases.prepare_revision import RevisionRequest, bundles_held, prepare_revision
@@ -15,7 +16,17 @@ KEPT_REVISIONS = 5
 """How many revisions a service keeps for a roll-back, the active one among them."""
 
 
-def switch_to_new(context: Context, service: Service, request: RevisionRequest, *, restart: bool = False) -> Service:
+Settle = Callable[[Service], Service]
+"""Gives a service the settings that come with a new revision; called once the revision has taken over."""
+
+
+def _as_it_is(service: Service) -> Service:
+    return service
+
+
+def switch_to_new(
+    context: Context, service: Service, request: RevisionRequest, *, settle: Settle = _as_it_is
+) -> Service:
     """Prepare the next revision and switch to it. The caller holds the service's operation lock.
 
     Raises what ``prepare_revision`` and ``switch_revision`` raise.
@@ -24,36 +35,38 @@ def switch_to_new(context: Context, service: Service, request: RevisionRequest, 
         revision, bundle = prepare_revision(context, request, number=service.next_number)
         service = replace(service, revisions=(*service.revisions, revision), last_number=revision.number)
         context.registry.update_service(service)
-    return switch_revision(context, service, revision, bundle, restart=restart)
+    return switch_revision(context, service, revision, bundle, settle=settle)
 
 
 def switch_revision(
-    context: Context, service: Service, revision: Revision, bundle: Path, *, restart: bool = False
+    context: Context, service: Service, revision: Revision, bundle: Path, *, settle: Settle = _as_it_is
 ) -> Service:
     """Start the revision beside the active one and let it take over; a service that does not run is started with it.
 
-    With ``restart`` the old one is stopped first, for settings that a running server cannot take over. Raises
-    DeploymentFailed where the revision does not come up: the old one then goes on, and no request fails.
+    Raises DeploymentFailed where the revision does not come up: the old one then goes on, with the old settings, and no
+    request fails.
     """
     target = context.target(service.compute_type)
-    context.progress.step(
-        f"Starting revision {revision.number} of {service.name!r} beside revision {service.active_revision}"
-    )
-    switched = _kept(
-        replace(service, active_revision=revision.number, desired_state=DesiredState.RUNNING, failure=None)
-    )
-    if restart or target.observe(service).state in (ServiceState.STOPPED, ServiceState.UNKNOWN):
-        target.stop(service)
-        context.registry.update_service(switched)
+    runs = target.observe(service).has_process
+    if runs:
+        _switch(context, service, revision, bundle)
+    switched = replace(service, active_revision=revision.number, desired_state=DesiredState.RUNNING, failure=None)
+    switched = settle(_kept(switched))
+    context.registry.update_service(switched)
+    if not runs:
+        context.progress.step(f"Starting the service {service.name!r}")
         target.start(switched, bundle)
-        return switched
+    return switched
+
+
+def _switch(context: Context, service: Service, revision: Revision, bundle: Path) -> None:
+    number, active = revision.number, service.active_revision
+    context.progress.step(f"Starting revision {number} of {service.name!r} beside revision {active}")
     try:
-        target.switch(service, revision.number, bundle)
+        context.target(service.compute_type).switch(service, number, bundle)
     except DeploymentFailed as error:
         raise _kept_old(context, service, revision, error) from error
-    context.registry.update_service(switched)
-    context.progress.step(f"Revision {revision.number} of {service.name!r} has taken over")
-    return switched
+    context.progress.step(f"Revision {number} of {service.name!r} has taken over")
 
 
 def _kept_old(context: Context, service: Service, revision: Revision, error: DeploymentFailed) -> DeploymentFailed:

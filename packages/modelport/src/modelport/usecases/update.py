@@ -6,8 +6,9 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 
-from modelport.domain.errors import WebserviceException
-from modelport.domain.services import LocalDeployment, Service
+from modelport.domain.errors import DeploymentFailed, WebserviceException
+from modelport.domain.failures import Failure, Phase
+from modelport.domain.services import LocalDeployment, Service, ServiceState
 from modelport.usecases.change_model import merged_properties
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
@@ -15,8 +16,8 @@ from modelport.usecases.keys import chosen_keys
 from modelport.usecases.prepare_revision import RevisionRequest, remove_unused_bundles
 from modelport.usecases.switch_revision import switch_to_new
 
-_RESTARTING = ("port", "host", "workers")
-"""Settings that a running scoring server cannot take over."""
+_RESTARTING = ("host", "workers")
+"""Settings, besides the port, that a running scoring server cannot take over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,18 +51,24 @@ def update(context: Context, name: str, change: ServiceChange) -> Service:
 
 def update_held_service(context: Context, service: Service, change: ServiceChange) -> Service:
     """``update``, for a caller that holds the service's operation lock."""
-    service = _with_settings(service, change)
-    restart = change.deployment is not None and _needs_restart(context, service)
+    wanted = _with_settings(service, change)
+    restart = _needs_restart(context, service, wanted)
     if change.revision is not None:
-        service = switch_to_new(context, service, change.revision, restart=restart)
+        wanted = switch_to_new(context, service, change.revision, settle=lambda switched: _settled(switched, wanted))
+        service = replace(wanted, deployment=service.deployment, keys=service.keys, port=service.port)
+    context.registry.update_service(wanted)
+    if restart:
+        _restart(context, service, wanted)
     else:
-        context.registry.update_service(service)
-    if not restart:
-        context.target(service.compute_type).configure(service)
-    elif change.revision is None:
-        _restart(context, service)
+        context.target(service.compute_type).configure(wanted)
     remove_unused_bundles(context)
-    return service
+    return wanted
+
+
+def _settled(service: Service, wanted: Service) -> Service:
+    """The service with the settings of ``wanted``; which revisions it has is its own."""
+    own = ("revisions", "active_revision", "last_number", "desired_state", "failure")
+    return replace(wanted, **{name: getattr(service, name) for name in own})
 
 
 def _with_settings(service: Service, change: ServiceChange) -> Service:
@@ -91,15 +98,29 @@ def _merged(present: LocalDeployment, given: LocalDeployment | None) -> LocalDep
     return replace(present, **asked)
 
 
-def _needs_restart(context: Context, service: Service) -> bool:
-    before = context.service(service.name)
-    if service.deployment.port not in (None, before.port):
-        context.target(service.compute_type).check(service.name, service.deployment)
-        return True
-    return any(getattr(before.deployment, name) != getattr(service.deployment, name) for name in _RESTARTING[1:])
-
-
-def _restart(context: Context, service: Service) -> None:
+def _needs_restart(context: Context, service: Service, wanted: Service) -> bool:
     target = context.target(service.compute_type)
+    if wanted.deployment.gpu_cores != service.deployment.gpu_cores or wanted.port != service.port:
+        changed = replace(wanted.deployment, port=None if wanted.port == service.port else wanted.port)
+        target.check(service.name, changed)
+    if not target.observe(service).has_process:
+        return False
+    return wanted.port != service.port or any(
+        getattr(service.deployment, name) != getattr(wanted.deployment, name) for name in _RESTARTING
+    )
+
+
+def _restart(context: Context, service: Service, wanted: Service) -> None:
+    """Stop and start with the new settings; if that fails, with the old ones again."""
+    target = context.target(service.compute_type)
+    bundle = context.bundles / wanted.active.bundle_digest
+    context.progress.step(f"Restarting {service.name!r}: its port, address or number of workers changes")
     target.stop(service)
-    target.start(service, context.bundles / service.active.bundle_digest)
+    observation = target.start(wanted, bundle)
+    if observation.state is not ServiceState.FAILED:
+        return
+    target.stop(wanted)
+    context.registry.update_service(service)
+    target.start(service, bundle)
+    failure = observation.failure or Failure(phase=Phase.START, message="The service did not start.")
+    raise DeploymentFailed(replace(failure, message=f"{failure.message} (it runs with its old settings again)"))
