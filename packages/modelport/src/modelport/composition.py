@@ -7,13 +7,14 @@ import datetime as dt
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from modelport.domain.errors import WorkspaceException
 from modelport.domain.names import check_workspace_name
 from modelport.domain.progress import Progress, Silent
-from modelport.domain.workspaces import WorkspaceRecord
+from modelport.domain.workspaces import WorkspaceLabels, WorkspaceRecord
 from modelport.environments.chooser import LocalEnvironments
 from modelport.storage.interface import MetadataStore
 from modelport.storage.objects import open_objects
@@ -45,19 +46,6 @@ class Installation:
         """The workspaces that this home holds."""
         root = self.home / "workspaces"
         return sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkspaceLabels:
-    """What a new workspace is called besides its name; v1 scripts give and print these."""
-
-    subscription_id: str = ""
-    resource_group: str = ""
-    location: str = "local"
-    friendly_name: str | None = None
-    description: str | None = None
-    sku: str = "basic"
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_workspace(
@@ -136,15 +124,5 @@ def _missing(name: str, installation: Installation) -> WorkspaceException:
 
 
 def _new_record(name: str, labels: WorkspaceLabels) -> WorkspaceRecord:
-    return WorkspaceRecord(
-        name=name,
-        id=str(uuid.uuid4()),
-        created_time=dt.datetime.now(dt.UTC),
-        subscription_id=labels.subscription_id,
-        resource_group=labels.resource_group,
-        location=labels.location,
-        friendly_name=labels.friendly_name,
-        description=labels.description,
-        sku=labels.sku,
-        tags=dict(labels.tags),
-    )
+    said: dict[str, Any] = {part.name: getattr(labels, part.name) for part in fields(WorkspaceLabels)}
+    return WorkspaceRecord(name=name, id=str(uuid.uuid4()), created_time=dt.datetime.now(dt.UTC), **said)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from modelport.composition import Installation, WorkspaceLabels, open_workspace
+from modelport.composition import Installation, open_workspace
+from modelport.domain.workspaces import WorkspaceLabels
 from modelport.usecases.doctor import Check, Machine, Verdict, examine
 
 

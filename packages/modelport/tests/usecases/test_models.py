@@ -43,6 +43,18 @@ def test_a_folder_keeps_its_name_and_child_paths_choose(context: Context, tmp_pa
         register_model(context, ModelRegistration(path=folder, name="part", child_paths=["../secret"]))
 
 
+def test_links_in_a_model_folder_are_followed(context: Context, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "w.bin").write_text("w")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").symlink_to(tmp_path / "elsewhere")
+    linked = register_model(context, ModelRegistration(path=tmp_path / "model", name="linked"))
+    assert [file.path for file in linked.files] == ["model/weights/w.bin"]
+    (tmp_path / "model" / "up").symlink_to(tmp_path / "model")
+    with pytest.raises(UserErrorException, match="loop of links"):
+        register_model(context, ModelRegistration(path=tmp_path / "model", name="linked"))
+
+
 @pytest.mark.parametrize("name", ["", "a b", "-x", "x/y", "x" * 256])
 def test_a_bad_name_is_refused_before_anything_is_read(context: Context, name: str) -> None:
     with pytest.raises(WebserviceException, match="name"):

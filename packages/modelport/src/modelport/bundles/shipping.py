@@ -24,7 +24,10 @@ def ship_folder(source: Path, app: Path) -> list[BundleFile]:
     Raises UserErrorException for what cannot be shipped: a broken link, a loop of links, a pipe or a device.
     """
     name = folder_name(source)
-    return [_copy(path, app / name / relative, f"app/{name}/{relative.as_posix()}") for path, relative in _walk(source)]
+    return [
+        _copy(path, app / name / relative, f"app/{name}/{relative.as_posix()}")
+        for path, relative in files_below(source, left_out=LEFT_OUT)
+    ]
 
 
 def ship_script(script: Path, app: Path) -> list[BundleFile]:
@@ -37,28 +40,34 @@ def folder_name(source: Path) -> str:
     return source.resolve().name or "source"
 
 
-def _walk(source: Path) -> Iterator[tuple[Path, Path]]:
-    """Files below ``source``, links followed, as (path, path relative to the source), in a fixed order."""
+def files_below(root: Path, *, left_out: frozenset[str]) -> Iterator[tuple[Path, Path]]:
+    """Files below a folder, links followed, as (path, path relative to the folder), in a fixed order.
 
-    def below(folder: Path, relative: Path, above: frozenset[tuple[int, int]]) -> Iterator[tuple[Path, Path]]:
-        about = folder.stat()
-        identity = (about.st_dev, about.st_ino)
-        if identity in above:
-            raise UserErrorException(
-                f"The source folder has a loop of links: {folder} leads back to a folder above it.",
-                hint="Remove the link, or name a source_directory that does not hold it.",
-            )
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            if entry.name in LEFT_OUT:
-                continue
-            path = folder / entry.name
-            if entry.is_dir():
-                yield from below(path, relative / entry.name, above | {identity})
-            else:
-                _refuse_what_is_no_file(path)
-                yield path, relative / entry.name
+    Entries with a name in ``left_out`` are passed over. Raises UserErrorException for a link that leads nowhere or back
+    to a folder above it, for a pipe and for a device.
+    """
+    yield from _below(root, Path(), above=frozenset(), left_out=left_out)
 
-    yield from below(source, Path(), frozenset())
+
+def _below(
+    folder: Path, relative: Path, *, above: frozenset[tuple[int, int]], left_out: frozenset[str]
+) -> Iterator[tuple[Path, Path]]:
+    about = folder.stat()
+    identity = (about.st_dev, about.st_ino)
+    if identity in above:
+        raise UserErrorException(
+            f"There is a loop of links: {folder} leads back to a folder above it.",
+            hint="Remove the link, or name a folder that does not hold it.",
+        )
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.name in left_out:
+            continue
+        path = folder / entry.name
+        if entry.is_dir():
+            yield from _below(path, relative / entry.name, above=above | {identity}, left_out=left_out)
+        else:
+            _refuse_what_is_no_file(path)
+            yield path, relative / entry.name
 
 
 def _refuse_what_is_no_file(path: Path) -> None:
@@ -66,13 +75,13 @@ def _refuse_what_is_no_file(path: Path) -> None:
         mode = path.stat().st_mode
     except OSError as error:
         raise UserErrorException(
-            f"Cannot ship {path}: {'the link leads nowhere' if path.is_symlink() else error}.",
-            hint="Remove it from the source folder, or mend it.",
+            f"Cannot take {path}: {'the link leads nowhere' if path.is_symlink() else error}.",
+            hint="Remove it from the folder, or mend it.",
         ) from error
     if not stat.S_ISREG(mode):
         raise UserErrorException(
-            f"Cannot ship {path}: it is neither a file nor a folder.",
-            hint="Remove it, or name a source_directory that does not hold it.",
+            f"Cannot take {path}: it is neither a file nor a folder.",
+            hint="Remove it, or name a folder that does not hold it.",
         )
 
 

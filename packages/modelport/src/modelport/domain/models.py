@@ -39,12 +39,9 @@ class ModelFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelDraft:
-    """A model version before it has a number. ``files`` are in the object store already."""
+class ModelDescription:
+    """What is said of a model version, besides its name and files."""
 
-    name: str
-    files: tuple[ModelFile, ...]
-    is_folder: bool
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -55,6 +52,15 @@ class ModelDraft:
     sample_output: str | None = None
     run_id: str | None = None
     experiment_name: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDraft(ModelDescription):
+    """A model version before it has a number. ``files`` are in the object store already."""
+
+    name: str
+    files: tuple[ModelFile, ...]
+    is_folder: bool
     created_by: str = ""
 
 

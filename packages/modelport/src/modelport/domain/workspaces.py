@@ -8,13 +8,9 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkspaceRecord:
-    """A workspace as it was created. The three cloud names are kept as labels: v1 scripts print them."""
+class WorkspaceLabels:
+    """What a workspace is called besides its name. The three cloud names are kept: v1 scripts give and print them."""
 
-    name: str
-    id: str
-    """A UUID."""
-    created_time: dt.datetime
     subscription_id: str = ""
     resource_group: str = ""
     location: str = "local"
@@ -22,3 +18,12 @@ class WorkspaceRecord:
     description: str | None = None
     sku: str = "basic"
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkspaceRecord(WorkspaceLabels):
+    """A workspace as it was created. ``id`` is a UUID."""
+
+    name: str
+    id: str
+    created_time: dt.datetime

@@ -270,36 +270,40 @@ class Model:
 
     def serialize(self) -> dict[str, Any]:
         """The model as a dictionary with the keys of v1 (azureml-v1 reference, 4.6)."""
-        resources = self.resource_configuration
-        return {
-            "createdTime": self.created_time.isoformat(),
-            "createdBy": self.created_by,
-            "description": self.description,
-            "id": self.id,
-            "mimeType": self.mime_type,
-            "name": self.name,
-            "framework": self.model_framework,
-            "frameworkVersion": self.model_framework_version,
-            "tags": self.tags,
-            "properties": self.properties,
-            "unpack": self.unpack,
-            "url": self.url,
-            "version": self.version,
-            "experimentName": self.experiment_name,
-            "runId": self.run_id,
-            "runDetails": str(self.run_id),
-            "datasets": [],
-            "resourceConfiguration": resources
-            and {"cpu": resources.cpu, "memoryInGB": resources.memory_in_gb, "gpu": resources.gpu},
-            "sampleInputDatasetId": self.sample_input_dataset,
-            "sampleOutputDatasetId": self.sample_output_dataset,
-        }
+        return _serialized(self)
 
     def __repr__(self) -> str:
         return (
             f"Model(workspace={self.workspace!r}, name={self.name}, id={self.id}, version={self.version}, "
             f"tags={self.tags}, properties={self.properties})"
         )
+
+
+def _serialized(model: Model) -> dict[str, Any]:
+    resources = model.resource_configuration
+    return {
+        "createdTime": model.created_time.isoformat(),
+        "createdBy": model.created_by,
+        "description": model.description,
+        "id": model.id,
+        "mimeType": model.mime_type,
+        "name": model.name,
+        "framework": model.model_framework,
+        "frameworkVersion": model.model_framework_version,
+        "tags": model.tags,
+        "properties": model.properties,
+        "unpack": model.unpack,
+        "url": model.url,
+        "version": model.version,
+        "experimentName": model.experiment_name,
+        "runId": model.run_id,
+        "runDetails": str(model.run_id),
+        "datasets": [],
+        "resourceConfiguration": resources
+        and {"cpu": resources.cpu, "memoryInGB": resources.memory_in_gb, "gpu": resources.gpu},
+        "sampleInputDatasetId": model.sample_input_dataset,
+        "sampleOutputDatasetId": model.sample_output_dataset,
+    }
 
 
 def _texts(values: Mapping[str, object] | None) -> dict[str, str]:

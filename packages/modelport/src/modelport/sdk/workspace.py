@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from modelport.composition import Installation, WorkspaceLabels, open_workspace, workspace_exists
+from modelport.composition import Installation, open_workspace, workspace_exists
 from modelport.domain.errors import ConflictException, WorkspaceException
 from modelport.domain.models import ModelFilter
 from modelport.domain.progress import Progress
 from modelport.domain.services import ServiceFilter
+from modelport.domain.workspaces import WorkspaceLabels
 from modelport.sdk.console import Console
 from modelport.sdk.environment import Environment
 from modelport.sdk.model import Model

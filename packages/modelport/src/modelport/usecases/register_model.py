@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
+from modelport.bundles import files_below
 from modelport.domain.errors import ModelPathNotFoundException, UserErrorException
-from modelport.domain.models import ModelDraft, ModelFile, ModelVersion, ResourceConfiguration
+from modelport.domain.models import ModelDescription, ModelDraft, ModelFile, ModelVersion
 from modelport.domain.names import check_model_name
 from modelport.storage.interface import Staging
 from modelport.usecases.context import Context
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelRegistration:
+class ModelRegistration(ModelDescription):
     """What is to be registered. ``path`` is a file or a folder; ``child_paths`` chooses files below a folder."""
 
     path: Path
     name: str
     child_paths: Sequence[str] | None = None
-    description: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    properties: Mapping[str, str] = field(default_factory=dict)
-    framework: str | None = None
-    framework_version: str | None = None
-    resource_configuration: ResourceConfiguration | None = None
-    sample_input: str | None = None
-    sample_output: str | None = None
-    run_id: str | None = None
-    experiment_name: str | None = None
 
 
 def register_model(context: Context, registration: ModelRegistration) -> ModelVersion:
@@ -49,21 +41,13 @@ def register_model(context: Context, registration: ModelRegistration) -> ModelVe
 
 
 def _draft(registration: ModelRegistration, files: tuple[ModelFile, ...]) -> ModelDraft:
+    said: dict[str, Any] = {part.name: getattr(registration, part.name) for part in fields(ModelDescription)}
     return ModelDraft(
         name=registration.name,
         files=tuple(sorted(files)),
         is_folder=registration.path.is_dir(),
-        description=registration.description,
-        tags=dict(registration.tags),
-        properties=dict(registration.properties),
-        framework=registration.framework,
-        framework_version=registration.framework_version,
-        resource_configuration=registration.resource_configuration,
-        sample_input=registration.sample_input,
-        sample_output=registration.sample_output,
-        run_id=registration.run_id,
-        experiment_name=registration.experiment_name,
         created_by=current_user(),
+        **said,
     )
 
 
@@ -103,7 +87,7 @@ def _sources(registration: ModelRegistration) -> Iterator[tuple[Path, str]]:
 
 def _below(root: Path, child_paths: Sequence[str] | None) -> Iterator[Path]:
     if child_paths is None:
-        yield from sorted(path for path in root.rglob("*") if path.is_file())
+        yield from (path for path, _ in files_below(root, left_out=frozenset()))
         return
     for child in dict.fromkeys(child_paths):
         path = root / child
