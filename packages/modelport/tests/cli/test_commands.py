@@ -40,6 +40,18 @@ def test_a_folder_is_attached(call: Call) -> None:
     assert "no workspace named 'nope'" in call("model list -w nope", code=1).stderr
 
 
+def test_the_default_workspace_is_meant_where_nothing_names_one(call: Call) -> None:
+    assert "no workspace 'default'" in call("model list", code=1).stderr
+    call("workspace create -w default")
+    assert call("workspace list --query '[].name'").json == ["default"]
+    said = call("workspace show --query name")
+    assert (said.json, "using 'default'" in said.stderr) == ("default", True)
+    assert "not 'other'" in call("workspace show -g other", code=1).stderr, "labels are checked as of any other"
+    call("workspace create -w shop")
+    call("folder attach -w shop")
+    assert call("workspace show --query name").json == "shop", "config.json comes first"
+
+
 def test_models_are_registered_and_found(shop: Call) -> None:
     first = shop("model register -n factor -p factor.json --tag stage=old -t model.json --run-id r1")
     assert "Registering model factor" in first.stderr

@@ -15,7 +15,7 @@ import typer
 from modelport.cli.command import command, group
 from modelport.cli.options import NoWait, Overwrite, Truth, is_true, text_or_file
 from modelport.cli.output import Result
-from modelport.cli.session import Session
+from modelport.cli.session import DEFAULT_WORKSPACE, Session
 from modelport.domain.errors import ConflictException, UserErrorException
 from modelport.sdk.conda_dependencies import CondaDependencies
 from modelport.sdk.environment import Environment
@@ -26,8 +26,6 @@ from modelport.sdk.webservice import Webservice
 from modelport.sdk.workspace import Workspace
 
 app = group("Deploy a script and a model on this machine, with defaults for everything else.")
-
-DEFAULT_WORKSPACE = "default"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,10 +125,9 @@ def _model_name(path: Path) -> str:
 
 
 def _workspace(session: Session) -> Workspace:
-    if not session.names_nothing:
-        return session.workspace
-    session.note(f"No workspace is named: using {DEFAULT_WORKSPACE!r}")
-    return Workspace.create(DEFAULT_WORKSPACE, exist_ok=True, progress=session.progress)
+    if session.names_nothing:
+        Workspace.create(DEFAULT_WORKSPACE, exist_ok=True, progress=session.progress)
+    return session.workspace
 
 
 def _check_free(workspace: Workspace, name: str, *, overwrite: bool) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from modelport.cli import output
 from modelport.cli.output import Format, Result
+from modelport.composition import workspace_exists
 from modelport.domain.errors import UserErrorException
 from modelport.sdk.console import Console
 from modelport.sdk.model import Model
@@ -18,6 +20,9 @@ from modelport.sdk.webservice import Webservice
 from modelport.sdk.workspace import Workspace
 from modelport.sdk.workspace_config import read_config
 from modelport.usecases.wait import wait_for_deployment
+
+DEFAULT_WORKSPACE = "default"
+"""The one that is meant where nothing names one: ``modelport deploy`` makes it, every other command only finds it."""
 
 _OUTPUT, _WORKSPACE = "Output", "Workspace"
 
@@ -42,7 +47,7 @@ class Session:
         typer.Option(
             "--path",
             help="Folder whose config.json (or a folder's above it) names the workspace, where --workspace-name is "
-            "not given.",
+            'not given; where there is none either, it is the workspace "default", if there is one.',
             rich_help_panel=_WORKSPACE,
         ),
     ] = "."
@@ -91,31 +96,32 @@ class Session:
 
     @cached_property
     def workspace(self) -> Workspace:
-        """The workspace that the options name, or the nearest config.json. Raises where neither does."""
+        """The workspace that the options name, or the nearest config.json, or the default one if it exists.
+
+        Raises UserErrorException where there is none of them.
+        """
         workspace = self._open()
         if self.verbose or self.debug:
             self.note(f"Workspace {workspace.name} in {workspace.folder}")
         return workspace
 
     def _open(self) -> Workspace:
-        if self.workspace_name is None:
-            self._check_config()
+        if self.workspace_name is None and not self.names_nothing:
             return Workspace.from_config(self.path, progress=self.progress)
-        workspace = Workspace.get(self.workspace_name, progress=self.progress)
+        workspace = Workspace.get(self.workspace_name or self._default(), progress=self.progress)
         self._check_labels(workspace)
         return workspace
 
-    def _check_config(self) -> None:
-        try:
-            read_config(self.path)
-        except UserErrorException as error:
-            if self.names_nothing:
-                raise UserErrorException(
-                    f"Which workspace? {error.message}",
-                    hint="Name one with --workspace-name, attach this folder to one (modelport folder attach -w NAME), "
-                    "or create one (modelport workspace create -w NAME).",
-                ) from error
-            raise
+    def _default(self) -> str:
+        if not workspace_exists(DEFAULT_WORKSPACE):
+            raise UserErrorException(
+                f"Which workspace? We could not find config.json in: {Path(self.path).absolute()} or in its parent "
+                f"directories, and there is no workspace {DEFAULT_WORKSPACE!r}.",
+                hint="Name one with --workspace-name, attach this folder to one (modelport folder attach -w NAME), or "
+                "create one (modelport workspace create -w NAME).",
+            )
+        self.note(f"No workspace is named: using {DEFAULT_WORKSPACE!r}")
+        return DEFAULT_WORKSPACE
 
     @property
     def names_nothing(self) -> bool:
