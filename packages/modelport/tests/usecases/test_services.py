@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelport.domain.environments import DockerSection, EnvironmentDefinition
+from modelport.domain.environments import CondaSpecification, DockerSection, EnvironmentDefinition, PythonSection
 from modelport.domain.errors import ConflictException, DeploymentFailed, UserErrorException, WebserviceException
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import DesiredState, LocalDeployment, ServiceFilter, ServiceState
@@ -226,6 +226,20 @@ def test_a_syntax_error_names_file_line_and_text(tmp_path: Path) -> None:
         UserErrorException, match=r"(?s)phase 'validate': SyntaxError.*score\.py, line 2.*def run\(data\)"
     ):
         validate_inference("score.py", str(tmp_path))
+
+
+def test_a_script_for_a_newer_python_is_left_to_that_python(tmp_path: Path) -> None:
+    """Such as f"{"a"}", which is right from 3.12 on only."""
+    (tmp_path / "score.py").write_text("def init(): pass\ndef run(data)\n    return data\n")
+
+    def asking_for(python: str) -> EnvironmentDefinition:
+        conda = CondaSpecification(packages=(python,))
+        return EnvironmentDefinition(name="env", python=PythonSection(conda=conda))
+
+    assert validate_inference("score.py", str(tmp_path), environment=asking_for("python=3.99"))
+    for python in ("python=3.6.2", "python=3.8"):
+        with pytest.raises(UserErrorException):
+            validate_inference("score.py", str(tmp_path), environment=asking_for(python))
 
 
 def test_the_script_must_be_python_and_below_the_source(tmp_path: Path) -> None:

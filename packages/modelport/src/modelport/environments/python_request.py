@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from modelport.domain.environments import EnvironmentDefinition
 from modelport.domain.errors import EnvironmentException
 
 _SPECIFICATION = re.compile(r"^\s*(?:[^:\s]+::)?([A-Za-z0-9_.-]+)\s*(.*?)\s*$", re.DOTALL)
@@ -62,3 +64,17 @@ def _range_clause(part: tuple[str, str]) -> str:
     if operator in ("", "="):
         return f"=={version.removesuffix('.*')}.*"
     return operator + version
+
+
+def may_have_newer_syntax(definition: EnvironmentDefinition | None) -> bool:
+    """Whether scripts of the environment may be right in a syntax that the Python that runs us does not know."""
+    if definition is None:
+        return False
+    python = definition.python
+    if python.user_managed_dependencies:
+        return python.interpreter_path != "python"
+    wanted = requested_python(python.conda.packages if python.conda else ()).wanted
+    exact = re.fullmatch(r"(\d+)\.(\d+).*", wanted or "")
+    if exact is None:
+        return wanted is not None and not wanted.isdigit()
+    return (int(exact[1]), int(exact[2])) > sys.version_info[:2]

@@ -55,15 +55,20 @@ class InferenceConfig:
         """
         self._check_style()
         self._check_values()
-        checked = validate_inference(self.entry_script, self.source_directory, description=self.description)
+        source = None if self.source_directory is None else Path(self.source_directory)
         for what, given in (("conda file", self.conda_file), ("docker steps file", self.extra_docker_file_steps)):
-            if given is not None:
-                resolve_below(checked.source_directory, given, what=what)
-        return checked
+            if given is not None and (source is None or source.is_dir()):
+                resolve_below(source, given, what=what)
+        return validate_inference(
+            self.entry_script,
+            self.source_directory,
+            description=self.description,
+            environment=self.environment_definition(),
+        )
 
     def validation_script_content(self) -> None:
         """Check the entry script alone. Raises as ``validate_configuration`` does."""
-        validate_inference(self.entry_script, self.source_directory)
+        validate_inference(self.entry_script, self.source_directory, environment=self.environment_definition())
 
     def _check_style(self) -> None:
         if self.environment is None:

@@ -31,11 +31,13 @@ def revision_again(
     context: Context, revision: Revision, *, models: Sequence[ModelVersion] | None = None
 ) -> RevisionRequest:
     """What would make the revision anew from its source; with other models, where they are given."""
-    was = revision.inference
+    was, environment = revision.inference, _environment_of(context, revision)
     return RevisionRequest(
         models=models_of(context, revision) if models is None else models,
-        inference=validate_inference(was.entry_script, was.source_directory, description=was.description),
-        environment=_environment_of(context, revision),
+        inference=validate_inference(
+            was.entry_script, was.source_directory, description=was.description, environment=environment
+        ),
+        environment=environment,
     )
 
 

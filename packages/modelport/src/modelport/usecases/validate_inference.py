@@ -7,8 +7,10 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelport.domain.environments import EnvironmentDefinition
 from modelport.domain.errors import UserErrorException, WebserviceException
 from modelport.domain.services import InferenceConfiguration
+from modelport.environments.python_request import may_have_newer_syntax
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +30,15 @@ class CheckedInference:
 
 
 def validate_inference(
-    entry_script: str | None, source_directory: str | None, *, description: str | None = None
+    entry_script: str | None,
+    source_directory: str | None,
+    *,
+    description: str | None = None,
+    environment: EnvironmentDefinition | None = None,
 ) -> CheckedInference:
     """Find the script and the source folder, and parse the script.
+
+    A script for a Python that is newer than ours is not parsed: its own Python will, when the worker imports it.
 
     Raises WebserviceException for a path that is missing or a script that is not Python; UserErrorException for a
     syntax error, with Python's own message, the file and the line.
@@ -43,7 +51,8 @@ def validate_inference(
     script = resolve_below(source, entry_script, what="entry script")
     if script.suffix != ".py":
         raise WebserviceException(f"Invalid entry script {entry_script!r}: only Python drivers (.py) are supported.")
-    _check_syntax(script)
+    if not may_have_newer_syntax(environment):
+        _check_syntax(script)
     return CheckedInference(script=script, source_directory=source, description=description)
 
 
