@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from modelport.domain.environments import CondaSpecification, DockerSection, EnvironmentDefinition, PythonSection
-from modelport.domain.errors import ConflictException, DeploymentFailed, UserErrorException, WebserviceException
+from modelport.domain.errors import (
+    ConflictException,
+    DeploymentFailed,
+    ResolutionFailed,
+    StoreException,
+    UserErrorException,
+    WebserviceException,
+)
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import DesiredState, LocalDeployment, ServiceFilter, ServiceState
+from modelport.environments.memory import MemoryEnvironments
 from modelport.targets.interface import Observation
 from modelport.targets.memory import MemoryTarget
 from modelport.usecases import run_service
@@ -309,3 +318,28 @@ def test_a_stopped_service_takes_new_settings_without_being_started(bench: Workb
     update(context, "svc", ServiceChange(deployment=LocalDeployment(workers=3)))
     assert observe(context, "svc")[1].state is ServiceState.STOPPED
     assert context.service("svc").deployment.workers == 3
+
+
+@pytest.mark.parametrize("refusal", [StoreException("No space left."), KeyboardInterrupt()])
+def test_a_start_that_is_refused_or_interrupted_leaves_no_service(
+    bench: Workbench, context: Context, target: MemoryTarget, refusal: BaseException
+) -> None:
+    target.refusal = refusal
+    with pytest.raises(type(refusal)) as caught:
+        bench.service("svc")
+    assert isinstance(refusal, KeyboardInterrupt) or "phase 'start': No space left." in str(caught.value)
+    assert context.registry.services(ServiceFilter()) == []
+    assert bench.service("svc").active_revision == 1
+
+
+def test_an_environment_that_cannot_be_resolved_names_the_phase(
+    bench: Workbench, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MemoryEnvironments, "resolve", _contradicting)
+    with pytest.raises(ResolutionFailed, match=r"^Deployment failed in phase 'resolve': a contradicts b"):
+        bench.service("svc")
+    assert context.registry.services(ServiceFilter()) == []
+
+
+def _contradicting(*_: object, **__: object) -> NoReturn:
+    raise ResolutionFailed("a contradicts b")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+
+from modelport.domain.errors import ModelportError
 
 
 class Phase(StrEnum):
@@ -19,6 +23,20 @@ class Phase(StrEnum):
     FIRST_SCORE = "first score"
 
 
+@contextlib.contextmanager
+def in_phase(phase: Phase) -> Iterator[None]:
+    """Have what is raised inside say in which phase of a deployment it happened."""
+    try:
+        yield
+    except ModelportError as error:
+        error.message = f"{_failed_in(phase)}: {error.message}"
+        raise
+
+
+def _failed_in(phase: Phase) -> str:
+    return f"Deployment failed in phase '{phase}'"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Failure:
     """One failure. ``log`` is the end of the log, at most 50 lines."""
@@ -31,7 +49,7 @@ class Failure:
 
     def describe(self) -> str:
         """The message for a person: the phase, the cause, the user's own traceback, the end of the log."""
-        parts = [f"Deployment failed in phase '{self.phase}': {self.message}"]
+        parts = [f"{_failed_in(self.phase)}: {self.message}"]
         if self.traceback:
             parts.append(self.traceback.rstrip())
         log = self._log_without_traceback()

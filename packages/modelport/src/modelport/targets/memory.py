@@ -16,9 +16,11 @@ class MemoryTarget:
     """Keeps in memory which revision of which service is active.
 
     ``failure``: what the next ``start`` or ``switch`` fails with, as a script that raises in ``init()`` would.
+    ``refusal``: what the next ``start`` raises, as on a full disk or at Ctrl-C.
     """
 
     failure: Failure | None = None
+    refusal: BaseException | None = None
     observations: dict[str, Observation] = field(default_factory=dict)
     port: int = 10_000
 
@@ -26,7 +28,10 @@ class MemoryTarget:
         """Everything is possible."""
 
     def start(self, service: Service, bundle: Path) -> Observation:
-        """Active at once, or failed."""
+        """Active at once, or failed. Raises the refusal."""
+        refusal, self.refusal = self.refusal, None
+        if refusal is not None:
+            raise refusal
         failure, self.failure = self.failure, None
         state = ServiceState.FAILED if failure else ServiceState.RUNNING
         self.observations[service.name] = Observation(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from modelport.domain.errors import ConflictException, WebserviceException
+from modelport.domain.failures import Phase, in_phase
 from modelport.domain.names import check_service_name
 from modelport.domain.services import DesiredState, Keys, LocalDeployment, Revision, Service
 from modelport.usecases.context import Context
@@ -49,20 +51,28 @@ def deploy(context: Context, request: DeployRequest) -> Service:
         present = context.registry.service(request.name)
         if present is not None:
             return _overwrite(context, request, present)
-        target.check(request.name, request.deployment)
+        with in_phase(Phase.VALIDATE):
+            target.check(request.name, request.deployment)
         with bundles_held(context):
             revision, bundle = prepare_revision(context, request.revision, number=1)
             service = _new_service(request, revision)
             context.registry.create_service(service)
-        context.progress.step(f"Starting the service {request.name!r}")
-        return _started(context, service, port=target.start(service, bundle).port)
+        return _started(context, service, bundle)
 
 
-def _started(context: Context, service: Service, *, port: int | None) -> Service:
-    if port == service.port:
-        return service
-    service = replace(service, port=port)
-    context.registry.update_service(service)
+def _started(context: Context, service: Service, bundle: Path) -> Service:
+    """Start it; if that is refused or interrupted, nothing of it stays."""
+    context.progress.step(f"Starting the service {service.name!r}")
+    target = context.target(service.compute_type)
+    try:
+        with in_phase(Phase.START):
+            observation = target.start(service, bundle)
+        service = replace(service, port=observation.port)
+        context.registry.update_service(service)
+    except BaseException:
+        target.delete(service)
+        context.registry.delete_service(service.name)
+        raise
     return service
 
 

@@ -24,7 +24,7 @@ from modelport.domain.services import DesiredState, Service, ServiceFilter, Serv
 from modelport.environments.index_settings import uv_options
 from modelport.environments.interpreters import installed_versions
 from modelport.environments.uv import run_uv, uv_environment, without_credentials
-from modelport.targets.local.ports import check_port
+from modelport.targets.local.ports import check_address
 from modelport.usecases.context import Context
 
 DEFAULT_PORT = 8890
@@ -183,7 +183,7 @@ def _port(opened: list[Context]) -> Check:
             if service.port == DEFAULT_PORT and _state(context, service) in _RUNS:
                 return _ok("port", f"Port {DEFAULT_PORT} has the service {service.name!r} of {context.record.name!r}")
     try:
-        check_port("127.0.0.1", DEFAULT_PORT)
+        check_address("127.0.0.1", DEFAULT_PORT)
     except ModelportError as error:
         return _warning("port", error.message, "Deploy on another port: --port, or none to get a free one.")
     return _ok("port", f"Port {DEFAULT_PORT} is free")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from modelport.bundles import BundleEnvironment, BundleRequest, PlaceModelFile, build_bundle
 from modelport.domain.environments import EnvironmentDefinition, EnvironmentVersion, Interpreter
+from modelport.domain.failures import Phase, in_phase
 from modelport.domain.models import ModelVersion
 from modelport.domain.services import Revision, ServiceFilter
 from modelport.environments.definition_json import definition_to_json
@@ -45,7 +46,8 @@ def prepare_revision(context: Context, request: RevisionRequest, *, number: int)
     interpreter = _interpreter(context, request.environment)
     registered = None if request.environment is None else context.registry.register_environment(request.environment)
     context.progress.step("Building the bundle")
-    bundle = build_bundle(context.bundles, _bundle_request(request, interpreter), place=_linker(context))
+    with in_phase(Phase.BUILD):
+        bundle = build_bundle(context.bundles, _bundle_request(request, interpreter), place=_linker(context))
     installed = installed_scikit_learn(interpreter.lock, is_own=interpreter.command == (sys.executable,))
     for warning in written_by_others(bundle, installed):
         context.progress.step(warning)
@@ -53,10 +55,12 @@ def prepare_revision(context: Context, request: RevisionRequest, *, number: int)
 
 
 def _interpreter(context: Context, definition: EnvironmentDefinition | None) -> Interpreter:
-    lock = context.environments.resolve(definition, progress=context.progress)
+    with in_phase(Phase.RESOLVE):
+        lock = context.environments.resolve(definition, progress=context.progress)
     for note in lock.notes:
         context.progress.step(note)
-    return context.environments.materialise(lock, progress=context.progress)
+    with in_phase(Phase.BUILD):
+        return context.environments.materialise(lock, progress=context.progress)
 
 
 def _linker(context: Context) -> PlaceModelFile:

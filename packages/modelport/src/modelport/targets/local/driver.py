@@ -17,8 +17,8 @@ from modelport.targets.interface import Observation
 from modelport.targets.local.devices import check_gpus
 from modelport.targets.local.failures import from_scoring, supervisor_failure
 from modelport.targets.local.logs import last_lines_of
-from modelport.targets.local.plan import auth_settings, plan, revision_settings
-from modelport.targets.local.ports import check_port
+from modelport.targets.local.plan import auth_settings, check_settings, plan, revision_settings
+from modelport.targets.local.ports import check_address
 from modelport_scoring import (
     ControlClient,
     RequestRefused,
@@ -60,10 +60,11 @@ class LocalTarget:
         return self._root / name
 
     def check(self, name: str, deployment: LocalDeployment) -> None:
-        """Raise WebserviceException for a port that is taken, or GPUs that this machine does not have."""
+        """Raise WebserviceException for an address that is taken or not this machine's, or GPUs that it does not have;
+        UserErrorException for limits or modes that there are none of."""
+        check_settings(deployment)
         check_gpus(deployment.gpu_cores or 0)
-        if deployment.port:
-            check_port(deployment.host or "127.0.0.1", deployment.port)
+        check_address(deployment.host or "127.0.0.1", deployment.port)
 
     def start(self, service: Service, bundle: Path) -> Observation:
         """Write ``service.json`` and start the supervisor; returns when it listens, or when it has failed."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from modelport.domain.errors import UserErrorException
-from modelport.domain.services import Revision, Service
+from modelport.domain.services import LocalDeployment, Revision, Service
 from modelport_scoring import AuthSettings, ErrorMode, Limits, RevisionSettings, ServiceSettings
 
 
@@ -40,6 +40,12 @@ def plan(service: Service, number: int, *, workspace: str, folder: Path, bundle:
         limits=_limits(deployment.limits),
     )
     return LocalPlan(folder=folder, settings=settings)
+
+
+def check_settings(deployment: LocalDeployment) -> None:
+    """Raise UserErrorException for a limit or an error mode that there is none of, or a limit that is not above 0."""
+    _error_mode(deployment.error_mode)
+    _limits(deployment.limits)
 
 
 def revision_settings(revision: Revision, bundle: Path) -> RevisionSettings:
@@ -73,7 +79,11 @@ def _error_mode(given: str | None) -> ErrorMode:
 
 def _limits(given: Mapping[str, float]) -> Limits:
     try:
-        return msgspec.convert(dict(given), Limits, strict=False)
+        limits = msgspec.convert(dict(given), Limits, strict=False)
     except msgspec.ValidationError as error:
         known = ", ".join(field.name for field in msgspec.structs.fields(Limits))
         raise UserErrorException(f"Invalid limits: {error}.", hint=f"The limits are: {known}.") from None
+    for name in given:
+        if getattr(limits, name) <= 0:
+            raise UserErrorException(f"Invalid limits: {name} must be above 0, not {given[name]}.")
+    return limits

@@ -1,4 +1,4 @@
-"""Whether a port of this machine can be listened on, and who has it where not."""
+"""Whether an address of this machine can be listened on, and who has it where not."""
 
 from __future__ import annotations
 
@@ -13,23 +13,35 @@ _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTENING = "0A"
 
 
-def check_port(host: str, port: int) -> None:
-    """Raise WebserviceException, naming the process where it can be found out, unless the port can be listened on."""
+def check_address(host: str, port: int | None) -> None:
+    """Raise WebserviceException, naming the process where it can be found out, unless one can listen there.
+
+    Without a port: unless the address is one of this machine.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
-        except PermissionError as error:
-            raise WebserviceException(
-                f"Port {port} cannot be listened on: {error.strerror}.",
-                hint="Ports below 1024 need root; choose a higher one.",
-            ) from error
+            probe.bind((host, port or 0))
         except OSError as error:
-            raise WebserviceException(
-                f"Port {port} of {host} cannot be listened on: {error.strerror}{_by_whom(port)}.",
-                hint="Choose another port, leave it out to get a free one, or end what uses it.",
-            ) from error
+            raise _refusal(host, port, error) from error
+
+
+def _refusal(host: str, port: int | None, error: OSError) -> WebserviceException:
+    if not port or isinstance(error, socket.gaierror):
+        return WebserviceException(
+            f"The address {host} cannot be listened on: {error.strerror}.",
+            hint="Give host 127.0.0.1 (for this machine only), 0.0.0.0 (for all), or another address of this machine.",
+        )
+    if isinstance(error, PermissionError):
+        return WebserviceException(
+            f"Port {port} cannot be listened on: {error.strerror}.",
+            hint="Ports below 1024 need root; choose a higher one.",
+        )
+    return WebserviceException(
+        f"Port {port} of {host} cannot be listened on: {error.strerror}{_by_whom(port)}.",
+        hint="Choose another port, leave it out to get a free one, or end what uses it.",
+    )
 
 
 def _by_whom(port: int) -> str:
