@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelport.domain.errors import WebserviceException
 from modelport.domain.services import LocalDeployment, ServiceState
@@ -18,6 +19,22 @@ from modelport.usecases.update import ServiceChange
 if TYPE_CHECKING:
     from modelport.sdk.model import Model
     from modelport.sdk.workspace import Workspace
+
+_V1_KEYS = (
+    "name",
+    "tags",
+    "properties",
+    "state",
+    "createdTime",
+    "updatedTime",
+    "error",
+    "computeType",
+    "workspaceName",
+    "imageId",
+    "scoringUri",
+    "swaggerUri",
+    "port",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +98,36 @@ class LocalWebservice(Webservice):
         if must_exist or workspace.registry.service(name) is not None:
             super().__init__(workspace, name)
             return
-        self.workspace, self.name, self.state = workspace, name, self.STATE_UNKNOWN
-        self.port, self.error = None, None
+        self.workspace, self.name = workspace, name
+        self._take_nothing()
+
+    def _take_nothing(self) -> None:
+        self.state = self.STATE_UNKNOWN
+        self.port, self.error, self.description = None, None, None
         self.auth_enabled = self.token_auth_enabled = False
+        self.tags, self.properties = {}, {}
+
+    def update_deployment_state(self, must_exist: bool = False) -> None:
+        """Take a new snapshot. Where the service is gone the state is ``unknown``, or WebserviceNotFound is raised."""
+        if must_exist or self.workspace.registry.service(self.name) is not None:
+            super().update_deployment_state()
+        else:
+            self._take_nothing()
+
+    def serialize(self) -> dict[str, Any]:
+        """As of every service; where there is none, the keys of v1 with nothing in them."""
+        if self.state != self.STATE_UNKNOWN:
+            return super().serialize()
+        own = {"name": self.name, "state": self.state, "computeType": self.compute_type}
+        return dict.fromkeys(_V1_KEYS) | own | {"workspaceName": self.workspace.name, "tags": {}, "properties": {}}
+
+    @staticmethod
+    def list(  # type: ignore[override]
+        workspace: Workspace, model_name: str | None = None, model_id: str | None = None, all: bool | None = None
+    ) -> builtins.list[Webservice]:
+        """The running services of this machine that have the model; with ``all``, those that do not run too."""
+        found = Webservice.list(workspace, compute_type="Local", model_name=model_name, model_id=model_id)
+        return [service for service in found if all or service.state == LocalWebservice.STATE_RUNNING]
 
     @staticmethod
     def deploy_configuration(

@@ -41,8 +41,12 @@ class Model:
         version: int | None = None,
         run_id: str | None = None,
         model_framework: str | None = None,
+        expand: bool = True,
     ) -> None:
-        """The newest version that fits. Raises WebserviceException without a name or id, ModelNotFoundException."""
+        """The newest version that fits. ``expand`` changes nothing: there is no part that could be left out.
+
+        Raises WebserviceException without a name or id, ModelNotFoundException.
+        """
         if id is not None:
             name, version = split_model_id(id) if ":" in id else (id, version)
         if not name:
@@ -80,6 +84,10 @@ class Model:
         self.sample_input_dataset = version.sample_input
         self.sample_output_dataset = version.sample_output
         self.run_id = version.run_id
+        self.run: object = None  # there are no runs here, and no models that are made from models
+        self.parent_id: str | None = None
+        self.derived_model_ids: builtins.list[str] = []
+        self.datasets: dict[str, Any] = {}
         self.experiment_name = version.experiment_name
         self.unpack = version.is_folder
         self.mime_type = "application/x-python"

@@ -199,9 +199,10 @@ class Webservice:
         model_id: str | None = None,
         tags: Sequence[Condition] | None = None,
         properties: Sequence[Condition] | None = None,
+        image_digest: str | None = None,
     ) -> builtins.list[Webservice]:
         """The services that fit, by name. Services here have no images, so none fits an image."""
-        if image_name is not None or image_id is not None:
+        if image_name is not None or image_id is not None or image_digest is not None:
             return []
         wanted = ServiceFilter(
             compute_type=compute_type,

@@ -15,6 +15,7 @@ from modelport.domain.models import ModelFilter
 from modelport.domain.progress import Progress
 from modelport.domain.services import ServiceFilter
 from modelport.domain.workspaces import WorkspaceLabels
+from modelport.sdk.cloud_only import WORKSPACE_ARGUMENTS, without_effect
 from modelport.sdk.console import Console
 from modelport.sdk.environment import Environment
 from modelport.sdk.model import Model
@@ -55,6 +56,7 @@ class Workspace:
         subscription_id: str | None = None,
         resource_group: str | None = None,
         location: str | None = None,
+        create_resource_group: bool = True,
         *,
         sku: str = "basic",
         tags: Mapping[str, str] | None = None,
@@ -63,8 +65,13 @@ class Workspace:
         exist_ok: bool = False,
         show_output: bool = True,
         progress: Progress | None = None,
+        **cloud_only: object,
     ) -> Workspace:
-        """Make a workspace. Raises WorkspaceException where there is one of that name, unless ``exist_ok``."""
+        """Make a workspace. Raises WorkspaceException where there is one of that name, unless ``exist_ok``.
+
+        A resource group is a label that needs no making. What else only a cloud has is named on the terminal as unused.
+        """
+        unused = without_effect(cloud_only, known=WORKSPACE_ARGUMENTS, function="Workspace.create")
         if not exist_ok and workspace_exists(name):
             raise WorkspaceException(
                 f"The workspace {name!r} exists already.", hint="Use exist_ok=True to open it, or choose another name."
@@ -78,7 +85,10 @@ class Workspace:
             friendly_name=friendly_name,
             description=description,
         )
-        return Workspace._opened(open_workspace(name, create=labels, progress=progress or Console(shown=show_output)))
+        progress = progress or Console(shown=show_output)
+        if unused:
+            progress.step(f"Not used on this machine: {', '.join(unused)}")
+        return Workspace._opened(open_workspace(name, create=labels, progress=progress))
 
     @staticmethod
     def get(
@@ -86,10 +96,13 @@ class Workspace:
         auth: object = None,
         subscription_id: str | None = None,
         resource_group: str | None = None,
+        location: str | None = None,
+        cloud: str | None = None,
+        id: str | None = None,
         *,
         progress: Progress | None = None,
     ) -> Workspace:
-        """The workspace of that name. Raises WorkspaceException where there is none."""
+        """The workspace of that name, which alone finds it here. Raises WorkspaceException where there is none."""
         return Workspace._opened(open_workspace(name, progress=progress or Console()))
 
     @staticmethod
