@@ -73,6 +73,18 @@ class Desk:
         assert "inside Modelport" not in said.stderr, said.stderr
         return said
 
+    def start(self, line: str) -> subprocess.Popen[str]:
+        """Type the line and do not wait for its end."""
+        command = [_program(), *shlex.split(line)[1:]]
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    @property
+    def environ_with_command(self) -> dict[str, str]:
+        """For a shell that finds the command ``modelport``."""
+        return {**self.environ, "PATH": f"{Path(_program()).parent}{os.pathsep}{self.environ['PATH']}"}
+
     def supervisor(self, workspace: str, service: str) -> int:
         """Process id of the service's supervisor."""
         pid = supervisor_pid(self.home / "workspaces" / workspace / "services" / service)

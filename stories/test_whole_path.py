@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
 
 import pytest
@@ -43,12 +44,39 @@ def test_a_second_time_needs_to_be_meant(desk: Desk) -> None:
     assert (again["prediction"], again["revision"]) == ([5], 2)
 
 
-def test_keys_are_in_the_line_to_copy(desk: Desk) -> None:
+def test_the_line_to_copy_fetches_the_key_and_does_not_show_it(desk: Desk) -> None:
     desk.write("score.py", SCORE)
     desk.write("factor.json", "2")
     said = desk.run("modelport deploy score.py factor.json --auth-enabled true")
     key = desk.run("modelport service get-keys -w default -n factor --query primaryKey -o tsv").stdout.strip()
-    assert f"Authorization: Bearer {key}" in said.stdout
+    assert key
+    assert key not in said.stdout + said.stderr
+    curl = next(line for line in said.stdout.splitlines() if line.startswith("  curl "))
+    line = f"{curl} --silent --noproxy '*'".replace('{"data": []}', '{"data": [21]}')
+    answer = subprocess.run(line, shell=True, env=desk.environ_with_command, capture_output=True, text=True)
+    assert answer.stdout == "[42]", answer.stderr
+
+
+def test_a_first_score_that_fails_names_the_phase_and_the_line(desk: Desk) -> None:
+    script = desk.write("score.py", "def init(): pass\n\ndef run(data):\n    return 1 / 0\n")
+    said = desk.run("modelport deploy score.py --name zero -d '{}'", code=1)
+    assert "Deployment failed in phase 'first score'" in said.stderr
+    assert f'File "{script}", line 4, in run' in said.stderr
+    assert "ZeroDivisionError" in said.stderr
+
+
+def test_an_interrupted_wait_says_that_the_service_goes_on(desk: Desk) -> None:
+    desk.write("score.py", "import time\ndef init(): time.sleep(60)\ndef run(data): return data\n")
+    with desk.start("modelport deploy score.py --name slow") as process:
+        assert process.stderr is not None
+        while "Waiting until the service" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert "The service 'slow' goes on starting" in said
+    assert said.endswith("Interrupted.\n")
+    assert desk.run("modelport service show -n slow --query state -o tsv").stdout.strip() == "deploying"
 
 
 def test_a_folder_and_a_config_file_are_used(shop: Desk) -> None:

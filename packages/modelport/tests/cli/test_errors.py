@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -36,9 +38,32 @@ def test_what_nobody_expected_says_where_to_report_it(capsys: pytest.CaptureFixt
     assert "Traceback" not in printed
 
 
-def test_an_interrupt_is_130(capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code_of(KeyboardInterrupt(), debug=False) == 130
-    assert capsys.readouterr().err == "Interrupted.\n"
+@pytest.mark.parametrize(
+    ("number", "code", "message"), [(signal.SIGINT, 130, "Interrupted.\n"), (signal.SIGTERM, 143, "Terminated.\n")]
+)
+def test_a_signal_ends_the_program_with_a_word(home: Path, number: signal.Signals, code: int, message: str) -> None:
+    pipe = home.parent / "pipe"
+    os.mkfifo(pipe)
+    program = "import sys\nfrom modelport.cli.main import main\nmain()"
+    command = [sys.executable, "-c", program, "deploy", "score.py", "--input", f"@{pipe}"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        writing = opened_by_a_reader(pipe)
+        process.send_signal(number)
+        assert process.stderr is not None
+        said = process.stderr.read()
+        os.close(writing)
+    assert (process.returncode, said) == (code, message)
+
+
+def opened_by_a_reader(pipe: Path) -> int:
+    """A descriptor of the pipe, once another process reads it."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            assert time.monotonic() < deadline, "nobody reads the pipe"
+            time.sleep(0.01)
 
 
 @pytest.mark.parametrize("arguments", [["model", "deploy", "--help"], ["workspace", "list"]])

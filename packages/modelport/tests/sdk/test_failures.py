@@ -65,6 +65,29 @@ def test_init_that_raises_shows_the_users_own_traceback(deployer: Deployer) -> N
     assert "modelport_worker" not in error.failure.traceback
 
 
+def test_a_failed_service_says_why_in_the_users_own_files_whoever_asks(deployer: Deployer) -> None:
+    service = deployer.deploy("svc", f"def init():\n    raise ValueError('no weights')\n{RUN}")  # nobody waits
+    deadline = time.monotonic() + 10
+    while service.state != "failed":
+        assert time.monotonic() < deadline
+        service.update_deployment_state()
+    assert service.error is not None
+    assert service.error.startswith("Deployment failed in phase 'init': ValueError: no weights")
+    assert f'File "{deployer.source}/score.py", line 2, in init' in service.error
+    assert "modelport service reload" in service.error, "one thing to try"
+
+
+def test_a_failed_request_shows_the_scripts_line_or_how_its_process_ended(deployer: Deployer) -> None:
+    script = "import os\ndef init(): pass\ndef run(data):\n    return os._exit(1) if 'die' in data else 1 / 0\n"
+    service = deployer.deploy("svc", script)
+    with pytest.raises(WebserviceException) as caught:
+        service.run("{}")
+    assert f'File "{deployer.source}/score.py", line 4, in run' in caught.value.hint
+    with pytest.raises(WebserviceException, match="Response Code: 502") as caught:
+        service.run("die")
+    assert re.fullmatch(r"The log says: worker \d+ ended \(exit status 1\)", caught.value.hint)
+
+
 def test_a_missing_model_file_lists_what_is_there(deployer: Deployer) -> None:
     error = failure_of(deployer, SCRIPT.replace("model.txt", "modle.txt"))
     assert error.failure.phase is Phase.INIT

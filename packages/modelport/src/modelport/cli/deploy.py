@@ -17,6 +17,7 @@ from modelport.cli.options import NoWait, Overwrite, Truth, is_true, text_or_fil
 from modelport.cli.output import Result
 from modelport.cli.session import DEFAULT_WORKSPACE, Session
 from modelport.domain.errors import ConflictException, UserErrorException
+from modelport.domain.failures import Phase, in_phase
 from modelport.sdk.conda_dependencies import CondaDependencies
 from modelport.sdk.environment import Environment
 from modelport.sdk.inference import InferenceConfig
@@ -141,7 +142,8 @@ def _check_free(workspace: Workspace, name: str, *, overwrite: bool) -> None:
 
 
 def _report(service: Webservice, body: str | None) -> Result:
-    answer = None if body is None else service.run(body)
+    with in_phase(Phase.FIRST_SCORE):
+        answer = None if body is None else service.run(body)
     curl = _curl(service, body if body is not None else _example(service))
     value: dict[str, Any] = {**service.serialize(), "curl": curl}
     lines = [f"The service {service.name!r} is healthy.", "", f"Scoring URI:  {service.scoring_uri}"]
@@ -164,10 +166,14 @@ def _next_steps(here: str) -> list[str]:
 
 
 def _curl(service: Webservice, body: str) -> str:
+    """How a shell calls it; the key is fetched when that happens, so that no terminal and no log shows it."""
     words = ["curl", "-X", "POST", "-H", "Content-Type: application/json"]
-    if service.auth_enabled:
-        words += ["-H", f"Authorization: Bearer {service.get_keys()[0]}"]
-    return shlex.join([*words, "-d", body, str(service.scoring_uri)])
+    rest = shlex.join(["-d", body, str(service.scoring_uri)])
+    if not service.auth_enabled:
+        return f"{shlex.join(words)} {rest}"
+    here = f"-w {service.workspace.name} -n {service.name}"
+    key = f"$(modelport service get-keys {here} --query primaryKey -o tsv)"
+    return f'{shlex.join(words)} -H "Authorization: Bearer {key}" {rest}'
 
 
 def _example(service: Webservice) -> str:

@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import traceback
+from types import FrameType
+from typing import NoReturn
 
 from modelport.domain.errors import ModelportError
 
 FAILED = 1
-INTERRUPTED = 130
+
+
+class Stopped(BaseException):
+    """A signal asked the program to end. No KeyboardInterrupt: typer would swallow that without a word."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def stop_on_signals() -> None:
+    """Have Ctrl-C and SIGTERM raise Stopped, so that what is half done is undone on the way out."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+
+
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    raise Stopped(signal.Signals(number))
 
 
 def exit_code_of(error: BaseException, *, debug: bool) -> int:
     """Print what the error means and return the exit code; with ``debug``, the traceback before it."""
     if debug:
         traceback.print_exception(error)
-    if isinstance(error, KeyboardInterrupt):
-        _say("Interrupted.")
-        return INTERRUPTED
+    if isinstance(error, Stopped):
+        _say("Interrupted." if error.number is signal.SIGINT else "Terminated.")
+        return 128 + error.number
     _say(f"ERROR: {_described(error)}")
     return FAILED
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from modelport.cli.errors import exit_code_of
+from modelport.cli.errors import exit_code_of, stop_on_signals
 from modelport.cli.lazy import LazyGroup
 
 app = typer.Typer(
@@ -41,7 +41,8 @@ def root(
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 it failed, 2 it was called wrongly, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 it failed, 2 it was called wrongly, 130 interrupted, 143 terminated."""
+    stop_on_signals()
     sys.exit(run(sys.argv[1:]))
 
 

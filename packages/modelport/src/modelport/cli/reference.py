@@ -16,9 +16,9 @@ _HEAD = """# The command line
 Made from the program's help by `python -m modelport.cli.reference > docs/cli.md`; a test compares the two.
 
 Results go to stdout, progress and notes to stderr. Exit codes: 0 done; 1 it failed, and stderr says why and what to
-try; 2 it was called wrongly; 130 interrupted. Two-letter options may be written with one dash or two: `-ic`, `--ic`.
-Files of `--ic` and `--dc` are JSON or YAML; keys that are not known are tolerated and named on stderr. Completion for
-your shell: `modelport --install-completion`.
+try; 2 it was called wrongly; 130 interrupted; 143 terminated. Two-letter options may be written with one dash or two:
+`-ic`, `--ic`. Files of `--ic` and `--dc` are JSON or YAML; keys that are not known are tolerated and named on stderr.
+Completion for your shell: `modelport --install-completion`.
 """
 
 

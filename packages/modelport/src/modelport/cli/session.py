@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from modelport.cli import output
+from modelport.cli.errors import Stopped
 from modelport.cli.output import Format, Result
 from modelport.composition import workspace_exists
 from modelport.domain.errors import UserErrorException
@@ -157,7 +158,14 @@ class Session:
     def wait(self, service: Webservice) -> None:
         """Return when the service takes requests. Raises DeploymentFailed as soon as it is known that it will not."""
         self.note(f"Waiting until the service {service.name!r} is healthy")
-        wait_for_deployment(service.workspace.context, service.name)
+        try:
+            wait_for_deployment(service.workspace.context, service.name)
+        except Stopped:
+            self.note(
+                f"The service {service.name!r} goes on starting: modelport service show -w {service.workspace.name} "
+                f"-n {service.name} tells how it is, modelport service delete ends it."
+            )
+            raise
         service.update_deployment_state()
         self.note(f"The service {service.name!r} runs at {service.scoring_uri}")
 

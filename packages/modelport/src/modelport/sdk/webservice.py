@@ -6,6 +6,7 @@ import builtins
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from modelport.domain.errors import DeploymentFailed
 from modelport.domain.models import Condition
 from modelport.domain.services import Service, ServiceFilter
 from modelport.sdk.dots import Dots
@@ -16,7 +17,7 @@ from modelport.usecases.reload import reload
 from modelport.usecases.roll_back import roll_back
 from modelport.usecases.score import score
 from modelport.usecases.update import ServiceChange, update
-from modelport.usecases.wait import observe, wait_for_deployment
+from modelport.usecases.wait import failure_now, observe, wait_for_deployment
 
 if TYPE_CHECKING:
     from modelport.sdk.model import Model
@@ -66,8 +67,8 @@ class Webservice:
         self.port = observation.port or service.port
         self.auth_enabled = bool(service.deployment.auth_enabled)
         self.token_auth_enabled = False
-        failure = observation.failure or service.failure
-        self.error = failure.describe() if failure else None
+        failure = failure_now(self.workspace.context, service, observation)
+        self.error = str(DeploymentFailed(failure)) if failure else None
 
     # --- what it is ---------------------------------------------------------------------------------------------------
 

@@ -38,7 +38,11 @@ def explain(context: Context, revision: Revision, failure: Failure) -> Failure:
     if failure.hint:
         return failure
     manifest = _manifest(context, revision)
-    failure = _in_own_files(failure, revision, manifest)
+    failure = replace(
+        failure,
+        traceback=_named_as_shipped(failure.traceback, revision, manifest),
+        log=_named_as_shipped(failure.log, revision, manifest),
+    )
     for rule in _RULES:
         hint = rule(context, revision, failure, manifest)
         if hint:
@@ -53,18 +57,18 @@ def _manifest(context: Context, revision: Revision) -> Manifest | None:
         return None
 
 
-def _in_own_files(failure: Failure, revision: Revision, manifest: Manifest | None) -> Failure:
-    """Tracebacks name the copy that ran; the user edits the file that was shipped."""
+def in_own_files(context: Context, revision: Revision, text: str) -> str:
+    """The text with the user's files in it: a traceback names the copy that ran, the user edits what was shipped."""
+    return _named_as_shipped(text, revision, _manifest(context, revision))
+
+
+def _named_as_shipped(text: str, revision: Revision, manifest: Manifest | None) -> str:
     if manifest is None:
-        return failure
+        return text
     shipped = Path(revision.inference.source_directory or Path(revision.inference.entry_script).parent)
     below = f"{manifest.source_directory}/" if manifest.source_directory else ""
     copy = re.compile(rf'(?<=")[^"\n]*/work/{revision.number}/app/{re.escape(below)}')
-
-    def own(text: str) -> str:
-        return copy.sub(lambda _: f"{shipped}/", text)
-
-    return replace(failure, traceback=own(failure.traceback), log=own(failure.log))
+    return copy.sub(lambda _: f"{shipped}/", text)
 
 
 def _missing_module(context: Context, revision: Revision, failure: Failure, manifest: Manifest | None) -> str:

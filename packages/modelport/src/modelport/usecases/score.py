@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -9,10 +10,12 @@ import httpx
 from modelport.domain.errors import WebserviceException
 from modelport.domain.services import Service, ServiceState
 from modelport.usecases.context import Context
-from modelport.usecases.explain import last_lines, traceback_in
+from modelport.usecases.explain import in_own_files, traceback_in
 from modelport.usecases.wait import observe
 
 _TIMEOUT_S = 300.0
+_WORKER_ENDED = re.compile(r"worker \d+ ended \(.*?\)(?=;)")
+"""As the scoring server writes it."""
 
 
 def score(context: Context, name: str, body: str | bytes) -> Any:
@@ -74,7 +77,16 @@ def _bad_response(context: Context, service: Service, response: httpx.Response) 
         "Received bad response from service. `.get_logs()` on the webservice object tells more.\n"
         f"Response Code: {response.status_code}\nHeaders: {dict(response.headers)}\nContent: {response.content!r}"
     )
-    traceback = ""
-    if response.status_code >= 500:
-        traceback = traceback_in(last_lines(context.target(service.compute_type).logs(service, lines=200), count=200))
-    return WebserviceException(message, hint=f"The last traceback in the log:\n{traceback}" if traceback else "")
+    return WebserviceException(message, hint=_of_the_script(context, service, response))
+
+
+def _of_the_script(context: Context, service: Service, response: httpx.Response) -> str:
+    """What the log has of the failure, where it is the script that failed: its traceback, or how its process ended."""
+    if response.headers.get("x-ms-run-function-failed") != "True":
+        return ""
+    log = context.target(service.compute_type).logs(service, lines=200)
+    ends = list(_WORKER_ENDED.finditer(log))
+    traceback = traceback_in(log[ends[-1].end() :] if ends else log)
+    if traceback:
+        return f"The last traceback in the log:\n{in_own_files(context, service.active, traceback)}"
+    return f"The log says: {ends[-1][0]}" if ends else ""

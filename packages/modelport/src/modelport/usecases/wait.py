@@ -31,6 +31,13 @@ def observe(context: Context, name: str) -> tuple[Service, Observation]:
     return service, observation
 
 
+def failure_now(context: Context, service: Service, observation: Observation) -> Failure | None:
+    """Why the service is not well, in terms of the user's own files: what its target says now, else what is kept."""
+    if observation.failure is None:
+        return service.failure
+    return explain(context, service.active, observation.failure)
+
+
 def wait_for_deployment(
     context: Context, name: str, *, timeout_s: float | None = None, tick: Callable[[], None] = lambda: None
 ) -> Service:
