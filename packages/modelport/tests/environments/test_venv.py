@@ -44,6 +44,22 @@ def test_packages_of_the_index_for_another_python(
     assert list(Path(interpreter.command[0]).parent.parent.glob("lib/*/site-packages/__pycache__/six.*.pyc"))
 
 
+def test_a_folder_that_is_not_ascii_where_the_locale_is(
+    tmp_path: Path, wheels: Path, progress: RecordedProgress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LC_ALL", "LANG"):
+        monkeypatch.setenv(name, "POSIX")
+    made = definition(["--no-index", f"--find-links {wheels}", "mp_one"], packages=["python=3.6"])
+    venvs = VenvEnvironments(tmp_path / "hömé ☃")
+    try:
+        lock = venvs.resolve(made, progress=progress)
+    except EnvironmentException as error:
+        if "Found: " in error.message:
+            pytest.skip(error.message)
+        raise
+    assert _output(venvs.materialise(lock, progress=progress), "import mp_one;print(mp_one.__name__)") == "mp_one"
+
+
 def test_a_resolution_is_kept_and_asks_nobody_again(
     venvs: VenvEnvironments, progress: RecordedProgress, wheels: Path
 ) -> None:

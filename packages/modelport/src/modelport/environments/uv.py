@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,13 @@ def run_uv(*arguments: str, cwd: Path, indexes: bool = True, search_path: str | 
 def uv_environment() -> dict[str, str]:
     """The variables that uv runs with."""
     inherited = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
-    return {**inherited, **for_uv(os.environ), **_OURS}
+    return {**inherited, **_locale(inherited), **for_uv(os.environ), **_OURS}
+
+
+def _locale(environ: Mapping[str, str]) -> dict[str, str]:
+    """One of UTF-8 where there is none: Python 3.6 and 3.7 could not tell uv where they are, in a folder not ASCII."""
+    named = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or "C"
+    return {"LC_ALL": "C.UTF-8"} if named in ("C", "POSIX") else {}
 
 
 def index_fingerprint() -> str:
