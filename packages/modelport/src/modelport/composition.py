@@ -25,6 +25,9 @@ from modelport.usecases.context import Context
 HOME_VARIABLE = "MODELPORT_HOME"
 DATABASE_VARIABLE = "MODELPORT_DATABASE_URL"
 
+_PRIVATE = 0o700
+"""A home that is made here is its owner's alone, whatever the umask: who can write in it can run code as its owner."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
@@ -96,19 +99,21 @@ def _registry(name: str, installation: Installation, *, make: bool) -> MetadataS
     """The workspace's rows; None where its SQLite file is not there and is not to be made."""
     folder = installation.folder(name)
     if installation.database_url is not None:
+        _make(installation.home, mode=_PRIVATE)
         return open_sql(installation.database_url, workspace=name)
     if not make and not (folder / "workspace.db").is_file():
         return None
+    _make(installation.home, mode=_PRIVATE)
     _make(folder)
     return open_sql(folder / "workspace.db", workspace=name)
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, *, mode: int = 0o777) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
     except OSError as error:
         raise WorkspaceException(
-            f"The workspace folder {folder} cannot be made: {error}.",
+            f"The folder {folder} cannot be made: {error}.",
             hint=f"Set {HOME_VARIABLE} to a folder that can be written.",
         ) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,18 @@ def test_workspaces(call: Call, home: Path) -> None:
     assert "needs a name" in call("workspace create", code=1).stderr
     call("workspace delete -w shop --yes")
     assert call("workspace list").json == []
+
+
+def test_a_home_that_is_made_is_its_owner_s_alone(call: Call, home: Path) -> None:
+    before = os.umask(0)
+    try:
+        call("workspace create -w shop")
+        assert home.stat().st_mode & 0o777 == 0o700
+        home.chmod(0o770)
+        call("workspace create -w other")
+    finally:
+        os.umask(before)
+    assert home.stat().st_mode & 0o777 == 0o770, "one that is there belongs to whom its owner says"
 
 
 def test_a_folder_is_attached(call: Call) -> None:
