@@ -175,6 +175,40 @@ def test_unhealthy_while_the_worker_is_started_again(services: Services) -> None
     service.wait_for(ServiceState.RUNNING)
 
 
+def test_a_worker_that_cannot_be_started_again_is_told_at_once_and_tried_on(services: Services) -> None:
+    script = """
+    import os, pathlib
+    def init():
+        marker = pathlib.Path(os.environ["AML_APP_ROOT"], "broken")
+        if marker.exists():
+            raise RuntimeError("no licence any more")
+    def run(x):
+        if x == "die":
+            pathlib.Path("broken").touch()
+            os._exit(1)
+        return x
+    """
+    service = services.start(script)
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(service.score, "die"), pool.submit(service.score, "die")]
+        assert sorted(each.result().status for each in waiting) == [502, 503], "the second waited for a new worker"
+    status = service.status
+    assert status.state is ServiceState.UNHEALTHY
+    assert status.failure is not None
+    assert (status.failure.phase, status.failure.message) == ("init", "no licence any more")
+    begun = time.monotonic()
+    answer = service.score("x")
+    assert (answer.status, answer.message) == (
+        503,
+        "No ready replicas for service demo: the worker died and cannot be started again, phase init failed; it is "
+        "tried on, and the log says why",
+    )
+    assert time.monotonic() - begun < 5, "nobody waits for limits.queue_wait_ms"
+    (service.folder / "work" / "1" / "app" / "broken").unlink()
+    service.wait_for(ServiceState.RUNNING)
+    assert service.score("x").json == "x"
+
+
 def test_the_queue_is_bounded_in_number_and_time(services: Services) -> None:
     service = services.start(CRASHES, limits={"max_queue_length": 2, "queue_wait_ms": 300})
     with ThreadPoolExecutor(8) as pool:

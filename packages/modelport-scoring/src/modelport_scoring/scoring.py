@@ -195,11 +195,22 @@ def why_not_healthy(service: Service) -> str:
     """One sentence for whoever asks ``/`` or ``/score`` while no worker takes requests."""
     reasons: dict[ServiceState, Any] = {
         ServiceState.STARTING: "the first worker has not finished init() yet",
-        ServiceState.UNHEALTHY: "the worker died and is being started again; the log says why",
+        ServiceState.UNHEALTHY: why_no_worker(service),
         ServiceState.FAILED: "the entry script failed to start; the log says why",
         ServiceState.RUNNING: "the service stops",
     }
     return str(reasons[service.state])
+
+
+def why_no_worker(service: Service) -> str:
+    """After workers were ready once, and none is now."""
+    failure = service.active.pool.failure if service.active is not None else None
+    if failure is None:
+        return "the worker died and is being started again; the log says why"
+    return (
+        f"the worker died and cannot be started again, phase {failure.phase} failed; it is tried on, and the log says "
+        "why"
+    )
 
 
 REFUSALS: dict[Refusal, Callable[[Service], Response]] = {

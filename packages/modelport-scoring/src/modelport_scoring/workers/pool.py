@@ -95,6 +95,11 @@ class Pool:
         return self.line.clear()
 
     @property
+    def _cannot_restart(self) -> bool:
+        """Workers were ready once, all have died, and the last try to start one failed: it may fail for hours."""
+        return self.contract is not None and self.failure is not None and not self._ready
+
+    @property
     def ready_count(self) -> int:
         return len(self._ready)
 
@@ -107,7 +112,7 @@ class Pool:
 
     def submit(self, ticket: Ticket) -> None:
         """Give the ticket to a worker, or have it wait, or refuse it."""
-        if self.given_up:
+        if self.given_up or self._cannot_restart:
             ticket.refused(Refusal.NO_WORKER)
             return
         worker = self._free_worker() if not self.line else None
@@ -192,6 +197,8 @@ class Pool:
         self._journal.write(f"modelport: a worker did not start (phase {failure.phase}): {failure.message}")
         if not slot.first_attempt.done():
             slot.first_attempt.set_result(failure)
+        if self._cannot_restart:
+            self.refuse_all()
 
     def _became_ready(self, worker: Worker, contract: Contract) -> None:
         self.contract = contract
