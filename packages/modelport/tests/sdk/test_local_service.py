@@ -262,3 +262,14 @@ def test_delete_of_what_is_gone_is_no_error_and_list_finds_by_model(workspace: W
     service.delete()
     service.delete()
     assert Webservice.list(workspace) == []
+
+
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.2", "127.0.0.2"), ("::1", "[::1]"), ("0.0.0.0", "localhost")])
+def test_the_scoring_uri_leads_to_the_address_that_was_asked_for(deployer: Deployer, host: str, shown: str) -> None:
+    deployer.script()
+    configuration = LocalWebservice.deploy_configuration(host=host)
+    service = Model.deploy(deployer.workspace, "svc", [deployer.model()], deployer.config(), configuration)
+    service.wait_for_deployment()
+    assert service.scoring_uri == f"http://{shown}:{service.port}/score"
+    answer = httpx.post(service.scoring_uri, content="1", trust_env=False)
+    assert (answer.status_code, answer.json()) == (200, service.run("1"))

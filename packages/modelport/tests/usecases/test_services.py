@@ -329,6 +329,7 @@ def test_a_start_that_is_refused_or_interrupted_leaves_no_service(
         bench.service("svc")
     assert isinstance(refusal, KeyboardInterrupt) or "phase 'start': No space left." in str(caught.value)
     assert context.registry.services(ServiceFilter()) == []
+    assert bundles(context) == set()
     assert bench.service("svc").active_revision == 1
 
 

@@ -15,7 +15,7 @@ from modelport.usecases import keys, run_service
 from modelport.usecases.change_model import merged_properties
 from modelport.usecases.reload import reload
 from modelport.usecases.roll_back import roll_back
-from modelport.usecases.score import score
+from modelport.usecases.score import base_url, score
 from modelport.usecases.update import ServiceChange, update
 from modelport.usecases.wait import failure_now, observe, wait_for_deployment
 
@@ -75,12 +75,12 @@ class Webservice:
     @property
     def scoring_uri(self) -> str | None:
         """Where to POST; None before the service has a port."""
-        return None if self.port is None else f"http://localhost:{self.port}/score"
+        return None if self.port is None else f"{base_url(self._service, self.port)}/score"
 
     @property
     def swagger_uri(self) -> str | None:
         """Where the OpenAPI document is."""
-        return None if self.port is None else f"http://localhost:{self.port}/swagger.json"
+        return None if self.port is None else f"{base_url(self._service, self.port)}/swagger.json"
 
     @property
     def models(self) -> builtins.list[Model]:

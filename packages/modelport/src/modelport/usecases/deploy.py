@@ -14,7 +14,7 @@ from modelport.domain.services import DesiredState, Keys, LocalDeployment, Revis
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
 from modelport.usecases.keys import chosen_keys
-from modelport.usecases.prepare_revision import RevisionRequest, bundles_held, prepare_revision
+from modelport.usecases.prepare_revision import RevisionRequest, bundles_held, prepare_revision, remove_unused_bundles
 from modelport.usecases.register_model import current_user
 from modelport.usecases.update import ServiceChange, update_held_service
 
@@ -72,6 +72,7 @@ def _started(context: Context, service: Service, bundle: Path) -> Service:
     except BaseException:
         target.delete(service)
         context.registry.delete_service(service.name)
+        remove_unused_bundles(context)
         raise
     return service
 

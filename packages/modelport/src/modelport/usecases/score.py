@@ -46,8 +46,16 @@ def scoring_headers(service: Service) -> dict[str, str]:
     return headers
 
 
+def base_url(service: Service, port: int) -> str:
+    """By which this machine reaches the service."""
+    host = service.deployment.host
+    if host in (None, "127.0.0.1", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in str(host) else f"http://{host}:{port}"
+
+
 def _post(service: Service, port: int, body: str | bytes) -> httpx.Response:
-    url = f"http://{loopback(service)}:{port}/score"
+    url = f"{base_url(service, port)}/score"
     try:
         # trust_env=False: a proxy of the environment is not meant for a service on this machine
         with httpx.Client(trust_env=False, timeout=_TIMEOUT_S) as client:
@@ -57,12 +65,6 @@ def _post(service: Service, port: int, body: str | bytes) -> httpx.Response:
             f"The service {service.name!r} did not answer at {url}: {error or type(error).__name__}.",
             hint="Look at its state and its log (modelport service show, get-logs).",
         ) from error
-
-
-def loopback(service: Service) -> str:
-    """The address by which this machine reaches the service."""
-    host = service.deployment.host
-    return "127.0.0.1" if host in (None, "0.0.0.0", "localhost") else str(host)  # noqa: S104 - compared, not bound
 
 
 def _parsed(response: httpx.Response) -> Any:
