@@ -145,6 +145,17 @@ def test_a_hash_that_the_user_wrote_is_held_against_the_file(
         venvs.materialise(lock, progress=progress)
 
 
+def test_hashes_below_their_requirement_are_held_against_the_file(
+    venvs: VenvEnvironments, progress: RecordedProgress, wheels: Path
+) -> None:
+    as_pip_compile_writes = ["mp_one==1.0 \\", f"    --hash=sha256:{'1' * 64} \\", f"    --hash=sha256:{'2' * 64}"]
+    lock = venvs.resolve(from_wheels(wheels, *as_pip_compile_writes, "# a comment \\", "mp_two"), progress=progress)
+    assert lock.text.count("--hash") == 2
+    assert "mp-two==1.0\n" in lock.text
+    with pytest.raises(EnvironmentException, match="not the one that was asked for"):
+        venvs.materialise(lock, progress=progress)
+
+
 def _yaml(folder: Path, *pip: str) -> Path:
     file = folder / "env.yml"
     entries = "".join(f"    - {entry}\n" for entry in pip)

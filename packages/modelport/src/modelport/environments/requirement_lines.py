@@ -85,13 +85,15 @@ def lines_of(specification: CondaSpecification) -> list[RequirementLine]:
     base = source.absolute().parent if source else Path.cwd()
     return [
         line
-        for number, entry in enumerate(specification.pip, start=1)
-        for line in _expand(entry, base=base, place=_place(entry, source, number), seen=(), constraint=False)
+        for number, entry in joined_lines(specification.pip)
+        for line in _expand(
+            entry, base=base, place=_place(specification.pip, source, number), seen=(), constraint=False
+        )
     ]
 
 
-def _place(entry: str, source: Path | None, number: int) -> str:
-    line = line_of_entry(source, entry) if source else None
+def _place(entries: Sequence[str], source: Path | None, number: int) -> str:
+    line = line_of_entry(source, entries[number - 1]) if source else None
     return f"{source}:{line}" if line else f"entry {number} of the pip list"
 
 
@@ -121,16 +123,16 @@ def _included(file: Path, *, place: str, seen: Sequence[Path], constraint: bool)
             f"{place}: the requirements file {file} does not exist.",
             hint="The path is taken from the folder of the file that names it.",
         )
-    for number, line in joined_lines(read_text(file)):
+    for number, line in joined_lines(read_text(file).splitlines()):
         yield from _expand(line, base=file.parent, place=f"{file}:{number}", seen=(*seen, file), constraint=constraint)
 
 
-def joined_lines(text: str) -> Iterator[tuple[int, str]]:
-    """The lines with their numbers; a line that ends in a backslash goes on in the next one."""
+def joined_lines(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers; a line that ends in a backslash, and is no comment, goes on in the next one."""
     held, start = "", 0
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         start = start if held else number
-        if line.endswith("\\"):
+        if line.endswith("\\") and not line.lstrip().startswith("#"):
             held += line[:-1] + " "
             continue
         yield start, held + line
