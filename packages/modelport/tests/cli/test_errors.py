@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from modelport.cli.errors import exit_code_of
+from modelport.cli.main import run
 from modelport.domain.errors import UserErrorException
 
 
@@ -88,3 +89,19 @@ def test_help_imports_neither_the_database_nor_the_installers() -> None:
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stderr == "[]\n"
     assert "doctor" in ended.stdout
+
+
+def test_a_folder_that_is_gone_is_named_as_the_cause(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gone = home.parent / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    assert run(["model", "list"]) == 1
+    assert "started in has been removed" in capsys.readouterr().err
+
+
+def test_streams_that_the_caller_closed(home: Path) -> None:
+    program = "from modelport.cli.main import main; main()"
+    closing = [*("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"), sys.executable, "-c", program]
+    assert subprocess.run([*closing, "workspace", "create", "-w", "shop"]).returncode == 0
+    assert (home / "workspaces" / "shop" / "workspace.db").read_bytes().startswith(b"SQLite format 3")

@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import traceback
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -48,6 +49,8 @@ def _described(error: BaseException) -> str:
         return str(error)
     if isinstance(error, json.JSONDecodeError):
         return f"This is not valid JSON: {error}.\nCheck the file or the text that was given."
+    if isinstance(error, FileNotFoundError) and _started_in_nowhere():
+        return "The folder that the command was started in has been removed.\nChange to one that is there: cd"
     if isinstance(error, OSError):
         return f"{error}.\nCheck that the file is there and may be read and written, and that the disk has room."
     return (
@@ -55,6 +58,14 @@ def _described(error: BaseException) -> str:
         "That is a mistake in Modelport. Run the command again with --debug, and report it with what that prints, as "
         "CONTRIBUTING.md says."
     )
+
+
+def _started_in_nowhere() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _say(text: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +13,8 @@ from typer.main import get_command
 
 from modelport.cli.errors import exit_code_of, stop_on_signals
 from modelport.cli.lazy import LazyGroup
+
+_STDERR = 2
 
 app = typer.Typer(
     name="modelport",
@@ -42,8 +46,18 @@ def root(
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 it failed, 2 it was called wrongly, 130 interrupted, 143 terminated."""
+    _open_standard_streams()
     stop_on_signals()
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_standard_streams() -> None:
+    """Those that the caller closed: the next file to be opened would get their number, and with it what is printed."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - stays open
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - stays open
 
 
 def run(arguments: list[str]) -> int:
