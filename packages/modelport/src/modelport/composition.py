@@ -38,9 +38,19 @@ class Installation:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Installation:
-        """``MODELPORT_HOME``, by default ``~/.modelport``; ``MODELPORT_DATABASE_URL``, by default SQLite files."""
+        """``MODELPORT_HOME``, by default ``~/.modelport``; ``MODELPORT_DATABASE_URL``, by default SQLite files.
+
+        Raises WorkspaceException for a database that is no URL: a mistyped one must not become a file in the cwd.
+        """
         home = environ.get(HOME_VARIABLE) or "~/.modelport"
-        return cls(home=Path(home).expanduser().absolute(), database_url=environ.get(DATABASE_VARIABLE) or None)
+        database_url = environ.get(DATABASE_VARIABLE) or None
+        if database_url is not None and "://" not in database_url:
+            raise WorkspaceException(
+                f"{DATABASE_VARIABLE} is no URL.",
+                hint="It looks like postgresql://user:password@host/database; without it each workspace has a SQLite "
+                "file.",
+            )
+        return cls(home=Path(home).expanduser().absolute(), database_url=database_url)
 
     def folder(self, workspace: str) -> Path:
         return self.home / "workspaces" / workspace
@@ -87,7 +97,8 @@ def open_workspace(
 
 
 def workspace_exists(name: str, *, installation: Installation | None = None) -> bool:
-    """Whether there is a workspace of that name."""
+    """Whether there is a workspace of that name. Raises WorkspaceException for one that no workspace can have."""
+    check_workspace_name(name)
     registry = _registry(name, installation or Installation.from_environment(), make=False)
     if registry is None:
         return False

@@ -19,7 +19,7 @@ class Framework:
     MULTI = "Multi"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ResourceConfiguration:
     """What a deployment of a model needs. ``memory_in_gb`` in GiB, ``cpu`` and ``gpu`` in units."""
 

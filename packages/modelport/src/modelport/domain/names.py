@@ -24,7 +24,7 @@ def check_model_name(name: str | None) -> None:
     """Raise WebserviceException unless ``name`` can name a model."""
     if not name:
         raise WebserviceException("A model needs a name: model_name must not be empty.")
-    if not _MODEL.fullmatch(name):
+    if not isinstance(name, str) or not _MODEL.fullmatch(name):
         raise WebserviceException(
             f"Invalid model name {name!r}: it must start with a letter or digit and hold only letters, digits, '-', "
             "'_' and '.', 255 characters at most."

@@ -74,7 +74,8 @@ class Workspace:
         unused = without_effect(cloud_only, known=WORKSPACE_ARGUMENTS, function="Workspace.create")
         if not exist_ok and workspace_exists(name):
             raise WorkspaceException(
-                f"The workspace {name!r} exists already.", hint="Use exist_ok=True to open it, or choose another name."
+                f"The workspace {name!r} exists already.",
+                hint="Use exist_ok=True (--exist-ok) to open it, or choose another name.",
             )
         labels = WorkspaceLabels(
             subscription_id=subscription_id or "",

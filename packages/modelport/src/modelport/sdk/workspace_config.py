@@ -27,10 +27,11 @@ def read_config(path: str | None, *, file_name: str | None = None) -> WorkspaceC
     """Read the file ``path``, or search the folder ``path`` (default: the cwd) and the folders above it.
 
     In each folder ``.azureml/config.json`` comes first, then ``aml_config/config.json``, then ``config.json``. Raises
-    UserErrorException where none is found or keys are missing, ``json.JSONDecodeError`` where it is no JSON.
+    UserErrorException where none is found, it is no text or keys are missing; ``json.JSONDecodeError`` where it is no
+    JSON, as v1 did.
     """
     file = _find(Path(path or ".").expanduser().absolute(), file_name or _FILE_NAME)
-    document = json.loads(file.read_text(encoding="utf-8-sig"))
+    document = json.loads(_text(file))
     document = _with_scope(document) if isinstance(document, dict) else {}
     missing = [key for key in _KEYS if not document.get(key)]
     if missing:
@@ -39,6 +40,16 @@ def read_config(path: str | None, *, file_name: str | None = None) -> WorkspaceC
             hint='It should be {"subscription_id": "…", "resource_group": "…", "workspace_name": "…"}.',
         )
     return WorkspaceConfig(*(str(document[key]) for key in _KEYS))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserErrorException(
+            f"The workspace configuration {file} is not a text in UTF-8: {error}.",
+            hint="Write it anew: Workspace.write_config() or modelport folder attach.",
+        ) from error
 
 
 def _find(start: Path, file_name: str) -> Path:

@@ -21,7 +21,7 @@ def download_model(context: Context, model: ModelVersion, *, target: Path, exist
     if final.exists() and not exist_ok:
         raise WebserviceException(
             f"Cannot download {model.id}: {final} exists already.",
-            hint="Give exist_ok=True to replace it, or another target.",
+            hint="Give exist_ok=True (--overwrite) to replace it, or another target.",
         )
     try:
         target.mkdir(parents=True, exist_ok=True)
