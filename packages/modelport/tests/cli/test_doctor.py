@@ -82,6 +82,14 @@ def test_a_home_that_cannot_be_written(tmp_path: Path, index: str) -> None:
     assert "MODELPORT_HOME" in check.hint
 
 
+def test_a_home_that_everybody_can_write(home: Path, index: str) -> None:
+    home.mkdir()
+    home.chmod(0o777)
+    check = checks(home)["home"]
+    assert check.verdict is Verdict.WARNING
+    assert f"chmod o-w {home}" in check.hint
+
+
 @pytest.mark.parametrize(("place", "written"), [("table", b"\xa5" * 100), ("free pages", b"\x00\x00\x00\x05")])
 def test_a_damaged_database_does_not_stop_the_other_checks(home: Path, index: str, place: str, written: bytes) -> None:
     for name in ("sound", "torn"):

@@ -7,8 +7,10 @@ import fcntl
 import os
 import platform
 import resource
+import shlex
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 import tempfile
@@ -113,8 +115,15 @@ def _home(home: Path) -> Iterator[Check]:
         hint = "Set MODELPORT_HOME to a folder that can be written, or free some space."
         yield _problem("home", f"Nothing can be written into {place}: {error.strerror}", hint)
         return
-    yield _ok("home", f"{home} can be written")
+    yield _open_to_all(home) or _ok("home", f"{home} can be written")
     yield _disk(place)
+
+
+def _open_to_all(home: Path) -> Check | None:
+    if not home.exists() or not home.stat().st_mode & stat.S_IWOTH:
+        return None
+    hint = f"Unless that is meant: chmod o-w {shlex.quote(str(home))}"
+    return _warning("home", f"Everybody can write into {home}, and so run code as who deploys from it", hint)
 
 
 def _disk(place: Path) -> Check:
