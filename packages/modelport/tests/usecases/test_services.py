@@ -119,6 +119,15 @@ def test_rolling_back_goes_to_the_one_before_and_only_to_kept_ones(bench: Workbe
         roll_back(context, "svc", number=1)
 
 
+def test_every_change_of_revision_is_an_update_in_time(bench: Workbench, context: Context) -> None:
+    first = bench.service()
+    reloaded = reload(context, "svc")
+    rolled_back = roll_back(context, "svc")
+    assert first.created_time == reloaded.created_time
+    assert first.updated_time < reloaded.updated_time < rolled_back.updated_time
+    assert context.service("svc").updated_time == rolled_back.updated_time
+
+
 def test_a_failed_roll_back_keeps_what_it_went_to(bench: Workbench, context: Context, target: MemoryTarget) -> None:
     bench.service()
     update(context, "svc", ServiceChange(revision=bench.revision()))

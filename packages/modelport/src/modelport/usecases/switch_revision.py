@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +51,13 @@ def switch_revision(
     runs = target.observe(service).has_process
     if runs:
         _switch(context, service, revision, bundle)
-    switched = replace(service, active_revision=revision.number, desired_state=DesiredState.RUNNING, failure=None)
+    switched = replace(
+        service,
+        active_revision=revision.number,
+        desired_state=DesiredState.RUNNING,
+        failure=None,
+        updated_time=dt.datetime.now(dt.UTC),
+    )
     switched = settle(_kept(switched))
     context.registry.update_service(switched)
     if not runs:
