@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,13 @@ def test_workspaces(call: Call, home: Path) -> None:
     call("workspace create -w shop --exist-ok")
     assert call("workspace list --query '[].name'").json == ["shop"]
     assert call("workspace list -g other").json == []
+    damaged = home / "workspaces" / "damaged"
+    damaged.mkdir()
+    (damaged / "workspace.db").write_bytes(b"no database" * 1000)
+    said = call("workspace list --query '[].name'", code=1)
+    assert said.json == ["shop"], "one that cannot be opened does not hide the others"
+    assert f"ERROR: The database {damaged / 'workspace.db'} is damaged" in said.stderr
+    shutil.rmtree(damaged)
     assert call("workspace show -w shop -g group --query friendlyName").json == "The shop"
     assert "'group', not 'other'" in call("workspace show -w shop -g other", code=1).stderr
     assert "needs a name" in call("workspace create", code=1).stderr

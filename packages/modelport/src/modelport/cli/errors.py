@@ -40,8 +40,13 @@ def exit_code_of(error: BaseException, *, debug: bool) -> int:
     if isinstance(error, Stopped):
         _say("Interrupted." if error.number is signal.SIGINT else "Terminated.")
         return 128 + error.number
-    _say(f"ERROR: {_described(error)}")
+    complain(error)
     return FAILED
+
+
+def complain(error: BaseException) -> None:
+    """Print what the error means."""
+    _say(f"ERROR: {_described(error)}")
 
 
 def _described(error: BaseException) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from modelport.cli.command import command, group
+from modelport.cli.errors import complain
 from modelport.cli.options import Tags, pairs
 from modelport.cli.output import Result
 from modelport.cli.session import Session
-from modelport.domain.errors import UserErrorException
+from modelport.composition import Installation
+from modelport.domain.errors import UserErrorException, WorkspaceException
 from modelport.sdk.workspace import Workspace
 
 app = group("Create, list, show and delete workspaces.")
@@ -48,9 +51,24 @@ def create(
 
 @command(app, "list")
 def list_(session: Session) -> object:
-    """List the workspaces of this machine; with --resource-group or --subscription-id, those that have it."""
-    found = Workspace.list(session.subscription_id, resource_group=session.resource_group)
-    return Result([details(workspace) for same in found.values() for workspace in same], columns=_COLUMNS)
+    """List the workspaces of this machine; with --resource-group or --subscription-id, those that have it.
+
+    One that cannot be opened does not hide the others; the exit code is 1 then.
+    """
+    found, errors = [], []
+    for name in Installation.from_environment().workspace_names():
+        try:
+            found.append(Workspace.get(name))
+        except WorkspaceException as error:
+            errors.append(error)
+            complain(error)
+    labels = {"resource_group": session.resource_group, "subscription_id": session.subscription_id}
+    shown = [workspace for workspace in found if _has(workspace, labels)]
+    return Result([details(workspace) for workspace in shown], columns=_COLUMNS, is_good=not errors)
+
+
+def _has(workspace: Workspace, labels: Mapping[str, str | None]) -> bool:
+    return all(value in (None, getattr(workspace, label)) for label, value in labels.items())
 
 
 @command(app, "show")
