@@ -25,6 +25,7 @@ from modelport.usecases.context import Context
 HOME_VARIABLE = "MODELPORT_HOME"
 DATABASE_VARIABLE = "MODELPORT_DATABASE_URL"
 
+_DATABASE_FILE = "workspace.db"
 _PRIVATE = 0o700
 """A home that is made here is its owner's alone, whatever the umask: who can write in it can run code as its owner."""
 
@@ -56,9 +57,12 @@ class Installation:
         return self.home / "workspaces" / workspace
 
     def workspace_names(self) -> list[str]:
-        """The workspaces that this home holds."""
+        """The workspaces that this home holds; of a shared database, those that were used from here."""
         root = self.home / "workspaces"
-        return sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
+        folders = [entry for entry in root.iterdir() if entry.is_dir()] if root.is_dir() else []
+        if self.database_url is None:
+            folders = [folder for folder in folders if (folder / _DATABASE_FILE).is_file()]
+        return sorted(folder.name for folder in folders)
 
 
 def open_workspace(
@@ -112,11 +116,11 @@ def _registry(name: str, installation: Installation, *, make: bool) -> MetadataS
     if installation.database_url is not None:
         _make(installation.home, mode=_PRIVATE)
         return open_sql(installation.database_url, workspace=name)
-    if not make and not (folder / "workspace.db").is_file():
+    if not make and not (folder / _DATABASE_FILE).is_file():
         return None
     _make(installation.home, mode=_PRIVATE)
     _make(folder)
-    return open_sql(folder / "workspace.db", workspace=name)
+    return open_sql(folder / _DATABASE_FILE, workspace=name)
 
 
 def _make(folder: Path, *, mode: int = 0o777) -> None:

@@ -21,7 +21,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield url
 
 
-def test_the_main_job_on_postgresql(database: str, tmp_path: Path) -> None:
+def test_the_main_job_on_postgresql(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = (Workspace.create(name, show_output=False) for name in ("one", "other"))
     (tmp_path / "score.py").write_text(SCRIPT)
     (tmp_path / "model.txt").write_text("first")
@@ -37,3 +37,5 @@ def test_the_main_job_on_postgresql(database: str, tmp_path: Path) -> None:
         service.delete()
         for workspace in (one, other):
             workspace.registry.close()
+    monkeypatch.delenv("MODELPORT_DATABASE_URL")
+    assert Workspace.list() == {}, "without the database its workspaces are not there"
