@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
 import pytest
 
 import modelport_scoring
@@ -67,6 +68,23 @@ def test_a_stop_finishes_what_is_held(services: Services) -> None:
     assert (response.status, response.read()) == (200, b'"held"')
     assert response.getheader("connection") == "close"
     assert exit_status(service) == 0
+
+
+def test_the_socket_tells_the_port_whatever_the_file_says(services: Services) -> None:
+    """Somebody may write the file anew while the supervisor starts a scoring server."""
+    service = services.start()
+    before = service.status
+    write_settings(service.folder, msgspec.structs.replace(service.settings, port=0))
+    os.kill(before.pid, signal.SIGKILL)
+    wait_until(lambda: _pid(service) not in (None, before.pid), what="another scoring server")
+    assert service.status.port == before.port
+
+
+def _pid(service: RunningService) -> int | None:
+    try:
+        return service.status.pid
+    except ServiceNotRunning:
+        return None
 
 
 def test_the_chosen_port_is_written_down_and_kept(services: Services) -> None:

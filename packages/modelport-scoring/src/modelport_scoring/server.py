@@ -12,6 +12,7 @@ import signal
 import socket
 from pathlib import Path
 
+import msgspec
 import uvloop
 
 from modelport_scoring.control.endpoint import ControlEndpoint
@@ -94,7 +95,8 @@ def raise_descriptor_limit() -> int:
 
 async def serve(listening: socket.socket, *, lifeline: int) -> None:
     """The life of the process."""
-    settings = read_settings(Path.cwd())
+    # The socket is the truth about the port: somebody may have written the file anew since the supervisor read it.
+    settings = msgspec.structs.replace(read_settings(Path.cwd()), port=listening.getsockname()[1])
     await Server(settings, loop=asyncio.get_running_loop()).run(listening, lifeline=lifeline)
 
 

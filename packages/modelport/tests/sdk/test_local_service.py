@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from modelport import LocalWebservice, Model, Webservice, Workspace
-from modelport.domain.errors import ConflictException, DeploymentFailed, WebserviceException
+from modelport.domain.errors import ConflictException, DeploymentFailed, ModelportError, WebserviceException
+from modelport.domain.services import LocalDeployment
 from modelport.targets.local import LocalTarget
 from modelport.usecases import run_service
 from modelport_scoring import ControlClient, supervisor_pid
@@ -176,6 +178,21 @@ def test_a_new_port_and_more_workers_restart_the_service(deployer: Deployer) -> 
     assert len(ControlClient(folder_of(service)).status().workers) == 2
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{before}/", trust_env=False)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"limits": {"nope": 1}}, {"error_mode": "zz"}, {"host": "192.0.2.1"}, {"gpu_cores": 99}]
+)
+def test_wrong_settings_are_refused_and_change_nothing(deployer: Deployer, wrong: dict[str, Any]) -> None:
+    service = running(deployer.deploy())
+    with pytest.raises(ModelportError):
+        service.update(deployment_config=LocalWebservice.deploy_configuration(**wrong), description="new")
+    kept = deployer.workspace.context.service("svc")
+    assert (kept.deployment, kept.description) == (LocalDeployment(), None)
+    assert service.run("1") == {"model": "first", "data": 1}
+    service.stop()
+    service.start()
+    assert running(service).run("1") == {"model": "first", "data": 1}
 
 
 def test_a_port_that_was_taken_meanwhile_fails_the_start_and_a_later_one_succeeds(deployer: Deployer) -> None:

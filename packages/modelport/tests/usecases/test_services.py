@@ -321,6 +321,13 @@ def test_a_service_that_could_not_start_at_all_is_mended_by_an_update(
     assert wait_for_deployment(context, "svc").active_revision == 2
 
 
+def test_limits_are_added_to_those_that_were_set(bench: Workbench, context: Context) -> None:
+    bench.service()
+    for name in ("max_body_bytes", "queue_wait_ms"):
+        update(context, "svc", ServiceChange(deployment=LocalDeployment(limits={name: 5})))
+    assert context.service("svc").deployment.limits == {"max_body_bytes": 5, "queue_wait_ms": 5}
+
+
 def test_a_stopped_service_takes_new_settings_without_being_started(bench: Workbench, context: Context) -> None:
     bench.service()
     run_service.stop(context, "svc")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelport.domain.errors import ConflictException, WebserviceException
@@ -16,6 +16,7 @@ from modelport.usecases.exclusive import exclusive
 from modelport.usecases.keys import chosen_keys
 from modelport.usecases.prepare_revision import RevisionRequest, bundles_held, prepare_revision, remove_unused_bundles
 from modelport.usecases.register_model import current_user
+from modelport.usecases.start_active import start_active
 from modelport.usecases.update import ServiceChange, update_held_service
 
 _MOST_MODELS = 1000
@@ -66,9 +67,7 @@ def _started(context: Context, service: Service, bundle: Path) -> Service:
     target = context.target(service.compute_type)
     try:
         with in_phase(Phase.START):
-            observation = target.start(service, bundle)
-        service = replace(service, port=observation.port)
-        context.registry.update_service(service)
+            service = start_active(context, service, bundle)
     except BaseException:
         target.delete(service)
         context.registry.delete_service(service.name)

@@ -10,6 +10,7 @@ from modelport.domain.services import DesiredState, Service, ServiceFilter, Serv
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
 from modelport.usecases.prepare_revision import remove_unused_bundles
+from modelport.usecases.start_active import start_active
 
 _DOWN = (ServiceState.STOPPED, ServiceState.UNKNOWN, ServiceState.FAILED)
 
@@ -27,7 +28,7 @@ def start(context: Context, name: str) -> Service:
             bundle = context.bundles / service.active.bundle_digest
             verify_bundle(bundle)
             target.stop(service)
-            target.start(service, bundle)
+            service = start_active(context, service, bundle)
         return service
 
 

@@ -12,6 +12,7 @@ from modelport.domain.services import DesiredState, Revision, Service
 from modelport.usecases.context import Context
 from modelport.usecases.explain import explain
 from modelport.usecases.prepare_revision import RevisionRequest, bundles_held, prepare_revision
+from modelport.usecases.start_active import start_active
 
 KEPT_REVISIONS = 5
 """How many revisions a service keeps for a roll-back, the active one among them."""
@@ -62,7 +63,7 @@ def switch_revision(
     context.registry.update_service(switched)
     if not runs:
         context.progress.step(f"Starting the service {service.name!r}")
-        target.start(switched, bundle)
+        return start_active(context, switched, bundle)
     return switched
 
 

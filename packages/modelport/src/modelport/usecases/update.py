@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 
-from modelport.domain.errors import DeploymentFailed, WebserviceException
+from modelport.domain.errors import DeploymentFailed, ModelportError, WebserviceException
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import LocalDeployment, Service, ServiceState
+from modelport.targets.interface import Target
 from modelport.usecases.change_model import merged_properties
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
@@ -94,13 +96,14 @@ def _merged(present: LocalDeployment, given: LocalDeployment | None) -> LocalDep
     if given is None:
         return present
     values = {part.name: getattr(given, part.name) for part in fields(given)}
-    asked = {name: value for name, value in values.items() if value is not None and value != {}}
-    return replace(present, **asked)
+    asked = {name: value for name, value in values.items() if value is not None}
+    return replace(present, **(asked | {"limits": {**present.limits, **given.limits}}))
 
 
 def _needs_restart(context: Context, service: Service, wanted: Service) -> bool:
     target = context.target(service.compute_type)
-    if wanted.deployment.gpu_cores != service.deployment.gpu_cores or wanted.port != service.port:
+    if wanted.deployment != service.deployment:
+        # Its own port is taken, by itself.
         changed = replace(wanted.deployment, port=None if wanted.port == service.port else wanted.port)
         target.check(service.name, changed)
     if not target.observe(service).has_process:
@@ -116,11 +119,21 @@ def _restart(context: Context, service: Service, wanted: Service) -> None:
     bundle = context.bundles / wanted.active.bundle_digest
     context.progress.step(f"Restarting {service.name!r}: its port, address or number of workers changes")
     target.stop(service)
-    observation = target.start(wanted, bundle)
-    if observation.state is not ServiceState.FAILED:
+    failure = _start_failure(target, wanted, bundle)
+    if failure is None:
         return
     target.stop(wanted)
     context.registry.update_service(service)
     target.start(service, bundle)
-    failure = observation.failure or Failure(phase=Phase.START, message="The service did not start.")
     raise DeploymentFailed(replace(failure, message=f"{failure.message} (it runs with its old settings again)"))
+
+
+def _start_failure(target: Target, service: Service, bundle: Path) -> Failure | None:
+    """Start it; why that failed, or None."""
+    try:
+        observation = target.start(service, bundle)
+    except ModelportError as error:
+        return Failure(phase=Phase.START, message=error.message, hint=error.hint)
+    if observation.state is not ServiceState.FAILED:
+        return None
+    return observation.failure or Failure(phase=Phase.START, message="The service did not start.")
