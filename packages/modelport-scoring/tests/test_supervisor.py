@@ -73,11 +73,11 @@ def test_a_stop_finishes_what_is_held(services: Services) -> None:
 def test_the_socket_tells_the_port_whatever_the_file_says(services: Services) -> None:
     """Somebody may write the file anew while the supervisor starts a scoring server."""
     service = services.start()
-    before = service.status
+    pid, port = service.status.pid, service.settings.port
     write_settings(service.folder, msgspec.structs.replace(service.settings, port=0))
-    os.kill(before.pid, signal.SIGKILL)
-    wait_until(lambda: _pid(service) not in (None, before.pid), what="another scoring server")
-    assert service.status.port == before.port
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: _pid(service) not in (None, pid), what="another scoring server")
+    assert service.status.port == port > 0
 
 
 def _pid(service: RunningService) -> int | None:
