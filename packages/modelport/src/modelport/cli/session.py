@@ -157,8 +157,8 @@ class Session:
 
     def wait(self, service: Webservice) -> None:
         """Return when the service takes requests. Raises DeploymentFailed as soon as it is known that it will not."""
-        self.note(f"Waiting until the service {service.name!r} is healthy")
         try:
+            self.note(f"Waiting until the service {service.name!r} is healthy")
             wait_for_deployment(service.workspace.context, service.name)
         except Stopped:
             self.note(
