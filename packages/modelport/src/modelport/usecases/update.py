@@ -58,7 +58,8 @@ def update_held_service(context: Context, service: Service, change: ServiceChang
     if change.revision is not None:
         wanted = switch_to_new(context, service, change.revision, settle=lambda switched: _settled(switched, wanted))
         service = replace(wanted, deployment=service.deployment, keys=service.keys, port=service.port)
-    context.registry.update_service(wanted)
+    else:
+        context.registry.update_service(wanted)
     if restart:
         _restart(context, service, wanted)
     else:

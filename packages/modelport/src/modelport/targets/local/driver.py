@@ -17,7 +17,7 @@ from modelport.targets.interface import Observation
 from modelport.targets.local.devices import check_gpus
 from modelport.targets.local.failures import from_scoring, supervisor_failure
 from modelport.targets.local.logs import last_lines_of
-from modelport.targets.local.plan import auth_settings, check_settings, plan, revision_settings
+from modelport.targets.local.plan import check_settings, plan, revision_settings
 from modelport.targets.local.ports import check_address
 from modelport_scoring import (
     ControlClient,
@@ -128,7 +128,7 @@ class LocalTarget:
         settings = todo.settings
         try:
             client = ControlClient(folder)
-            client.configure(auth=auth_settings(service), limits=settings.limits, error_mode=settings.error_mode)
+            client.configure(auth=settings.auth, limits=settings.limits, error_mode=settings.error_mode)
         except ServiceNotRunning:
             return  # the next start writes service.json anew
         except RequestRefused as error:
