@@ -23,7 +23,15 @@ from modelport_scoring.service_folder import (
     write_settings,
 )
 from modelport_scoring.service_lock import supervisor_pid
-from modelport_scoring.settings import AuthSettings, ErrorMode, Limits, RevisionSettings, ServiceSettings
+from modelport_scoring.settings import (
+    AuthSettings,
+    ErrorMode,
+    Limits,
+    RevisionSettings,
+    ServiceSettings,
+    TokenKey,
+    TokenSettings,
+)
 from modelport_scoring.states import ServiceState
 from modelport_scoring.supervisor import supervisor_command
 from modelport_scoring.version import __version__
@@ -45,6 +53,8 @@ __all__ = [
     "Status",
     "SwitchFailed",
     "SwitchInProgress",
+    "TokenKey",
+    "TokenSettings",
     "WorkerStatus",
     "__version__",
     "log_path",

@@ -11,7 +11,7 @@ import msgspec
 
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
-from modelport_scoring.settings import FORMAT, ServiceSettings
+from modelport_scoring.settings import FORMAT, AuthSettings, ServiceSettings
 
 SETTINGS = "service.json"
 LOCK = "service.lock"
@@ -47,13 +47,26 @@ def check_settings(settings: ServiceSettings, *, path: Path) -> None:
         raise SettingsInvalid(f"{path}: workers must be at least 1, not {settings.workers}")
     if not 0 <= settings.port <= 65535:
         raise SettingsInvalid(f"{path}: port {settings.port} is not between 0 and 65535")
-    if settings.auth.enabled and not settings.auth.key_digests:
-        raise SettingsInvalid(f"{path}: auth is enabled, but there is no key digest")
-    if not all(is_digest(digest) for digest in settings.auth.key_digests):
-        raise SettingsInvalid(f"{path}: auth.key_digests must hold SHA-256 digests in hexadecimal")
+    check_auth(settings.auth, path=path)
     for name, value in msgspec.structs.asdict(settings.limits).items():
         if value <= 0:
             raise SettingsInvalid(f"{path}: limits.{name} must be above 0, not {value}")
+
+
+def check_auth(auth: AuthSettings, *, path: Path) -> None:
+    """Raise SettingsInvalid for settings that would let nobody in, or that ask for two kinds of credential."""
+    if auth.enabled and auth.token is not None:
+        raise SettingsInvalid(f"{path}: auth asks for keys and for tokens; a service asks for one of them")
+    if auth.enabled and not auth.key_digests:
+        raise SettingsInvalid(f"{path}: auth is enabled, but there is no key digest")
+    if not all(is_digest(digest) for digest in auth.key_digests):
+        raise SettingsInvalid(f"{path}: auth.key_digests must hold SHA-256 digests in hexadecimal")
+    if auth.token is None:
+        return
+    if not (auth.token.issuer and auth.token.audience and auth.token.keys):
+        raise SettingsInvalid(f"{path}: auth.token needs an issuer, an audience and a public key")
+    if len({key.kid for key in auth.token.keys}) < len(auth.token.keys):
+        raise SettingsInvalid(f"{path}: two keys of auth.token have the same kid")
 
 
 def is_digest(text: str) -> bool:

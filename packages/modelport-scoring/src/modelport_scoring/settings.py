@@ -6,6 +6,7 @@ The file lies in the service's folder, is readable by its owner only, and holds 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
@@ -62,10 +63,45 @@ class RevisionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Whether the worker sees the caller's PYTHONPATH: only where it runs on the caller's own interpreter."""
 
 
+class TokenKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The public half of a key that signs tokens: a JSON Web Key (RFC 7517) for ES256, and nothing private beside it."""
+
+    kid: str
+    x: str
+    y: str
+    kty: Literal["EC"] = "EC"
+    crv: Literal["P-256"] = "P-256"
+    alg: Literal["ES256"] = "ES256"
+    use: Literal["sig"] = "sig"
+    not_after: int | None = None
+    """Unix time from which on no token of this key is accepted; None: it is the one that signs."""
+
+
+class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whose tokens are accepted: JSON Web Tokens (RFC 7519), checked here without asking anybody."""
+
+    issuer: str
+    """``iss`` of a token: the workspace."""
+    audience: str
+    """``aud`` of a token: this service."""
+    keys: list[TokenKey]
+    """Any of them may have signed a token: while keys are rotated there are several."""
+
+
 class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who may score: everybody, the holder of a key (``enabled``), or the holder of a token (``token``), never both."""
+
     enabled: bool = False
+    """Whether a key is asked for."""
     key_digests: list[str] = []
     """SHA-256 digests, in hexadecimal, of the keys that are accepted."""
+    token: TokenSettings | None = None
+    """Given: a token is asked for."""
+
+    @property
+    def is_required(self) -> bool:
+        """Whether a request must carry a credential, which the script then does not get to see."""
+        return self.enabled or self.token is not None
 
 
 class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
