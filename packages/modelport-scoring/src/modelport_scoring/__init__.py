@@ -29,6 +29,7 @@ from modelport_scoring.settings import (
     Limits,
     RevisionSettings,
     ServiceSettings,
+    TlsSettings,
     TokenKey,
     TokenSettings,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "Status",
     "SwitchFailed",
     "SwitchInProgress",
+    "TlsSettings",
     "TokenKey",
     "TokenSettings",
     "WorkerStatus",

@@ -104,6 +104,17 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         return self.enabled or self.token is not None
 
 
+class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """HTTPS. Both files are looked at every second: changed ones are taken over without a restart."""
+
+    certificate: str
+    """Path of the certificate and its chain, PEM; a relative one starts in the service's folder."""
+    key: str
+    """Path of its private key, PEM, without a password."""
+    minimum_version: Literal["1.2", "1.3"] = "1.2"
+    """The oldest version of TLS that is spoken."""
+
+
 class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole of ``service.json``."""
 

@@ -6,7 +6,6 @@ Only ``access.gate.token_check`` imports this module: see there.
 from __future__ import annotations
 
 import base64
-import datetime as dt
 from collections.abc import Callable
 from typing import Literal
 
@@ -17,6 +16,7 @@ from joserfc.jwk import ECKey
 
 from modelport_scoring.access.decisions import Denied, Granted, denied
 from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.moments import in_words
 from modelport_scoring.settings import TokenKey, TokenSettings
 
 ALGORITHM = "ES256"
@@ -142,11 +142,3 @@ def verified_claims(token: bytes, key: ECKey) -> Claims:
 
 def invalid(text: str) -> TokenRefused:
     return TokenRefused(denied(401, text, error="invalid_token"))
-
-
-def in_words(moment: float) -> str:
-    """The Unix time as people write it, or as it is where no calendar reaches."""
-    try:
-        return dt.datetime.fromtimestamp(moment, dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (ValueError, OverflowError, OSError):
-        return f"{moment:g}"

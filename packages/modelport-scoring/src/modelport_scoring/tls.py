@@ -1,0 +1,164 @@
+"""HTTPS: the certificate of a service, and taking over a new one without a restart."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.journal import say
+from modelport_scoring.moments import in_words
+from modelport_scoring.settings import TlsSettings
+
+HANDSHAKE_TIMEOUT_S = 10.0
+"""For ``create_server``: until a client has shaken hands it is no connection that a limit would count."""
+
+VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+CERTIFICATE_MARK = b"-----BEGIN CERTIFICATE-----"
+KEY_MARK = b"PRIVATE KEY-----"
+
+Stamp = tuple[tuple[int, int, int], ...]
+"""Of each file: inode, size, and the time of its last change."""
+
+
+class PasswordAsked(Exception):
+    """Out of OpenSSL's callback: the key is encrypted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """One certificate with its key, ready for use."""
+
+    context: ssl.SSLContext
+    begins: float
+    expires: float
+    """The Unix times between which clients accept it."""
+
+
+class Certificate:
+    """The certificate that a service shows: its files as they were when they could last be used.
+
+    Give ``context`` to ``create_server`` and call ``look`` every second. A connection keeps the certificate that it was
+    made with.
+    """
+
+    def __init__(self, settings: TlsSettings, *, folder: Path, now: Callable[[], float] = time.time) -> None:
+        """Raises SettingsInvalid, which names the file and what is wrong with it."""
+        self._settings = settings
+        self._folder = folder
+        self._now = now
+        self._taken = self._seen = self._stamp()
+        self._current = load(settings, folder=folder)
+        self._warned = False
+        self._warn_once()
+        self.context = self._current.context
+        # OpenSSL asks for each connection, whether its client names a server or not. Loading another certificate into a
+        # context that is in use would do half of it where the files do not match, and leave the old one beside it where
+        # the new one has another kind of key.
+        self.context.sni_callback = self._hand_over
+
+    def look(self) -> None:
+        """Take over files that have changed; ones that cannot be used are named in the log, and the old stay in use.
+
+        Files are taken when they look the same twice: two of them are not replaced in one moment.
+        """
+        before, self._seen = self._seen, self._stamp()
+        if self._seen != self._taken and self._seen == before:
+            self._taken = self._seen
+            self._reload()
+        self._warn_once()
+
+    def _reload(self) -> None:
+        try:
+            self._current = load(self._settings, folder=self._folder)
+        except SettingsInvalid as error:
+            say(f"the new certificate is not taken over, the old one stays in use: {error}")
+            return
+        self._warned = False
+        say(f"the new certificate is in use; it expires at {in_words(self._current.expires)}")
+
+    def _warn_once(self) -> None:
+        now, loaded = self._now(), self._current
+        if self._warned or loaded.begins <= now <= loaded.expires:
+            return
+        self._warned = True
+        if now > loaded.expires:
+            say(f"warning: the certificate expired at {in_words(loaded.expires)}: clients refuse it")
+        else:
+            say(f"warning: the certificate is not valid before {in_words(loaded.begins)}: clients refuse it")
+
+    def _hand_over(self, connection: ssl.SSLObject, _name: str | None, _asked: ssl.SSLContext) -> None:
+        connection.context = self._current.context
+
+    def _stamp(self) -> Stamp:
+        return tuple(stamp(self._folder / name) for name in (self._settings.certificate, self._settings.key))
+
+
+def load(settings: TlsSettings, *, folder: Path) -> Loaded:
+    """Read both files. Raises SettingsInvalid, which names the file and what is wrong with it."""
+    certificate, key = folder / settings.certificate, folder / settings.key
+    chain = read_pem(certificate, mark=CERTIFICATE_MARK, what="certificate")
+    read_pem(key, mark=KEY_MARK, what="private key")
+    begins, expires = validity(chain, name=str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = VERSIONS[settings.minimum_version]
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    load_chain(context, certificate, key)
+    return Loaded(context=context, begins=begins, expires=expires)
+
+
+def load_chain(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Have the context use the two files. Raises SettingsInvalid."""
+    try:
+        context.load_cert_chain(certificate, key, password=refuse_password)
+    except PasswordAsked:
+        raise SettingsInvalid(
+            f"tls: the private key {key} is encrypted, and a service has nobody to ask for the password. "
+            "Write it without one: openssl pkey -in <key> -out <new key>"
+        ) from None
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise SettingsInvalid(f"tls: the private key {key} does not match the certificate {certificate}") from error
+        reason = error.reason or "one of them is damaged"
+        raise SettingsInvalid(f"tls: {certificate} and {key} cannot be used: {reason}") from error
+    except OSError as error:
+        raise SettingsInvalid(f"tls: {certificate} and {key} cannot be read: {error.strerror}") from error
+
+
+def refuse_password() -> str:
+    """What OpenSSL calls for an encrypted key; without it, it would ask on the terminal."""
+    raise PasswordAsked
+
+
+def read_pem(path: Path, *, mark: bytes, what: str) -> bytes:
+    """The file's content. Raises SettingsInvalid where it cannot be read or does not have that mark of PEM."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SettingsInvalid(f"tls: the {what} {path} cannot be read: {error.strerror}") from error
+    if mark not in content:
+        raise SettingsInvalid(f"tls: {path} holds no {what} in PEM: there is no {mark.decode()!r} in it")
+    return content
+
+
+def validity(pem: bytes, *, name: str) -> tuple[float, float]:
+    """The Unix times between which the certificate is valid. Raises SettingsInvalid.
+
+    What reads certificates costs 15 MB, so it is loaded by the services that have one, and by no other one.
+    """
+    from modelport_scoring.certificates import validity_of  # noqa: PLC0415
+
+    return validity_of(pem, name=name)
+
+
+def stamp(path: Path) -> tuple[int, int, int]:
+    """By which a change of the file is told; zeros where it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_ino, status.st_size, status.st_mtime_ns)
