@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
 from pathlib import Path
@@ -54,7 +55,8 @@ def test_every_phase_is_documented() -> None:
 @pytest.mark.parametrize("package", ["modelport", "modelport-scoring"])
 def test_every_dependency_has_a_reason(package: str) -> None:
     project = tomllib.loads((ROOT / f"packages/{package}/pyproject.toml").read_text())["project"]
-    needed = {re.split(r"[<>=!~ ]", line)[0] for line in project["dependencies"]}
+    optional = project.get("optional-dependencies", {}).values()
+    needed = {re.split(r"[<>=!~ ]", line)[0] for line in itertools.chain(project["dependencies"], *optional)}
     section = (ROOT / "docs/dependencies.md").read_text().split(f"## {package}\n")[1].split("\n## ")[0]
     rows = [row.split("|")[1] for row in section.splitlines() if row.startswith("| ")][1:]
     documented = {name.strip() for row in rows for name in row.split(",") if not name.strip().startswith("-")}

@@ -1,0 +1,40 @@
+"""docs/metrics.md lists what ``GET /metrics`` renders."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from prometheus_client import parser
+
+from modelport_scoring.telemetry.settings import TelemetrySettings
+from modelport_scoring.telemetry.telemetry import Telemetry
+
+PAGE = Path(__file__).parent / "metrics.md"
+
+Row = tuple[str, str, frozenset[str]]
+
+
+def rendered() -> set[Row]:
+    telemetry = Telemetry(TelemetrySettings(), service="demo")
+    telemetry.scored(200, 1, 1.0, 1.1, 5, 1, 1.2)
+    telemetry.answered("/", 200)
+    telemetry.shadow_compared(1, equal=True)
+    _, body = telemetry.render(None)
+    return {
+        (
+            family.name + ("_total" if family.type == "counter" else ""),
+            family.type,
+            frozenset(name for sample in family.samples for name in sample.labels) - {"le"},
+        )
+        for family in parser.text_string_to_metric_families(body.decode())
+    }
+
+
+def documented() -> set[Row]:
+    rows = re.findall(r"^\| `(\w+)` \| (counter|gauge|histogram) \|([^|]*)\|", PAGE.read_text(), re.MULTILINE)
+    return {(name, kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+
+
+def test_every_metric_is_documented_with_its_type_and_labels() -> None:
+    assert documented() == rendered()
