@@ -1,19 +1,36 @@
+"""The OpenAPI documents by themselves: their shape, their validity, and what they say of each kind of sample."""
+
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
+import numpy as np
+import openapi_spec_validator
 import orjson
 import pytest
+from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
+from inference_schema.parameter_types.pandas_parameter_type import PandasParameterType
 
 from modelport_scoring import RevisionSettings, ServiceSettings
-from modelport_scoring.openapi import Documents, NoSuchDocument, find_user_documents
-from modelport_scoring.workers.contract import Contract
+from modelport_scoring.openapi import Documents, NoSuchDocument, describe, find_user_documents
+from modelport_scoring.settings import AuthSettings, ErrorMode
+from modelport_scoring.workers.contract import Contract, Parameter
+from schema_cases import CASES, FRAME, ORIENTS, contract_of
 
 SCHEMA = {
     "input": {"type": "object", "properties": {"data": {"type": "string"}}, "example": {"data": "a"}},
     "output": {"type": "array", "items": {"type": "object"}},
 }
+TEXT = Contract(input="text", parameters=[Parameter(name="data", required=True)])
+RAW = Contract(input="raw", parameters=[Parameter(name="request", required=True)])
+VERSIONS = ["2", "3", "3.1"]
+CONTRACTS = {**CASES, "undecorated": TEXT, "raw": RAW}
+
+EXAMPLE_QUIRKS = {"numpy bool", "numpy object"}
+"""The package writes the elements of these as Python does, as texts (reference, 5.11)."""
 
 
 def settings(**more: Any) -> ServiceSettings:
@@ -22,12 +39,36 @@ def settings(**more: Any) -> ServiceSettings:
 
 
 def documents(schemas: dict[str, Any], *, supplied: dict[str, bytes] | None = None, **more: Any) -> Documents:
-    contract = Contract(input="json" if schemas else "text", schemas=schemas)
+    parameters = [Parameter(name="data", required=True)]
+    contract = Contract(input="json" if schemas else "text", parameters=parameters, schemas=schemas)
     return Documents(settings(**more), contract, supplied=supplied or {})
 
 
+def definitions(document: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = document.get("definitions") or document["components"]["schemas"]
+    return found
+
+
+def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in document["paths"].values():
+        yield from path.values()
+
+
+def made_documents() -> list[Any]:
+    return [
+        pytest.param(contract, version, id=f"{name}, {version}")
+        for name, contract in CONTRACTS.items()
+        for version in VERSIONS
+        if not contract.schemas or f"{float(version):.1f}" in contract.schemas
+    ]
+
+
+# --- shape ------------------------------------------------------------------------------------------------------------
+
+
 def test_the_shape_of_swagger_2() -> None:
-    document = orjson.loads(documents({"2.0": SCHEMA}, path_prefix="/api/v1/service/diabetes/", version="7").get(None))
+    found = documents({"2.0": SCHEMA}, path_prefix="/api/v1/service/diabetes/", version="7").get(None)
+    document = orjson.loads(found)
     assert document["swagger"] == "2.0"
     assert document["info"] == {
         "title": "diabetes",
@@ -44,7 +85,17 @@ def test_the_shape_of_swagger_2() -> None:
     assert health["operationId"] == "ServiceHealthCheck"
     assert health["responses"]["200"]["schema"] == {"type": "string"}
     assert health["responses"]["200"]["examples"] == {"application/json": "Healthy"}
-    score = document["paths"][f"{prefix}/score"]["post"]
+    assert "text/html" in health["produces"]
+    specification = document["paths"][f"{prefix}/swagger.json"]["get"]
+    assert specification["operationId"] == "GetSwaggerSpec"
+    version = {"name": "version", "in": "query", "required": False, "type": "integer", "enum": [2, 3]}
+    assert specification["parameters"] == [version]
+
+
+def test_the_shape_of_scoring_in_swagger_2() -> None:
+    auth = AuthSettings(enabled=True, key_digests=["0" * 64])
+    document = orjson.loads(documents({"2.0": SCHEMA}, auth=auth).get("2.0"))
+    score = document["paths"]["/score"]["post"]
     assert score["operationId"] == "RunMLService"
     assert score["security"] == [{"Bearer": []}]
     (parameter,) = score["parameters"]
@@ -53,26 +104,192 @@ def test_the_shape_of_swagger_2() -> None:
     assert parameter["schema"] == {"$ref": "#/definitions/ServiceInput"}
     assert score["responses"]["200"]["schema"] == {"$ref": "#/definitions/ServiceOutput"}
     assert score["responses"]["default"]["schema"] == {"$ref": "#/definitions/ErrorResponse"}
-    assert document["definitions"]["ServiceInput"] == SCHEMA["input"]
+    assert document["definitions"]["ServiceInput"] == {**SCHEMA["input"], "required": ["data"]}
     assert document["definitions"]["ServiceOutput"] == SCHEMA["output"]
-    assert all(operation["tags"] for path in document["paths"].values() for operation in path.values())
-
-
-def test_undecorated_scripts_get_an_honest_document() -> None:
-    document = orjson.loads(documents({}).get("2"))
-    empty = {"type": "object", "example": {}}
-    assert document["definitions"]["ServiceInput"] == document["definitions"]["ServiceOutput"] == empty
-    assert "declares no schema" in document["paths"]["/score"]["post"]["description"]
+    assert all(operation["tags"] for operation in operations(document))
 
 
 @pytest.mark.parametrize(("asked", "specification"), [("3", "3.0.3"), ("3.0", "3.0.3"), ("3.1", "3.1.0")])
-def test_openapi_3(asked: str, specification: str) -> None:
+def test_the_shape_of_openapi_3(asked: str, specification: str) -> None:
     document = orjson.loads(documents({"3.0": SCHEMA, "3.1": SCHEMA}).get(asked))
     assert document["openapi"] == specification
-    assert document["components"]["schemas"]["ServiceInput"] == SCHEMA["input"]
+    assert document["components"]["schemas"]["ServiceInput"] == {**SCHEMA["input"], "required": ["data"]}
     assert "Bearer" in document["components"]["securitySchemes"]
-    body = document["paths"]["/score"]["post"]["requestBody"]["content"]["application/json"]
+    score = document["paths"]["/score"]["post"]
+    body = score["requestBody"]["content"]["application/json"]
     assert body["schema"] == {"$ref": "#/components/schemas/ServiceInput"}
+    assert {"200", "400", "413", "415", "431", "500", "502", "503", "504", "default"} == set(score["responses"])
+
+
+@pytest.mark.parametrize(("contract", "version"), made_documents())
+def test_every_document_is_valid(contract: Contract, version: str) -> None:
+    openapi_spec_validator.validate(describe(settings(), contract, version=version))
+
+
+# --- what is told of a service ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_key_is_demanded_only_where_the_service_does(version: str) -> None:
+    open_document = describe(settings(), CASES["numpy float64"], version=version)
+    auth = AuthSettings(enabled=True, key_digests=["0" * 64])
+    locked = describe(settings(auth=auth), CASES["numpy float64"], version=version)
+    key: dict[str, list[str]] = {"Bearer": []}
+    for document, expected in ((open_document, [key, {}]), (locked, [key])):
+        assert document["paths"]["/score"]["post"]["security"] == expected
+        assert document["paths"]["/swagger.json"]["get"]["security"] == expected
+        assert "security" not in document["paths"]["/"]["get"]
+    if version != "2":
+        assert "401" not in open_document["paths"]["/score"]["post"]["responses"]
+        refused = locked["paths"]["/score"]["post"]["responses"]["401"]
+        assert refused["headers"]["WWW-Authenticate"]["required"] is True
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "types"),
+    [
+        (ErrorMode.CLOUD, "502", {"text/html"}),
+        (ErrorMode.CONTAINER, "500", {"text/html", "application/json"}),
+        (ErrorMode.JSON, "500", {"application/json"}),
+    ],
+)
+def test_a_failing_script_is_told_of_by_the_error_mode(mode: ErrorMode, status: str, types: set[str]) -> None:
+    document = describe(settings(error_mode=mode), CASES["numpy float64"], version="3")
+    assert set(document["paths"]["/score"]["post"]["responses"][status]["content"]) == types
+    responses = describe(settings(error_mode=mode), CASES["numpy float64"], version="2")["paths"]["/score"]["post"]
+    assert (status in responses["responses"]) is ("text/html" in types)
+    assert ("text/html" in responses.get("produces", [])) is ("text/html" in types)
+
+
+def test_undecorated_scripts_get_an_honest_document() -> None:
+    document = describe(settings(), TEXT, version="2")
+    empty = {"type": "object", "example": {}}
+    assert definitions(document)["ServiceInput"] == definitions(document)["ServiceOutput"] == empty
+    score = document["paths"]["/score"]["post"]
+    assert "declares no schema" in score["description"]
+    assert score["consumes"] == ["application/json", "text/plain"]
+    assert score["parameters"][0]["schema"] == score["responses"]["200"]["schema"] == {}
+    content = describe(settings(), TEXT, version="3")["paths"]["/score"]["post"]["requestBody"]
+    assert content["required"] is False
+
+
+def test_raw_scripts_take_and_answer_anything() -> None:
+    document = describe(settings(), RAW, version="3.1")
+    for method in ("get", "post"):
+        answers = document["paths"]["/score"][method]["responses"]
+        assert set(answers["200"]["content"]) == set(answers["default"]["content"]) == {"*/*"}
+    assert set(document["paths"]["/score"]["post"]["requestBody"]["content"]) == {"*/*"}
+
+
+def test_a_query_carries_the_parameters_as_json() -> None:
+    contract = CASES["several parameters"]
+    first, second = describe(settings(), contract, version="3")["paths"]["/score"]["get"]["parameters"]
+    assert (first["name"], first["required"], second["required"]) == ("first", True, False)
+    assert first["content"]["application/json"]["schema"]["type"] == "integer"
+    assert describe(settings(), contract, version="2")["paths"]["/score"]["get"]["parameters"][0]["type"] == "string"
+
+
+# --- samples ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "contract"), CASES.items(), ids=CASES)
+def test_an_example_keeps_to_its_schema(name: str, contract: Contract) -> None:
+    """But for the formats of moments, which the package does not write as the standard has them (reference, 5.11)."""
+    described = definitions(describe(settings(), contract, version="3"))["ServiceInput"]
+    validator = jsonschema_rs.Draft4Validator(described, validate_formats=False)
+    assert validator.is_valid(described["example"]) is (name not in EXAMPLE_QUIRKS)
+
+
+@pytest.mark.parametrize(("name", "contract"), CASES.items(), ids=CASES)
+def test_nothing_of_the_packages_schema_is_changed(name: str, contract: Contract) -> None:
+    """Beside the element type of a list whose example has several: the package names the last one's alone."""
+    written = contract.schemas["3.0"]["input"]
+    described = definitions(describe(settings(), contract, version="3"))["ServiceInput"]
+    mixed = name in ("standard mixed list", "pandas values", "pandas split")
+    assert holds(described, written) is not mixed
+
+
+def holds(larger: Any, smaller: Any) -> bool:
+    """Whether all that ``smaller`` says is in ``larger`` too."""
+    if isinstance(smaller, dict):
+        return isinstance(larger, dict) and all(key in larger and holds(larger[key], smaller[key]) for key in smaller)
+    return bool(larger == smaller)
+
+
+MATRIX = NumpyParameterType(np.array([[1, 2, 3]], dtype="int8"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [[1, 2, 3]],
+        [[1, 2, 3], [-128, 127, 0]],
+        [],
+        [[]],
+        [[1, 2]],
+        [[1, 2, 3, 4]],
+        [1, 2, 3],
+        [[[1, 2, 3]]],
+        [[1, 2, 300]],
+        {"a": 1},
+        "text",
+    ],
+)
+def test_an_array_is_described_as_the_package_takes_it(body: Any) -> None:
+    assert is_described(body, MATRIX) is is_taken(body, MATRIX)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"count": 1, "share": 0.5}],
+        [{"count": 1, "share": 0.5}, {"count": 2, "share": 1}],
+        [],
+        [{"count": 1}],
+        [{"count": 2**31, "share": 1.0}],
+    ],
+)
+def test_structured_arrays_are_described_as_the_package_takes_them(rows: Any) -> None:
+    structured = NumpyParameterType(np.array([(1, 2.5)], dtype=[("count", "int32"), ("share", "float64")]))
+    assert is_described(rows, structured) is is_taken(rows, structured)
+
+
+@pytest.mark.parametrize("text", ["3 days", "-3 days", "3", "days", "3 fortnights"])
+def test_timedeltas_are_described_as_the_package_takes_them(text: str) -> None:
+    delta = NumpyParameterType(np.array([3], dtype="timedelta64[D]"))
+    assert is_described([text], delta) is is_taken([text], delta)
+
+
+@pytest.mark.parametrize("orient", ["records", "values"])
+@pytest.mark.parametrize("columns", [0, 2, 4, 5, 6])
+def test_a_frame_has_as_many_columns_as_its_sample(orient: str, columns: int) -> None:
+    frame = PandasParameterType(FRAME, orient=orient, enforce_column_type=False)
+    row = [1, 1.5, "a", True, "2020-01-01T00:00:00Z", 1][:columns]
+    names = [*FRAME.columns, "another"]
+    body = [dict(zip(names, row, strict=False)) if orient == "records" else row]
+    assert is_described(body, frame) is is_taken(body, frame) is (columns == len(FRAME.columns))
+
+
+@pytest.mark.parametrize("orient", ORIENTS)
+def test_each_orient_is_described_with_its_mark(orient: str) -> None:
+    described = definitions(describe(settings(), CASES[f"pandas {orient}"], version="3"))["ServiceInput"]
+    assert described["properties"]["data"]["format"] == f"pandas.DataFrame:{orient}"
+
+
+def is_described(body: Any, sample: Any) -> bool:
+    described = definitions(describe(settings(), contract_of({"data": sample}), version="3"))["ServiceInput"]
+    return bool(jsonschema_rs.Draft4Validator(described, validate_formats=False).is_valid({"data": body}))
+
+
+def is_taken(body: Any, sample: Any) -> bool:
+    try:
+        sample.deserialize_input(orjson.loads(orjson.dumps(body)))
+    except Exception:
+        return False
+    return True
+
+
+# --- which document ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("asked", ["9", "2.1", "x", ""])
@@ -84,9 +301,11 @@ def test_unknown_versions(asked: str) -> None:
 
 def test_versions_that_the_script_cannot_have() -> None:
     with pytest.raises(NoSuchDocument) as raised:
-        documents({"3.0": SCHEMA, "3.1": SCHEMA}).get(None)
+        Documents(settings(), CASES["standard mixed list"], supplied={}).get(None)
     expected = "Swagger version [2] is not supported for the scoring script. Supported swagger versions: [3, 3.1]."
     assert str(raised.value) == expected
+    document = describe(settings(), CASES["standard mixed list"], version="3")
+    assert document["paths"]["/swagger.json"]["get"]["parameters"][0]["schema"]["enum"] == ["3", "3.1"]
 
 
 def test_what_the_user_ships_wins(tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""Which documents a revision has: those that its user ships, and those that are made of its schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from modelport_scoring.openapi import openapi_3, swagger_2
+from modelport_scoring.openapi.operations import plan_operations
+from modelport_scoring.openapi.samples import plan_definitions
+from modelport_scoring.settings import ServiceSettings
+from modelport_scoring.workers.contract import Contract
+
+SCHEMA_KEYS = {"2": "2.0", "3": "3.0", "3.1": "3.1"}
+"""Versions as they are asked for, and as ``inference_schema`` names them."""
+
+VERSIONS = tuple(SCHEMA_KEYS)
+ALIASES = {"2.0": "2", "3.0": "3"}
+
+USER_FILES = (("2", "swagger.json"), ("2", "swagger2.json"), ("3", "swagger3.json"), ("3.1", "swagger3.1.json"))
+"""Files beside the script that are served as they are; the first one of a version wins."""
+
+
+class NoSuchDocument(LookupError):
+    """There is no document of that version; the message is the client's."""
+
+
+class Documents:
+    """The documents of one revision, each rendered when it is first asked for."""
+
+    def __init__(self, service: ServiceSettings, contract: Contract, *, supplied: Mapping[str, bytes]) -> None:
+        self.service = service
+        """The settings that the documents describe. Auth and the error mode are part of what they say."""
+        self._contract = contract
+        self._rendered = dict(supplied)
+
+    def get(self, asked: str | None) -> bytes:
+        """The document of that version, 2 where none was asked for. Raises NoSuchDocument."""
+        version = "2" if asked is None else ALIASES.get(asked, asked)
+        if version not in VERSIONS:
+            raise NoSuchDocument(
+                f"Swagger version [{asked}] is not valid. Supported versions: [{', '.join(VERSIONS)}]."
+            )
+        if version not in self._rendered:
+            self._rendered[version] = self._render(version)
+        return self._rendered[version]
+
+    def _render(self, version: str) -> bytes:
+        supported = supported_versions(self._contract)
+        if version not in supported:
+            raise NoSuchDocument(
+                f"Swagger version [{version}] is not supported for the scoring script. "
+                f"Supported swagger versions: [{', '.join(supported)}]."
+            )
+        return orjson.dumps(describe(self.service, self._contract, version=version))
+
+
+def supported_versions(contract: Contract) -> list[str]:
+    """The versions that the script's schemas allow: 2 knows no lists of mixed types."""
+    return [version for version, key in SCHEMA_KEYS.items() if not contract.schemas or key in contract.schemas]
+
+
+def find_user_documents(folders: Iterable[Path]) -> dict[str, bytes]:
+    """The documents that the user ships, by version; an earlier folder goes before a later one."""
+    found: dict[str, bytes] = {}
+    for folder in folders:
+        for version, name in USER_FILES:
+            path = folder / name
+            if version not in found and path.is_file():
+                found[version] = path.read_bytes()
+    return found
+
+
+def describe(service: ServiceSettings, contract: Contract, *, version: str) -> dict[str, Any]:
+    """The document: Swagger 2.0 (``2``), OpenAPI 3.0.3 (``3``) or 3.1.0 (``3.1``)."""
+    schemas = contract.schemas.get(SCHEMA_KEYS[version], {})
+    definitions = plan_definitions(schemas, contract.parameters)
+    operations = plan_operations(service, contract, definitions, versions=supported_versions(contract))
+    if version == "2":
+        return swagger_2.render(service, operations, definitions)
+    return openapi_3.render(service, operations, definitions, version=version)

@@ -1,0 +1,177 @@
+"""What the sample of a schema says beyond the schema that ``inference_schema`` makes of it.
+
+The package describes types, and leaves unsaid what it refuses: a wrong number of columns, of dimensions, a number that
+the array's type cannot hold (reference, 5.10). That is added here, read off the example. Nothing of what the package
+wrote is taken away, so that the document keeps the shape that clients know (reference, 5.11).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modelport_scoring.workers.contract import Parameter
+
+Schema = dict[str, Any]
+
+NUMPY = "numpy.ndarray"
+PANDAS = "pandas.DataFrame:"
+
+ANY_OBJECT: Schema = {"type": "object", "example": {}}
+ERROR_RESPONSE: Schema = {
+    "type": "object",
+    "properties": {"status_code": {"type": "integer", "format": "int32"}, "message": {"type": "string"}},
+}
+
+INTEGER = re.compile(r"(u?)int(\d+)\Z")
+TIMEDELTA = (
+    r"^-?[0-9]{1,4} (years|months|weeks|days|hours|minutes|seconds|milliseconds|microseconds|nanoseconds|picoseconds|"
+    r"femtoseconds|attoseconds)$"
+)
+JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "array": (list,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "object": (dict,),
+    "string": (str,),
+}
+
+
+def plan_definitions(schemas: Mapping[str, Any], parameters: Sequence[Parameter]) -> dict[str, Schema]:
+    """ServiceInput, ServiceOutput and ErrorResponse. ``schemas`` holds ``input`` and ``output``, or nothing."""
+    return {
+        "ServiceInput": _complete_input(schemas["input"], parameters) if schemas.get("input") else dict(ANY_OBJECT),
+        "ServiceOutput": _complete_output(schemas["output"]) if schemas.get("output") else dict(ANY_OBJECT),
+        "ErrorResponse": ERROR_RESPONSE,
+    }
+
+
+def _complete_input(schema: Schema, parameters: Sequence[Parameter]) -> Schema:
+    examples = schema.get("example", {})
+    properties = {
+        name: complete(described, examples.get(name)) for name, described in schema.get("properties", {}).items()
+    }
+    required = [parameter.name for parameter in parameters if parameter.required]
+    return {
+        **schema,
+        **({"properties": properties} if properties else {}),
+        **({"required": required} if required else {}),
+    }
+
+
+def _complete_output(schema: Schema) -> Schema:
+    """What ``run`` returns is not checked against its sample: only an example that contradicts is made room for."""
+    return _widen(schema, schema.get("example"))
+
+
+def complete(schema: Schema, example: Any) -> Schema:
+    """The schema of one parameter with all that its sample binds a request to."""
+    form = schema.get("format", "")
+    if form == NUMPY:
+        return _array(schema, example, is_outer=True)
+    if form.startswith(PANDAS):
+        return _frame(schema, example, orient=form.removeprefix(PANDAS))
+    if schema.get("type") == "object" and isinstance(example, dict) and "properties" in schema:
+        nested = {name: complete(member, example.get(name)) for name, member in schema["properties"].items()}
+        return {**schema, "properties": nested}
+    return _widen(schema, example)
+
+
+# --- numpy ------------------------------------------------------------------------------------------------------------
+
+
+def _array(schema: Schema, example: Any, *, is_outer: bool) -> Schema:
+    """Every dimension but the first has the sample's size; and none of them may be lost in an empty list."""
+    items = schema.get("items", {})
+    if not isinstance(example, list):
+        return schema
+    bounds = {} if is_outer else {"minItems": len(example), "maxItems": len(example)}
+    if items.get("type") != "array":
+        return {**schema, **bounds, "items": _element(items)}
+    if is_outer:
+        bounds = {"minItems": 1} if example else {}
+    inner = example[0] if example else None
+    return {**schema, **bounds, "items": _array(items, inner, is_outer=False)}
+
+
+def _element(schema: Schema) -> Schema:
+    """What an array of that type can hold."""
+    if schema.get("type") == "object" and schema.get("properties"):
+        fields = {name: _element(field) for name, field in schema["properties"].items()}
+        return {**schema, "properties": fields, "required": list(fields)}
+    form = schema.get("format", "")
+    if form == "timedelta":
+        return {**schema, "pattern": TIMEDELTA}
+    if form == "binary":
+        return {**schema, "pattern": "^[ -~]*$"}
+    return {**schema, **_integer_range(form)}
+
+
+def _integer_range(form: str) -> Schema:
+    found = INTEGER.match(form)
+    if found is None:
+        return {}
+    bits = int(found[2])
+    if found[1]:
+        return {"minimum": 0, "maximum": 2**bits - 1}
+    return {"minimum": -(2 ** (bits - 1)), "maximum": 2 ** (bits - 1) - 1}
+
+
+# --- pandas -----------------------------------------------------------------------------------------------------------
+
+
+def _frame(schema: Schema, example: Any, *, orient: str) -> Schema:
+    """The number of columns is the sample's. Names are not checked, but no others are worth telling."""
+    if orient == "records":
+        return {**schema, "minItems": 1, "items": _closed(schema["items"])}
+    if orient == "values":
+        return {**schema, "minItems": 1, "items": _row(schema["items"], example[0] if example else None)}
+    if orient == "split" and isinstance(example, dict):
+        return _split_frame(schema, example)
+    if orient in ("columns", "index") and schema.get("properties"):
+        return _closed({**schema, "properties": {key: _closed(part) for key, part in schema["properties"].items()}})
+    return schema
+
+
+def _split_frame(schema: Schema, example: Mapping[str, Any]) -> Schema:
+    """Columns, row labels and rows apart; how many rows there are is free."""
+    parts = schema["properties"]
+    rows = example["data"]
+    data = {**parts["data"], "items": _row(parts["data"]["items"], rows[0] if rows else None)}
+    return {**schema, "properties": {**parts, "columns": _row(parts["columns"], example["columns"]), "data": data}}
+
+
+def _row(schema: Schema, example: Any) -> Schema:
+    if not isinstance(example, list):
+        return schema
+    return {**_widen(schema, example), "minItems": len(example), "maxItems": len(example)}
+
+
+def _closed(schema: Schema) -> Schema:
+    if not schema.get("properties"):
+        return schema
+    members = {
+        name: {**member, **_integer_range(member.get("format", ""))} for name, member in schema["properties"].items()
+    }
+    return {**schema, "properties": members, "additionalProperties": False}
+
+
+# --- examples ---------------------------------------------------------------------------------------------------------
+
+
+def _widen(schema: Schema, example: Any) -> Schema:
+    """The schema without the element type of a list whose example has others: the package knows the last one's only."""
+    items = schema.get("items")
+    if not isinstance(example, list) or not items:
+        return schema
+    if any(not _has_type(element, items.get("type")) for element in example):
+        return {**schema, "items": {}}
+    return {**schema, "items": _widen(items, example[0])} if example else schema
+
+
+def _has_type(value: Any, name: str | None) -> bool:
+    if isinstance(value, bool):
+        return name in (None, "boolean")
+    return name is None or isinstance(value, JSON_TYPES.get(name, (object,)))

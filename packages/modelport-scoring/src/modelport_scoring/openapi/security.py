@@ -1,0 +1,14 @@
+"""How the documents tell of the key."""
+
+from __future__ import annotations
+
+from modelport_scoring.settings import ServiceSettings
+
+BEARER = {"type": "apiKey", "name": "Authorization", "in": "header", "description": "For example: Bearer abc123"}
+
+
+def requirements(service: ServiceSettings) -> list[dict[str, list[str]]]:
+    """The key; and none as well where auth is off. The original named the key in either case (reference, 6.5), and
+    clients made from the document then have a place to set it."""
+    key: dict[str, list[str]] = {"Bearer": []}
+    return [key] if service.auth.enabled else [key, {}]
