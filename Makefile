@@ -4,7 +4,7 @@ SOURCES := packages/modelport-worker/src packages/modelport-azureml/src packages
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types contracts docs bench-registration lock test-wheels clean
+.PHONY: help setup demo test check format lint types contracts docs bench bench-quick bench-registration lock test-wheels clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -36,13 +36,21 @@ lint:
 
 types:
 	$(BIN)/mypy $(SOURCES)
-	for folder in packages/*/tests stories docs; do $(BIN)/mypy $$folder || exit 1; done
+	for folder in packages/*/tests stories docs bench; do $(BIN)/mypy $$folder || exit 1; done
 
 contracts:
 	$(BIN)/lint-imports
 
 docs:
 	$(PYTEST) -q docs
+
+bench: setup  ## measure the scoring server beside its peers (PEERS=, WORKLOADS=, ROUNDS=, SECONDS=, REVISION=)
+	@$(BIN)/python -m bench.scoring --peers "$(PEERS)" --workloads "$(WORKLOADS)" --revision "$(REVISION)" \
+	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PUBLISH),--publish)
+
+bench-quick: setup  ## compare the scoring server with the previous commit's (BASE=, ROUNDS=, SECONDS=)
+	@$(BIN)/python -m bench.scoring.quick $(if $(BASE),--base $(BASE)) \
+	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 bench-registration: setup  ## time the registration of 1 GiB beside cp and sha256sum
 	$(BIN)/python bench/registration.py
