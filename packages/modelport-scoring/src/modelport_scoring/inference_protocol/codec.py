@@ -1,0 +1,229 @@
+"""Inference requests from bytes and responses to bytes, in JSON and with the binary tensor data extension."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import msgspec
+import orjson
+
+from modelport_scoring.inference_protocol.datatypes import BYTES
+from modelport_scoring.inference_protocol.json_text import parse_json, write_flat
+from modelport_scoring.inference_protocol.protocol import (
+    BINARY_LINE,
+    HEADER_LENGTH,
+    JSON_LINE,
+    Body,
+    InputObject,
+    OutputObject,
+    Parameters,
+    ProtocolError,
+    Reply,
+    RequestObject,
+)
+from modelport_scoring.inference_protocol.schemas import Leaf
+from modelport_scoring.inference_protocol.tensors import Tensor, check_shape, find_datatype, from_binary, from_json
+
+LONGEST_LENGTH = 20
+"""Digits of an Inference-Header-Content-Length."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedOutput:
+    """An output that the client asks for by name."""
+
+    name: str
+    is_binary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InferRequest:
+    """A decoded inference request. Names of ``inputs`` are their keys."""
+
+    inputs: Mapping[str, Tensor]
+    id: str | None = None
+    outputs: Sequence[WantedOutput] | None = None
+    """None: all that there are."""
+    is_binary: bool = False
+    """Of outputs that were not asked for one by one."""
+
+
+def read_header_length(value: bytes | None, *, body_length: int) -> int | None:
+    """The value of Inference-Header-Content-Length; None where it was not sent. Raises ProtocolError."""
+    if value is None:
+        return None
+    if not value.isdigit() or len(value) > LONGEST_LENGTH or int(value) > body_length:
+        text = value[:LONGEST_LENGTH].decode("latin-1")
+        raise ProtocolError(
+            f"Inference-Header-Content-Length is {text!r}; it takes a number up to the body's length, {body_length}"
+        )
+    return int(value)
+
+
+def decode_request(body: Body, *, header_length: int | None = None) -> InferRequest:
+    """The request in a body. ``header_length`` tells how much of it is JSON; the binary data follow.
+
+    Raises ProtocolError.
+    """
+    whole = memoryview(body)
+    binary = whole[len(whole) :] if header_length is None else whole[header_length:]
+    request = _read_object(whole[: len(whole) - len(binary)])
+    wants_binary = _flag(request.parameters, "binary_data_output", of="the request", default=False)
+    return InferRequest(
+        inputs=_read_inputs(request.inputs, binary),
+        id=request.id,
+        outputs=None if request.outputs is None else _read_outputs(request.outputs, default=wants_binary),
+        is_binary=wants_binary,
+    )
+
+
+def decode_raw_request(body: Body, leaf: Leaf, *, name: str) -> InferRequest:
+    """The request whose body has no JSON, only the binary data of the one input: Inference-Header-Content-Length is 0.
+
+    The one dimension whose size is not declared is told by the length of the data; the data of BYTES are one element.
+    All outputs are wanted as binary data. Raises ProtocolError.
+    """
+    data, datatype = memoryview(body), leaf.datatype
+    if datatype is BYTES and len(leaf.shape) == 1:
+        tensor = Tensor(name, datatype, (1,), values=[bytes(data)])
+        return InferRequest(inputs={name: tensor}, is_binary=True)
+    known = prod(size for size in leaf.shape if size != -1) * datatype.size
+    if not known or leaf.shape.count(-1) > 1:
+        raise ProtocolError(
+            f'the shape of the input "{name}", {datatype.name} {list(leaf.shape)}, does not follow from the number of '
+            "bytes: send the request's JSON before them"
+        )
+    shape = tuple(len(data) // known if size == -1 else size for size in leaf.shape)
+    return InferRequest(inputs={name: from_binary(name, datatype, shape, data)}, is_binary=True)
+
+
+def encode_request(request: InferRequest, *, binary: bool) -> tuple[bytes, int | None]:
+    """A body that decodes to the request, and the length of its JSON where binary data follow it."""
+    objects, data = _write_tensors([(tensor, binary) for tensor in request.inputs.values()])
+    head: dict[str, Any] = {"inputs": objects, "parameters": {"binary_data_output": request.is_binary}}
+    if request.id is not None:
+        head["id"] = request.id
+    if request.outputs is not None:
+        head["outputs"] = [
+            {"name": wanted.name, "parameters": {"binary_data": wanted.is_binary}} for wanted in request.outputs
+        ]
+    text = orjson.dumps(head)
+    return (b"".join((text, *data)), len(text)) if binary else (text, None)
+
+
+def encode_response(*, model: str, version: str, request: InferRequest, outputs: Sequence[Tensor]) -> Reply:
+    """The response with the outputs that the request wants, in its order. Raises ProtocolError for one there is not."""
+    chosen = _choose(request, {tensor.name: tensor for tensor in outputs})
+    objects, data = _write_tensors(chosen)
+    head: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": objects}
+    if request.id is not None:
+        head["id"] = request.id
+    text = orjson.dumps(head)
+    if not any(is_binary for _, is_binary in chosen):
+        return Reply(200, JSON_LINE, text)
+    lines = BINARY_LINE + b"%b: %d\r\n" % (HEADER_LENGTH, len(text))
+    return Reply(200, lines, b"".join((text, *data)))
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _read_object(text: memoryview) -> RequestObject:
+    try:
+        value = parse_json(text)
+    except ValueError as error:
+        raise ProtocolError(f"the request's JSON cannot be read: {error}") from error
+    try:
+        request = msgspec.convert(value, RequestObject)
+        (request.id or "").encode()  # it goes back to the client
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+        raise ProtocolError(f"the request's JSON is not an inference request: {error}") from error
+    return request
+
+
+def _read_inputs(objects: list[InputObject], binary: memoryview) -> dict[str, Tensor]:
+    inputs: dict[str, Tensor] = {}
+    for found in objects:
+        if found.name in inputs:
+            raise ProtocolError(f'the input "{found.name}" is given twice')
+        inputs[found.name], binary = _read_input(found, binary)
+    if len(binary):
+        raise ProtocolError(f"{len(binary)} bytes follow the binary data of the last input")
+    return inputs
+
+
+def _read_input(found: InputObject, binary: memoryview) -> tuple[Tensor, memoryview]:
+    """The tensor, and the binary data behind its own."""
+    name, parameters = found.name, found.parameters or {}
+    if any(key.startswith("shared_memory_") for key in parameters):
+        raise ProtocolError(f'the input "{name}" lies in shared memory, an extension that this server does not have')
+    datatype = find_datatype(found.datatype, tensor=name)
+    shape = check_shape(found.shape, tensor=name)
+    if "binary_data_size" not in parameters:
+        if found.data is msgspec.UNSET:
+            raise ProtocolError(f'the input "{name}" has neither data nor the parameter binary_data_size')
+        return from_json(name, datatype, shape, found.data), binary
+    if found.data is not msgspec.UNSET:
+        raise ProtocolError(f'the input "{name}" has both data and the parameter binary_data_size')
+    size = parameters["binary_data_size"]
+    if type(size) is not int or not 0 <= size <= len(binary):
+        raise ProtocolError(
+            f'the input "{name}" has a binary_data_size of {size!r}; {len(binary)} bytes follow the '
+            "Inference-Header-Content-Length of JSON and the inputs before"
+        )
+    return from_binary(name, datatype, shape, binary[:size]), binary[size:]
+
+
+def _read_outputs(objects: list[OutputObject], *, default: bool) -> list[WantedOutput]:
+    names: set[str] = set()
+    wanted: list[WantedOutput] = []
+    for found in objects:
+        if found.name in names:
+            raise ProtocolError(f'the output "{found.name}" is asked for twice')
+        if found.parameters and "classification" in found.parameters:
+            raise ProtocolError(
+                f'the output "{found.name}" asks for classification, an extension that this server does not have'
+            )
+        names.add(found.name)
+        binary = _flag(found.parameters, "binary_data", of=f'the output "{found.name}"', default=default)
+        wanted.append(WantedOutput(found.name, binary))
+    return wanted
+
+
+def _flag(parameters: Parameters | None, name: str, *, of: str, default: bool) -> bool:
+    value = (parameters or {}).get(name, default)
+    if not isinstance(value, bool):
+        raise ProtocolError(f"the parameter {name} of {of} is {value!r}; it takes true or false")
+    return value
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def _choose(request: InferRequest, outputs: Mapping[str, Tensor]) -> list[tuple[Tensor, bool]]:
+    """The tensors to send, and whether each goes as binary data."""
+    if request.outputs is None:
+        return [(tensor, request.is_binary) for tensor in outputs.values()]
+    for wanted in request.outputs:
+        if wanted.name not in outputs:
+            known = ", ".join(f'"{name}"' for name in outputs) or "none"
+            raise ProtocolError(f'the model has no output "{wanted.name}"; its outputs are: {known}')
+    return [(outputs[wanted.name], wanted.is_binary) for wanted in request.outputs]
+
+
+def _write_tensors(tensors: Sequence[tuple[Tensor, bool]]) -> tuple[list[dict[str, Any]], list[bytes | memoryview]]:
+    objects: list[dict[str, Any]] = []
+    data: list[bytes | memoryview] = []
+    for tensor, is_binary in tensors:
+        described = tensor.describe()
+        if is_binary:
+            packed = tensor.pack()
+            data.append(packed)
+            described["parameters"] = {"binary_data_size": len(packed)}
+        else:
+            described["data"] = orjson.Fragment(write_flat(tensor))
+        objects.append(described)
+    return objects, data

@@ -1,0 +1,226 @@
+"""The paths below ``/v2``: what they are answered with, and the inference requests that go to a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import unquote_to_bytes
+
+from modelport_scoring.inference_protocol.answers import read_answer
+from modelport_scoring.inference_protocol.codec import (
+    InferRequest,
+    decode_raw_request,
+    decode_request,
+    encode_response,
+    read_header_length,
+)
+from modelport_scoring.inference_protocol.compression import decompress
+from modelport_scoring.inference_protocol.mapping import TensorMapping, map_tensors
+from modelport_scoring.inference_protocol.protocol import (
+    EXTENSIONS,
+    Body,
+    ProtocolError,
+    Reply,
+    error_reply,
+    error_reply_from,
+    json_reply,
+)
+from modelport_scoring.inference_protocol.schemas import NoTensors
+from modelport_scoring.inference_protocol.score_input import ScoreInput
+from modelport_scoring.version import __version__
+from modelport_scoring.workers.contract import Contract
+
+SERVER = "modelport"
+PLATFORM = "modelport_python"
+READING = (b"GET", b"HEAD")
+
+
+class Place(Enum):
+    """What a path names."""
+
+    SERVER = "server metadata"
+    LIVE = "server live"
+    READY = "server ready"
+    MODEL = "model metadata"
+    MODEL_READY = "model ready"
+    INFER = "inference"
+
+
+PUBLIC = frozenset((Place.LIVE, Place.READY))
+"""Probes carry no key, as ``/`` needs none."""
+
+SERVER_PLACES = {(): Place.SERVER, (b"health", b"live"): Place.LIVE, (b"health", b"ready"): Place.READY}
+MODEL_PLACES = {(): Place.MODEL, (b"ready",): Place.MODEL_READY, (b"infer",): Place.INFER}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A path, read."""
+
+    place: Place
+    model: str = ""
+    version: str | None = None
+    """None: the server chooses."""
+
+    @property
+    def needs_key(self) -> bool:
+        return self.place not in PUBLIC
+
+    @property
+    def methods(self) -> tuple[bytes, ...]:
+        return (b"POST",) if self.place is Place.INFER else READING
+
+
+@dataclass(frozen=True, slots=True)
+class ServedVersion:
+    """One revision of the service, as clients of the protocol see it."""
+
+    number: str
+    is_ready: bool
+    """It takes requests."""
+    contract: Contract | None
+    """What its script takes; None until a worker has told."""
+
+
+def read_target(path: bytes) -> Target | None:
+    """What a path (without the service's prefix) names; None where it is none of the protocol's."""
+    root, _, rest = path.removeprefix(b"/").partition(b"/")
+    if root != b"v2" or path.endswith(b"/"):
+        return Target(Place.SERVER) if path == b"/v2/" else None
+    parts = tuple(rest.split(b"/")) if rest else ()
+    if parts[:1] != (b"models",):
+        place = SERVER_PLACES.get(parts)
+        return Target(place) if place is not None else None
+    version, ending = (parts[3], parts[4:]) if parts[2:3] == (b"versions",) and len(parts) > 3 else (None, parts[2:])
+    place = MODEL_PLACES.get(ending)
+    if place is None or len(parts) < 2:
+        return None
+    return Target(place, _text(parts[1]), None if version is None else _text(version))
+
+
+def _text(segment: bytes) -> str:
+    return unquote_to_bytes(segment).decode("utf-8", "replace")
+
+
+class InferCall:
+    """One inference request on its way through ``run``."""
+
+    def __init__(self, request: InferRequest, mapping: TensorMapping, *, model: str, version: str) -> None:
+        self.input = ScoreInput(mapping, request.inputs)
+        self._request = request
+        self._mapping = mapping
+        self._model = model
+        self._version = version
+
+    def reply(self, status: int, payload: bytes) -> Reply:
+        """What the client gets for the answer of ``run``, which has that status."""
+        if not 200 <= status < 300:
+            return error_reply_from(status, payload)
+        try:
+            outputs = read_answer(payload, self._mapping)
+            return encode_response(model=self._model, version=self._version, request=self._request, outputs=outputs)
+        except ProtocolError as error:
+            return error_reply(error.status, str(error))
+
+
+class Endpoint:
+    """The protocol's paths of one service, whose name is the model's."""
+
+    def __init__(self, *, model: str, versions: Callable[[], Sequence[ServedVersion]]) -> None:
+        """``versions`` tells what is served at the moment, first the one that serves who asks for none."""
+        self._model = model
+        self._versions = versions
+        self._mappings: dict[str, tuple[Contract, TensorMapping | NoTensors]] = {}
+
+    def screen(self, method: bytes, target: Target) -> Reply | None:
+        """The error that the head of a request tells already: a model, a version or a method that there is not."""
+        if method not in target.methods:
+            allow = b"allow: %b\r\n" % b", ".join(target.methods)
+            return error_reply(405, f"the method {method.decode('latin-1')} is not allowed here", lines=allow)
+        if target.model and target.model != self._model:
+            return error_reply(404, f'there is no model "{target.model}"; this is the model "{self._model}"')
+        if target.version is not None and self._find(target) is None:
+            served = ", ".join(version.number for version in self._versions())
+            return error_reply(404, f'the model has no version "{target.version}"; served at the moment: {served}')
+        return None
+
+    def answer(self, target: Target) -> Reply:
+        """The answer to anything but an inference request."""
+        if target.place is Place.SERVER:
+            return json_reply({"name": SERVER, "version": __version__, "extensions": EXTENSIONS})
+        if target.place is Place.LIVE:
+            return json_reply({"live": True})
+        served = self._find(target)
+        is_ready = served is not None and served.is_ready
+        if target.place is Place.READY:
+            return json_reply({"live": True, "ready": is_ready}, status=200 if is_ready else 503)
+        if target.place is Place.MODEL_READY:
+            return json_reply({"name": self._model, "ready": is_ready}, status=200 if is_ready else 503)
+        return self._metadata(served)
+
+    def begin(
+        self,
+        *,
+        version: str,
+        contract: Contract,
+        body: Body,
+        header_length: bytes | None,
+        content_encoding: bytes = b"",
+        max_body_bytes: int,
+    ) -> InferCall:
+        """The inference request in a body, for a worker whose script keeps to ``contract``.
+
+        ``header_length`` and ``content_encoding`` are the headers' values; ``max_body_bytes`` bounds a body that is
+        compressed. Raises ProtocolError.
+        """
+        mapping = self._mapping(version, contract)
+        body = decompress(body, content_encoding, max_bytes=max_body_bytes)
+        length = read_header_length(header_length, body_length=len(body))
+        if length == 0:
+            leaf = mapping.sole_input()
+            request = decode_raw_request(body, leaf, name=mapping.input_names[leaf.path])
+        else:
+            request = decode_request(body, header_length=length)
+        return InferCall(request, mapping, model=self._model, version=version)
+
+    def _find(self, target: Target) -> ServedVersion | None:
+        return next((served for served in self._versions() if target.version in (None, served.number)), None)
+
+    def _metadata(self, served: ServedVersion | None) -> Reply:
+        if served is None or served.contract is None:
+            return error_reply(503, f'the model "{self._model}" is not ready: no worker has told yet what it takes')
+        try:
+            mapping = self._mapping(served.number, served.contract)
+        except ProtocolError as error:
+            return error_reply(error.status, str(error))
+        return json_reply(
+            {
+                "name": self._model,
+                "versions": [version.number for version in self._versions()],
+                "platform": PLATFORM,
+                "inputs": mapping.describe_inputs(),
+                "outputs": mapping.describe_outputs(),
+            }
+        )
+
+    def _mapping(self, version: str, contract: Contract) -> TensorMapping:
+        """The tensors of a version, worked out when they are first asked for. Raises ProtocolError."""
+        known = self._mappings.get(version)
+        if known is None or known[0] is not contract:
+            served = {found.number for found in self._versions()} | {version}
+            self._mappings = {number: kept for number, kept in self._mappings.items() if number in served}
+            known = self._mappings[version] = (contract, try_to_map(contract))
+        if isinstance(known[1], NoTensors):
+            raise ProtocolError(
+                f'the model "{self._model}" has no tensors: {known[1]}. Use /score, which serves every script.'
+            )
+        return known[1]
+
+
+def try_to_map(contract: Contract) -> TensorMapping | NoTensors:
+    """The mapping, or why there is none."""
+    try:
+        return map_tensors(contract)
+    except NoTensors as why:
+        return why

@@ -1,0 +1,207 @@
+"""The tensors that a JSON schema of ``inference_schema`` describes (reference, 5.11).
+
+A schema becomes a tree of *parts*: what JSON has at that place, and the tensors (*leaves*) that hold it.
+
+    an array of numbers, texts or booleans    one tensor of as many dimensions
+    an array of objects (a table)             one tensor for each column, [-1]
+    a number, a text, a boolean, bytes        one tensor, [1]
+    an object                                 the tensors of its members
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelport_scoring.inference_protocol.datatypes import BOOL, BYTES, DATATYPES, FP32, FP64, INT64, Datatype
+
+Path = tuple[str, ...]
+"""The keys that lead to a place in the JSON."""
+
+OUTPUT = "output"
+"""The name of the one tensor that an answer is as a whole."""
+
+NUMPY = "numpy.ndarray"
+TABLE_PREFIX = "pandas.DataFrame:"
+BASE64 = "byte"
+DEEPEST = 32
+
+
+class NoTensors(Exception):
+    """The schema does not map to tensors; the message says why, to follow the name of what it describes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One tensor: its place, its datatype, and its shape, -1 where any size is taken."""
+
+    path: Path
+    datatype: Datatype
+    shape: tuple[int, ...]
+    is_exact: bool = True
+    """The number of dimensions is the declared one, not one more of size 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayPart:
+    leaf: Leaf
+
+    def leaves(self) -> Iterator[Leaf]:
+        yield self.leaf
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarPart:
+    leaf: Leaf
+    is_base64: bool
+
+    def leaves(self) -> Iterator[Leaf]:
+        yield self.leaf
+
+
+@dataclass(frozen=True, slots=True)
+class TablePart:
+    path: Path
+    columns: Mapping[str, Leaf]
+
+    def leaves(self) -> Iterator[Leaf]:
+        yield from self.columns.values()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPart:
+    members: Mapping[str, Part]
+    optional: frozenset[str] = frozenset()
+    """Members that a request may leave out."""
+
+    def leaves(self) -> Iterator[Leaf]:
+        for member in self.members.values():
+            yield from member.leaves()
+
+
+Part = ArrayPart | ScalarPart | TablePart | ObjectPart
+
+
+def read_schema(schema: Mapping[str, Any], *, path: Path = (), example: Any = None) -> Part:
+    """The part that the schema describes. ``example`` is the sample it was made of. Raises NoTensors."""
+    if len(path) > DEEPEST:
+        raise NoTensors("is nested too deeply")
+    kind = schema.get("type")
+    if kind == "array":
+        return _read_array(schema, path=path, example=example)
+    if kind == "object":
+        return _read_object(schema, path=path, example=example)
+    datatype = _scalar_datatype(schema)
+    return ScalarPart(Leaf(path, datatype, (1,), is_exact=False), is_base64=schema.get("format") == BASE64)
+
+
+def name_paths(paths: Iterable[Path]) -> dict[Path, str]:
+    """The name of the tensor at each place: the last key, or, where several have the same, all keys with dots between
+    them. Raises NoTensors where even those are not unique."""
+    places = list(paths)
+    uses = Counter(path[-1] for path in places if path)
+    names = {path: OUTPUT if not path else path[-1] if uses[path[-1]] == 1 else ".".join(path) for path in places}
+    twice = [name for name, count in Counter(names.values()).items() if count > 1]
+    if twice:
+        raise NoTensors(f'would have two tensors with the name "{twice[0]}"')
+    return names
+
+
+# --- arrays and tables ------------------------------------------------------------------------------------------------
+
+
+def _read_array(schema: Mapping[str, Any], *, path: Path, example: Any) -> Part:
+    items = schema.get("items") or {}
+    if items.get("type") == "object" and items.get("properties"):
+        if schema.get("format") == NUMPY:
+            raise NoTensors("is an array of records, which no tensor holds")
+        return _read_table(items["properties"], path=path)
+    rank = 1
+    while items.get("type") == "array":
+        rank, items = rank + 1, items.get("items") or {}
+    if schema.get("format") == NUMPY:
+        return ArrayPart(Leaf(path, _scalar_datatype(items), (-1, *_sizes(example, rank)[1:])))
+    datatype = _sampled_datatype(items, example)
+    sizes = _sizes(example, rank) if str(schema.get("format", "")).startswith(TABLE_PREFIX) else (-1,) * rank
+    return ArrayPart(Leaf(path, datatype, (-1, *sizes[1:])))
+
+
+def _read_table(columns: Mapping[str, Mapping[str, Any]], *, path: Path) -> TablePart:
+    leaves: dict[str, Leaf] = {}
+    for name, schema in columns.items():
+        rank = 1
+        while schema.get("type") == "array":
+            rank, schema = rank + 1, schema.get("items") or {}
+        try:
+            leaves[name] = Leaf((*path, name), _scalar_datatype(schema), (-1,) * rank, is_exact=rank > 1)
+        except NoTensors as error:
+            raise NoTensors(f'has the column "{name}", which {error}') from error
+    return TablePart(path, leaves)
+
+
+def _sizes(example: Any, rank: int) -> tuple[int, ...]:
+    """The sizes of the sample's dimensions; -1 where it does not tell."""
+    sizes: list[int] = []
+    for _ in range(rank):
+        sizes.append(len(example) if isinstance(example, list) else -1)
+        example = example[0] if isinstance(example, list) and example else None
+    return tuple(sizes)
+
+
+def _sampled_datatype(items: Mapping[str, Any], example: Any) -> Datatype:
+    """The datatype of a list. Its schema tells the type of the last element only, the sample that of all."""
+    kinds = set(map(type, _elements(example)))
+    if kinds == {int, float}:
+        return FP64
+    if len(kinds) > 1:
+        raise NoTensors("has elements of different types")
+    return _scalar_datatype(items)
+
+
+def _elements(example: Any) -> Iterator[Any]:
+    if isinstance(example, list):
+        for member in example:
+            yield from _elements(member)
+    elif example is not None:
+        yield example
+
+
+def _scalar_datatype(schema: Mapping[str, Any]) -> Datatype:
+    kind, form = schema.get("type"), str(schema.get("format", ""))
+    if kind == "integer":
+        return DATATYPES.get(form.upper(), INT64)
+    if kind == "number":
+        return FP32 if form == "float" else FP64
+    if kind == "boolean":
+        return BOOL
+    if kind == "string":
+        return BYTES
+    raise NoTensors(
+        "has no type that a tensor can have" if kind is None else f'is of the type "{kind}", not a tensor\'s'
+    )
+
+
+# --- objects ----------------------------------------------------------------------------------------------------------
+
+
+def _read_object(schema: Mapping[str, Any], *, path: Path, example: Any) -> ObjectPart:
+    form = str(schema.get("format", ""))
+    if form.startswith(TABLE_PREFIX):
+        orient = form.removeprefix(TABLE_PREFIX)
+        raise NoTensors(f'is a table with the orient "{orient}"; only "records" and "values" map to tensors')
+    properties = schema.get("properties")
+    if not properties:
+        raise NoTensors("is an object without declared members")
+    samples = example if isinstance(example, dict) else {}
+    return ObjectPart(
+        {name: _read_member(name, part, path=path, example=samples.get(name)) for name, part in properties.items()}
+    )
+
+
+def _read_member(name: str, schema: Mapping[str, Any], *, path: Path, example: Any) -> Part:
+    try:
+        return read_schema(schema, path=(*path, name), example=example)
+    except NoTensors as error:
+        raise NoTensors(f'has the member "{name}", which {error}') from error
