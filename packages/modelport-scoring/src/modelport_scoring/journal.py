@@ -8,6 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
+from modelport_scoring.telemetry.settings import LogFormat
+
 CHUNK = 256 * 1024
 
 
@@ -19,7 +23,7 @@ class Journal:
         self.path = path
 
     def write(self, text: str) -> None:
-        """Append the text, each of its lines marked with the time."""
+        """Append the text, marked with the time."""
         with contextlib.suppress(OSError):
             descriptor = self.open()
             try:
@@ -32,12 +36,34 @@ class Journal:
         return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
+def write_as(form: LogFormat) -> None:
+    """From now on, this process writes its own messages so. What a user's script prints stays as it is."""
+    global _stamp
+    _stamp = STAMPS[form]
+
+
 def stamped(text: str) -> bytes:
+    """The text, as a log of this process gets it."""
+    return _stamp(text, time.time())
+
+
+def as_text(text: str, moment: float) -> bytes:
     """The text's lines, each with the time in UTC before it."""
-    moment = time.time()
     clock = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment))
     prefix = f"{clock},{int(moment % 1 * 1000):03d} [{os.getpid()}] "
     return "".join(f"{prefix}{line}\n" for line in text.splitlines()).encode(errors="replace")
+
+
+def as_json(text: str, moment: float) -> bytes:
+    """One object in one line, however many lines the text has."""
+    clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
+    timestamp = f"{clock}.{int(moment % 1 * 1000):03d}Z"
+    message = text.rstrip("\n").encode(errors="replace").decode()
+    return msgspec.json.encode({"timestamp": timestamp, "pid": os.getpid(), "message": message}) + b"\n"
+
+
+STAMPS = {LogFormat.TEXT: as_text, LogFormat.JSON: as_json}
+_stamp = as_text
 
 
 def say(text: str) -> None:

@@ -9,15 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from modelport_scoring.telemetry import layout
+from modelport_scoring.telemetry.access_log import AccessLog
 from modelport_scoring.telemetry.counters import Counters, share_memory
 from modelport_scoring.telemetry.settings import TelemetrySettings
+from modelport_scoring.telemetry.span_export import Send, SpanExport
 from modelport_scoring.telemetry.tally import Scored, tally
+from modelport_scoring.telemetry.tracer import Tracer
 
 MOST_PENDING = 256
 """So many answers are counted together, in a tenth of a millisecond; or what there is once a second."""
 
+ACCESS_LOG = "access.log"
 ANSWERED = slice(layout.DURATION, layout.DURATION + layout.BUCKETS)
 
 OTHER_ROUTES = {
@@ -52,15 +57,24 @@ class Telemetry:
     """What one server process tells about itself.
 
     ``memory`` is what ``share_memory`` made in the supervisor, and ``process`` the number of this process below it;
-    without them the process counts for itself.
+    without them the process counts for itself. ``logs`` is the folder of the access log.
     """
 
     def __init__(
-        self, settings: TelemetrySettings, *, service: str, memory: int | None = None, process: int = 0
+        self,
+        settings: TelemetrySettings,
+        *,
+        service: str,
+        memory: int | None = None,
+        process: int = 0,
+        logs: Path = Path("logs"),
     ) -> None:
         self.settings = settings
-        self.service = service
         self.gauges: Gauges | None = None
+        self.access_log = AccessLog(logs / ACCESS_LOG, form=settings.access_log_format) if settings.access_log else None
+        """None where it is off: then nobody prepares what it would be told."""
+        self.tracer = make_tracer(settings, service=service) if settings.tracing else None
+        """None where it is off."""
         self.counters = Counters(share_memory() if memory is None else memory, process=process)
         self._head = self.counters.head
         self._rows = Rows(self.counters)
@@ -74,9 +88,9 @@ class Telemetry:
     ) -> None:
         """One answer to ``/score``, its status between 100 and 599.
 
-        ``started``, ``sent``, ``ended``: seconds of ``loop.time()`` when the request was whole, when it was given to a
-        worker (0.0: never), and when it was answered. ``micros``: microseconds in ``run()``, 0 where it was not called.
-        ``batch``: how many requests shared that call.
+        ``started``, ``sent``, ``ended``: when the request was whole, when it was given to a worker (0.0: never), and
+        when it was answered, in seconds of ``time.monotonic()`` (uvloop's ``loop.time()`` counts whole milliseconds).
+        ``micros``: microseconds in ``run()``, 0 where it was not called. ``batch``: how many requests shared that call.
         """
         self._pending.append((status, revision, started, sent, micros, batch, ended))
         if len(self._pending) >= MOST_PENDING:
@@ -126,6 +140,17 @@ class Telemetry:
             answered = sum(row[ANSWERED])
             if answered != row[layout.SEEN]:
                 row[layout.SEEN], row[layout.USED_AT] = answered, now
+        if self.access_log is not None:
+            self.access_log.flush()
+            head[layout.LINES_DROPPED] += self.access_log.take_dropped()
+        if self.tracer is not None and self.tracer.export is not None:
+            head[layout.SPANS_DROPPED] += self.tracer.export.take_dropped()
+
+    def close(self) -> None:
+        """Write and send what is left, for two seconds at most."""
+        self.publish()
+        if self.tracer is not None and self.tracer.export is not None:
+            self.tracer.export.close()
 
     # --- when it is asked for -----------------------------------------------------------------------------------------
 
@@ -151,3 +176,18 @@ def load_renderer() -> Callable[[int, bytes | None], tuple[bytes, bytes]]:
     from modelport_scoring.telemetry.exposition import render  # noqa: PLC0415
 
     return render
+
+
+def make_tracer(settings: TelemetrySettings, *, service: str) -> Tracer:
+    """A tracer that exports where the settings say so."""
+    endpoint = settings.otlp_endpoint
+    if endpoint is None:
+        return Tracer(sampling_ratio=settings.sampling_ratio, export=None)
+
+    def load() -> Send:
+        # Only where it is asked for: it needs an extra, 6 MB and a quarter of a second.
+        from modelport_scoring.telemetry.otlp import make_sender  # noqa: PLC0415
+
+        return make_sender(endpoint, service=service)
+
+    return Tracer(sampling_ratio=settings.sampling_ratio, export=SpanExport(load))

@@ -1,0 +1,94 @@
+"""Sending spans to a collector, in a thread of its own: the loop only appends to a bounded queue."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from modelport_scoring.journal import say
+from modelport_scoring.telemetry.tracer import Request
+
+MOST_WAITING = 4096
+"""Requests; each makes up to two spans."""
+MOST_AT_ONCE = 256
+INTERVAL_S = 1.0
+PATIENCE_S = 2.0
+"""How long the end of the server waits for the last spans."""
+QUIET_S = 60.0
+"""The log names a collector that is away once in so long."""
+
+SWITCH_INTERVAL_S = 0.0005
+"""The thread lets the loop go on after so long, not after Python's 5 ms: packing a batch takes longer."""
+
+Send = Callable[[Sequence[Request]], int]
+"""Sends what the requests' spans are, and returns how many of them were lost."""
+
+
+class SpanExport:
+    """A queue and the thread that empties it. ``load`` is called in the thread: it takes a quarter of a second."""
+
+    def __init__(self, load: Callable[[], Send]) -> None:
+        self._load = load
+        self._waiting: deque[Request] = deque()
+        self._dropped = 0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="span-export", daemon=True)
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL_S))
+        self._thread.start()
+
+    def add(self, request: Request) -> None:
+        """Take it, or drop it where too many wait. Never waits."""
+        if len(self._waiting) < MOST_WAITING:
+            self._waiting.append(request)
+        else:
+            self._dropped += 2 if request.micros else 1
+
+    def take_dropped(self) -> int:
+        """How many spans were dropped since this was asked last."""
+        dropped, self._dropped = self._dropped, 0
+        return dropped
+
+    def close(self) -> None:
+        """Send what is left, for ``PATIENCE_S`` at most."""
+        self._stopping.set()
+        self._thread.join(PATIENCE_S)
+
+    def _run(self) -> None:
+        logging.getLogger("opentelemetry").addHandler(RareLines())
+        logging.getLogger("opentelemetry").propagate = False
+        try:
+            send = self._load()
+        except Exception as error:
+            say(f"spans cannot be exported: {type(error).__name__}: {error}")
+            return
+        while not self._stopping.wait(INTERVAL_S):
+            self._empty(send)
+        self._empty(send)
+
+    def _empty(self, send: Send) -> None:
+        while self._waiting:
+            requests = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+            try:
+                self._dropped += send(requests)
+            except Exception as error:
+                # The thread must live: this batch is lost, the next one may be better.
+                self._dropped += len(requests)
+                say(f"spans could not be exported: {type(error).__name__}: {error}")
+
+
+class RareLines(logging.Handler):
+    """What the exporter complains of, in the server's log, but not for every batch."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._quiet_until = 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        now = time.monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + QUIET_S
+            say(f"spans: {record.getMessage()} (said once in {QUIET_S:.0f} s)")

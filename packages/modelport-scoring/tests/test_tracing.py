@@ -1,0 +1,322 @@
+"""W3C trace context by its rules, and spans in a real collector."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from modelport_scoring.telemetry.settings import TelemetrySettings, check_telemetry
+from modelport_scoring.telemetry.span_export import MOST_WAITING, Send, SpanExport
+from modelport_scoring.telemetry.telemetry import Telemetry
+from modelport_scoring.telemetry.trace_context import Parent, is_state, read_parent
+from modelport_scoring.telemetry.tracer import Request, Trace, Tracer
+from otlp_collector import Collector, attributes
+from scoring_services import wait_until
+
+TRACE = b"4bf92f3577b34da6a3ce929d0e0e4736"
+SPAN = b"00f067aa0ba902b7"
+GIVEN = b"00-%b-%b-01" % (TRACE, SPAN)
+
+# --- traceparent ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("header", "sampled"),
+    [
+        (GIVEN, True),
+        (b"00-%b-%b-00" % (TRACE, SPAN), False),
+        (b"00-%b-%b-02" % (TRACE, SPAN), False),
+        (b"00-%b-%b-ff" % (TRACE, SPAN), True),
+        (b"cc-%b-%b-01" % (TRACE, SPAN), True),
+        (b"cc-%b-%b-01-what-comes" % (TRACE, SPAN), True),
+        (b"fe-%b-%b-01-" % (TRACE, SPAN), True),
+    ],
+)
+def test_a_valid_parent_is_read(header: bytes, sampled: bool) -> None:
+    assert read_parent({b"traceparent": header}) == Parent(TRACE, SPAN, sampled, b"")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"",
+        b"00",
+        GIVEN.upper(),
+        GIVEN + b"\n",
+        GIVEN + b" ",
+        b" " + GIVEN,
+        GIVEN + b"-more",
+        GIVEN + b"-",
+        GIVEN + b"," + GIVEN,
+        GIVEN + b", " + GIVEN,
+        GIVEN[:-1],
+        b"cc-%b-%b-01.more" % (TRACE, SPAN),
+        b"cc-%b-%b-012" % (TRACE, SPAN),
+        b"ff-%b-%b-01" % (TRACE, SPAN),
+        b"0-%b-%b-01" % (TRACE, SPAN),
+        b"00-%b-%b-01" % (b"0" * 32, SPAN),
+        b"00-%b-%b-01" % (TRACE, b"0" * 16),
+        b"00-%b-%b-01" % (TRACE[:-1], SPAN),
+        b"00-%b-%b-01" % (TRACE[:-1] + b".", SPAN),
+        b"00-%b-%b-0x" % (TRACE, SPAN),
+        b"00_%b_%b_01" % (TRACE, SPAN),
+    ],
+)
+def test_an_invalid_parent_is_ignored_with_its_state(header: bytes) -> None:
+    assert read_parent({b"traceparent": header, b"tracestate": b"a=1"}) is None
+
+
+@given(st.binary(max_size=80))
+def test_no_header_raises(header: bytes) -> None:
+    read_parent({b"traceparent": header, b"tracestate": header})
+    read_parent({b"traceparent": GIVEN, b"tracestate": header})
+
+
+# --- tracestate -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        b"foo=1",
+        b"foo=1,bar=2",
+        b"foo=1 \t , \t bar=2, \t baz=3",
+        b"foo=1,",
+        b"foo=1,,bar=2",
+        b"t1234567890@s=x",
+        b"0a@b=x",
+        b"a" * 256 + b"=1",
+        b"t" * 241 + b"@" + b"v" * 14 + b"=1",
+        b"foo=" + b"v" * 256,
+        b"foo= inner space",
+        b",".join(b"k%d=1" % number for number in range(32)),
+    ],
+)
+def test_a_valid_state_goes_on(state: bytes) -> None:
+    assert read_parent({b"traceparent": GIVEN, b"tracestate": state}) == Parent(TRACE, SPAN, True, state)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        b"foo",
+        b"foo=",
+        b"=1",
+        b"foo =1",
+        b"FOO=1",
+        b"foo.bar=1",
+        b"1foo=1",
+        b"foo@=1,bar=2",
+        b"@foo=1",
+        b"foo@@bar=1",
+        b"foo@bar@baz=1",
+        b"foo=bar=baz",
+        b"foo=,bar=3",
+        b"foo=\xc3\xa9",
+        b"foo=a\x00",
+        b"foo=1,foo=2",
+        b"a" * 257 + b"=1",
+        b"t" * 242 + b"@v=1",
+        b"t@" + b"v" * 15 + b"=1",
+        b"foo=" + b"v" * 257,
+        b",".join(b"k%d=1" % number for number in range(33)),
+    ],
+)
+def test_an_invalid_state_is_dropped_and_the_parent_kept(state: bytes) -> None:
+    assert not is_state(state)
+    assert read_parent({b"traceparent": GIVEN, b"tracestate": state}) == Parent(TRACE, SPAN, True, b"")
+
+
+# --- what the script is told ------------------------------------------------------------------------------------------
+
+
+def test_the_script_is_told_of_a_span_below_the_clients() -> None:
+    trace = Tracer(sampling_ratio=0.0, export=None).begin({b"traceparent": GIVEN, b"tracestate": b"a=1"})
+    told = read_parent({b"traceparent": trace.child_header, b"tracestate": trace.state})
+    assert told == Parent(TRACE, trace.run_id, True, b"a=1")
+    assert len({SPAN, trace.span_id, trace.run_id}) == 3
+
+
+def test_a_client_that_does_not_sample_is_followed() -> None:
+    trace = Tracer(sampling_ratio=1.0, export=None).begin({b"traceparent": b"00-%b-%b-00" % (TRACE, SPAN)})
+    assert trace.child_header.endswith(b"-00")
+
+
+def test_a_new_trace_begins_where_the_client_sends_none() -> None:
+    tracer = Tracer(sampling_ratio=1.0, export=None)
+    first, second = tracer.begin({}), tracer.begin({b"traceparent": b"nonsense", b"tracestate": b"a=1"})
+    assert first.trace_id != second.trace_id
+    assert read_parent({b"traceparent": first.child_header}) == Parent(first.trace_id, first.run_id, True, b"")
+    assert second.state == b""
+
+
+@pytest.mark.parametrize(("ratio", "least", "most"), [(0.0, 0, 0), (0.25, 400, 600), (1.0, 2000, 2000)])
+def test_the_sampling_ratio_is_for_traces_that_begin_here(ratio: float, least: int, most: int) -> None:
+    tracer = Tracer(sampling_ratio=ratio, export=None)
+    assert least <= sum(tracer.begin({}).sampled for _ in range(2000)) <= most
+
+
+# --- spans ------------------------------------------------------------------------------------------------------------
+
+
+def traced(collector: Collector) -> Telemetry:
+    settings = TelemetrySettings(tracing=True, otlp_endpoint=collector.endpoint)
+    assert check_telemetry(settings) is None
+    return Telemetry(settings, service="diabetes")
+
+
+def tracer_of(telemetry: Telemetry) -> Tracer:
+    assert telemetry.tracer is not None
+    return telemetry.tracer
+
+
+def test_a_collector_gets_the_request_and_its_run_as_its_child() -> None:
+    with Collector() as collector:
+        with closing(traced(collector)) as telemetry:
+            tracer = tracer_of(telemetry)
+            trace = tracer.begin({b"traceparent": GIVEN, b"tracestate": b"a=1"})
+            now, clock = time.monotonic(), time.time_ns()
+            tracer.end(
+                trace, status=200, started=now - 1.0, sent=now - 0.75, micros=500_000, ended=now, revision=3, batch=4
+            )
+        server, run = sorted(collector.spans, key=lambda span: span.start_time_unix_nano)
+    assert (collector.paths, collector.services) == (["/v1/traces"], {"diabetes"})
+    assert {server.trace_id.hex(), run.trace_id.hex()} == {TRACE.decode()}
+    assert (server.parent_span_id.hex(), run.parent_span_id) == (SPAN.decode(), server.span_id)
+    assert b"%b-%b" % (TRACE, run.span_id.hex().encode()) in trace.child_header
+    assert (server.name, server.kind, server.trace_state) == ("POST /score", Span.SPAN_KIND_SERVER, "a=1")
+    assert (run.name, run.kind) == ("run()", Span.SPAN_KIND_INTERNAL)
+    assert server.end_time_unix_nano - server.start_time_unix_nano == pytest.approx(1e9, rel=1e-6)
+    assert run.end_time_unix_nano - run.start_time_unix_nano == pytest.approx(5e8, rel=1e-6)
+    assert abs(server.end_time_unix_nano - clock) < 1e9
+    assert attributes(server) == {
+        "http.request.method": "POST",
+        "http.response.status_code": 200,
+        "http.route": "/score",
+        "url.path": "/score",
+        "url.scheme": "http",
+        "modelport.revision": 3,
+        "modelport.queue_wait_ms": 250.0,
+    }
+    assert attributes(run) == {"modelport.revision": 3, "modelport.batch_size": 4}
+    assert server.status.code == Status.STATUS_CODE_UNSET
+
+
+def test_what_fails_is_an_error_and_what_no_worker_got_has_no_child() -> None:
+    with Collector() as collector:
+        with closing(traced(collector)) as telemetry:
+            tracer = tracer_of(telemetry)
+            tracer.end(tracer.begin({}), status=503, started=1.0, sent=0.0, micros=0, ended=2.0)
+        (span,) = collector.spans
+    assert span.status.code == Status.STATUS_CODE_ERROR
+    assert span.parent_span_id == b""
+    assert "modelport.queue_wait_ms" not in attributes(span)
+
+
+def test_what_is_not_sampled_is_not_sent() -> None:
+    with Collector() as collector:
+        with closing(traced(collector)) as telemetry:
+            tracer = tracer_of(telemetry)
+            for flags in (b"00", b"01"):
+                trace = tracer.begin({b"traceparent": b"00-%b-%b-%b" % (TRACE, SPAN, flags)})
+                tracer.end(trace, status=200, started=1.0, sent=1.0, micros=5, ended=2.0)
+        assert len(collector.spans) == 2
+
+
+def test_spans_are_sent_while_the_server_runs_and_an_endpoint_with_a_path_is_taken_as_it_is() -> None:
+    with Collector() as collector:
+        settings = TelemetrySettings(tracing=True, otlp_endpoint=f"{collector.endpoint}/otlp/traces")
+        with closing(Telemetry(settings, service="demo")) as telemetry:
+            tracer = tracer_of(telemetry)
+            tracer.end(tracer.begin({}), status=200, started=1.0, sent=1.0, micros=5, ended=2.0)
+            wait_until(lambda: len(collector.spans) == 2, what="spans in the collector")
+        assert collector.paths == ["/otlp/traces"]
+
+
+def test_spans_that_a_collector_refuses_are_counted() -> None:
+    with Collector(status=400) as collector:
+        telemetry = traced(collector)
+        tracer = tracer_of(telemetry)
+        tracer.end(tracer.begin({}), status=200, started=1.0, sent=1.0, micros=5, ended=2.0)
+        telemetry.close()
+    _, body = telemetry.render(None)
+    assert b"\nmodelport_spans_dropped_total 2.0\n" in body
+
+
+def test_a_collector_that_hangs_costs_spans_and_neither_time_nor_memory() -> None:
+    may_send = threading.Event()
+
+    def send(requests: Sequence[Request]) -> int:
+        may_send.wait()
+        return 0
+
+    def load() -> Send:
+        may_send.wait()
+        return send
+
+    export = SpanExport(load)
+    try:
+        request = Request(
+            Trace(TRACE, None, sampled=True, state=b""),
+            b"POST",
+            200,
+            1,
+            started=1.0,
+            sent=1.0,
+            micros=5,
+            batch=1,
+            ended=2,
+        )
+        for _ in range(MOST_WAITING + 10):
+            export.add(request)
+        assert export.take_dropped() == 20, "two spans each"
+        assert export.take_dropped() == 0
+    finally:
+        may_send.set()
+        export.close()
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (TelemetrySettings(sampling_ratio=1.5), "sampling_ratio"),
+        (TelemetrySettings(otlp_endpoint="http://127.0.0.1:4318"), "telemetry.tracing is off"),
+        (TelemetrySettings(tracing=True, otlp_endpoint="127.0.0.1:4318"), "must be an address"),
+        (TelemetrySettings(tracing=True, otlp_endpoint="http://[::1"), "must be an address"),
+        (TelemetrySettings(tracing=True, otlp_endpoint="http://h:99999"), "must be an address"),
+        (TelemetrySettings(tracing=True, otlp_endpoint="http://me:secret@h:4318"), "OTEL_EXPORTER_OTLP_HEADERS"),
+    ],
+)
+def test_wrong_settings_are_named_and_no_secret_is_repeated(settings: TelemetrySettings, complaint: str) -> None:
+    said = check_telemetry(settings)
+    assert said is not None
+    assert complaint in said
+    assert "secret" not in said
+
+
+WITHOUT_THE_EXTRA = """
+import sys
+sys.modules["opentelemetry"] = None
+from modelport_scoring.telemetry.settings import TelemetrySettings, check_telemetry
+print(check_telemetry(TelemetrySettings(tracing=True)))
+print(check_telemetry(TelemetrySettings(tracing=True, otlp_endpoint="http://127.0.0.1:4318")))
+"""
+
+
+def test_without_the_extra_the_settings_name_it() -> None:
+    command = [sys.executable, "-c", WITHOUT_THE_EXTRA]
+    propagating, exporting = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert propagating == "None"
+    assert 'pip install "modelport-scoring[tracing]"' in exporting
