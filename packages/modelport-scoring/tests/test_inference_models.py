@@ -385,12 +385,16 @@ class TestPaths:
     @pytest.mark.parametrize(
         "path",
         [
-            "/", "/score", "/v20", "/v2/health", "/v2/health/alive", "/v2/models", "/v2/models/", "/v2/models/m/",
-            "/v2/models/m/versions", "/v2/models/m/versions/", "/v2/models/m/versions/3/", "/v2/models/m/config",
-            "/v2/models/m/versions/3/infer/x", "/v2//health/live", "//v2", "/V2",
+            "/v2/health", "/v2/health/alive", "/v2/health/live/", "/v2/models", "/v2/models/", "/v2/models//ready",
+            "/v2/models/m/", "/v2/models/m/versions", "/v2/models/m/versions/", "/v2/models/m/versions/3/",
+            "/v2/models/m/versions//infer", "/v2/models/m/config", "/v2/models/m/versions/3/infer/x", "/v2//health",
         ],
     )  # fmt: skip
     def test_unknown(self, path: str) -> None:
+        assert target(path).place is Place.UNKNOWN
+
+    @pytest.mark.parametrize("path", ["/", "/score", "/v20", "//v2", "/V2", "/v1/v2", ""])
+    def test_of_others(self, path: str) -> None:
         assert read_target(path.encode()) is None
 
     @given(st.binary())
@@ -403,6 +407,9 @@ class TestEndpoint:
         found = Model(lambda data: data, contract or contract_from({"data": INTEGERS}))
         reply = found.answer(method, path, {}, b'{"inputs": []}')
         return reply.status, json.loads(reply.body)
+
+    def test_a_path_that_there_is_not(self) -> None:
+        assert self.ask("GET", "/v2/models/iris/config")[0] == 404
 
     def test_methods(self) -> None:
         assert self.ask("POST", "/v2")[0] == 405

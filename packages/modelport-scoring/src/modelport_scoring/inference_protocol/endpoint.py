@@ -45,12 +45,14 @@ class Place(Enum):
     MODEL = "model metadata"
     MODEL_READY = "model ready"
     INFER = "inference"
+    UNKNOWN = "nothing"
 
 
 PUBLIC = frozenset((Place.LIVE, Place.READY))
 """Probes carry no key, as ``/`` needs none."""
 
-SERVER_PLACES = {(): Place.SERVER, (b"health", b"live"): Place.LIVE, (b"health", b"ready"): Place.READY}
+ROOTS = (b"/v2", b"/v2/")
+SERVER_PLACES: dict[tuple[bytes, ...], Place] = {(b"health", b"live"): Place.LIVE, (b"health", b"ready"): Place.READY}
 MODEL_PLACES = {(): Place.MODEL, (b"ready",): Place.MODEL_READY, (b"infer",): Place.INFER}
 
 
@@ -84,18 +86,18 @@ class ServedVersion:
 
 
 def read_target(path: bytes) -> Target | None:
-    """What a path (without the service's prefix) names; None where it is none of the protocol's."""
-    root, _, rest = path.removeprefix(b"/").partition(b"/")
-    if root != b"v2" or path.endswith(b"/"):
-        return Target(Place.SERVER) if path == b"/v2/" else None
-    parts = tuple(rest.split(b"/")) if rest else ()
+    """What a path (without the service's prefix) names; None where it is not below ``/v2``."""
+    if path in ROOTS:
+        return Target(Place.SERVER)
+    if not path.startswith(b"/v2/"):
+        return None
+    parts = tuple(path.split(b"/")[2:])
     if parts[:1] != (b"models",):
-        place = SERVER_PLACES.get(parts)
-        return Target(place) if place is not None else None
+        return Target(SERVER_PLACES.get(parts, Place.UNKNOWN))
     version, ending = (parts[3], parts[4:]) if parts[2:3] == (b"versions",) and len(parts) > 3 else (None, parts[2:])
     place = MODEL_PLACES.get(ending)
-    if place is None or len(parts) < 2:
-        return None
+    if place is None or len(parts) < 2 or not parts[1] or version == b"":
+        return Target(Place.UNKNOWN)
     return Target(place, _text(parts[1]), None if version is None else _text(version))
 
 
@@ -134,7 +136,9 @@ class Endpoint:
         self._mappings: dict[str, tuple[Contract, TensorMapping | NoTensors]] = {}
 
     def screen(self, method: bytes, target: Target) -> Reply | None:
-        """The error that the head of a request tells already: a model, a version or a method that there is not."""
+        """The error that the head of a request tells already: a path, model, version or method that there is not."""
+        if target.place is Place.UNKNOWN:
+            return error_reply(404, "the Open Inference Protocol has nothing at this path")
         if method not in target.methods:
             allow = b"allow: %b\r\n" % b", ".join(target.methods)
             return error_reply(405, f"the method {method.decode('latin-1')} is not allowed here", lines=allow)
