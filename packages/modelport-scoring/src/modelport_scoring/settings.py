@@ -132,4 +132,5 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     workers: int = 1
     error_mode: ErrorMode = ErrorMode.CLOUD
     auth: AuthSettings = AuthSettings()
+    tls: TlsSettings | None = None
     limits: Limits = Limits()

@@ -21,6 +21,7 @@ from modelport.storage.objects import open_objects
 from modelport.storage.sql import open_sql
 from modelport.targets.local import LocalTarget
 from modelport.usecases.context import Context
+from modelport.usecases.tokens import trust
 
 HOME_VARIABLE = "MODELPORT_HOME"
 DATABASE_VARIABLE = "MODELPORT_DATABASE_URL"
@@ -95,8 +96,14 @@ def open_workspace(
         registry=registry,
         objects=objects,
         environments=LocalEnvironments(installation.home),
-        targets={"LOCAL": LocalTarget(folder / "services", workspace=name)},
+        targets={"LOCAL": _local_target(folder, registry, record)},
         progress=progress or Silent(),
+    )
+
+
+def _local_target(folder: Path, registry: MetadataStore, record: WorkspaceRecord) -> LocalTarget:
+    return LocalTarget(
+        folder / "services", workspace=record.name, trust=lambda service: trust(registry, record, service)
     )
 
 

@@ -56,6 +56,7 @@ GRAMMAR = {
     "--add-property --no-wait",
     "service get-logs": "--name -n --num_lines -l --init -i",
     "service get-keys": "--name -n",
+    "service get-access-token": "--name -n",
     "service regen-key": "--name -n --key -k --set-key -s",
     "service delete": "--name -n",
     "environment scaffold": "--name -n --directory -d --output-metadata-file -t",

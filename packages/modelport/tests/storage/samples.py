@@ -17,6 +17,7 @@ from modelport.domain.services import (
     Revision,
     Service,
 )
+from modelport.domain.tokens import SigningKey
 from modelport.domain.workspaces import WorkspaceRecord
 
 NOW = dt.datetime(2021, 3, 4, 5, 6, 7, 89, tzinfo=dt.UTC)
@@ -106,6 +107,11 @@ def service(name: str = "diabetes", *revisions: Revision, **changes: Any) -> Ser
             port=8890,
             host="127.0.0.1",
             auth_enabled=True,
+            token_auth_enabled=True,
+            ssl_enabled=True,
+            ssl_cert_pem_file="/certificate.pem",
+            ssl_key_pem_file="/key.pem",
+            ssl_cname="models.example.org",
             workers=2,
             error_mode="2021",
             limits={"scoring_timeout_ms": 1.5},
@@ -125,6 +131,11 @@ def service(name: str = "diabetes", *revisions: Revision, **changes: Any) -> Ser
         created_by="me",
         failure=Failure(phase=Phase.INIT, message="m", traceback="t", hint="h", log="l"),
     )
+    return dataclasses.replace(whole, **changes)
+
+
+def signing_key(id: str = "first", **changes: Any) -> SigningKey:
+    whole = SigningKey(id=id, private_key="p", x="x", y="y", created_time=NOW, accepted_until=None)
     return dataclasses.replace(whole, **changes)
 
 

@@ -20,6 +20,7 @@ from modelport.domain.errors import (
 from modelport.domain.events import EventType
 from modelport.domain.models import ModelChange, ModelFile, ModelFilter, ResourceConfiguration
 from modelport.domain.services import ServiceFilter
+from modelport.domain.tokens import SigningKey
 from modelport.storage.interface import MetadataStore
 
 from . import samples
@@ -438,3 +439,50 @@ def test_a_model_is_either_deleted_or_deployed(open_store: Opener, store: Metada
             deleted, deployed = threads.submit(delete, version), threads.submit(deploy, version)
             assert deleted.result() != deployed.result()
             assert len(store.models(ModelFilter(version=version))) == deployed.result()
+
+
+# Keys that sign access tokens
+
+
+def test_a_signing_key_is_kept_once(store: MetadataStore) -> None:
+    assert store.signing_keys() == []
+    first = samples.signing_key(accepted_until=None)
+    assert store.keep_signing_key(first) == first
+    assert store.keep_signing_key(samples.signing_key("late")) == first
+    assert store.signing_keys() == [first]
+    assert [event.data["KeyId"] for event in store.events() if event.type is EventType.TOKEN_KEY_CREATED] == ["first"]
+
+
+def test_makers_at_once_get_the_same_signing_key(open_store: Opener) -> None:
+    stores = [open_store() for _ in range(6)]
+    stores[0].create_workspace(samples.record(workspace_of(stores[0])))
+    start = Barrier(len(stores))
+
+    def make(number: int) -> SigningKey:
+        start.wait(timeout=20)
+        return stores[number].keep_signing_key(samples.signing_key(str(number)))
+
+    with ThreadPoolExecutor(len(stores)) as threads:
+        made = list(threads.map(make, range(len(stores))))
+    assert set(made) == set(stores[0].signing_keys())
+    assert len(set(made)) == 1
+
+
+def test_a_rotated_signing_key_is_accepted_while_its_tokens_last(store: MetadataStore) -> None:
+    hour = dt.timedelta(hours=1)
+    first = store.keep_signing_key(samples.signing_key("first"))
+    second, third = (samples.signing_key(name, created_time=samples.NOW + hour * n) for n, name in ((1, "2"), (2, "3")))
+    store.rotate_signing_key(second, accepted_until=samples.NOW + hour * 1.5)
+    before = dataclasses.replace(first, accepted_until=samples.NOW + hour * 1.5)
+    assert store.signing_keys() == [second, before]
+    store.rotate_signing_key(third, accepted_until=samples.NOW + hour * 9)
+    after = dataclasses.replace(second, accepted_until=samples.NOW + hour * 9)
+    assert store.signing_keys() == [third, after], "the time of the first one is over"
+
+
+def test_revoked_signing_keys_are_forgotten(store: MetadataStore) -> None:
+    store.keep_signing_key(samples.signing_key("first"))
+    store.rotate_signing_key(samples.signing_key("second"), accepted_until=samples.NOW + dt.timedelta(days=1))
+    third = samples.signing_key("third")
+    store.rotate_signing_key(third, accepted_until=None)
+    assert store.signing_keys() == [third]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelport.domain.models import ModelVersion
-from modelport.domain.services import Service
+from modelport.domain.services import LocalDeployment, Service
 from modelport.domain.workspaces import WorkspaceRecord
 from modelport.environments.memory import MemoryEnvironments
 from modelport.storage.memory import MemoryObjects, MemoryStore
@@ -81,8 +81,20 @@ class Workbench:
     def revision(self, *models: ModelVersion) -> RevisionRequest:
         return RevisionRequest(models=models, inference=validate_inference(str(self.script()), None))
 
-    def service(self, name: str = "svc", *models: ModelVersion, overwrite: bool = False) -> Service:
-        request = DeployRequest(name=name, compute_type="Local", revision=self.revision(*models), overwrite=overwrite)
+    def service(
+        self,
+        name: str = "svc",
+        *models: ModelVersion,
+        overwrite: bool = False,
+        deployment: LocalDeployment | None = None,
+    ) -> Service:
+        request = DeployRequest(
+            name=name,
+            compute_type="Local",
+            revision=self.revision(*models),
+            overwrite=overwrite,
+            deployment=deployment or LocalDeployment(),
+        )
         return deploy(self.context, request)
 
 

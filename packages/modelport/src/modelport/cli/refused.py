@@ -14,14 +14,13 @@ _EXPERIMENTS = "it names an experiment, and this Modelport keeps none. Leave it 
 _DATASETS = "it needs registered data sets, which this Modelport does not keep. Leave it out."
 _IMAGES = "services on this machine run without an image. Leave it out."
 _PROFILES = "it needs the result of a profiling run, which this Modelport cannot make yet. Leave it out."
-_TOKENS = "services on this machine have keys and no tokens: use --auth-enabled true."
 _INIT_LOG = "services on this machine have no init container; the log holds everything."
 
 _BY_REASON = {
     _CLUSTER: (
         "--cpu-cores --cc --cpu-cores-limit --ccl --memory-gb --gb --memory-gb-limit --gbl --enable-app-insights --ai "
-        "--collect-model-data --md --ssl-enabled --se --ssl-cert-pem-file --sp --ssl-key-pem-file --sk --ssl-cname "
-        "--sc --ssl-leaf-domain-label --dns-name-label --dn --location --lo --autoscale-enabled --as "
+        "--collect-model-data --md --ssl-leaf-domain-label --dns-name-label --dn --location --lo "
+        "--autoscale-enabled --as "
         "--autoscale-min-replicas --mi --autoscale-max-replicas --ma --autoscale-refresh-seconds --ar "
         "--autoscale-target-utilization --at --num-replicas --nr --replica-max-concurrent-requests --rm "
         "--scoring-timeout-ms --tm --period-seconds --ps --initial-delay-seconds --id --timeout-seconds --ts "
@@ -37,7 +36,6 @@ _BY_REASON = {
     _DATASETS: "--dataset-id --input-dataset-id --idi",
     _IMAGES: "--image-digest",
     _PROFILES: "--profile-input --pi",
-    _TOKENS: "--token-auth-enabled",
     _INIT_LOG: "--init -i",
 }
 

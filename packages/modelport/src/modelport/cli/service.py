@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated
 
 import typer
@@ -75,6 +76,18 @@ def get_logs(
 def get_keys(session: Session, name: ServiceName) -> object:
     """Print the two keys of a service with key authentication."""
     return _keys(session.service(name))
+
+
+@command(app, "get-access-token")
+def get_access_token(session: Session, name: ServiceName) -> object:
+    """Print a new access token of a service with token authentication, and its times in UTC."""
+    token = session.service(name).get_access_token()
+    return {
+        "accessToken": token.access_token,
+        "tokenType": token.token_type,
+        "refreshAfter": token.refresh_after.astimezone(dt.UTC).isoformat(),
+        "expiryOn": token.expiry_on.astimezone(dt.UTC).isoformat(),
+    }
 
 
 @command(app, "regen-key")

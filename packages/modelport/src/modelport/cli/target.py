@@ -60,6 +60,35 @@ class TargetFlags:
             "--auth-enabled", "--ae", help="Ask for a key; false without.", case_sensitive=False, rich_help_panel=_PANEL
         ),
     ] = None
+    token_auth_enabled: Annotated[
+        Truth | None,
+        typer.Option(
+            "--token-auth-enabled",
+            help="Ask for a token; false without.",
+            case_sensitive=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    ssl_enabled: Annotated[
+        Truth | None,
+        typer.Option(
+            "--ssl-enabled", "--se", help="Speak HTTPS; false without.", case_sensitive=False, rich_help_panel=_PANEL
+        ),
+    ] = None
+    ssl_cert_pem_file: Annotated[
+        str | None,
+        typer.Option(
+            "--ssl-cert-pem-file", "--sp", help="Certificate with its chain, PEM; copied.", rich_help_panel=_PANEL
+        ),
+    ] = None
+    ssl_key_pem_file: Annotated[
+        str | None,
+        typer.Option("--ssl-key-pem-file", "--sk", help="Its private key, PEM; copied.", rich_help_panel=_PANEL),
+    ] = None
+    ssl_cname: Annotated[
+        str | None,
+        typer.Option("--ssl-cname", "--sc", help="Host name in the certificate.", rich_help_panel=_PANEL),
+    ] = None
     primary_key: Annotated[
         str | None,
         typer.Option("--primary-key", "--kp", help="The primary key; made up without.", rich_help_panel=_PANEL),
@@ -110,6 +139,11 @@ class TargetFlags:
             "workers": self.workers,
             "gpu_cores": self.gpu_cores,
             "auth_enabled": is_true(self.auth_enabled),
+            "token_auth_enabled": is_true(self.token_auth_enabled),
+            "ssl_enabled": is_true(self.ssl_enabled),
+            "ssl_cert_pem_file": self.ssl_cert_pem_file,
+            "ssl_key_pem_file": self.ssl_key_pem_file,
+            "ssl_cname": self.ssl_cname,
             "primary_key": self.primary_key,
             "secondary_key": self.secondary_key,
             "error_mode": self.error_mode,
@@ -161,6 +195,11 @@ def read_deployment(path: Path) -> DeploymentFile:
         "workers": keys.whole("workers"),
         "gpu_cores": keys.whole("gpuCores"),
         "auth_enabled": keys.truth("authEnabled"),
+        "token_auth_enabled": keys.truth("tokenAuthEnabled"),
+        "ssl_enabled": keys.truth("sslEnabled"),
+        "ssl_cert_pem_file": keys.text("sslCertificate"),
+        "ssl_key_pem_file": keys.text("sslKey"),
+        "ssl_cname": keys.text("cname"),
         "primary_key": own_keys.text("primaryKey"),
         "secondary_key": own_keys.text("secondaryKey"),
         "error_mode": keys.text("errorMode"),

@@ -77,6 +77,23 @@ def show(session: Session) -> object:
     return Result(details(session.workspace), columns=_COLUMNS)
 
 
+@command(app, "jwks")
+def jwks(session: Session) -> object:
+    """Print the public keys that check access tokens, as a JSON Web Key Set."""
+    return session.workspace.jwks()
+
+
+@command(app, "rotate-token-key")
+def rotate_token_key(
+    session: Session,
+    revoke: Annotated[
+        bool, typer.Option("--revoke", help="Refuse the tokens of the old keys at once, not when they expire.")
+    ] = False,
+) -> object:
+    """Sign access tokens with a new key from now on; tokens of the old one are accepted until they expire."""
+    return {"keyId": session.workspace.rotate_token_key(revoke=revoke)}
+
+
 @command(app, "delete")
 def delete(
     session: Session,

@@ -18,6 +18,7 @@ class EventType(StrEnum):
     SERVICE_CREATED = "ServiceCreated"
     SERVICE_UPDATED = "ServiceUpdated"
     SERVICE_DELETED = "ServiceDeleted"
+    TOKEN_KEY_CREATED = "TokenKeyCreated"  # noqa: S105 - the name of an event
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from modelport.domain.failures import Failure
@@ -30,6 +30,12 @@ class DesiredState(StrEnum):
     STOPPED = "stopped"
 
 
+BOTH_CREDENTIALS = (
+    "Invalid configuration, auth_enabled and token_auth_enabled cannot both be True: "
+    "a service asks for keys or for tokens."
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LocalDeployment:
     """How a service runs on this machine. Fields are None where nothing was asked for."""
@@ -37,10 +43,23 @@ class LocalDeployment:
     port: int | None = None
     host: str | None = None
     auth_enabled: bool | None = None
+    """Whether a key is asked for."""
+    token_auth_enabled: bool | None = None
+    """Whether a token is asked for: never both."""
+    ssl_enabled: bool | None = None
+    ssl_cert_pem_file: str | None = None
+    ssl_key_pem_file: str | None = None
+    """Absolute paths, for the moment: the target keeps copies, and the workspace forgets where they came from."""
+    ssl_cname: str | None = None
+    """The host name that clients use, which the certificate must have."""
     workers: int | None = None
     gpu_cores: int | None = None
     error_mode: str | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
+
+    def to_keep(self) -> LocalDeployment:
+        """The part that the workspace remembers."""
+        return replace(self, ssl_cert_pem_file=None, ssl_key_pem_file=None)
 
 
 @dataclass(frozen=True, kw_only=True)

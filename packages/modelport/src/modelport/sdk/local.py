@@ -5,10 +5,11 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelport.domain.errors import WebserviceException
-from modelport.domain.services import LocalDeployment, ServiceState
+from modelport.domain.services import BOTH_CREDENTIALS, LocalDeployment, ServiceState
 from modelport.sdk.inference import InferenceConfig
 from modelport.sdk.webservice import Webservice
 from modelport.usecases.find_models import find_model_by_id
@@ -44,8 +45,13 @@ class LocalDeploymentConfiguration:
     port: int | None = None
     host: str | None = None
     auth_enabled: bool | None = None
+    token_auth_enabled: bool | None = None
     primary_key: str | None = field(default=None, repr=False)
     secondary_key: str | None = field(default=None, repr=False)
+    ssl_enabled: bool | None = None
+    ssl_cert_pem_file: str | None = None
+    ssl_key_pem_file: str | None = None
+    ssl_cname: str | None = None
     workers: int | None = None
     gpu_cores: int | None = None
     error_mode: str | None = None
@@ -61,6 +67,14 @@ class LocalDeploymentConfiguration:
             wrong.append(f"Invalid configuration, port must be an integer in range [1, 65535]; it is {self.port!r}.")
         if self.workers is not None and (not _is_whole(self.workers) or self.workers < 1):
             wrong.append(f"Invalid configuration, workers must be a positive integer; it is {self.workers!r}.")
+        if self.auth_enabled and self.token_auth_enabled:
+            wrong.append(BOTH_CREDENTIALS)
+        if bool(self.ssl_cert_pem_file) != bool(self.ssl_key_pem_file):
+            wrong.append("Invalid configuration, ssl_cert_pem_file and ssl_key_pem_file must be provided together.")
+        if self.ssl_enabled and not (self.ssl_cert_pem_file and self.ssl_key_pem_file and self.ssl_cname):
+            wrong.append(
+                "Invalid configuration, ssl_enabled needs ssl_cert_pem_file, ssl_key_pem_file and ssl_cname too."
+            )
         if wrong:
             raise WebserviceException("\n".join(wrong))
 
@@ -70,11 +84,20 @@ class LocalDeploymentConfiguration:
             port=self.port or None,
             host=self.host,
             auth_enabled=self.auth_enabled,
+            token_auth_enabled=self.token_auth_enabled,
+            ssl_enabled=self.ssl_enabled,
+            ssl_cert_pem_file=_absolute(self.ssl_cert_pem_file),
+            ssl_key_pem_file=_absolute(self.ssl_key_pem_file),
+            ssl_cname=self.ssl_cname,
             workers=self.workers,
             gpu_cores=self.gpu_cores,
             error_mode=self.error_mode,
             limits=dict(self.limits or {}),
         )
+
+
+def _absolute(path: str | None) -> str | None:
+    return str(Path(path).expanduser().absolute()) if path else None
 
 
 def _is_whole(value: object) -> bool:
@@ -135,8 +158,13 @@ class LocalWebservice(Webservice):
         *,
         host: str | None = None,
         auth_enabled: bool | None = None,
+        token_auth_enabled: bool | None = None,
         primary_key: str | None = None,
         secondary_key: str | None = None,
+        ssl_enabled: bool | None = None,
+        ssl_cert_pem_file: str | None = None,
+        ssl_key_pem_file: str | None = None,
+        ssl_cname: str | None = None,
         workers: int | None = None,
         gpu_cores: int | None = None,
         error_mode: str | None = None,
@@ -148,14 +176,21 @@ class LocalWebservice(Webservice):
         """A configuration for a service on this machine. Without a port a free one is taken.
 
         ``host``: the address to listen on, 127.0.0.1 by default. ``error_mode``: ``cloud``, ``container`` or ``json``.
-        ``limits``: see docs/settings.md. Raises WebserviceException for a port outside 1 to 65535.
+        ``limits``: see docs/settings.md. Certificate and key are copied; given to ``update``, new ones are taken over
+        without a restart. Raises WebserviceException for a port outside 1 to 65535, for keys and tokens at once, and
+        for ``ssl_enabled`` without certificate, key and name.
         """
         configuration = LocalDeploymentConfiguration(
             port=port,
             host=host,
             auth_enabled=auth_enabled,
+            token_auth_enabled=token_auth_enabled,
             primary_key=primary_key,
             secondary_key=secondary_key,
+            ssl_enabled=ssl_enabled,
+            ssl_cert_pem_file=ssl_cert_pem_file,
+            ssl_key_pem_file=ssl_key_pem_file,
+            ssl_cname=ssl_cname,
             workers=workers,
             gpu_cores=gpu_cores,
             error_mode=error_mode,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import builtins
+import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelport.domain.errors import DeploymentFailed
 from modelport.domain.models import Condition
 from modelport.domain.services import Service, ServiceFilter
+from modelport.domain.tokens import AccessToken
 from modelport.sdk.dots import Dots
 from modelport.targets.interface import Observation
-from modelport.usecases import keys, run_service
+from modelport.usecases import keys, run_service, tokens
 from modelport.usecases.change_model import merged_properties
 from modelport.usecases.reload import reload
 from modelport.usecases.roll_back import roll_back
@@ -66,7 +68,7 @@ class Webservice:
         self.created_by = {"userName": service.created_by}
         self.port = observation.port or service.port
         self.auth_enabled = bool(service.deployment.auth_enabled)
-        self.token_auth_enabled = False
+        self.token_auth_enabled = bool(service.deployment.token_auth_enabled)
         failure = failure_now(self.workspace.context, service, observation)
         self.error = str(DeploymentFailed(failure)) if failure else None
 
@@ -132,11 +134,23 @@ class Webservice:
         """Replace the ``Primary`` or the ``Secondary`` key, by ``set_key`` or a new one; the other goes on working."""
         keys.regenerate_key(self.workspace.context, self.name, key, value=set_key)
 
-    def get_token(self) -> tuple[str, Any]:
-        """Raises NotImplementedError: the service's target has no token authentication."""
-        raise NotImplementedError(
-            f"A {self.compute_type} service has no token authentication; use auth_enabled and get_keys()."
-        )
+    def get_token(self) -> tuple[str, dt.datetime]:
+        """A new access token, and the local time from which on the next one should be asked for.
+
+        Raises NotImplementedError where token authentication is off, as v1's local services did.
+        """
+        if not self.token_auth_enabled:
+            raise NotImplementedError(
+                f"The service {self.name!r} has no token authentication: update it with token_auth_enabled=True, or "
+                "use auth_enabled and get_keys()."
+            )
+        token = self.get_access_token()
+        return token.access_token, token.refresh_after
+
+    def get_access_token(self) -> AccessToken:
+        """A new access token with its times. Raises WebserviceException where token authentication is off."""
+        context = self.workspace.context
+        return tokens.get_access_token(context, context.service(self.name))
 
     # --- changing it --------------------------------------------------------------------------------------------------
 
@@ -233,6 +247,8 @@ class Webservice:
             "swaggerUri": self.swagger_uri,
             "port": self.port,
             "authEnabled": self.auth_enabled,
+            "tokenAuthEnabled": self.token_auth_enabled,
+            "sslEnabled": bool(self._service.deployment.ssl_enabled),
             "modelDetails": [{"id": model_id} for model_id in self._service.model_ids],
             "revision": self.revision,
             "revisions": [kept.number for kept in self._service.revisions],

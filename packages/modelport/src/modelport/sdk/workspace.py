@@ -22,6 +22,7 @@ from modelport.sdk.model import Model
 from modelport.sdk.webservice import Webservice
 from modelport.sdk.workspace_config import WorkspaceConfig, read_config, write_config
 from modelport.storage.interface import MetadataStore
+from modelport.usecases import tokens
 from modelport.usecases.context import Context
 
 
@@ -224,6 +225,10 @@ class Workspace:
             service.name: Webservice._from_service(self, service) for service in self.registry.services(ServiceFilter())
         }
 
+    def jwks(self) -> dict[str, Any]:
+        """The public keys that check the access tokens of the services: a JSON Web Key Set (RFC 7517)."""
+        return tokens.jwks(self._context)
+
     # --- changing it --------------------------------------------------------------------------------------------------
 
     def update(
@@ -233,6 +238,13 @@ class Workspace:
         record = self.registry.update_workspace(friendly_name=friendly_name, description=description, tags=tags)
         self._context = replace(self._context, record=record)
         return self.get_details()
+
+    def rotate_token_key(self, *, revoke: bool = False) -> str:
+        """Sign access tokens with a new key from now on; returns its id. No service restarts.
+
+        The tokens of the old key are accepted until they expire; with ``revoke``, not at all any more.
+        """
+        return tokens.rotate_signing_key(self._context, revoke=revoke).id
 
     def delete(self, delete_dependent_resources: bool = False, no_wait: bool = False) -> None:
         """Remove the workspace with its models from this machine.

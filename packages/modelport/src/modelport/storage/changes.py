@@ -12,6 +12,7 @@ from modelport.domain.environments import EnvironmentVersion
 from modelport.domain.events import EventType
 from modelport.domain.models import ModelVersion
 from modelport.domain.services import Service
+from modelport.domain.tokens import SigningKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,4 +54,12 @@ def service_change(type: EventType, service: Service) -> Change:
             "ServiceComputeType": service.compute_type,
             "ModelIds": ",".join(service.model_ids),
         },
+    )
+
+
+def signing_key_change(workspace: str, key: SigningKey) -> Change:
+    return Change(
+        type=EventType.TOKEN_KEY_CREATED,
+        subject=f"workspaces/{workspace}",
+        data={"WorkspaceName": workspace, "KeyId": key.id},
     )

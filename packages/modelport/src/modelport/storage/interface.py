@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +13,7 @@ from modelport.domain.events import Event
 from modelport.domain.models import ModelChange, ModelDraft, ModelFilter, ModelVersion
 from modelport.domain.progress import Progress
 from modelport.domain.services import Service, ServiceFilter
+from modelport.domain.tokens import SigningKey
 from modelport.domain.workspaces import WorkspaceRecord
 
 
@@ -70,6 +72,16 @@ class MetadataStore(Protocol):
 
     def delete_service(self, name: str) -> None:
         """Delete the row; nothing happens where there is none."""
+
+    def signing_keys(self) -> list[SigningKey]:
+        """The keys that sign access tokens, or did: newest first."""
+
+    def keep_signing_key(self, key: SigningKey) -> SigningKey:
+        """Keep it as the one that signs, or return the one that does already (two makers at once get the same)."""
+
+    def rotate_signing_key(self, key: SigningKey, *, accepted_until: dt.datetime | None) -> None:
+        """Have it sign from now on. The one before is accepted until then; None: every earlier one is forgotten.
+        Those whose time is over are forgotten too."""
 
     def events(self, *, after: int = 0, limit: int = 1000) -> list[Event]:
         """Events with a greater number, oldest first."""

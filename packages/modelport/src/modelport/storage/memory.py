@@ -24,8 +24,16 @@ from modelport.domain.models import Condition, ModelChange, ModelDraft, ModelFil
 from modelport.domain.names import split_model_id
 from modelport.domain.progress import Progress
 from modelport.domain.services import Service, ServiceFilter
+from modelport.domain.tokens import SigningKey
 from modelport.domain.workspaces import WorkspaceRecord
-from modelport.storage.changes import Change, environment_change, model_change, service_change, workspace_change
+from modelport.storage.changes import (
+    Change,
+    environment_change,
+    model_change,
+    service_change,
+    signing_key_change,
+    workspace_change,
+)
 from modelport.storage.interface import MetadataStore, Staging
 from modelport.storage.refusals import (
     model_in_use,
@@ -48,6 +56,7 @@ class MemoryStore:
         self._last_versions: Counter[str] = Counter()
         self._environments: dict[str, list[EnvironmentVersion]] = {}
         self._services: dict[str, Service] = {}
+        self._signing_keys: list[SigningKey] = []
         self._events: list[Event] = []
 
     @contextlib.contextmanager
@@ -188,6 +197,32 @@ class MemoryStore:
             service = self._services.pop(name, None)
             if service is not None:
                 self._note(service_change(EventType.SERVICE_DELETED, service))
+
+    def signing_keys(self) -> list[SigningKey]:
+        with self._lock:
+            return sorted(self._signing_keys, key=lambda key: key.created_time, reverse=True)
+
+    def keep_signing_key(self, key: SigningKey) -> SigningKey:
+        with self._writing():
+            for present in self._signing_keys:
+                if present.accepted_until is None:
+                    return present
+            self._add_signing_key(key)
+            return key
+
+    def rotate_signing_key(self, key: SigningKey, *, accepted_until: dt.datetime | None) -> None:
+        with self._writing():
+            kept = [] if accepted_until is None else self._signing_keys
+            self._signing_keys = [
+                dataclasses.replace(each, accepted_until=each.accepted_until or accepted_until)
+                for each in kept
+                if each.accepted_until is None or each.accepted_until >= key.created_time
+            ]
+            self._add_signing_key(key)
+
+    def _add_signing_key(self, key: SigningKey) -> None:
+        self._signing_keys.append(key)
+        self._note(signing_key_change(self._name, key))
 
     def events(self, *, after: int = 0, limit: int = 1000) -> list[Event]:
         with self._lock:

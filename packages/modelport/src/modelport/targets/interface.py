@@ -31,6 +31,13 @@ class Target(Protocol):
     def check(self, name: str, deployment: LocalDeployment) -> None:
         """Raise what is already known to stop a deployment (a taken port, no such device) before anything is built."""
 
+    def keep_certificate(self, name: str, deployment: LocalDeployment) -> None:
+        """Copy the certificate and the key that the deployment names, if any: the service needs the caller's files no
+        more. One that runs takes them over without a restart. Raises UserErrorException where they cannot be used."""
+
+    def certificate(self, service: Service) -> Path | None:
+        """The file of the certificate that the service shows; None where it speaks plain HTTP."""
+
     def start(self, service: Service, bundle: Path) -> Observation:
         """Start the active revision from its bundle and return at once; ``observe`` tells how it goes."""
 

@@ -27,6 +27,13 @@ class MemoryTarget:
     def check(self, name: str, deployment: LocalDeployment) -> None:
         """Everything is possible."""
 
+    def keep_certificate(self, name: str, deployment: LocalDeployment) -> None:
+        """Nothing shows it."""
+
+    def certificate(self, service: Service) -> Path | None:
+        """Nothing is spoken."""
+        return None
+
     def start(self, service: Service, bundle: Path) -> Observation:
         """Active at once, or failed. Raises the refusal."""
         refusal, self.refusal = self.refusal, None

@@ -58,15 +58,16 @@ def deploy(context: Context, request: DeployRequest) -> Service:
             revision, bundle = prepare_revision(context, request.revision, number=1)
             service = _new_service(request, revision)
             context.registry.create_service(service)
-        return _started(context, service, bundle)
+        return _started(context, service, bundle, deployment=request.deployment)
 
 
-def _started(context: Context, service: Service, bundle: Path) -> Service:
+def _started(context: Context, service: Service, bundle: Path, *, deployment: LocalDeployment) -> Service:
     """Start it; if that is refused or interrupted, nothing of it stays."""
     context.progress.step(f"Starting the service {service.name!r}")
     target = context.target(service.compute_type)
     try:
         with in_phase(Phase.START):
+            target.keep_certificate(service.name, deployment)
             service = start_active(context, service, bundle)
     except BaseException:
         target.delete(service)
@@ -107,7 +108,7 @@ def _new_service(request: DeployRequest, revision: Revision) -> Service:
     return Service(
         name=request.name,
         compute_type=request.compute_type,
-        deployment=request.deployment,
+        deployment=request.deployment.to_keep(),
         desired_state=DesiredState.RUNNING,
         revisions=(revision,),
         active_revision=revision.number,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ from modelport.domain.errors import WebserviceException
 from modelport.domain.services import Service, ServiceState
 from modelport.usecases.context import Context
 from modelport.usecases.explain import in_own_files, traceback_in
+from modelport.usecases.tokens import get_access_token
 from modelport.usecases.wait import observe
 
 _TIMEOUT_S = 300.0
@@ -32,34 +34,63 @@ def score(context: Context, name: str, body: str | bytes) -> Any:
             f"Current State: {observation.state}\nErrors: {reason}",
             hint="Start it: modelport service start." if observation.state is ServiceState.STOPPED else "",
         )
-    response = _post(service, observation.port or service.port or 0, body)
+    response = _post(context, service, observation.port or service.port or 0, body)
     if response.is_success:
         return _parsed(response)
     raise _bad_response(context, service, response)
 
 
-def scoring_headers(service: Service) -> dict[str, str]:
-    """The headers of a request to the service: JSON, and the primary key where it asks for one."""
+def scoring_headers(context: Context, service: Service) -> dict[str, str]:
+    """The headers of a request to the service: JSON, and the primary key or a new token where it asks for one."""
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if service.deployment.auth_enabled and service.keys:
         headers["Authorization"] = f"Bearer {service.keys.primary}"
+    if service.deployment.token_auth_enabled:
+        headers["Authorization"] = f"Bearer {get_access_token(context, service).access_token}"
     return headers
 
 
 def base_url(service: Service, port: int) -> str:
-    """By which this machine reaches the service."""
+    """By which clients reach the service: with TLS, by the name in its certificate."""
+    deployment = service.deployment
+    if deployment.ssl_enabled and deployment.ssl_cname:
+        return f"https://{deployment.ssl_cname}:{port}"
+    return local_url(service, port)
+
+
+def local_url(service: Service, port: int) -> str:
+    """By which this machine reaches the service, whatever its name leads to."""
+    scheme = "https" if service.deployment.ssl_enabled else "http"
     host = service.deployment.host
     if host in (None, "127.0.0.1", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         host = "localhost"
-    return f"http://[{host}]:{port}" if ":" in str(host) else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in str(host) else f"{scheme}://{host}:{port}"
 
 
-def _post(service: Service, port: int, body: str | bytes) -> httpx.Response:
-    url = f"{base_url(service, port)}/score"
+def _extensions(service: Service) -> dict[str, str]:
+    """The name that the certificate must have, though the address is this machine's."""
+    name = service.deployment.ssl_cname
+    return {"sni_hostname": name} if service.deployment.ssl_enabled and name else {}
+
+
+def _trust_of(context: Context, service: Service) -> ssl.SSLContext | bool:
+    """On this machine the service's own certificate is known, whoever signed it: no other one is accepted."""
+    certificate = context.target(service.compute_type).certificate(service)
+    if certificate is None:
+        return True
+    trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusted.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    trusted.load_verify_locations(certificate)
+    return trusted
+
+
+def _post(context: Context, service: Service, port: int, body: str | bytes) -> httpx.Response:
+    url = f"{local_url(service, port)}/score"
+    headers = scoring_headers(context, service)
     try:
         # trust_env=False: a proxy of the environment is not meant for a service on this machine
-        with httpx.Client(trust_env=False, timeout=_TIMEOUT_S) as client:
-            return client.post(url, content=body, headers=scoring_headers(service))
+        with httpx.Client(trust_env=False, timeout=_TIMEOUT_S, verify=_trust_of(context, service)) as client:
+            return client.post(url, content=body, headers=headers, extensions=_extensions(service))
     except httpx.HTTPError as error:
         raise WebserviceException(
             f"The service {service.name!r} did not answer at {url}: {error or type(error).__name__}.",

@@ -18,7 +18,7 @@ from modelport.usecases.keys import chosen_keys
 from modelport.usecases.prepare_revision import RevisionRequest, remove_unused_bundles
 from modelport.usecases.switch_revision import switch_to_new
 
-_RESTARTING = ("host", "workers")
+_RESTARTING = ("host", "workers", "ssl_enabled")
 """Settings, besides the port, that a running scoring server cannot take over."""
 
 
@@ -54,16 +54,20 @@ def update(context: Context, name: str, change: ServiceChange) -> Service:
 def update_held_service(context: Context, service: Service, change: ServiceChange) -> Service:
     """``update``, for a caller that holds the service's operation lock."""
     wanted = _with_settings(service, change)
+    _check(context, service, wanted, change)
     restart = _needs_restart(context, service, wanted)
     if change.revision is not None:
         wanted = switch_to_new(context, service, change.revision, settle=lambda switched: _settled(switched, wanted))
         service = replace(wanted, deployment=service.deployment, keys=service.keys, port=service.port)
     else:
         context.registry.update_service(wanted)
+    target = context.target(service.compute_type)
+    if change.deployment is not None:
+        target.keep_certificate(service.name, change.deployment)
     if restart:
         _restart(context, service, wanted)
     else:
-        context.target(service.compute_type).configure(wanted)
+        target.configure(wanted)
     remove_unused_bundles(context)
     return wanted
 
@@ -98,15 +102,30 @@ def _merged(present: LocalDeployment, given: LocalDeployment | None) -> LocalDep
         return present
     values = {part.name: getattr(given, part.name) for part in fields(given)}
     asked = {name: value for name, value in values.items() if value is not None}
-    return replace(present, **(asked | {"limits": {**present.limits, **given.limits}}))
+    # One kind of credentials turns the other one off, unless both are asked for: the target refuses that.
+    if given.token_auth_enabled and given.auth_enabled is None:
+        asked["auth_enabled"] = False
+    if given.auth_enabled and given.token_auth_enabled is None:
+        asked["token_auth_enabled"] = False
+    return replace(present, **(asked | {"limits": {**present.limits, **given.limits}})).to_keep()
+
+
+def _check(context: Context, service: Service, wanted: Service, change: ServiceChange) -> None:
+    """Raise what the target already knows to stop the change."""
+    if change.deployment is None:
+        return
+    changed = replace(
+        wanted.deployment,
+        # Its own port is taken, by itself.
+        port=None if wanted.port == service.port else wanted.port,
+        ssl_cert_pem_file=change.deployment.ssl_cert_pem_file,
+        ssl_key_pem_file=change.deployment.ssl_key_pem_file,
+    )
+    context.target(service.compute_type).check(service.name, changed)
 
 
 def _needs_restart(context: Context, service: Service, wanted: Service) -> bool:
     target = context.target(service.compute_type)
-    if wanted.deployment != service.deployment:
-        # Its own port is taken, by itself.
-        changed = replace(wanted.deployment, port=None if wanted.port == service.port else wanted.port)
-        target.check(service.name, changed)
     if not target.observe(service).has_process:
         return False
     return wanted.port != service.port or any(

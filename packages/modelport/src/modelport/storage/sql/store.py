@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from modelport.domain.environments import EnvironmentDefinition, EnvironmentVers
 from modelport.domain.events import Event
 from modelport.domain.models import ModelChange, ModelDraft, ModelFilter, ModelVersion
 from modelport.domain.services import Service, ServiceFilter
+from modelport.domain.tokens import SigningKey
 from modelport.domain.workspaces import WorkspaceRecord
-from modelport.storage.sql import environments, events, models, schema, services, workspaces
+from modelport.storage.sql import environments, events, models, schema, services, signing_keys, workspaces
 from modelport.storage.sql.database import Database, connect
 from modelport.storage.sql.scope import Scope
 
@@ -118,6 +120,18 @@ class SqlStore:
     def delete_service(self, name: str) -> None:
         with self._writing() as scope:
             services.delete(scope, name)
+
+    def signing_keys(self) -> list[SigningKey]:
+        with self._reading() as scope:
+            return signing_keys.find(scope)
+
+    def keep_signing_key(self, key: SigningKey) -> SigningKey:
+        with self._writing() as scope:
+            return signing_keys.keep(scope, key)
+
+    def rotate_signing_key(self, key: SigningKey, *, accepted_until: dt.datetime | None) -> None:
+        with self._writing() as scope:
+            signing_keys.rotate(scope, key, accepted_until=accepted_until)
 
     def events(self, *, after: int = 0, limit: int = 1000) -> list[Event]:
         with self._reading() as scope:

@@ -196,6 +196,18 @@ revision_models = sa.Table(
     sa.Index("modelport_revision_models_by_model", "workspace", "model_name", "model_version"),
 )
 
+signing_keys = sa.Table(
+    "modelport_signing_keys",
+    metadata,
+    _workspace(),
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("private_key", sa.String, nullable=False),
+    sa.Column("x", sa.String, nullable=False),
+    sa.Column("y", sa.String, nullable=False),
+    sa.Column("created_time", UtcTime, nullable=False),
+    sa.Column("accepted_until", UtcTime),
+)
+
 events = sa.Table(
     "modelport_events",
     metadata,

@@ -14,10 +14,11 @@ from modelport.domain.errors import ConflictException, DeploymentFailed, StoreEx
 from modelport.domain.failures import Failure
 from modelport.domain.services import LocalDeployment, Service, ServiceState
 from modelport.targets.interface import Observation
+from modelport.targets.local.certificates import COPIES, check_certificate, copy_certificate
 from modelport.targets.local.devices import check_gpus
 from modelport.targets.local.failures import from_scoring, supervisor_failure
 from modelport.targets.local.logs import last_lines_of
-from modelport.targets.local.plan import check_settings, plan, revision_settings
+from modelport.targets.local.plan import LocalPlan, Trust, check_settings, plan, revision_settings
 from modelport.targets.local.ports import check_address
 from modelport_scoring import (
     ControlClient,
@@ -51,9 +52,11 @@ _STATES = {
 class LocalTarget:
     """Services as processes of this machine, one folder each below ``root``."""
 
-    def __init__(self, root: Path, *, workspace: str) -> None:
+    def __init__(self, root: Path, *, workspace: str, trust: Trust | None = None) -> None:
+        """``trust`` tells whose tokens a service is to accept."""
         self._root = root
         self._workspace = workspace
+        self._trust = trust
 
     def folder(self, name: str) -> Path:
         """The service's folder (docs/architecture/03-data-plane.md)."""
@@ -61,15 +64,24 @@ class LocalTarget:
 
     def check(self, name: str, deployment: LocalDeployment) -> None:
         """Raise WebserviceException for an address that is taken or not this machine's, or GPUs that it does not have;
-        UserErrorException for limits or modes that there are none of."""
+        UserErrorException for limits or modes that there are none of, or a certificate that cannot be used."""
         check_settings(deployment)
+        check_certificate(deployment)
         check_gpus(deployment.gpu_cores or 0)
         check_address(deployment.host or "127.0.0.1", deployment.port)
+
+    def keep_certificate(self, name: str, deployment: LocalDeployment) -> None:
+        """Copy the certificate and its key into the service's folder; the scoring server looks there every second."""
+        copy_certificate(deployment, self.folder(name))
+
+    def certificate(self, service: Service) -> Path | None:
+        """The copy in the service's folder."""
+        return self.folder(service.name) / COPIES.certificate if service.deployment.ssl_enabled else None
 
     def start(self, service: Service, bundle: Path) -> Observation:
         """Write ``service.json`` and start the supervisor; returns when it listens, or when it has failed."""
         folder = self.folder(service.name)
-        todo = plan(service, service.active_revision, workspace=self._workspace, folder=folder, bundle=bundle)
+        todo = self._plan(service, bundle)
         try:
             (folder / "logs").mkdir(parents=True, exist_ok=True)
             write_settings(folder, todo.settings)
@@ -85,6 +97,16 @@ class LocalTarget:
             self.switch(service, service.active_revision, bundle)
             return self.observe(service)
         return observation
+
+    def _plan(self, service: Service, bundle: Path) -> LocalPlan:
+        return plan(
+            service,
+            service.active_revision,
+            workspace=self._workspace,
+            folder=self.folder(service.name),
+            bundle=bundle,
+            trust=self._trust,
+        )
 
     def _first_observation(self, service: Service, process: subprocess.Popen[bytes]) -> Observation:
         status = self._first_status(service.name, over=lambda: process.poll() is not None)
@@ -124,8 +146,7 @@ class LocalTarget:
     def configure(self, service: Service) -> None:
         """Apply keys, limits and the error mode to the running server, and to the next start."""
         folder = self.folder(service.name)
-        todo = plan(service, service.active_revision, workspace=self._workspace, folder=folder, bundle=folder)
-        settings = todo.settings
+        settings = self._plan(service, folder).settings
         try:
             client = ControlClient(folder)
             client.configure(auth=settings.auth, limits=settings.limits, error_mode=settings.error_mode)
