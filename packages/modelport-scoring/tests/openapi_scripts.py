@@ -13,7 +13,7 @@ def init():
 @input_schema("data", NumpyParameterType(np.array([[1.5, 2.0, 3.0]])))
 @output_schema(NumpyParameterType(np.array([6.5])))
 def run(data):
-    return np.clip(data, -1e300, 1e300).sum(axis=1).tolist()
+    return np.nan_to_num(data.clip(-1e300, 1e300)).sum(axis=1).tolist()
 """
 
 PANDAS = """

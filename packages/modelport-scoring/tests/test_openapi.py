@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -181,12 +183,37 @@ def test_raw_scripts_take_and_answer_anything() -> None:
     assert set(document["paths"]["/score"]["post"]["requestBody"]["content"]) == {"*/*"}
 
 
-def test_a_query_carries_the_parameters_as_json() -> None:
-    contract = CASES["several parameters"]
-    first, second = describe(settings(), contract, version="3")["paths"]["/score"]["get"]["parameters"]
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_query_carries_the_parameters_as_json(version: str) -> None:
+    document = describe(settings(), CASES["several parameters"], version=version)
+    first, second = document["paths"]["/score"]["get"]["parameters"]
     assert (first["name"], first["required"], second["required"]) == ("first", True, False)
-    assert first["content"]["application/json"]["schema"]["type"] == "integer"
-    assert describe(settings(), contract, version="2")["paths"]["/score"]["get"]["parameters"][0]["type"] == "string"
+    first, second = (first, second) if version == "2" else (first["schema"], second["schema"])
+    assert first["type"] == "integer"
+    assert second["type"] == "string"
+    assert re.search(second["pattern"], "[1.5, -2]")
+    assert not re.search(second["pattern"], "[1.5, a]")
+
+
+@pytest.mark.parametrize(("name", "contract"), CASES.items(), ids=CASES)
+def test_an_example_is_a_value_of_a_query_too(name: str, contract: Contract) -> None:
+    """As Python writes JSON, and without spaces; but for examples that are no values, and moments with zones."""
+    document = describe(settings(), contract, version="3")
+    example = definitions(document)["ServiceInput"]["example"]
+    odd = name in EXAMPLE_QUIRKS or any(
+        word in name for word in ("datetime", "time", "mixed", "values", "split", "table")
+    )
+    for parameter in document["paths"]["/score"]["get"]["parameters"]:
+        pattern = parameter["schema"].get("pattern", "")
+        for separators in ((", ", ": "), (",", ":")):
+            text = json.dumps(example[parameter["name"]], separators=separators)
+            assert odd or re.search(pattern, text), (pattern, text)
+
+
+def test_a_large_sample_has_no_pattern() -> None:
+    contract = contract_of({"image": NumpyParameterType(np.zeros((1, 28, 28)))})
+    (parameter,) = describe(settings(), contract, version="3")["paths"]["/score"]["get"]["parameters"]
+    assert parameter["schema"] == {"type": "string"}
 
 
 # --- samples ----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelport_scoring.openapi.operations import JSON, Answer, Operation, QueryParameter, Schema
+from modelport_scoring.openapi.operations import Answer, Operation, QueryParameter, Schema
 from modelport_scoring.openapi.security import BEARER, requirements
 from modelport_scoring.settings import ServiceSettings
 
@@ -44,10 +44,8 @@ def _operation(operation: Operation, service: ServiceSettings) -> dict[str, Any]
 
 
 def _query_parameter(parameter: QueryParameter) -> dict[str, Any]:
-    described: dict[str, Any] = {"name": parameter.name, "in": "query", "required": parameter.required}
-    if parameter.is_json:
-        return {**described, "content": {JSON: {"schema": parameter.schema}}}
-    return {**described, "schema": parameter.schema}
+    described = {"name": parameter.name, "in": "query", "required": parameter.required}
+    return {**described, "description": parameter.description, "schema": parameter.schema}
 
 
 def _response(answer: Answer) -> dict[str, Any]:

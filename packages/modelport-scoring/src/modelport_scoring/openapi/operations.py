@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from modelport_scoring.openapi.json_text import query_schema
 from modelport_scoring.settings import ErrorMode, ServiceSettings
 from modelport_scoring.workers.contract import Contract
 
@@ -53,12 +54,12 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryParameter:
-    """``schema`` is that of the value; ``is_json`` where it is written as JSON text."""
+    """``schema`` is that of one value: no array, no object."""
 
     name: str
     required: bool
     schema: Schema
-    is_json: bool
+    description: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,10 @@ def _health(path: str, service: ServiceSettings) -> Operation:
 
 def _specification(path: str, service: ServiceSettings, versions: Sequence[str]) -> Operation:
     version = QueryParameter(
-        name="version", required=False, schema={"type": "string", "enum": [*versions]}, is_json=False
+        name="version",
+        required=False,
+        schema={"type": "string", "enum": [*versions]},
+        description="Of OpenAPI; 2 where none is given",
     )
     document = Answer(description="The specification", content={JSON: {"type": "object"}})
     return Operation(
@@ -175,8 +179,8 @@ def _query(contract: Contract, definitions: Mapping[str, Schema]) -> list[QueryP
         QueryParameter(
             name=parameter.name,
             required=parameter.required,
-            schema=properties.get(parameter.name, ANY_VALUE),
-            is_json=True,
+            schema=query_schema(properties.get(parameter.name, ANY_VALUE)),
+            description="The value, as JSON",
         )
         for parameter in contract.parameters
     ]
@@ -222,6 +226,7 @@ def _scored(service: ServiceSettings, contract: Contract, *refused: str) -> dict
         own = Answer(description="What the entry script answers", content={ANYTHING: ANY_VALUE}, headers=RUN_HEADERS)
         return {
             "200": own,
+            **_unauthorized(service),
             DEFAULT: Answer(description="As the entry script chooses, or an error", content=own.content),
         }
     returned = reference("ServiceOutput") if contract.schemas else ANY_VALUE

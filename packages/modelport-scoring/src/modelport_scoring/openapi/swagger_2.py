@@ -69,11 +69,10 @@ def _payload(operation: Operation) -> dict[str, Any]:
 
 
 def _query_parameter(parameter: QueryParameter) -> dict[str, Any]:
-    """A 2.0 query parameter is no object: what is written as JSON text can only be called a string."""
     described: dict[str, Any] = {"name": parameter.name, "in": "query", "required": parameter.required}
-    if parameter.is_json:
-        return {**described, "type": "string", "description": "The value, as JSON"}
-    return {**described, **VERSION_2_3}
+    if parameter.name == "version":
+        return {**described, **VERSION_2_3}
+    return {**described, "description": parameter.description, **parameter.schema}
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
