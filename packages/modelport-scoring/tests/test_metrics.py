@@ -216,6 +216,27 @@ def test_a_revision_that_goes_on_keeps_its_row_while_others_pass(memory: int) ->
     assert value(scrape(telemetry), "modelport_requests_total", revision="1", status="200") == 4 * layout.ROWS - 2
 
 
+def test_a_revision_that_comes_back_does_not_count_for_the_one_that_has_its_row(memory: int) -> None:
+    telemetry = process(memory)
+    for revision in (*range(1, layout.ROWS + 2), 1):
+        telemetry.scored(200, revision, 1.0, 1.0, 1, 1, 1.0)
+        telemetry.publish()
+    samples = scrape(telemetry)
+    assert value(samples, "modelport_requests_total", revision="1", status="200") == 1, (
+        "it lost its row, and got another"
+    )
+    assert value(samples, "modelport_requests_total", revision=str(layout.ROWS + 1), status="200") == 1
+
+
+def test_the_revision_that_answered_longest_ago_gives_way(memory: int) -> None:
+    telemetry = process(memory)
+    for revision in (*range(1, layout.ROWS + 1), 1, layout.ROWS + 1):
+        telemetry.scored(200, revision, 1.0, 1.0, 1, 1, 1.0)
+        telemetry.publish()
+    (part,) = read_parts(memory)
+    assert set(part.rows) == {1, *range(3, layout.ROWS + 2)}
+
+
 def test_a_process_in_the_place_of_another_goes_on_from_its_numbers(memory: int) -> None:
     process(memory, 0).scored(*FAST)
     first = process(memory, 0)

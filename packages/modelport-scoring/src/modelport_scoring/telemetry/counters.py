@@ -39,20 +39,22 @@ class Counters:
         os.posix_fallocate(memory, start + layout.PART_BYTES - 1, 1)
         self._part = memoryview(mmap.mmap(memory, layout.PART_BYTES, offset=start)).cast("d")
         self.head = self._part[: layout.ROWS_START]
+        self._keys = self.head[layout.KEYS]
         self._begin()
 
-    def row(self, revision: int) -> memoryview[float]:
-        """The numbers of that revision, from where they stand."""
-        keys = self.head[layout.KEYS]
+    def row(self, revision: int) -> tuple[memoryview[float], int | None]:
+        """The numbers of that revision from where they stand; and the revision that gave way for it, if one had to."""
         key = revision + 1.0
-        if key not in (known := list(keys)):
-            number = known.index(0.0) if 0.0 in known else self._idlest()
-            keys[number] = 0.0
+        given_way = None
+        if key not in self._keys:
+            number = list(self._keys).index(0.0) if 0.0 in self._keys else self._idlest()
+            given_way = int(self._keys[number]) - 1 if self._keys[number] else None
+            self._keys[number] = 0.0
             clear(self._row(number))
-            keys[number] = key
-        row = self._row(list(keys).index(key))
+            self._keys[number] = key
+        row = self._row(list(self._keys).index(key))
         row[layout.USED_AT] = time.monotonic()
-        return row
+        return row, given_way
 
     def _idlest(self) -> int:
         return min(range(layout.ROWS), key=lambda number: self._row(number)[layout.USED_AT])

@@ -47,9 +47,11 @@ class Rows(dict[int, "memoryview[float]"]):
         self._counters = counters
 
     def __missing__(self, revision: int) -> memoryview[float]:
-        # The row that is free for this revision may be one that another had: nobody may go on counting there.
-        self.clear()
-        row = self[revision] = self._counters.row(revision)
+        row, given_way = self._counters.row(revision)
+        if given_way is not None:
+            # Nobody may go on counting for it in a row that is another's now.
+            self.pop(given_way, None)
+        self[revision] = row
         return row
 
 
