@@ -183,6 +183,7 @@ def test_what_is_no_token_is_told_apart() -> None:
     for text in (b"a-key-of-old", b"", b"a.b", b"a.b.c.d", b"!!.b.c", b"\xff.\xff.\xff", b"x" * 60_000):
         answer = refusal(gate().check(b"Bearer " + text))
         assert (answer.status, answer.text) == (401, tokens.NOT_A_TOKEN)
+    assert refusal(gate().check(signed(more="x" * tokens.MOST_TOKEN_BYTES))).text == tokens.NOT_A_TOKEN
     assert refusal(gate().check(None)) == Denied(401, "Unauthorized, no Auth Header", PLAIN)
     assert refusal(gate().check(b"Basic x")).text.endswith("must be: Bearer <token>")
 
