@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 import subprocess
@@ -343,6 +344,11 @@ def test_counters_of_killed_processes_stay_and_their_successors_go_on(memory: in
         for each in started:
             each.kill()
             each.communicate()
+
+
+def test_a_part_has_room_for_what_is_in_it_and_can_be_mapped() -> None:
+    assert layout.PART_SLOTS * layout.DOUBLE <= layout.PART_BYTES
+    assert layout.PART_BYTES % mmap.ALLOCATIONGRANULARITY == 0
 
 
 def test_a_part_costs_no_more_pages_than_it_uses(memory: int) -> None:
