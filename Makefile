@@ -4,7 +4,7 @@ SOURCES := packages/modelport-worker/src packages/modelport-azureml/src packages
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types contracts docs bench bench-quick bench-registration lock test-wheels clean
+.PHONY: help setup demo test test-openapi test-clients check format lint types contracts docs bench bench-quick bench-registration lock test-wheels clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -23,6 +23,12 @@ demo: setup  ## train, register, deploy and score a model on this machine
 
 test: setup  ## run all tests
 	$(PYTEST) -n 2 --dist loadgroup
+
+test-openapi: setup  ## have schemathesis examine every document, for minutes
+	MODELPORT_SCHEMATHESIS_EXAMPLES=100 $(PYTEST) packages/modelport-scoring/tests/test_schemathesis.py
+
+test-clients: setup  ## generate clients of the documents and use them; needs Java, and node for TypeScript
+	tools/test_clients.sh
 
 check: setup lint types contracts docs  ## format, lint, types, import contracts, docs
 
