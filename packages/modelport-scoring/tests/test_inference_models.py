@@ -233,7 +233,7 @@ class TestArrays:
         head = json.dumps(
             {"inputs": [{"name": "data", "datatype": "FP64", "shape": [1, 2], "parameters": {"binary_data_size": 16}}]}
         ).encode()
-        body = head + bytes(16)
+        body = bytearray(head + bytes(16))
         found = ScoreInput(self.MAPPING, decode_request(body, header_length=len(head)).inputs)
         array = found.array(parameter="data", type="<f8", row=[2])
         assert isinstance(array, memoryview)
@@ -334,6 +334,11 @@ class TestOutputs:
         with pytest.raises(ProtocolError, match='declares the output "b" and did not return it'):
             answered({"a": [1.0]}, output=output)
         assert [found["name"] for found in answered({"a": [1.0], "b": [1.0], "c": [1]}, output=output)] == list("abc")
+
+    def test_two_outputs_of_the_same_name(self) -> None:
+        for output in (None, {**ANYTHING, "properties": {"a": {**ANYTHING, "properties": {"x": INTEGERS}}}}):
+            with pytest.raises(ProtocolError, match="two tensors with the"):
+                answered({"a": {"x": [1]}, "b": {"x": 1}, "b.x": 1}, output=output)
 
     def test_a_table_without_rows(self) -> None:
         table = {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "string"}}}}
@@ -439,6 +444,37 @@ class TestEndpoint:
             assert json.loads(error_reply_from(413, body).body) == {"error": "too large"}
         assert json.loads(error_reply_from(502, b"\xff").body) == {"error": "\ufffd"}
         assert json.loads(error_reply_from(502, b"[1]").body) == {"error": "[1]"}
+
+    @pytest.mark.parametrize(
+        ("schema", "body", "expected"),
+        [
+            (INTEGERS, struct.pack("<2q", 5, -6), [5, -6]),
+            ({"type": "string"}, b"a text", "a text"),
+            ({"type": "array", "items": {"type": "string"}}, b"", [""]),
+            ({"type": "integer"}, struct.pack("<q", 7), 7),
+        ],
+    )
+    def test_a_body_without_json(self, schema: Any, body: bytes, expected: Any) -> None:
+        assert self.infer_raw(contract_from({"data": schema}), body) == expected
+
+    @pytest.mark.parametrize(
+        ("contract", "why"),
+        [
+            (contract_from({"data": INTEGERS}), r"INT64 \[1\] takes 8 bytes; there are 9"),
+            (contract_from({"data": {"type": "array", "items": INTEGERS}}), "does not follow from the number of bytes"),
+            (contract_from({"data": INTEGERS, "more": INTEGERS}), "a model of one input; this one has 2"),
+        ],
+    )
+    def test_a_body_without_json_that_tells_too_little(self, contract: Contract, why: str) -> None:
+        with pytest.raises(ProtocolError, match=why):
+            self.infer_raw(contract, bytes(9))
+
+    def infer_raw(self, contract: Contract, body: bytes) -> Any:
+        endpoint = Model(lambda data: data, contract).endpoint
+        call = endpoint.begin(version="3", contract=contract, body=body, header_length=b"0", max_body_bytes=100)
+        reply = call.reply(200, b"[1]")
+        assert b"octet-stream" in reply.lines
+        return json.loads(call.input.body())["data"]
 
     def test_a_mapping_follows_its_contract(self) -> None:
         first, second = contract_from({"data": INTEGERS}), contract_from({"other": INTEGERS})

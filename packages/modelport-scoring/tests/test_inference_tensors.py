@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 import struct
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -160,9 +161,14 @@ class TestHostileBytes:
             decode_one(shape=[10**9, 0], data=[])
 
     def test_compressed_bodies_are_bounded(self) -> None:
-        bomb = gzip.compress(bytes(1_000_000))
-        with pytest.raises(ProtocolError, match="max_body_bytes is 1000") as error:
-            decompress(bomb, b"gzip", max_bytes=1000)
+        bomb = gzip.compress(bytes(50_000_000))
+        tracemalloc.start()
+        try:
+            with pytest.raises(ProtocolError, match="max_body_bytes is 1000") as error:
+                decompress(bomb, b"gzip", max_bytes=1000)
+            assert tracemalloc.get_traced_memory()[1] < 1_000_000
+        finally:
+            tracemalloc.stop()
         assert error.value.status == 413
 
     @given(st.binary(), st.sampled_from([b"gzip", b"deflate", b"br"]))

@@ -13,7 +13,7 @@ from typing import Any
 
 from modelport_scoring.inference_protocol.datatypes import BOOL, BYTES, FP64, INT64, UINT64, Datatype, Kind
 from modelport_scoring.inference_protocol.json_text import parse_json
-from modelport_scoring.inference_protocol.mapping import TensorMapping, leaves_of
+from modelport_scoring.inference_protocol.mapping import TensorMapping
 from modelport_scoring.inference_protocol.protocol import ProtocolError
 from modelport_scoring.inference_protocol.schemas import DEEPEST, NoTensors, Path, name_paths
 from modelport_scoring.inference_protocol.tensors import JSON_NAMES, MOST_DIMENSIONS, Tensor, in_range
@@ -25,16 +25,13 @@ LONGEST_EXCERPT = 500
 
 def read_answer(payload: bytes, mapping: TensorMapping) -> list[Tensor]:
     """The tensors of the answer. Raises ProtocolError, status 500, where it is none."""
-    declared = {leaf.path: leaf.datatype for leaf in leaves_of(mapping.outputs)}
+    declared = mapping.output_datatypes
     answer = _unwrap(_parse(payload), declared)
     found = dict(_split(answer, (), declared))
     for path, name in mapping.output_names.items():
         if path not in found:
             raise unfit(f'run() declares the output "{name}" and did not return it', answer)
-    try:
-        names = name_paths(found) | mapping.output_names
-    except NoTensors as error:
-        raise ProtocolError(f"the answer of run() {error}", status=500) from error
+    names = mapping.output_names if found.keys() == declared.keys() else _name_all(found, mapping)
     return [make_tensor(names[path], value, declared=declared.get(path)) for path, value in found.items()]
 
 
@@ -92,6 +89,17 @@ def unfit(why: str, value: Any) -> ProtocolError:
 def _converts(own: Datatype, to: Datatype) -> bool:
     """Whether the answer's own numbers are numbers of that datatype, apart from their range."""
     return own.kind is to.kind or (own.kind is Kind.INTEGER and to.kind is Kind.FLOAT)
+
+
+def _name_all(found: Mapping[Path, Any], mapping: TensorMapping) -> dict[Path, str]:
+    """Names for more outputs than are declared."""
+    try:
+        names = name_paths(found) | mapping.output_names
+    except NoTensors as error:
+        raise ProtocolError(f"the answer of run() {error}", status=500) from error
+    if len(set(names.values())) < len(names):
+        raise ProtocolError("the answer of run() would have two tensors with the same name", status=500)
+    return names
 
 
 def _parse(payload: bytes) -> Any:

@@ -29,7 +29,9 @@ class TensorMapping:
     def __init__(self, inputs: ObjectPart, outputs: Part | None) -> None:
         self.inputs = inputs
         self.input_names = name_paths(leaf.path for leaf in inputs.leaves())
+        self.inputs_by_name = {self.input_names[leaf.path]: leaf for leaf in inputs.leaves()}
         self.outputs = outputs
+        self.output_datatypes = {leaf.path: leaf.datatype for leaf in leaves_of(outputs)}
         self.output_names = name_paths(leaf.path for leaf in leaves_of(outputs))
 
     def describe_inputs(self) -> list[dict[str, Any]]:

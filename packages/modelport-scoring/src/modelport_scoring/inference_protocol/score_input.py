@@ -32,7 +32,7 @@ class ScoreInput:
 
     def __init__(self, mapping: TensorMapping, inputs: Mapping[str, Tensor]) -> None:
         self._mapping = mapping
-        known = {mapping.input_names[leaf.path]: leaf for leaf in mapping.inputs.leaves()}
+        known = mapping.inputs_by_name
         for name in inputs:
             if name not in known:
                 names = ", ".join(f'"{name}"' for name in known)

@@ -11,7 +11,7 @@ from itertools import chain
 from math import prod
 from typing import Any
 
-from modelport_scoring.inference_protocol.datatypes import BOOL, BYTES, DATATYPES, Datatype, Kind
+from modelport_scoring.inference_protocol.datatypes import BOOL, BYTES, DATATYPES, FP64, Datatype, Kind
 from modelport_scoring.inference_protocol.protocol import ProtocolError
 
 MOST_DIMENSIONS = 32
@@ -145,7 +145,8 @@ def in_range(name: str, datatype: Datatype, values: list[Any]) -> list[Element]:
     try:
         if datatype.kind is Kind.FLOAT:
             values = list(map(float, values))
-            pack_elements(datatype, values)
+            if datatype is not FP64:
+                pack_elements(datatype, values)
         elif datatype.kind is Kind.BYTES:
             values = [element.encode() for element in values]
     except OverflowError as error:
