@@ -59,7 +59,7 @@ class FakeWorker:
         return request_id, kind, self.stream.read(meta_size), self.stream.read(payload_size)
 
     def start_request(self, request_id: int) -> None:
-        STARTED.pack_into(self.page, 0, request_id)
+        STARTED.pack_into(self.page, 0, request_id, request_id)
 
     def serve(self, answer: Callable[[int, bytes], bytes]) -> None:
         while True:

@@ -66,7 +66,7 @@ def test_long_ids_are_431(echo: RunningService, name: str, text: str) -> None:
 
 
 def test_new_ids_are_different_uuids() -> None:
-    ids = {new_id() for _ in range(1000)}
+    ids = {new_id().decode() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(str(uuid.UUID(each)) == each and uuid.UUID(each).version == 4 for each in ids)
     assert all(uuid.UUID(each).variant == uuid.RFC_4122 for each in ids)

@@ -18,7 +18,7 @@ from inference_schema.parameter_types.pandas_parameter_type import PandasParamet
 
 from modelport_scoring import RevisionSettings, ServiceSettings
 from modelport_scoring.openapi import Documents, NoSuchDocument, describe, find_user_documents
-from modelport_scoring.settings import AuthSettings, ErrorMode
+from modelport_scoring.settings import AuthSettings, ErrorMode, TokenSettings
 from modelport_scoring.workers.contract import Contract, Parameter
 from schema_cases import CASES, FRAME, ORIENTS, contract_of
 
@@ -131,20 +131,28 @@ def test_every_document_is_valid(contract: Contract, version: str) -> None:
 # --- what is told of a service ----------------------------------------------------------------------------------------
 
 
+TOKEN = TokenSettings(issuer="w", audience="diabetes", keys=[])
+NOBODY = AuthSettings()
+LOCKED = [AuthSettings(enabled=True, key_digests=["0" * 64]), AuthSettings(token=TOKEN)]
+
+
+@pytest.mark.parametrize("auth", [NOBODY, *LOCKED])
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_key_is_demanded_only_where_the_service_does(version: str) -> None:
-    open_document = describe(settings(), CASES["numpy float64"], version=version)
-    auth = AuthSettings(enabled=True, key_digests=["0" * 64])
-    locked = describe(settings(auth=auth), CASES["numpy float64"], version=version)
-    key: dict[str, list[str]] = {"Bearer": []}
-    for document, expected in ((open_document, [key, {}]), (locked, [key])):
-        assert document["paths"]["/score"]["post"]["security"] == expected
-        assert document["paths"]["/swagger.json"]["get"]["security"] == expected
-        assert "security" not in document["paths"]["/"]["get"]
-    if version != "2":
-        assert "401" not in open_document["paths"]["/score"]["post"]["responses"]
-        refused = locked["paths"]["/score"]["post"]["responses"]["401"]
-        assert refused["headers"]["WWW-Authenticate"]["required"] is True
+def test_a_key_is_demanded_only_where_the_service_does(version: str, auth: AuthSettings) -> None:
+    paths = describe(settings(auth=auth), CASES["numpy float64"], version=version)["paths"]
+    expected: list[dict[str, list[str]]] = [{"Bearer": []}] if auth in LOCKED else [{"Bearer": []}, {}]
+    assert paths["/score"]["post"]["security"] == paths["/score"]["get"]["security"] == expected
+    assert paths["/swagger.json"]["get"]["security"] == expected
+    assert "security" not in paths["/"]["get"]
+
+
+@pytest.mark.parametrize("contract", [CASES["numpy float64"], TEXT, RAW])
+def test_denials_are_described_where_they_happen(contract: Contract) -> None:
+    for auth in (NOBODY, *LOCKED):
+        responses = describe(settings(auth=auth), contract, version="3")["paths"]["/score"]["post"]["responses"]
+        assert ({"401", "403"} <= set(responses)) is (auth in LOCKED)
+        if auth in LOCKED:
+            assert responses["401"]["headers"]["WWW-Authenticate"]["required"] is True
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelport_scoring import Limits
+from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.reader import RequestReader, Unreadable
-from modelport_scoring.http.request import Request
+from modelport_scoring.http.request import Head
 
 Seen = tuple[bytes, bytes, bytes, bytes]
 
@@ -19,17 +20,17 @@ class Recorder:
     limits: Limits = field(default_factory=Limits)
     seen: list[Seen] = field(default_factory=list)
 
-    def head_received(self, request: Request, *, expects_continue: bool, has_body: bool) -> bool:
+    def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
         return True
 
-    def request_received(self, request: Request) -> None:
-        self.seen.append((request.method, request.path, request.query, request.body))
+    def request_received(self, head: Head, body: bytes | bytearray) -> None:
+        self.seen.append((head.method, head.path, head.query, bytes(body)))
 
 
-def read(pieces: list[bytes]) -> tuple[list[Seen], int | None]:
+def read(pieces: list[bytes], known: KnownHeads | None = None) -> tuple[list[Seen], int | None]:
     """The requests, and the status of the refusal that ended them."""
     recorder = Recorder()
-    reader = RequestReader(recorder)
+    reader = RequestReader(recorder, KnownHeads() if known is None else known)
     try:
         for piece in pieces:
             reader.feed(piece)
@@ -57,14 +58,57 @@ requests = st.one_of(
 )
 
 
+def cut(stream: list[bytes], data: st.DataObject) -> list[bytes]:
+    whole = b"".join(stream)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=20)))
+    return [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+
+
+class Forgetful(KnownHeads):
+    """Knows no head, so that the parser reads every request."""
+
+    def learn(self, raw: bytes, head: Head) -> None:
+        pass
+
+
 @given(st.lists(requests, max_size=5), st.data())
 def test_any_split_gives_the_same_requests(stream: list[bytes], data: st.DataObject) -> None:
     whole = b"".join(stream)
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=20)))
-    pieces = [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    pieces = cut(stream, data)
     assert read(pieces) == read([whole])
     expected = stream.index(BROKEN) if BROKEN in stream else len(stream)
     assert len(read([whole])[0]) == expected
+
+
+odd = st.sampled_from(
+    [
+        b"\r\n",
+        b"\r\n\r\n",
+        b"\n",
+        b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 3\n\r\n\r\nabc",
+        b"POST /score HTTP/1.0\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+        b"GET /score HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /score HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
+        b"POST /score HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+    ]
+)
+
+
+@given(st.lists(st.lists(st.one_of(requests, odd), max_size=6), min_size=1, max_size=3), st.data())
+def test_known_heads_change_nothing(streams: list[list[bytes]], data: st.DataObject) -> None:
+    known = KnownHeads()
+    for stream in [*streams, *streams]:
+        assert read(cut(stream, data), known) == read([b"".join(stream)], Forgetful())
+
+
+def test_a_known_head_passes_the_parser_by() -> None:
+    known = KnownHeads()
+    read([with_length(b"/score", b"abc")], known)
+    assert len(known) == 1
+    (head,) = known.values()
+    head.path = b"/marked"
+    assert read([with_length(b"/score", b"def")], known)[0] == [(b"POST", b"/marked", b"", b"def")]
 
 
 @given(st.binary(max_size=300))

@@ -11,7 +11,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,9 +19,12 @@ from typing import Any, Self
 import azureml
 import modelport_worker
 from modelport_worker.frames import (
+    CHUNK,
     FAILED,
     HEADER,
     HEADER_SIZE,
+    LAST,
+    MORE,
     PAGE_SIZE,
     PHASE,
     QUERY,
@@ -155,7 +158,19 @@ class WorkerProcess:
         frame = self.receive()
         assert frame is not None, f"the worker left:\n{self.output}"
         assert (frame.kind, frame.id) == (RESULT, request_id)
-        return frame
+        return self.join_chunks(frame) if frame.flags & MORE else frame
+
+    def join_chunks(self, result: Received) -> Received:
+        """The result and the body that follows it, as if they had come as one."""
+        body = b""
+        while True:
+            chunk = self.receive()
+            assert chunk is not None, f"the worker left:\n{self.output}"
+            assert (chunk.kind, chunk.id) == (CHUNK, result.id)
+            body += chunk.payload
+            if chunk.flags:
+                assert chunk.flags == LAST
+                return replace(result, payload=body)
 
     def stop(self) -> int:
         """Send STOP; the exit status."""

@@ -8,7 +8,7 @@ import pytest
 
 from driving import App, WorkerProcess
 from interpreters import THIS_PYTHON, interpreter_or_skip
-from modelport_worker.frames import RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
+from modelport_worker.frames import MORE, RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
 
 DECORATED = """
     import numpy as np
@@ -260,7 +260,7 @@ def returning(app: App, interpreter: str, expression: str) -> WorkerProcess:
             200,
             b"ab",
             [["Content-Type", "text/html; charset=utf-8"]],
-            RETURNED,
+            RETURNED | MORE,
         ),
     ],
 )

@@ -3,39 +3,68 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 MOST_CHARACTERS = 100
 TOO_LONG = "x-request-id must not exceed 100 characters"
 TOO_LONG_MS = "x-ms-request-id and x-ms-client-request-id must not exceed 100 characters"
 
-VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+SAME_PREFIX = 1 << 20
+"""So many new ids share their random part."""
 
 
 class IdTooLong(ValueError):
     """An id header has more than 100 characters; the message is the client's."""
 
 
-def new_id() -> str:
-    """A random UUID (version 4). It tells requests apart and keeps no secret, so it need not cost a system call."""
-    digits = f"{random.getrandbits(128):032x}"
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+def make_new_ids() -> Iterator[bytes]:
+    """UUIDs (version 4), no two alike. They tell requests apart and keep no secret: so a random part is drawn only now
+    and then, and a number, from a random one on, makes the difference between them."""
+    source = random.SystemRandom()
+    while True:
+        digits = f"{source.getrandbits(80):020x}"
+        variant = "89ab"[int(digits[15], 16) & 3]
+        prefix = f"{digits[:8]}-{digits[8:12]}-4{digits[12:15]}-{variant}{digits[16:19]}-".encode()
+        first = source.getrandbits(47)
+        for number in range(first, first + SAME_PREFIX):
+            yield b"%b%012x" % (prefix, number)
+
+
+new_id = make_new_ids().__next__
 
 
 class RequestIds:
-    """The ids of one request: ``request_id``, and ``echo``, the header lines of its answer."""
+    """The ids of one request, and ``echo``, the header lines of its answer."""
 
     __slots__ = ("echo", "ms_request_id", "request_id")
 
-    def __init__(self, *, request_id: bytes, ms_request_id: bytes, echo: bytes) -> None:
+    def __init__(self, request_id: bytes, ms_request_id: bytes, echo: bytes) -> None:
         self.request_id = request_id
         self.ms_request_id = ms_request_id
         self.echo = echo
 
 
-def read_ids(headers: Mapping[bytes, bytes]) -> RequestIds:
-    """The ids of a request with those headers (names in lower case). Raises IdTooLong."""
+class GivenIds:
+    """The ids in a head, from which each request with that head gets its own."""
+
+    __slots__ = ("_ms_request_id", "_request_id", "_rest")
+
+    def __init__(self, *, request_id: bytes | None, ms_request_id: bytes | None, rest: bytes) -> None:
+        self._request_id = request_id
+        self._ms_request_id = ms_request_id
+        self._rest = rest
+        """The header lines that are only repeated."""
+
+    def issue(self) -> RequestIds:
+        """The ids that the client gave, and new ones where it gave none."""
+        request_id = self._request_id or new_id()
+        ms_request_id = self._ms_request_id or request_id
+        echo = b"x-ms-request-id: %b\r\nx-request-id: %b\r\n%b" % (ms_request_id, request_id, self._rest)
+        return RequestIds(request_id, ms_request_id, echo)
+
+
+def read_ids(headers: Mapping[bytes, bytes]) -> GivenIds:
+    """The ids in a request's headers (names in lower case). Raises IdTooLong."""
     given = headers.get(b"x-request-id")
     ms_given = headers.get(b"x-ms-request-id")
     client = headers.get(b"x-ms-client-request-id") or ms_given
@@ -43,12 +72,8 @@ def read_ids(headers: Mapping[bytes, bytes]) -> RequestIds:
         raise IdTooLong(TOO_LONG)
     if (ms_given and len(ms_given) > MOST_CHARACTERS) or (client and len(client) > MOST_CHARACTERS):
         raise IdTooLong(TOO_LONG_MS)
-    request_id = given or new_id().encode()
-    ms_request_id = ms_given or client or request_id
-    echo = b"x-ms-request-id: %b\r\nx-request-id: %b\r\n" % (ms_request_id, request_id)
-    if client:
-        echo += b"x-ms-client-request-id: %b\r\n" % client
+    rest = b"x-ms-client-request-id: %b\r\n" % client if client else b""
     trace = headers.get(b"traceid")
     if trace is not None:
-        echo += b"TraceId: %b\r\n" % trace
-    return RequestIds(request_id=request_id, ms_request_id=ms_request_id, echo=echo)
+        rest += b"TraceId: %b\r\n" % trace
+    return GivenIds(request_id=given or None, ms_request_id=ms_given or client or None, rest=rest)

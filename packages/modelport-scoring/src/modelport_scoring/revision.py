@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from modelport_scoring.bundle import BundleInvalid, make_working_folder, read_manifest, remove_working_folder
+from modelport_scoring.cors import parse_origins
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.journal import Journal
 from modelport_scoring.openapi import Documents, find_user_documents
 from modelport_scoring.service_folder import log_path, work_path
 from modelport_scoring.settings import RevisionSettings, ServiceSettings
+from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.launch import Launch, plan_launch
 from modelport_scoring.workers.pool import Pool
@@ -20,9 +23,19 @@ from modelport_scoring.workers.pool import Pool
 class Revision:
     """Made by ``prepare``; its workers run between ``start`` and the end of ``end``."""
 
-    def __init__(self, settings: RevisionSettings, *, pool: Pool, work: Path, source_directory: str | None) -> None:
+    def __init__(
+        self,
+        settings: RevisionSettings,
+        *,
+        pool: Pool,
+        work: Path,
+        source_directory: str | None,
+        cors_origins: Sequence[str],
+    ) -> None:
         self.settings = settings
         self.pool = pool
+        self.cors_origins = cors_origins
+        """What the revision's environment says of them (``AML_CORS_ORIGINS``)."""
         self._work = work
         self._source_directory = source_directory
         self._documents: Documents | None = None
@@ -53,7 +66,25 @@ class Revision:
         await asyncio.to_thread(remove_working_folder, self._work)
 
 
-async def prepare(service: ServiceSettings, *, folder: Path, loop: asyncio.AbstractEventLoop) -> Revision:
+class Counted:
+    """Counts what happens to the workers of one revision."""
+
+    def __init__(self, telemetry: Telemetry | None, revision: int) -> None:
+        self._telemetry = telemetry
+        self._revision = revision
+
+    def worker_restarted(self) -> None:
+        if self._telemetry is not None:
+            self._telemetry.worker_restarted(self._revision)
+
+    def batch_redone(self) -> None:
+        if self._telemetry is not None:
+            self._telemetry.batch_redone(self._revision)
+
+
+async def prepare(
+    service: ServiceSettings, *, folder: Path, loop: asyncio.AbstractEventLoop, telemetry: Telemetry | None = None
+) -> Revision:
     """Make the working folder of the settings' revision and the pool that will run in it.
 
     Raises StartFailed, phase ``start``, where the bundle or the disk does not allow it.
@@ -65,8 +96,16 @@ async def prepare(service: ServiceSettings, *, folder: Path, loop: asyncio.Abstr
     except (BundleInvalid, OSError) as error:
         await asyncio.to_thread(remove_working_folder, work)
         raise StartFailed(Failure(phase="start", type=type(error).__name__, message=str(error))) from error
-    pool = Pool(launch, size=service.workers, limits=service.limits, loop=loop)
-    return Revision(revision, pool=pool, work=work, source_directory=source_directory)
+    pool = Pool(
+        launch,
+        revision=revision.number,
+        size=service.workers,
+        limits=service.limits,
+        loop=loop,
+        observer=Counted(telemetry, revision.number),
+    )
+    origins = parse_origins(launch.environment.get("AML_CORS_ORIGINS", ""))
+    return Revision(revision, pool=pool, work=work, source_directory=source_directory, cors_origins=origins)
 
 
 def _prepare_files(service: ServiceSettings, *, work: Path, folder: Path) -> tuple[Launch, str | None]:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from modelport_scoring.auth import refuse
+from modelport_scoring.access.decisions import Denied
 from modelport_scoring.http.exchange import Exchange
-from modelport_scoring.http.request import Request
+from modelport_scoring.http.request import FOREVER, Head
 from modelport_scoring.http.response import JSON_TYPE, TEXT_TYPE, Response, message
 from modelport_scoring.ids import IdTooLong, read_ids
 from modelport_scoring.openapi import NoSuchDocument, normal_prefix
@@ -18,7 +18,9 @@ from modelport_scoring.settings import Limits
 from modelport_scoring.states import ServiceState
 
 HEALTHY = b"Healthy"
-CHALLENGE = b"www-authenticate: Bearer\r\n"
+
+MOST_PIPELINED = 32
+"""Requests of one connection that are worked on at once; the others wait in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,7 @@ class Routes:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self.known_heads = service.known_heads
         prefix = normal_prefix(service.settings.path_prefix).encode()
         reading = frozenset((b"GET", b"HEAD"))
         scoring = frozenset((b"GET", b"POST", b"OPTIONS"))
@@ -44,39 +47,57 @@ class Routes:
             prefix + b"/": Route(methods=reading, answer=self._health, needs_key=False),
             prefix + b"/score": Route(methods=scoring, answer=self._score, needs_key=True),
             prefix + b"/swagger.json": Route(methods=reading, answer=self._swagger, needs_key=True),
+            prefix + b"/metrics": Route(methods=reading, answer=self._metrics, needs_key=True),
         }
 
     @property
     def limits(self) -> Limits:
         return self._service.settings.limits
 
-    def screen(self, request: Request) -> Response | None:
+    @property
+    def most_pipelined(self) -> int:
+        # A raw script may stream: a body that waits for another request's answer would have to be kept in memory.
+        return 1 if self._service.input == "raw" else MOST_PIPELINED
+
+    def screen(self, head: Head) -> Response | None:
         """Answer from the head alone what the body cannot change: a wrong path, method, id or key."""
-        route = self._routes.get(request.path)
+        route = head.route = self._routes.get(head.path)
         if route is None:
-            return message(404, f"There is no {request.path.decode('latin-1')} here", lines=NOT_FAILED)
-        if request.method not in route.methods:
-            method = request.method.decode("latin-1")
+            return message(404, f"There is no {head.path.decode('latin-1')} here", lines=NOT_FAILED)
+        if head.method not in route.methods:
+            method = head.method.decode("latin-1")
             return message(405, f"The method {method} is not allowed here", lines=NOT_FAILED + route.allow_line)
         try:
-            ids = request.ids = read_ids(request.headers)
+            head.ids = read_ids(head.headers)
         except IdTooLong as error:
             return message(431, str(error), lines=RUN_OK)
-        if route.needs_key:
-            reason = refuse(self._service.settings.auth, request.headers.get(b"authorization"))
-            if reason is not None and not self._is_preflight(request):
-                return message(401, reason, lines=CHALLENGE + RUN_OK + ids.echo)
-        return None
+        cors = self._service.cors
+        head.lines = cors.lines(head)
+        if cors.is_preflight(head):
+            return self._screened(head, Response(200, lines=cors.preflight_lines(head)))
+        return self._check_access(head) if route.needs_key else None
 
     def handle(self, exchange: Exchange) -> None:
         """Answer the whole request, now or later."""
-        self._routes[exchange.request.path].answer(exchange)
+        exchange.head.route.answer(exchange)
 
-    def _is_preflight(self, request: Request) -> bool:
+    def _check_access(self, head: Head) -> Response | None:
+        decision = self._service.gate.check(head.headers.get(b"authorization"))
+        if isinstance(decision, Denied):
+            if self._is_plain_options(head):
+                return None
+            return self._screened(head, message(decision.status, decision.text, lines=decision.challenge))
+        head.until = FOREVER if decision.until is None else decision.until
+        return None
+
+    def _is_plain_options(self, head: Head) -> bool:
         """A browser asks with OPTIONS before it sends a key; unless a raw script gets to see it, nothing is told."""
-        active = self._service.active
-        contract = active.contract if active is not None else None
-        return request.method == b"OPTIONS" and contract is not None and contract.input != "raw"
+        return head.method == b"OPTIONS" and self._service.input not in (None, "raw")
+
+    def _screened(self, head: Head, response: Response) -> Response:
+        assert head.ids is not None
+        response.lines += RUN_OK + head.ids.issue().echo + head.lines
+        return response
 
     def _score(self, exchange: Exchange) -> None:
         self._service.submit(Scoring(exchange, self._service))
@@ -94,7 +115,7 @@ class Routes:
         if documents is None:
             response = no_worker(service)
         else:
-            query = parse_qsl(exchange.request.query.decode("latin-1"), keep_blank_values=True)
+            query = parse_qsl(exchange.head.query.decode("latin-1"), keep_blank_values=True)
             asked = next((value for name, value in query if name == "version"), None)
             try:
                 response = Response(200, lines=JSON_TYPE, body=documents.get(asked))
@@ -102,7 +123,18 @@ class Routes:
                 response = message(404, str(error))
         self._answer(exchange, response)
 
+    def _metrics(self, exchange: Exchange) -> None:
+        telemetry = self._service.telemetry
+        if telemetry is None:
+            response = message(404, "Metrics are switched off: telemetry.metrics is false in the service's settings")
+        else:
+            content_type, body = telemetry.render(exchange.head.headers.get(b"accept"))
+            response = Response(200, lines=b"content-type: %b\r\n" % content_type, body=body)
+        self._answer(exchange, response)
+
     def _answer(self, exchange: Exchange, response: Response) -> None:
-        ids = exchange.request.ids
-        response.lines += RUN_OK if ids is None else RUN_OK + ids.echo
+        ids = exchange.ids
+        response.lines += RUN_OK if ids is None else RUN_OK + ids.echo + exchange.head.lines
         exchange.answer(response)
+        if self._service.telemetry is not None:
+            self._service.telemetry.answered(exchange.head.path.decode("latin-1"), response.status)

@@ -9,25 +9,31 @@ from typing import Any
 import orjson
 
 from modelport_scoring.http.exchange import Exchange
-from modelport_scoring.http.request import Request
+from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import JSON_TYPE, TEXT_TYPE, Response, limit_message, message
+from modelport_scoring.http.stream import BodyStream
 from modelport_scoring.service import Service
 from modelport_scoring.settings import ErrorMode
 from modelport_scoring.states import ServiceState
 from modelport_scoring.version import SERVER_LINE
 from modelport_scoring.workers.contract import Contract
+from modelport_scoring.workers.numbers import NumberReader
 from modelport_scoring.workers.ticket import Refusal, Ticket
-from modelport_worker.frames import QUERY, RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
+from modelport_worker.frames import ALONE, ARRAY, QUERY, RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
 
 NOT_FAILED = b"x-ms-run-function-failed: False\r\n"
 RUN_OK = NOT_FAILED + SERVER_LINE
 RUN_BAD = b"x-ms-run-function-failed: True\r\n" + SERVER_LINE
+JSON_RETURNED = JSON_TYPE + RUN_OK.replace(b"%", b"%%") + b"x-ms-run-fn-exec-ms: %.3f\r\n"
 
 SCRIPT_ERROR = "An unexpected error occurred in scoring script. Check the logs for more info."
 INTERNAL_ERROR = "An unexpected internal error occurred. Check the logs for more info."
 INTERNAL_ERROR_TEXT = b"An unexpected internal error occurred. Encountered Exception: "
 REPLICA_CLOSED = "Replica closed connection before replying"
 EXPECTS_JSON = "Expects Content-Type to be application/json"
+
+RETRY_AFTER = b"retry-after: 1\r\n"
+"""Seconds: a queue that is full now may be empty then."""
 
 OURS = frozenset(
     (
@@ -57,44 +63,101 @@ FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 class Scoring(Ticket):
     """One request to ``/score``."""
 
-    __slots__ = ("_exchange", "_service")
-
     def __init__(self, exchange: Exchange, service: Service) -> None:
-        request = exchange.request
-        is_query = request.method == b"GET"
-        super().__init__(payload=request.query if is_query else request.body, flags=QUERY if is_query else 0)
+        self.payload = exchange.body
+        self.flags = 0
         self._exchange = exchange
         self._service = service
+        self._started = service.now()
         exchange.work = self
 
-    def client_gone(self) -> None:
-        self._service.abandon(self)
+    # --- what the client does -----------------------------------------------------------------------------------------
 
-    def admit(self, contract: Contract) -> bool:
-        request = self._exchange.request
-        if contract.input != "raw":
-            if request.method == b"OPTIONS":
-                self._answer(Response(200))
-                return False
-            if contract.input == "json" and request.method == b"POST" and not is_json(request):
-                self._answer(message(415, EXPECTS_JSON))
-                return False
+    def client_gone(self) -> None:
+        if self.source is None:
+            self._service.abandon(self)
+        else:
+            self.settled = True
+            source, self.source = self.source, None
+            source.cancel(self)
+
+    def pause(self) -> None:
+        if self.source is not None:
+            self.source.pause()
+
+    def resume(self) -> None:
+        if self.source is not None:
+            self.source.resume()
+
+    # --- what the pool says -------------------------------------------------------------------------------------------
+
+    def admit(self, contract: Contract, numbers: NumberReader | None) -> bool:
+        head = self._exchange.head
+        self.payload = self._exchange.body
+        self.flags = ALONE if self.alone else 0
+        if head.method == b"GET":
+            self.payload = head.query
+            self.flags |= QUERY
+        elif contract.input == "json" and not self._admit_json(head, numbers):
+            return False
+        elif contract.input == "text" and head.method == b"OPTIONS":
+            self._answer(Response(200))
+            return False
         if contract.wants_request:
-            self.meta = describe_request(request, hides_key=self._service.settings.auth.enabled)
+            self.meta = describe_request(self._exchange, hides_key=self._service.settings.auth.is_required)
         return True
 
-    def scored(self, *, code: int, flags: int, micros: int, meta: bytes, payload: bytes) -> None:
+    def _admit_json(self, head: Head, numbers: NumberReader | None) -> bool:
+        if head.method == b"OPTIONS":
+            self._answer(Response(200))
+            return False
+        if not is_json(head):
+            self._answer(message(415, EXPECTS_JSON))
+            return False
+        if numbers is not None and (read := numbers.read(self.payload)) is not None:
+            self.payload = read
+            self.flags |= ARRAY
+        return True
+
+    def scored(self, code: int, flags: int, micros: int, meta: bytes, payload: bytes, together: int) -> None:
+        if flags == RETURNED and code == 200 and not meta:  # nearly always
+            response = Response(200, body=payload)
+            self._answer(response, run=JSON_RETURNED % (micros / 1000), micros=micros, together=together)
+            return
         if flags & (RAISED | UNSERIALIZABLE):
             response = failed(flags, payload, mode=self._service.settings.error_mode)
         else:
             response = returned(code, meta, payload)
-        run = RUN_BAD if flags & RUN_FAILED or (response.status >= 500 and not flags & UNSERIALIZABLE) else RUN_OK
-        if flags & RETURNED and not flags & UNSERIALIZABLE:
-            run += b"x-ms-run-fn-exec-ms: %.3f\r\n" % (micros / 1000)
-        self._answer(response, run=run)
+        self._answer(response, run=run_lines(response.status, flags, micros), micros=micros, together=together)
+
+    def stream_began(self, code: int, flags: int, micros: int, meta: bytes) -> None:
+        response = returned(code, meta, b"")
+        if response.status == code:
+            response.stream = BodyStream()
+        self._answer(response, run=run_lines(response.status, flags, micros), micros=micros)
+        if response.stream is None:
+            self.client_gone()
+
+    def stream_went_on(self, chunk: bytes) -> None:
+        self._exchange.send(chunk)
+
+    def stream_ended(self, *, broken: bool) -> None:
+        self._exchange.end(broken=broken)
+
+    def timed_out(self) -> None:
+        if self.source is not None:
+            self.source = None
+            self._exchange.end(broken=True)
+            return
+        limit = self._service.settings.limits.scoring_timeout_ms
+        response = limit_message(504, f"Scoring timeout after {limit} ms", limit="scoring_timeout_ms", value=limit)
+        self._answer(response, run=RUN_BAD)
 
     def lost(self) -> None:
-        if self._service.settings.error_mode is ErrorMode.JSON:
+        if self.source is not None:
+            self.source = None
+            self._exchange.end(broken=True)
+        elif self._service.settings.error_mode is ErrorMode.JSON:
             self._answer(message(502, REPLICA_CLOSED), run=RUN_BAD)
         else:
             self._answer(Response(502, lines=TEXT_TYPE, body=REPLICA_CLOSED.encode()), run=RUN_BAD)
@@ -102,32 +165,46 @@ class Scoring(Ticket):
     def refused(self, refusal: Refusal) -> None:
         self._answer(REFUSALS[refusal](self._service))
 
-    def _answer(self, response: Response, *, run: bytes = RUN_OK) -> None:
-        ids = self._exchange.request.ids
-        response.lines += run if ids is None else run + ids.echo
-        self._exchange.answer(response)
+    def _answer(self, response: Response, *, run: bytes = RUN_OK, micros: int = 0, together: int = 1) -> None:
+        exchange, service = self._exchange, self._service
+        ids = exchange.ids
+        response.lines += run if ids is None else run + ids.echo + exchange.head.lines
+        exchange.answer(response)
+        if service.telemetry is not None:
+            service.telemetry.scored(
+                response.status, self.revision, self._started, self.sent_at, micros, together, service.now()
+            )
 
 
-def is_json(request: Request) -> bool:
+def run_lines(status: int, flags: int, micros: int) -> bytes:
+    """The header lines that tell how ``run`` went."""
+    run = RUN_BAD if flags & RUN_FAILED or (status >= 500 and not flags & UNSERIALIZABLE) else RUN_OK
+    if flags & RETURNED and not flags & UNSERIALIZABLE:
+        return run + b"x-ms-run-fn-exec-ms: %.3f\r\n" % (micros / 1000)
+    return run
+
+
+def is_json(head: Head) -> bool:
     """Whether the request's content type is JSON's (or one of those that end in ``+json``)."""
-    content_type = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    content_type = head.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     return content_type == b"application/json" or (
         content_type.startswith(b"application/") and content_type.endswith(b"+json")
     )
 
 
-def describe_request(request: Request, *, hides_key: bool) -> bytes:
+def describe_request(exchange: Exchange, *, hides_key: bool) -> bytes:
     """The ``meta`` of a SCORE frame. The script does not get the service's key; and it always finds a request id."""
-    headers = dict(request.headers)
+    head = exchange.head
+    headers = dict(head.headers)
     if hides_key:
         headers.pop(b"authorization", None)
-    if request.ids is not None:
-        headers.setdefault(b"x-ms-request-id", request.ids.ms_request_id)
+    if exchange.ids is not None:
+        headers.setdefault(b"x-ms-request-id", exchange.ids.ms_request_id)
     return orjson.dumps(
         {
-            "method": request.method.decode("latin-1"),
-            "path": request.path.decode("latin-1"),
-            "query": request.query.decode("latin-1"),
+            "method": head.method.decode("latin-1"),
+            "path": head.path.decode("latin-1"),
+            "query": head.query.decode("latin-1"),
             "headers": [[title_case(name), value.decode("latin-1")] for name, value in headers.items()],
         }
     )
@@ -181,14 +258,16 @@ def limit_refusal(status: int, what: str, *, limit: str) -> Callable[[Service], 
 
     def render(service: Service) -> Response:
         text = what.format(name=service.settings.name)
-        return limit_message(status, text, limit=limit, value=getattr(service.settings.limits, limit))
+        value = getattr(service.settings.limits, limit)
+        return limit_message(status, text, limit=limit, value=value, lines=RETRY_AFTER)
 
     return render
 
 
 def no_worker(service: Service) -> Response:
     """Why nobody takes requests."""
-    return message(503, f"No ready replicas for service {service.settings.name}: {why_not_healthy(service)}")
+    text = f"No ready replicas for service {service.settings.name}: {why_not_healthy(service)}"
+    return message(503, text, lines=RETRY_AFTER)
 
 
 def why_not_healthy(service: Service) -> str:

@@ -24,6 +24,7 @@ from modelport_scoring.routes import Routes
 from modelport_scoring.service import Service
 from modelport_scoring.service_folder import read_settings
 from modelport_scoring.settings import ServiceSettings
+from modelport_scoring.telemetry.telemetry import Telemetry
 
 BACKLOG = 1024
 SPARE_DESCRIPTORS = 128
@@ -38,8 +39,10 @@ class Server:
 
     def __init__(self, settings: ServiceSettings, *, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._service = Service(settings, folder=Path.cwd(), loop=loop)
+        telemetry = Telemetry(settings.telemetry, service=settings.name) if settings.telemetry.metrics else None
+        self._service = Service(settings, folder=Path.cwd(), loop=loop, telemetry=telemetry)
         self._listener = Listener(loop, most_connections=raise_descriptor_limit() - SPARE_DESCRIPTORS)
+        self._listener.sweep_with(self._service)
         self._routes = Routes(self._service)
         self._control = ControlEndpoint(self._service, status=self._status, stop=self.stop)
         self._stopped: asyncio.Future[float | None] = loop.create_future()

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import msgspec
 
+from modelport_scoring.access.gate import Gate
 from modelport_scoring.control.messages import Status, WorkerStatus
+from modelport_scoring.cors import Cors
 from modelport_scoring.errors import RequestRefused, SettingsInvalid, SwitchFailed, SwitchInProgress
 from modelport_scoring.failures import Failure, StartFailed
+from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.journal import Journal, say
 from modelport_scoring.revision import Revision, prepare
 from modelport_scoring.service_folder import SETTINGS, check_settings, log_path, write_settings
 from modelport_scoring.settings import AuthSettings, ErrorMode, Limits, RevisionSettings, ServiceSettings
 from modelport_scoring.states import ServiceState
+from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.workers.ticket import Refusal, Ticket
 
 
@@ -29,8 +34,23 @@ class Changes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class Service:
     """One service: its settings, its active revision, and the switch to the next one."""
 
-    def __init__(self, settings: ServiceSettings, *, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        *,
+        folder: Path,
+        loop: asyncio.AbstractEventLoop,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        """``telemetry`` is None where nothing is to be counted."""
         self.settings = settings
+        self.telemetry = telemetry
+        self.gate = Gate(settings.auth)
+        self.cors = Cors(settings.cors_origins)
+        self.known_heads = KnownHeads()
+        self.input: str | None = None
+        """What the active revision's script takes (``Contract.input``); None until that is known."""
+        self.now = loop.time
         self.active: Revision | None = None
         self.failure: Failure | None = None
         self._folder = folder
@@ -103,10 +123,11 @@ class Service:
     async def start(self) -> None:
         """Start the first revision. A failure is kept in ``failure``, and nothing is tried again."""
         try:
-            revision = await prepare(self.settings, folder=self._folder, loop=self._loop)
+            revision = await prepare(self.settings, folder=self._folder, loop=self._loop, telemetry=self.telemetry)
             self.active = revision
             self._submit_early()
             await revision.start()
+            self._forget()
         except StartFailed as failed:
             self._start_failed(failed.failure)
 
@@ -133,10 +154,13 @@ class Service:
         settings = msgspec.structs.replace(self.settings, **given)
         try:
             check_settings(settings, path=Path(SETTINGS))
+            gate = Gate(settings.auth)
             write_settings(self._folder, settings)
         except (SettingsInvalid, OSError) as error:
             raise RequestRefused(str(error)) from error
         self.settings = settings
+        self.gate = gate
+        self._forget()
         for revision in (self.active, self._next):
             if revision is not None:
                 revision.pool.line.limits = settings.limits
@@ -148,12 +172,18 @@ class Service:
         ends = [self._end(revision, timeout_s) for revision in (self.active, self._next) if revision is not None]
         await asyncio.gather(*ends, *self._draining)
 
+    def sweep(self) -> None:
+        """Called about once a second."""
+        self.known_heads.forget_expired(time.time())
+        if self.telemetry is not None:
+            self.telemetry.publish()
+
     # --- steps --------------------------------------------------------------------------------------------------------
 
     async def _switch(self, settings: ServiceSettings) -> None:
         if self.active is not None and settings.revision.number == self.active.number:
             raise StartFailed(Failure(phase="start", message=f"revision {self.active.number} is the one that runs"))
-        successor = await prepare(settings, folder=self._folder, loop=self._loop)
+        successor = await prepare(settings, folder=self._folder, loop=self._loop, telemetry=self.telemetry)
         self._next = successor
         try:
             await successor.start()
@@ -178,6 +208,7 @@ class Service:
     def _promote(self, successor: Revision) -> None:
         """From here on the successor takes every request."""
         retired, self.active, self.failure = self.active, successor, None
+        self._forget()
         successor.pool.line.limits = self.settings.limits
         if retired is None:
             return
@@ -194,6 +225,13 @@ class Service:
                 self.active.pool.take_over([ticket])
             else:
                 ticket.refused(Refusal.NO_WORKER)
+
+    def _forget(self) -> None:
+        """The settings or the script have changed: every head is judged anew."""
+        self.known_heads.clear()
+        active = self.active
+        self.input = active.contract.input if active is not None and active.contract is not None else None
+        self.cors = Cors(self.settings.cors_origins or (active.cors_origins if active is not None else ()))
 
     def _submit_early(self) -> None:
         early, self._early = self._early, []

@@ -11,7 +11,7 @@ import msgspec
 
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
-from modelport_scoring.settings import FORMAT, AuthSettings, ServiceSettings
+from modelport_scoring.settings import FORMAT, LONGEST_WAIT_MS, MOST_TOGETHER, AuthSettings, Batching, ServiceSettings
 
 SETTINGS = "service.json"
 LOCK = "service.lock"
@@ -47,10 +47,22 @@ def check_settings(settings: ServiceSettings, *, path: Path) -> None:
         raise SettingsInvalid(f"{path}: workers must be at least 1, not {settings.workers}")
     if not 0 <= settings.port <= 65535:
         raise SettingsInvalid(f"{path}: port {settings.port} is not between 0 and 65535")
+    if settings.batching is not None:
+        check_batching(settings.batching, path=path)
     check_auth(settings.auth, path=path)
     for name, value in msgspec.structs.asdict(settings.limits).items():
         if value <= 0:
             raise SettingsInvalid(f"{path}: limits.{name} must be above 0, not {value}")
+
+
+def check_batching(batching: Batching, *, path: Path) -> None:
+    """Raise SettingsInvalid for a batch of no size, or of no end."""
+    if not 2 <= batching.max_requests <= MOST_TOGETHER:
+        text = f"batching.max_requests must be between 2 and {MOST_TOGETHER}, not {batching.max_requests}"
+        raise SettingsInvalid(f"{path}: {text}")
+    if not 0 <= batching.max_wait_ms <= LONGEST_WAIT_MS:
+        text = f"batching.max_wait_ms must be between 0 and {LONGEST_WAIT_MS}, not {batching.max_wait_ms}"
+        raise SettingsInvalid(f"{path}: {text}")
 
 
 def check_auth(auth: AuthSettings, *, path: Path) -> None:

@@ -10,7 +10,13 @@ from typing import Literal
 
 import msgspec
 
+from modelport_scoring.telemetry.settings import TelemetrySettings
+
 FORMAT = 1
+
+MOST_TOGETHER = 1024
+LONGEST_WAIT_MS = 1000
+"""What a batch may be set to."""
 
 
 class ErrorMode(StrEnum):
@@ -44,6 +50,13 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A request must have arrived whole this long after its first byte."""
     start_timeout_s: float = 3600.0
     """How long the import of the script and ``init()`` may take together."""
+    scoring_timeout_ms: int = 60_000
+    """How long ``run()`` may take for one request before that is answered 504."""
+    scoring_grace_ms: int = 2_000
+    """A worker that goes on with such a request for so long is replaced."""
+    max_concurrent_requests: int = 100_000
+    """Requests that the workers hold at once, over all workers of the service; they never hold more than keeps them
+    busy, so that the default is no limit."""
     drain_timeout_s: float = 60.0
     """How long a worker that is being replaced may take to finish the requests it holds."""
     log_bytes: int = 20 * 1024 * 1024
@@ -64,7 +77,7 @@ class RevisionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
 
 class TokenKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The public half of a key that signs tokens: a JSON Web Key (RFC 7517) for ES256, and nothing private beside it."""
+    """The public half of a key that signs tokens: a JSON Web Key (RFC 7517) for ES256, and nothing private."""
 
     kid: str
     x: str
@@ -115,6 +128,26 @@ class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """The oldest version of TLS that is spoken."""
 
 
+class Batching(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Requests that wait together are scored by one call of ``run()``. Only the author of ``run()`` knows that its rows
+    are independent, so this is asked for."""
+
+    max_requests: int = 64
+    """So many are scored together at most."""
+    max_wait_ms: float = 0.0
+    """A worker with nothing else to do waits so long for more of them. 0: what has arrived goes."""
+
+
+class WorkerStart(StrEnum):
+    """How the second and later workers of a service come up."""
+
+    SPAWN = "spawn"
+    """Each is a process of its own that imports the script and calls ``init()``."""
+
+    FORK = "fork"
+    """``init()`` runs once, in a process that is then forked for each worker: they share memory until they write."""
+
+
 class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole of ``service.json``."""
 
@@ -130,7 +163,14 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     version: str = "1.0"
     """``info.version`` of the OpenAPI document."""
     workers: int = 1
+    worker_start: WorkerStart = WorkerStart.SPAWN
+    warm_up: bool = False
+    """Whether a worker calls ``run()`` with the schema's sample before it takes requests."""
+    batching: Batching | None = None
+    cors_origins: list[str] = []
+    """Origins whose pages may read the answers; ``*``: any."""
     error_mode: ErrorMode = ErrorMode.CLOUD
+    telemetry: TelemetrySettings = TelemetrySettings()
     auth: AuthSettings = AuthSettings()
     tls: TlsSettings | None = None
     limits: Limits = Limits()

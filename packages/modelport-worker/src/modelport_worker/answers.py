@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import Any, NamedTuple, Tuple
+from typing import Any, Iterator, NamedTuple, Optional, Tuple
 
 from modelport_worker.frames import RETURNED, RUN_FAILED
 from modelport_worker.json_codec import dumps
@@ -17,12 +17,13 @@ RESPONSE_CLASSES = (
 
 
 class Answer(NamedTuple):
-    """What a RESULT frame carries."""
+    """What a RESULT frame carries; ``chunks`` make the body where it is sent while it is made."""
 
     code: int
     flags: int
     payload: bytes
     meta: bytes
+    chunks: Optional[Iterator[bytes]] = None
 
 
 def answer_of(value: Any) -> Answer:
@@ -45,19 +46,18 @@ def response_classes() -> Tuple[type, ...]:
 
 
 def answer_of_response(response: Any) -> Answer:
-    """Status, headers and body of an AMLResponse, or of a response of Flask's.
-
-    A body given as a generator is joined here: chunks are not passed on as they come.
-    """
+    """Status, headers and body of an AMLResponse, or of a response of Flask's, which has the same names for them."""
     if not 100 <= response.status_code <= 999:
         raise ValueError("The status of the response is {}, which HTTP does not have.".format(response.status_code))
     failed = response.status_code >= 500 or getattr(response, "run_function_failed", False)
     headers = [[name, value] for name, value in response.headers.items()]
+    streamed = response.is_streamed
     return Answer(
         response.status_code,
         RETURNED | (RUN_FAILED if failed else 0),
-        response.get_data(),
+        b"" if streamed else response.get_data(),
         json.dumps(headers).encode("ascii"),
+        response.iter_encoded() if streamed else None,
     )
 
 

@@ -1,11 +1,11 @@
 """How a request becomes the arguments of ``run`` (reference, 5.5)."""
 
 import json
-from typing import Any, Callable, Dict, Iterable, List, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 from urllib.parse import unquote_plus
 
 from modelport_worker.failures import ScriptError
-from modelport_worker.frames import QUERY
+from modelport_worker.frames import ARRAY, QUERY
 from modelport_worker.json_codec import loads
 from modelport_worker.link import Frame
 from modelport_worker.signature import REQUEST_HEADERS, RunSignature
@@ -39,11 +39,16 @@ def text_arguments(signature: RunSignature) -> Arguments:
     return arguments
 
 
-def json_arguments(signature: RunSignature) -> Arguments:
-    """For a ``run`` with ``@input_schema``: the keys of the body are the arguments; keys that it lacks are ignored."""
+def json_arguments(signature: RunSignature, array_of: Optional[Callable[[bytearray], Any]]) -> Arguments:
+    """For a ``run`` with ``@input_schema``: the keys of the body are the arguments; keys that it lacks are ignored.
+
+    ``array_of`` makes the only argument of the numbers in an ARRAY frame.
+    """
     names, defaults = signature.names, signature.defaults
 
     def arguments(frame: Frame) -> Dict[str, Any]:
+        if frame.flags & ARRAY and array_of is not None:
+            return {names[0]: array_of(bytearray(frame.payload))}  # a copy, which the script may write to
         given = parse_query(frame.payload.decode("latin-1")) if frame.flags & QUERY else parse_body(frame)
         chosen = {}
         for name in names:

@@ -22,7 +22,8 @@ HEADER_SIZE = HEADER.size  # 24 bytes
 
 # --- server to worker -------------------------------------------------------------------------------------------------
 SCORE = 1
-"""Score one request. ``payload``: the body as it came, or, with QUERY, the raw query string (ASCII, without ``?``).
+"""Score one request. ``payload``: the body as it came; with QUERY, the raw query string (ASCII, without ``?``); with
+ARRAY, the numbers that the body held, as READY's ``array`` describes them.
 ``meta``: ``{"method", "path", "query", "headers": [[name, value], …]}`` if READY said ``"wants_request": true``, else
 nothing. Header names are in Title-Case."""
 
@@ -41,11 +42,25 @@ FAILED = 18
 
 RESULT = 19
 """The answer to the SCORE frame with the same id. ``meta``: JSON ``[[name, value], …]``, headers to send, or nothing.
-``payload``: the body."""
+``payload``: the body; with MORE, nothing: it follows in CHUNK frames."""
+
+CHUNK = 20
+"""A piece of the body of the RESULT with the same id, which had MORE. The one with LAST is the last; with BROKEN, the
+script failed while it made the body, and the client must not take it for whole."""
+
+BATCH = 21
+"""The next ``code`` RESULT frames were made by one call of ``run``, which took ``micros``. With REDONE that call failed
+or what it returned did not split, and the requests were scored one by one after all. ``payload``: why, as text."""
 
 # --- flags of a SCORE -------------------------------------------------------------------------------------------------
 QUERY = 1
 """The request was a GET: the payload is its query string."""
+
+ARRAY = 2
+"""The payload is an array's memory: little-endian, row by row; its length tells the number of rows."""
+
+ALONE = 4
+"""Not to be scored together with others."""
 
 # --- flags of a RESULT ------------------------------------------------------------------------------------------------
 RETURNED = 1
@@ -60,11 +75,29 @@ RAISED = 4
 UNSERIALIZABLE = 8
 """``run`` returned what JSON cannot hold: the payload is the traceback; the server chooses status and body."""
 
+MORE = 16
+"""The body follows in CHUNK frames."""
+
+# --- flags of a CHUNK -------------------------------------------------------------------------------------------------
+LAST = 1
+BROKEN = 2
+
+# --- flags of a BATCH -------------------------------------------------------------------------------------------------
+REDONE = 1
+STOPPED = 2
+"""It happened so often that the worker scores no more requests together."""
+
 # --- the shared page --------------------------------------------------------------------------------------------------
 PAGE_SIZE = 4096
-STARTED = struct.Struct("<Q")
-"""At offset 0 of the page: the id of the request that ``run`` was last started for. After a crash, that request and
-no other may have had an effect; the ones sent after it never started, and can be given to another worker."""
+STARTED = struct.Struct("<QQ")
+"""At offset 0 of the page, written by the worker: the ids of the first and the last request that ``run`` was last
+started for; they differ for a batch. After a crash, those and no others may have had an effect; the ones sent after
+them never started, and can be given to another worker."""
+
+CANCELLED = struct.Struct("<Q")
+CANCELLED_AT = 16
+"""At this offset of the page, written by the server: the id of a request whose client has gone while its body was
+being streamed. The worker makes no more of it."""
 
 
 def pack(request_id, kind, payload=b"", meta=b"", flags=0, code=0, micros=0):

@@ -2,12 +2,24 @@
 
 import mmap
 import os
+import select
 import signal
 import socket
 from typing import Any, List, NamedTuple, Optional, Set, Union
 
 from modelport_worker.forking import call_around_fork
-from modelport_worker.frames import HEADER, HEADER_SIZE, PAGE_SIZE, RESULT, STARTED, pack
+from modelport_worker.frames import (
+    BATCH,
+    CANCELLED,
+    CANCELLED_AT,
+    CHUNK,
+    HEADER,
+    HEADER_SIZE,
+    PAGE_SIZE,
+    RESULT,
+    STARTED,
+    pack,
+)
 
 BUFFER_SIZE = 256 * 1024
 """What one read may bring. A frame that does not fit gets memory of its own."""
@@ -178,9 +190,22 @@ class Link:
     def terminating(self) -> bool:
         return self._terminating
 
-    def mark_started(self, request_id: int) -> None:
+    def receive_more(self, wait_s: float) -> bool:
+        """Receive what has come, and wait so long if nothing has. Whether there was anything."""
+        if wait_s > 0:
+            self._outbox.flush()
+        if not select.select([self._connection], [], [], wait_s)[0]:
+            return False
+        self._inbox.fill()
+        return True
+
+    def mark_started(self, first_id: int, last_id: int) -> None:
         """Note in the shared page what is being worked on, for the server to read after a crash."""
-        STARTED.pack_into(self._page, 0, request_id)
+        STARTED.pack_into(self._page, 0, first_id, last_id)
+
+    def is_cancelled(self, request_id: int) -> bool:
+        """Whether nobody wants the rest of the body of that request's answer."""
+        return bool(CANCELLED.unpack_from(self._page, CANCELLED_AT)[0] == request_id)
 
     def answer(
         self, request_id: int, code: int, flags: int, payload: bytes, meta: bytes, micros: int, now: float
@@ -194,6 +219,15 @@ class Link:
             self._outbox.put(head + meta + payload, now, micros * 1e-6)
         else:
             self._outbox.put_large(head + meta, payload)
+
+    def announce_batch(self, count: int, flags: int, micros: int, reason: bytes, now: float) -> None:
+        """Say of the next ``count`` answers that they were made together, or could not be."""
+        head = HEADER.pack(0, len(reason), 0, micros, count, BATCH, flags)
+        self._outbox.put(head + reason, now, 0.0)
+
+    def send_chunk(self, request_id: int, chunk: bytes, flags: int = 0) -> None:
+        """Send a piece of a body, at once."""
+        self._outbox.put_large(HEADER.pack(request_id, len(chunk), 0, 0, 0, CHUNK, flags), chunk)
 
     def tell(self, kind: int, payload: bytes) -> None:
         """Send a frame that answers no request, at once."""

@@ -14,7 +14,7 @@ from modelport_worker.frames import FAILED, PHASE, READY
 from modelport_worker.importing import offer_azureml
 from modelport_worker.link import Link, LinkClosed, Terminated
 from modelport_worker.scoring import serve
-from modelport_worker.service import Service, call_init, describe, make_service
+from modelport_worker.service import Service, call_init, describe, make_service, warm_up
 from modelport_worker.streams import set_up_streams
 
 EXIT_FAILED = 3
@@ -23,8 +23,9 @@ EXIT_FAILED = 3
 class Start:
     """The phases before READY. ``phase`` is the one that has been entered."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, options: argparse.Namespace) -> None:
         self._link = link
+        self._options = options
         self.phase = ""
 
     def _enter(self, phase: str) -> None:
@@ -34,11 +35,15 @@ class Start:
     def run(self) -> Service:
         """Bring the script to where it can answer, and say so. Raises whatever it raises."""
         self._enter("import")
-        service = make_service(load_entry_script())
+        options = self._options
+        service = make_service(load_entry_script(), together=options.together, wait_s=options.wait_ms / 1000)
         self._enter("init")
         init_ms = call_init(service)
         self._enter("schema")
         ready = dict(describe(service), init_ms=init_ms, pid=os.getpid(), python=python_version())
+        if options.warm_up:
+            self._enter("warm-up")
+            warm_up(service)
         self._link.tell(READY, to_json(ready))
         return service
 
@@ -65,6 +70,9 @@ def parse_arguments(argv: List[str]) -> argparse.Namespace:
     parser.add_argument("--socket", type=int, required=True, help="descriptor of the worker's end of the socketpair")
     parser.add_argument("--page", type=int, required=True, help="descriptor of the page shared with the server")
     parser.add_argument("--azureml", required=True, help="folder of the azureml package to offer the script")
+    parser.add_argument("--together", type=int, default=1, help="so many requests are scored by one call of run()")
+    parser.add_argument("--wait-ms", type=float, default=0.0, help="an idle worker waits so long for more of them")
+    parser.add_argument("--warm-up", action="store_true", help="call run() with the schema's sample first")
     return parser.parse_args(argv)
 
 
@@ -76,7 +84,7 @@ def main(argv: List[str]) -> None:
     # A handler, not SIG_IGN, which what the script starts would inherit. The server decides when a worker ends.
     signal.signal(signal.SIGINT, lambda *_: None)
     offer_azureml(arguments.azureml)
-    start = Start(link)
+    start = Start(link, arguments)
     try:
         service = start.run()
     except BaseException as error:

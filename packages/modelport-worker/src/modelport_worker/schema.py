@@ -33,6 +33,12 @@ def has_input_schema(function: Callable[..., Any]) -> bool:
     return "properties" in utilities.get_input_schema(function)
 
 
+def input_example(function: Callable[..., Any]) -> Any:
+    """A request's body, made of the decorators' samples."""
+    utilities: Any = sys.modules[UTILITIES]
+    return utilities.get_input_schema(function)["example"]
+
+
 def collect_schemas(function: Callable[..., Any], notes: List[str]) -> Dict[str, Dict[str, Any]]:
     """The ``schemas`` of a READY frame. What had to be changed is added to ``notes``.
 

@@ -3,13 +3,26 @@
 import os
 import time
 import traceback
-from typing import NoReturn
+from typing import List, NoReturn, Optional, Tuple
 
 from modelport_worker.answers import Answer, answer_of, rejection
 from modelport_worker.arguments import Rejected
+from modelport_worker.batching import Batcher, Mixed, may_join
 from modelport_worker.failures import format_exception, text_of
-from modelport_worker.frames import RAISED, RETURNED, RUN_FAILED, SCORE, STOP, UNSERIALIZABLE
-from modelport_worker.link import Frame, Link
+from modelport_worker.frames import (
+    BROKEN,
+    LAST,
+    MORE,
+    RAISED,
+    REDONE,
+    RETURNED,
+    RUN_FAILED,
+    SCORE,
+    STOP,
+    STOPPED,
+    UNSERIALIZABLE,
+)
+from modelport_worker.link import Frame, Link, LinkClosed
 from modelport_worker.service import Service
 from modelport_worker.streams import log
 
@@ -21,22 +34,79 @@ LONGEST_MICROS = 0xFFFFFFFF
 
 def serve(link: Link, service: Service) -> None:
     """Answer requests in their order, until STOP or SIGTERM. Raises LinkClosed, Terminated and ScriptLeft."""
+    batcher = service.batcher
+    next_frame: Optional[Frame] = None
     while not link.terminating:
-        frame = link.take()
+        frame, next_frame = next_frame or link.take(), None
         if frame is None:
             link.wait()
-        elif frame.kind == SCORE:
-            score(link, service, frame)
-        elif frame.kind == STOP:
-            break
-        else:
+        elif frame.kind != SCORE:
+            if frame.kind == STOP:
+                break
             raise ValueError("the server sent a frame of unknown kind {}".format(frame.kind))
+        elif batcher is None or not may_join(frame):
+            score(link, service, frame)
+        else:
+            frames, next_frame = gather(link, batcher, frame)
+            score_together(link, service, batcher, frames)
+            if batcher.is_hopeless:
+                batcher = None
     link.flush()
+
+
+def gather(link: Link, batcher: Batcher, first: Frame) -> Tuple[List[Frame], Optional[Frame]]:
+    """The requests that have come and can be joined with the first one, and a frame behind them that cannot."""
+    frames = [first]
+    until = clock() + batcher.wait_s
+    while len(frames) < batcher.most:
+        frame = link.take()
+        if frame is None:
+            if not link.receive_more(max(until - clock(), 0.0) if batcher.wait_s else 0.0):
+                break
+        elif frame.kind == SCORE and may_join(frame):
+            frames.append(frame)
+        else:
+            return frames, frame
+    return frames, None
+
+
+def score_together(link: Link, service: Service, batcher: Batcher, frames: List[Frame]) -> None:
+    """Run the user's code once for all the requests, or, where that cannot be done, once for each."""
+    if len(frames) == 1:
+        score(link, service, frames[0])
+        return
+    try:
+        group = batcher.join(frames)
+        link.mark_started(frames[0].id, frames[-1].id)
+        started = clock()
+        value = service.script.run(**{batcher.name: group.argument})
+        finished = clock()
+        parts = batcher.split(value, group.counts)
+    except Mixed as mixed:
+        reason = str(mixed)
+    except SystemExit:
+        leave(link, frames[0])
+    except BaseException as error:
+        reason = "run() raised {}".format(type(error).__name__)
+    else:
+        reason = "what run() returned has no member for each row"
+        if parts is not None and not link.closed:
+            micros = as_micros(finished - started)
+            link.announce_batch(len(frames), 0, micros, b"", finished)
+            for frame, part in zip(frames, parts):
+                link.answer(frame.id, *encode(frame, part)[:4], micros, finished)
+            return
+    if link.closed:
+        os._exit(0)  # run() forked, and this is the child coming back: the parent answers
+    flags = REDONE | (STOPPED if batcher.is_hopeless else 0)
+    link.announce_batch(len(frames), flags, 0, reason.encode("utf-8", "backslashreplace"), clock())
+    for frame in frames:
+        score(link, service, frame)
 
 
 def score(link: Link, service: Service, frame: Frame) -> None:
     """Run the user's code for one request and answer it."""
-    link.mark_started(frame.id)
+    link.mark_started(frame.id, frame.id)
     answer = None
     started = finished = clock()
     try:
@@ -56,8 +126,43 @@ def score(link: Link, service: Service, frame: Frame) -> None:
         os._exit(0)  # run() forked, and this is the child coming back: the parent answers
     if answer is None:
         answer = encode(frame, value)
-    micros = min(int((finished - started) * 1e6), LONGEST_MICROS)
-    link.answer(frame.id, *answer, micros, finished)
+    micros = as_micros(finished - started)
+    if answer.chunks is None:
+        link.answer(frame.id, *answer[:4], micros, finished)
+    else:
+        stream(link, frame, answer, micros)
+
+
+def as_micros(seconds: float) -> int:
+    return min(int(seconds * 1e6), LONGEST_MICROS)
+
+
+def stream(link: Link, frame: Frame, answer: Answer, micros: int) -> None:
+    """Send a body while it is made, until its end, or until nobody wants it any more."""
+    link.answer(frame.id, answer.code, answer.flags | MORE, b"", answer.meta, micros, clock())
+    link.flush()
+    end = LAST
+    chunks = answer.chunks
+    assert chunks is not None
+    try:
+        for chunk in chunks:
+            if link.is_cancelled(frame.id):
+                break
+            link.send_chunk(frame.id, chunk)
+    except SystemExit:
+        leave(link, frame)
+    except (LinkClosed, ConnectionError):
+        raise
+    except BaseException as error:
+        log("The body of the answer to request {} could not be made.\n{}".format(frame.id, format_exception(error)))
+        end = LAST | BROKEN
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
+    if link.closed:
+        os._exit(0)
+    link.send_chunk(frame.id, b"", end)
 
 
 def leave(link: Link, frame: Frame) -> NoReturn:

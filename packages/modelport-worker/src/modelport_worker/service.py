@@ -1,13 +1,19 @@
 """The user's script, made ready to answer requests."""
 
+import json
 import sys
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
-from modelport_worker.arguments import Arguments, json_arguments, raw_arguments, text_arguments, with_headers
+from modelport_worker.answers import answer_of
+from modelport_worker.arguments import Arguments, Rejected, json_arguments, raw_arguments, text_arguments, with_headers
+from modelport_worker.batching import Batcher
 from modelport_worker.entry_script import EntryScript
 from modelport_worker.failures import ScriptError
-from modelport_worker.schema import collect_schemas, decorated_function, has_input_schema
+from modelport_worker.frames import SCORE
+from modelport_worker.link import Frame
+from modelport_worker.samples import ArraySample, Sample, find_sample
+from modelport_worker.schema import collect_schemas, decorated_function, has_input_schema, input_example
 from modelport_worker.signature import RunSignature, describe_parameters, read_signature
 
 SERVING_NAMES = "azureml._modelport"
@@ -15,24 +21,42 @@ SERVING_NAMES = "azureml._modelport"
 
 
 class Service(NamedTuple):
-    """``input`` as in a READY frame; ``decorated`` is what ``inference_schema`` knows, if anything."""
+    """``input`` as in a READY frame; ``decorated`` is what ``inference_schema`` knows, if anything; ``sample`` is there
+    where ``run`` has one parameter whose rows are understood, and ``batcher`` where requests are to be joined."""
 
     script: EntryScript
     signature: RunSignature
     input: str
     decorated: Optional[Callable[..., Any]]
     arguments: Arguments
+    sample: Optional[Sample]
+    batcher: Optional[Batcher]
 
 
-def make_service(script: EntryScript) -> Service:
-    """Look at ``run`` once, so that a request costs nothing of it. Raises ScriptError where it cannot be served."""
+def make_service(script: EntryScript, *, together: int = 1, wait_s: float = 0.0) -> Service:
+    """Look at ``run`` once, so that a request costs nothing of it. Raises ScriptError where it cannot be served.
+
+    ``together``: so many requests may be scored by one call of ``run``, and ``wait_s`` seconds be waited for them.
+    """
     signature = read_signature(script.run)
     decorated = decorated_function(script.run)
     kind = input_kind(decorated)
-    arguments = make_arguments(kind, signature)
+    sample = find_sample(script.run, signature) if kind == "json" else None
+    arguments = make_arguments(kind, signature, sample)
+    batcher = make_batcher(sample, arguments, most=together, wait_s=wait_s) if together > 1 else None
     if signature.wants_headers:
         arguments = with_headers(arguments)
-    return Service(script, signature, kind, decorated, arguments)
+    return Service(script, signature, kind, decorated, arguments, sample, batcher)
+
+
+def make_batcher(sample: Optional[Sample], arguments: Arguments, *, most: int, wait_s: float) -> Batcher:
+    if sample is None:
+        raise ScriptError(
+            "Batching is on, but run() has no input that can be joined: it needs exactly one parameter, and directly "
+            "above run() an @input_schema for it with a NumpyParameterType of one dimension or more, or with a "
+            "PandasParameterType of records. Change run(), or switch batching off."
+        )
+    return Batcher(sample, arguments, most=most, wait_s=wait_s)
 
 
 def input_kind(decorated: Optional[Callable[..., Any]]) -> str:
@@ -49,10 +73,12 @@ def asks_for_raw_http() -> bool:
     return names is not None and bool(names.raw_http_requested())
 
 
-def make_arguments(kind: str, signature: RunSignature) -> Arguments:
+def make_arguments(kind: str, signature: RunSignature, sample: Optional[Sample]) -> Arguments:
     if kind == "raw":
         return raw_arguments(signature, sys.modules[SERVING_NAMES].make_request)
-    return json_arguments(signature) if kind == "json" else text_arguments(signature)
+    if kind == "text":
+        return text_arguments(signature)
+    return json_arguments(signature, sample.from_memory if isinstance(sample, ArraySample) else None)
 
 
 def call_init(service: Service) -> float:
@@ -69,7 +95,23 @@ def describe(service: Service) -> Dict[str, Any]:
     return {
         "input": service.input,
         "parameters": describe_parameters(service.signature),
+        "array": service.sample.describe() if service.sample is not None else None,
         "wants_request": service.input == "raw" or service.signature.wants_headers,
         "schemas": schemas,
         "notes": notes,
     }
+
+
+def warm_up(service: Service) -> None:
+    """Score the schema's own example, as if a client had sent it.
+
+    Raises what ``run`` raises, and ScriptError where there is no example, or it is not accepted.
+    """
+    if service.decorated is None or not has_input_schema(service.decorated):
+        raise ScriptError("The service asks for a warm-up, but run() has no @input_schema with a sample to score.")
+    example = json.dumps(input_example(service.decorated)).encode("ascii")
+    frame = Frame(0, SCORE, 0, example, b'{"headers": []}')
+    try:
+        answer_of(service.script.run(**service.arguments(frame)))
+    except Rejected as rejected:
+        raise ScriptError("The sample of run()'s schema is not accepted: {}".format(rejected))

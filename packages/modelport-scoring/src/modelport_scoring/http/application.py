@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from modelport_scoring.http.exchange import Exchange
-from modelport_scoring.http.request import Request
+from modelport_scoring.http.known_heads import KnownHeads
+from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.settings import Limits
 
@@ -15,7 +16,15 @@ class Application(Protocol):
     def limits(self) -> Limits:
         """The limits of this moment."""
 
-    def screen(self, request: Request) -> Response | None:
+    @property
+    def known_heads(self) -> KnownHeads:
+        """The heads that ``screen`` has let pass, to be forgotten when it would judge anew."""
+
+    @property
+    def most_pipelined(self) -> int:
+        """How many requests of one connection may be worked on at once."""
+
+    def screen(self, head: Head) -> Response | None:
         """Answer from the head alone what the body cannot change: a wrong path, method or key."""
 
     def handle(self, exchange: Exchange) -> None:

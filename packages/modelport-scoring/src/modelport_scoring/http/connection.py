@@ -11,12 +11,26 @@ from modelport_scoring.http.application import Application
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.reader import RequestReader, Unreadable
-from modelport_scoring.http.request import Request
-from modelport_scoring.http.response import SMALL_BODY_BYTES, WITHOUT_BODY, Response, head, limit_message
+from modelport_scoring.http.request import FOREVER, Head
+from modelport_scoring.http.response import (
+    CHUNKED,
+    LAST_CHUNK,
+    SMALL_BODY_BYTES,
+    WITHOUT_BODY,
+    Response,
+    head,
+    in_chunk,
+    limit_message,
+    stream_head,
+)
+from modelport_scoring.http.stream import BodyStream
 from modelport_scoring.settings import Limits
 
-MOST_PIPELINED = 32
-"""Requests of one connection that are worked on at once; the others wait in it, and more are not read."""
+MOST_WAITING = 32
+"""Requests of one connection that wait for their answers; more are not read."""
+
+MOST_AHEAD_BYTES = 8 * 1024 * 1024
+"""So much of a body may be made before the answers in front of it are sent."""
 
 MOST_UNREAD_BYTES = 256 * 1024
 """Above this, a client that does not read its answers is not read from either."""
@@ -28,7 +42,6 @@ LINGER_S = 2.0
 """After a refusal, what the client still sends is read and dropped for so long: closing at once would reset the
 connection, and the client might lose the answer."""
 
-FOREVER = float("inf")
 CLOSE = b"connection: close\r\n"
 KEEP_ALIVE = b"connection: keep-alive\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -64,6 +77,7 @@ class Connection(asyncio.Protocol):
         "_reader",
         "_reading",
         "_screened",
+        "_streaming",
         "_transport",
         "_unread_bytes",
         "_wait",
@@ -74,10 +88,10 @@ class Connection(asyncio.Protocol):
         self.deadline = FOREVER
         self._application = application
         self._listener = listener
-        self._reader = RequestReader(self)
+        self._reader = RequestReader(self, application.known_heads)
         self._transport: asyncio.Transport | None = None
         self._wait = Wait.ANSWER
-        self._current: Request | None = None
+        self._current: Head | None = None
         self._screened: Response | None = None
         self._pending: deque[Exchange] = deque()
         self._backlog: deque[Exchange] = deque()
@@ -85,6 +99,8 @@ class Connection(asyncio.Protocol):
         self._continue_due = False
         self._flushing = False
         self._reading = True
+        self._streaming: Exchange | None = None
+        """The one whose head has been sent, and whose body is still being made."""
         self._unread_bytes = 0
 
     @property
@@ -124,6 +140,7 @@ class Connection(asyncio.Protocol):
                 exchange.work.client_gone()
         self._pending.clear()
         self._backlog.clear()
+        self._streaming = None
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -142,11 +159,15 @@ class Connection(asyncio.Protocol):
             self._unread_bytes = self._transport.get_write_buffer_size()
             self._wait_for(Wait.READER)
             self._balance()
+            if self._streaming is not None and self._streaming.work is not None:
+                self._streaming.work.pause()
 
     def resume_writing(self) -> None:
         if self._wait is Wait.READER and not self._closing:
             self._wait_for_client()
             self._balance()
+        if self._streaming is not None and self._streaming.work is not None:
+            self._streaming.work.resume()
 
     def overdue(self) -> None:
         """What was waited for did not come in time."""
@@ -162,39 +183,45 @@ class Connection(asyncio.Protocol):
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
-    def head_received(self, request: Request, *, expects_continue: bool, has_body: bool) -> bool:
-        self._current = request
-        response = self._screened = self._application.screen(request)
+    def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
+        self._current = head
+        response = self._screened = self._application.screen(head)
         if response is None:
             self._continue_due = expects_continue
             self._send_continue()
             return True
-        if has_body and (expects_continue or is_long(request)):
+        if has_body and (expects_continue or is_long(head)):
             raise Unreadable(response)
         return False
 
-    def request_received(self, request: Request) -> None:
-        exchange = Exchange(request, self)
-        self._current = None
-        self._continue_due = False
-        self._pending.append(exchange)
+    def request_received(self, head: Head, body: bytes | bytearray) -> None:
+        if self._closing:
+            return
+        exchange = Exchange(head, body, self)
+        pending = self._pending
+        pending.append(exchange)
         if self._wait is not Wait.READER:
             self._wait = Wait.ANSWER
             self.deadline = FOREVER
-        if self._screened is not None:
-            exchange.answer(self._screened)
-        elif len(self._pending) > MOST_PIPELINED:
+        if self._current is not None:  # not a known head
+            self._current = None
+            self._continue_due = False
+            if self._screened is not None:
+                screened, self._screened = self._screened, None
+                exchange.answer(screened)
+                return
+        if len(pending) > 1 and len(pending) > self._application.most_pipelined:
             self._backlog.append(exchange)
         else:
             self._application.handle(exchange)
 
     def _refuse(self, response: Response) -> None:
         """Give the last answer of this connection, after those that are owed already."""
-        request = self._current or Request(method=b"", target=b"", version="1.1", headers={})
-        request.keep_alive = False
+        head = self._current or Head(method=b"", target=b"", version="1.1", headers={})
+        head.keep_alive = False
         response.close = True
         self._closing = True
-        exchange = Exchange(request, self)
+        exchange = Exchange(head, b"", self)
         self._pending.append(exchange)
         self._wait = Wait.ANSWER
         self.deadline = FOREVER
@@ -214,7 +241,10 @@ class Connection(asyncio.Protocol):
         """Send the answers whose turn it is, and begin with requests that waited for that."""
         pending = self._pending
         while pending and (response := pending[0].response) is not None:
-            if not self._send(pending.popleft().request, response):
+            if response.stream is not None:
+                if not self._begin_stream(pending[0], response, response.stream):
+                    return
+            elif not self._send(pending.popleft().head, response):
                 return
             if self._backlog:
                 self._application.handle(self._backlog.popleft())
@@ -225,7 +255,7 @@ class Connection(asyncio.Protocol):
         if not self._reading:
             self._balance()
 
-    def _send(self, request: Request, response: Response) -> bool:
+    def _send(self, request: Head, response: Response) -> bool:
         """Whether another answer may follow."""
         transport = self._transport
         if transport is None or transport.is_closing():
@@ -241,6 +271,48 @@ class Connection(asyncio.Protocol):
             transport.write(body)
         if last:
             self._end(transport, lingering=response.close)
+        return not last
+
+    # --- bodies that are sent as they are made ------------------------------------------------------------------------
+
+    def streamed(self, exchange: Exchange) -> None:
+        stream = exchange.response.stream if exchange.response is not None else None
+        if stream is None or self._transport is None:
+            return
+        if self._streaming is exchange:
+            if self._send_stream(exchange, stream):
+                self._flush()
+        elif stream.size > MOST_AHEAD_BYTES:
+            self._transport.abort()
+
+    def _begin_stream(self, exchange: Exchange, response: Response, stream: BodyStream) -> bool:
+        """Send the head and what there is of the body. Whether another answer may follow."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._streaming is exchange:
+            return False
+        self._streaming = exchange
+        framing = CHUNKED if exchange.head.version == "1.1" else CLOSE
+        transport.write(stream_head(response, framing=framing, date=self._listener.date_line))
+        return self._send_stream(exchange, stream)
+
+    def _send_stream(self, exchange: Exchange, stream: BodyStream) -> bool:
+        """Send what there is of the body. Whether it was the last, and another answer may follow."""
+        transport = self._transport
+        assert transport is not None
+        chunked = exchange.head.version == "1.1"
+        for chunk in stream.take():
+            transport.write(in_chunk(chunk) if chunked else chunk)
+        if not stream.done:
+            return False
+        self._streaming = None
+        self._pending.popleft()
+        if chunked and not stream.broken:
+            transport.write(LAST_CHUNK)
+        last = stream.broken or not chunked or not exchange.head.keep_alive or self._listener.stopping
+        if stream.broken and not chunked:
+            transport.abort()  # only so can a client of HTTP/1.0 tell
+        elif last:
+            self._end(transport, lingering=False)
         return not last
 
     def _send_continue(self) -> None:
@@ -287,7 +359,8 @@ class Connection(asyncio.Protocol):
     def _balance(self) -> None:
         """Read on, or read no more for now."""
         if not self._closing:
-            self._read(len(self._pending) < MOST_PIPELINED and self._wait is not Wait.READER)
+            few = len(self._pending) < MOST_WAITING
+            self._read(few and self._wait is not Wait.READER)
 
     def _read(self, reading: bool) -> None:
         transport = self._transport
@@ -300,7 +373,6 @@ class Connection(asyncio.Protocol):
             transport.pause_reading()
 
 
-def is_long(request: Request) -> bool:
+def is_long(head: Head) -> bool:
     """Whether the body is, or may be, too long to be skipped."""
-    length = request.headers.get(b"content-length")
-    return length is None or int(length) > MOST_SKIPPED_BYTES
+    return head.length is None or head.length > MOST_SKIPPED_BYTES

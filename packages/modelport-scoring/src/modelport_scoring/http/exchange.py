@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from modelport_scoring.http.request import Request
+from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
+from modelport_scoring.http.stream import BodyStream
+from modelport_scoring.ids import RequestIds
 
 
 class AnswerOrder(Protocol):
@@ -14,28 +16,59 @@ class AnswerOrder(Protocol):
     def answered(self, exchange: Exchange) -> None:
         """The exchange has its answer."""
 
+    def streamed(self, exchange: Exchange) -> None:
+        """There is more of the answer's body, or its end."""
 
-class Abandonable(Protocol):
-    """Work for an exchange that can be dropped while nobody has begun with it."""
+
+class Work(Protocol):
+    """What is done for an exchange."""
 
     def client_gone(self) -> None:
         """Nobody waits for the answer any more."""
+
+    def pause(self) -> None:
+        """The client does not keep up: send no more of the body for now."""
+
+    def resume(self) -> None:
+        """The client has caught up."""
 
 
 class Exchange:
     """Is answered exactly once, whenever; its connection keeps the order."""
 
-    __slots__ = ("_order", "request", "response", "work")
+    __slots__ = ("_order", "body", "head", "ids", "response", "work")
 
-    def __init__(self, request: Request, order: AnswerOrder) -> None:
-        self.request = request
+    def __init__(self, head: Head, body: bytes | bytearray, order: AnswerOrder) -> None:
+        self.head = head
+        self.body = body
+        self.ids: RequestIds | None = None if head.ids is None else head.ids.issue()
         self.response: Response | None = None
-        self.work: Abandonable | None = None
-        """Told when the client goes away."""
+        self.work: Work | None = None
+        """Told when the client goes away, or does not keep up."""
         self._order = order
 
     def answer(self, response: Response) -> None:
         """Send the answer, when its turn comes; nothing happens where the client has gone."""
         self.response = response
-        self.work = None
+        if response.stream is None:
+            self.work = None
         self._order.answered(self)
+
+    def send(self, chunk: bytes) -> None:
+        """Send more of the body of an answer with a stream."""
+        stream = self._stream()
+        if chunk:  # an empty one would end the body, in the chunked coding
+            stream.put(chunk)
+            self._order.streamed(self)
+
+    def end(self, *, broken: bool = False) -> None:
+        """End the body; ``broken``: the client must see that it is not whole."""
+        stream = self._stream()
+        stream.done = True
+        stream.broken = broken
+        self.work = None
+        self._order.streamed(self)
+
+    def _stream(self) -> BodyStream:
+        assert self.response is not None and self.response.stream is not None, "the answer has no stream"
+        return self.response.stream

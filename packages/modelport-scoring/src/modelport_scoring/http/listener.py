@@ -36,6 +36,13 @@ class Watched(Protocol):
         """End it, after what was written."""
 
 
+class Sweeping(Protocol):
+    """Who has something to do once a second."""
+
+    def sweep(self) -> None:
+        """A second has passed, or less."""
+
+
 class Listener:
     """Looks at all deadlines in one sweep a second: one timer for all is cheaper than two timers a request."""
 
@@ -47,6 +54,7 @@ class Listener:
         self._most_connections = most_connections
         self._connections: set[Watched] = set()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeping: list[Sweeping] = []
         self.now = loop.time
         self._sweep()
 
@@ -56,6 +64,10 @@ class Listener:
     def most(self, limits: Limits) -> int:
         """How many connections there may be: the limit, or what the system's limit of descriptors allows."""
         return min(limits.max_connections, self._most_connections)
+
+    def sweep_with(self, sweeping: Sweeping) -> None:
+        """Have it called at each sweep as well."""
+        self._sweeping.append(sweeping)
 
     def opened(self, connection: Watched) -> bool:
         """Whether the new connection may be served."""
@@ -90,6 +102,8 @@ class Listener:
                 connection.overdue()
             else:
                 interval = min(interval, connection.deadline - now)
+        for sweeping in self._sweeping:
+            sweeping.sweep()
         self._sweeper = self._loop.call_later(max(interval, SOONEST_SWEEP_S), self._sweep)
 
 

@@ -1,4 +1,4 @@
-"""Bytes of a connection to requests: httptools, and the rules and limits that it leaves to us."""
+"""Bytes of a connection to requests: known heads, httptools, and the rules and limits that it leaves to us."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Protocol
 
 import httptools
 
-from modelport_scoring.http.request import Request
+from modelport_scoring.http.known_heads import HEAD_END, KnownHeads
+from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response, limit_message, message
 from modelport_scoring.settings import Limits
 
@@ -28,35 +29,48 @@ class RequestSink(Protocol):
     @property
     def limits(self) -> Limits: ...
 
-    def head_received(self, request: Request, *, expects_continue: bool, has_body: bool) -> bool:
+    def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
         """The head of a request is there. False: its body does not matter and is skipped. Raises Unreadable."""
 
-    def request_received(self, request: Request) -> None:
-        """The body is there as well."""
+    def request_received(self, head: Head, body: bytes | bytearray) -> None:
+        """The body is there as well. Called without ``head_received`` where the head is known."""
 
 
 class RequestReader:
-    """Feeds one connection's bytes to the parser and hands over what comes out. A callback of the parser may not be
-    renamed: httptools finds it by name."""
+    """Feeds one connection's bytes to the parser and hands over what comes out.
+
+    Requests whose heads are known pass the parser by: between two requests it keeps no state. A callback of the parser
+    may not be renamed: httptools finds it by name.
+    """
 
     __slots__ = (
         "_body_bytes",
         "_chunks",
+        "_collected",
+        "_collected_head",
         "_fed_bytes",
         "_head_size",
         "_headers",
         "_in_head",
         "_keeps_body",
+        "_known",
+        "_parsed_head",
         "_parser",
-        "_request",
+        "_raw_head",
         "_sink",
         "_target",
         "_unfinished_head",
         "in_request",
     )
 
-    def __init__(self, sink: RequestSink) -> None:
+    def __init__(self, sink: RequestSink, known: KnownHeads) -> None:
         self._sink = sink
+        self._known = known
+        self._collected = bytearray()
+        self._collected_head: Head | None = None
+        """The known head whose body is being collected in ``_collected``."""
+        self._raw_head = b""
+        """The bytes of the head that the parser reads, where they are a known head's candidate."""
         self._parser = httptools.HttpRequestParser(self)
         self._headers: dict[bytes, bytes] = {}
         self._target = b""
@@ -65,7 +79,7 @@ class RequestReader:
         self._in_head = True
         self._unfinished_head = True
         """All that was fed at last belongs to a head that has not ended."""
-        self._request: Request | None = None
+        self._parsed_head: Head | None = None
         self._chunks: list[bytes] = []
         self._body_bytes = 0
         self._keeps_body = True
@@ -74,6 +88,55 @@ class RequestReader:
 
     def feed(self, data: bytes) -> None:
         """Parse. Raises Unreadable; then nothing more may be fed."""
+        if not self.in_request and not self._fed_bytes:
+            data = self._read_known(data, 0)
+        elif self._collected_head is not None:
+            data = self._collect(self._collected_head, data)
+        if data:
+            self._feed_parser(data)
+
+    # --- requests with known heads ------------------------------------------------------------------------------------
+
+    def _read_known(self, data: bytes, position: int) -> bytes:
+        """Hand over the requests with known heads at the front, and return the rest, which is the parser's."""
+        size = len(data)
+        while position < size:
+            end = data.find(HEAD_END, position) + len(HEAD_END)
+            raw = data[position:end] if end >= len(HEAD_END) else b""
+            head = self._known.get(raw)
+            if head is None:
+                self._raw_head = raw
+                return data[position:] if position else data
+            length = head.length
+            assert length is not None
+            position = end + length
+            if position > size:
+                self.in_request = True
+                self._collected_head = head
+                self._collected = bytearray(data[end:])
+                return b""
+            self._sink.request_received(head, data[end:position])
+        return b""
+
+    def _collect(self, head: Head, data: bytes) -> bytes:
+        """Add to the body of a request with a known head; returns what is left behind its end for the parser."""
+        collected = self._collected
+        length = head.length
+        assert length is not None
+        missing = length - len(collected)
+        if len(data) < missing:
+            collected += data
+            return b""
+        collected += data[:missing]
+        self._collected_head = None
+        self._collected = bytearray()
+        self.in_request = False
+        self._sink.request_received(head, collected)
+        return self._read_known(data, missing)
+
+    # --- the parser ---------------------------------------------------------------------------------------------------
+
+    def _feed_parser(self, data: bytes) -> None:
         self._unfinished_head = self._in_head
         try:
             self._parse(data)
@@ -97,6 +160,8 @@ class RequestReader:
                 data = data[upgrade.args[0] :]
                 if not data:
                     return
+            finally:
+                self._raw_head = b""
 
     # --- callbacks of the parser --------------------------------------------------------------------------------------
 
@@ -129,12 +194,16 @@ class RequestReader:
         self._in_head = self._unfinished_head = False
         self._fed_bytes = self._body_bytes = 0
         version = parser.get_http_version()
-        request = Request(method=parser.get_method(), target=self._target, version=version, headers=headers)
-        request.keep_alive = parser.should_keep_alive()
-        self._request = request
-        has_body = self._check_framing(request)
+        head = Head(method=parser.get_method(), target=self._target, version=version, headers=headers)
+        head.keep_alive = parser.should_keep_alive()
+        head.length = self._check_framing(head)
+        self._parsed_head = head
+        has_body = head.length != 0
         expects = has_body and b"expect" in headers and version == "1.1" and self._expects_continue(headers)
-        self._keeps_body = self._sink.head_received(request, expects_continue=expects, has_body=has_body)
+        self._keeps_body = self._sink.head_received(head, expects_continue=expects, has_body=has_body)
+        if self._raw_head and self._keeps_body:
+            self._known.learn(self._raw_head, head)
+        self._raw_head = b""
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -144,16 +213,15 @@ class RequestReader:
             self._chunks.append(body)
 
     def on_message_complete(self) -> None:
-        request = self._request
-        assert request is not None
+        head = self._parsed_head
+        assert head is not None
         chunks = self._chunks
-        if chunks:
-            request.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-            self._chunks = []
-        self._request = None
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._chunks = []
+        self._parsed_head = None
         self._in_head = True
         self.in_request = False
-        self._sink.request_received(request)
+        self._sink.request_received(head, body)
 
     # --- rules --------------------------------------------------------------------------------------------------------
 
@@ -161,30 +229,30 @@ class RequestReader:
         limit, what = self._sink.limits.max_header_bytes, "The head of the request is too large"
         return limit_message(431, what, limit="max_header_bytes", value=limit, close=True)
 
-    def _check_framing(self, request: Request) -> bool:
-        """Returns whether there is a body. Where two readers of one request could disagree on its end, it is refused
-        (RFC 9112, 6)."""
-        headers = request.headers
+    def _check_framing(self, head: Head) -> int | None:
+        """The length of the body, None where it is chunked. Where two readers of one request could disagree on its end,
+        it is refused (RFC 9112, 6)."""
+        headers = head.headers
         host = headers.get(b"host")
-        if (host is None and request.version == "1.1") or (host is not None and b"," in host):
+        if (host is None and head.version == "1.1") or (host is not None and b"," in host):
             raise Unreadable(message(400, "An HTTP/1.1 request has exactly one Host header", close=True))
         length = headers.get(b"content-length")
         if b"transfer-encoding" in headers:
-            self._check_coding(request, has_length=length is not None)
-            return True
+            self._check_coding(head, has_length=length is not None)
+            return None
         if length is None:
-            return False
+            return 0
         if not length.isdigit():
             raise Unreadable(message(400, "Content-Length must be one number", close=True))
         size = int(length)
         if size > self._sink.limits.max_body_bytes:
             raise Unreadable(self._too_large())
-        return size > 0
+        return size
 
-    def _check_coding(self, request: Request, *, has_length: bool) -> None:
-        if has_length or request.version == "1.0":
+    def _check_coding(self, head: Head, *, has_length: bool) -> None:
+        if has_length or head.version == "1.0":
             raise Unreadable(message(400, "Transfer-Encoding may not come with Content-Length or HTTP/1.0", close=True))
-        if request.headers[b"transfer-encoding"].strip().lower() != b"chunked":
+        if head.headers[b"transfer-encoding"].strip().lower() != b"chunked":
             raise Unreadable(message(501, "The only Transfer-Encoding served here is chunked", close=True))
 
     def _expects_continue(self, headers: dict[bytes, bytes]) -> bool:

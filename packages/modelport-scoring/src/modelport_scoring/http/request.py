@@ -1,14 +1,35 @@
-"""One HTTP request, as far as its head tells, and its body."""
+"""The head of an HTTP request, as far as it tells."""
 
 from __future__ import annotations
 
-from modelport_scoring.ids import RequestIds
+from typing import Any
+
+from modelport_scoring.ids import GivenIds
+
+FOREVER = float("inf")
 
 
-class Request:
-    """``headers`` maps names in lower case to values; the values of a repeated header are joined with commas."""
+class Head:
+    """Method, target and headers. ``headers`` maps names in lower case to values; the values of a repeated header are
+    joined with commas.
 
-    __slots__ = ("body", "headers", "ids", "keep_alive", "method", "path", "query", "version")
+    One object may serve many requests, namely all whose heads have the same bytes; nothing changes it once the
+    application has screened it.
+    """
+
+    __slots__ = (
+        "headers",
+        "ids",
+        "keep_alive",
+        "length",
+        "lines",
+        "method",
+        "path",
+        "query",
+        "route",
+        "until",
+        "version",
+    )
 
     def __init__(self, *, method: bytes, target: bytes, version: str, headers: dict[bytes, bytes]) -> None:
         self.method = method
@@ -16,6 +37,13 @@ class Request:
         self.version = version
         self.headers = headers
         self.keep_alive = True
-        self.body = b""
-        self.ids: RequestIds | None = None
-        """Set for the routes that are ours to answer."""
+        self.length: int | None = 0
+        """Bytes of the body; None where its end is told otherwise."""
+        self.ids: GivenIds | None = None
+        """Set by the application for the routes that are its own to answer."""
+        self.lines = b""
+        """Header lines that the application adds to every answer."""
+        self.route: Any = None
+        """The application's own note: who answers."""
+        self.until = FOREVER
+        """Unix time, in seconds, up to which the application's permission holds."""

@@ -6,6 +6,8 @@ from http import HTTPStatus
 
 import orjson
 
+from modelport_scoring.http.stream import BodyStream
+
 JSON_TYPE = b"content-type: application/json\r\n"
 TEXT_TYPE = b"content-type: text/html; charset=utf-8\r\n"
 
@@ -15,18 +17,31 @@ WITHOUT_BODY = frozenset((204, 304))
 SMALL_BODY_BYTES = 64 * 1024
 """Up to here one copy is cheaper than a second write."""
 
+CHUNKED = b"transfer-encoding: chunked\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+
 
 class Response:
     """A status, header lines (each with its line end) without those of the framing, and a body."""
 
-    __slots__ = ("body", "close", "lines", "status")
+    __slots__ = ("body", "close", "lines", "status", "stream")
 
-    def __init__(self, status: int, *, lines: bytes = b"", body: bytes = b"", close: bool = False) -> None:
+    def __init__(
+        self,
+        status: int,
+        *,
+        lines: bytes = b"",
+        body: bytes = b"",
+        close: bool = False,
+        stream: BodyStream | None = None,
+    ) -> None:
         self.status = status
         self.lines = lines
         self.body = body
         self.close = close
         """The connection ends with this answer."""
+        self.stream = stream
+        """The body, where it is sent as it is made."""
 
 
 def message(status: int, text: str, *, lines: bytes = b"", close: bool = False) -> Response:
@@ -34,20 +49,32 @@ def message(status: int, text: str, *, lines: bytes = b"", close: bool = False) 
     return Response(status, lines=JSON_TYPE + lines, body=orjson.dumps({"message": text}), close=close)
 
 
-def limit_message(status: int, what: str, *, limit: str, value: float, close: bool = False) -> Response:
+def limit_message(
+    status: int, what: str, *, limit: str, value: float, lines: bytes = b"", close: bool = False
+) -> Response:
     """The error of a limit: what happened, which limit it was, and how to raise it."""
     text = (
         f"{what}: limits.{limit} is {value}. "
         f'To raise it, set "{limit}" under "limits" in the deployment configuration and update the service.'
     )
-    return message(status, text, close=close)
+    return message(status, text, lines=lines, close=close)
 
 
 def head(response: Response, *, connection: bytes, date: bytes) -> bytes:
-    """Everything before the body. ``connection`` and ``date`` are header lines."""
+    """Everything before a body whose size is known. ``connection`` and ``date`` are header lines."""
     status = response.status
     line = STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status
     if status in WITHOUT_BODY:
-        return b"".join((line, response.lines, date, connection, b"\r\n"))
-    length = b"content-length: %d\r\n" % len(response.body)
-    return b"".join((line, response.lines, length, date, connection, b"\r\n"))
+        return b"%b%b%b%b\r\n" % (line, response.lines, date, connection)
+    return b"%b%bcontent-length: %d\r\n%b%b\r\n" % (line, response.lines, len(response.body), date, connection)
+
+
+def stream_head(response: Response, *, framing: bytes, date: bytes) -> bytes:
+    """Everything before a body that is still being made. ``framing``: how its end will be told, as header lines."""
+    line = STATUS_LINES.get(response.status) or b"HTTP/1.1 %d Unknown\r\n" % response.status
+    return b"%b%b%b%b\r\n" % (line, response.lines, date, framing)
+
+
+def in_chunk(data: bytes) -> bytes:
+    """One chunk of the chunked coding (RFC 9112, 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)

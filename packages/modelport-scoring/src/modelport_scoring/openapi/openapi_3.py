@@ -54,8 +54,9 @@ def _response(answer: Answer) -> dict[str, Any]:
         for media in described["content"].values():
             media["example"] = answer.example
     if answer.headers:
-        headers = {name: {"required": True, "schema": schema} for name, schema in answer.headers.items()}
-        described["headers"] = headers
+        described["headers"] = {
+            name: {"required": header.required, "schema": header.schema} for name, header in answer.headers.items()
+        }
     return described
 
 

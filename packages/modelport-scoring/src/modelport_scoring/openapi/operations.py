@@ -35,12 +35,20 @@ BY_QUERY = "The same with the parameters of a query: each value is read as JSON,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """A header of an answer; ``required`` where it is always there."""
+
+    schema: Schema
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What comes with one status. ``content``: schemas by media type; the first is what the others fall back to."""
 
     description: str
     content: Mapping[str, Schema]
-    headers: Mapping[str, Schema] = field(default_factory=dict)
+    headers: Mapping[str, Header] = field(default_factory=dict)
     example: str | None = None
 
 
@@ -133,7 +141,7 @@ def _specification(path: str, service: ServiceSettings, versions: Sequence[str])
         description="Get the Swagger specification.",
         needs_key=True,
         query=[version],
-        answers={"200": document, **_refusals("404", "431", "503"), **_unauthorized(service)},
+        answers={"200": document, **_refusals("404", "431", "503", *_denials(service))},
     )
 
 
@@ -190,7 +198,8 @@ def _query(contract: Contract, definitions: Mapping[str, Schema]) -> list[QueryP
 
 REFUSALS = {
     "400": "The request cannot be given to run()",
-    "401": "The key is missing or wrong",
+    "401": "The key, or the token, is missing or not valid",
+    "403": "The token is valid, but for another service",
     "404": "There is no document of that version",
     "413": "The request's body is larger than limits.max_body_bytes",
     "415": "The content type is not JSON's",
@@ -198,26 +207,32 @@ REFUSALS = {
     "500": "The service failed to answer",
     "502": "The worker ended before it answered",
     "503": "No worker takes the request: too many wait, or none is ready",
-    "504": "run() took longer than it may",
+    "504": "run() took longer than limits.scoring_timeout_ms",
     DEFAULT: "An error",
 }
-RUN_HEADERS: dict[str, Schema] = {
-    "x-ms-request-id": {"type": "string"},
-    "x-ms-run-function-failed": {"type": "string", "enum": ["True", "False"]},
+RUN_HEADERS = {
+    "x-ms-request-id": Header(schema=TEXT),
+    "x-ms-run-function-failed": Header(schema={"type": "string", "enum": ["True", "False"]}),
+    "x-ms-run-fn-exec-ms": Header(schema={"type": "number"}, required=False),
+}
+REFUSAL_HEADERS = {
+    "401": {"WWW-Authenticate": Header(schema=TEXT)},
+    "503": {"Retry-After": Header(schema={"type": "integer"}, required=False)},
 }
 
 
 def _refusals(*statuses: str) -> dict[str, Answer]:
     """Those errors, and all others, as JSON."""
     content = {JSON: reference("ErrorResponse")}
-    return {status: Answer(description=REFUSALS[status], content=content) for status in (*statuses, DEFAULT)}
+    return {
+        status: Answer(description=REFUSALS[status], content=content, headers=REFUSAL_HEADERS.get(status, {}))
+        for status in (*statuses, DEFAULT)
+    }
 
 
-def _unauthorized(service: ServiceSettings) -> dict[str, Answer]:
-    if not service.auth.enabled:
-        return {}
-    content = {JSON: reference("ErrorResponse")}
-    return {"401": Answer(description=REFUSALS["401"], content=content, headers={"WWW-Authenticate": TEXT})}
+def _denials(service: ServiceSettings) -> tuple[str, ...]:
+    """Statuses of requests whose sender may not have an answer."""
+    return ("401", "403") if service.auth.is_required else ()
 
 
 def _scored(service: ServiceSettings, contract: Contract, *refused: str) -> dict[str, Answer]:
@@ -226,15 +241,14 @@ def _scored(service: ServiceSettings, contract: Contract, *refused: str) -> dict
         own = Answer(description="What the entry script answers", content={ANYTHING: ANY_VALUE}, headers=RUN_HEADERS)
         return {
             "200": own,
-            **_unauthorized(service),
+            **_refusals(*_denials(service)),
             DEFAULT: Answer(description="As the entry script chooses, or an error", content=own.content),
         }
     returned = reference("ServiceOutput") if contract.schemas else ANY_VALUE
     scored = Answer(description=OUTPUT, content={JSON: returned}, headers=RUN_HEADERS)
     return {
         "200": scored,
-        **_refusals(*refused, "431", "500", "502", "503", "504"),
-        **_unauthorized(service),
+        **_refusals(*refused, "431", "500", "502", "503", "504", *_denials(service)),
         **_script_failures(service.error_mode),
     }
 

@@ -1,4 +1,4 @@
-"""How the documents tell of the key."""
+"""How the documents tell of the key, or of the token that stands in its place."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ def requirements(service: ServiceSettings) -> list[dict[str, list[str]]]:
     """The key; and none as well where auth is off. The original named the key in either case (reference, 6.5), and
     clients made from the document then have a place to set it."""
     key: dict[str, list[str]] = {"Bearer": []}
-    return [key] if service.auth.enabled else [key, {}]
+    return [key] if service.auth.is_required else [key, {}]

@@ -14,6 +14,16 @@ class Parameter(msgspec.Struct, frozen=True):
     required: bool
 
 
+class ArrayParameter(msgspec.Struct, frozen=True):
+    """The one parameter of ``run``, where it is an array of numbers of which the number of rows is free."""
+
+    name: str
+    type: Literal["<f8", "<i8"]
+    """Of what crosses to the worker; the script may take a narrower one."""
+    row: list[int]
+    """The shape of one row: the sample's without its first dimension."""
+
+
 class Contract(msgspec.Struct, frozen=True):
     """The payload of a READY frame (docs/architecture/03-data-plane.md). Keys that are not known here are skipped."""
 
@@ -23,5 +33,6 @@ class Contract(msgspec.Struct, frozen=True):
     init_ms: float = 0.0
     parameters: list[Parameter] = []
     wants_request: bool = False
+    array: ArrayParameter | None = None
     schemas: dict[str, dict[str, Any]] = {}
     notes: list[str] = []

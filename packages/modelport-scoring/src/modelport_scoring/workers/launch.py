@@ -27,6 +27,8 @@ class Launch:
     cwd: Path
     log: Path
     start_timeout_s: float
+    together: int = 1
+    """So many requests are scored by one call of ``run()`` at most."""
 
 
 def plan_launch(
@@ -34,18 +36,28 @@ def plan_launch(
 ) -> Launch:
     """How to start a worker of the settings' revision in its app root. ``caller`` is the server's own environment."""
     return Launch(
-        command=worker_command(settings.revision.interpreter),
+        command=worker_command(settings.revision.interpreter, options=worker_options(settings)),
         environment=worker_environment(settings, manifest, app=app, caller=caller),
         cwd=app,
         log=log,
         start_timeout_s=settings.limits.start_timeout_s,
+        together=settings.batching.max_requests if settings.batching is not None else 1,
     )
 
 
-def worker_command(interpreter: Sequence[str]) -> tuple[str, ...]:
+def worker_command(interpreter: Sequence[str], *, options: Sequence[str] = ()) -> tuple[str, ...]:
     """The interpreter, the worker's program, and where its ``azureml`` names are."""
     program = Path(modelport_worker.__path__[0]) / "__main__.py"
-    return (*interpreter, str(program), "--azureml", str(find_azureml(sys.path)))
+    return (*interpreter, str(program), "--azureml", str(find_azureml(sys.path)), *options)
+
+
+def worker_options(settings: ServiceSettings) -> list[str]:
+    """What the service asks of its workers beyond the script."""
+    options = ["--warm-up"] if settings.warm_up else []
+    if settings.batching is not None:
+        options += ["--together", str(settings.batching.max_requests)]
+        options += ["--wait-ms", str(settings.batching.max_wait_ms)]
+    return options
 
 
 def find_azureml(search_path: Sequence[str]) -> Path:

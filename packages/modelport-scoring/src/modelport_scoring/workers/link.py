@@ -5,24 +5,27 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol, cast
 
-from modelport_worker.frames import FAILED, HEADER, HEADER_SIZE, PHASE, READY, RESULT
+from modelport_worker.frames import BATCH, CHUNK, FAILED, HEADER, HEADER_SIZE, PHASE, READY, RESULT
 
 MOST_UNSENT_BYTES = 256 * 1024
 """Above this, the link asks for no more frames until the worker has read some."""
 
-KNOWN_KINDS = frozenset((PHASE, READY, FAILED, RESULT))
+KNOWN_KINDS = frozenset((PHASE, READY, FAILED, RESULT, CHUNK, BATCH))
 
 
 class LinkObserver(Protocol):
     """Who is told what the worker says. No method may raise."""
 
     def frame_received(
-        self, *, request_id: int, kind: int, code: int, flags: int, micros: int, meta: bytes, payload: bytes
+        self, request_id: int, kind: int, code: int, flags: int, micros: int, meta: bytes, payload: bytes
     ) -> None:
-        """One whole frame."""
+        """One whole frame. All by position: this is called for every answer."""
 
     def frames_handled(self) -> None:
-        """All frames that had arrived have been handed over; or the link has room again."""
+        """All frames that had arrived have been handed over."""
+
+    def link_has_room(self) -> None:
+        """The worker has read what was kept here for it."""
 
     def garbage_received(self, what: str) -> None:
         """The worker does not keep to the protocol; nothing more is read from it."""
@@ -60,9 +63,11 @@ class Link(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.has_room = True
-        self._observer.frames_handled()
+        self._observer.link_has_room()
 
-    def send(self, request_id: int, kind: int, *, payload: bytes = b"", meta: bytes = b"", flags: int = 0) -> None:
+    def send(
+        self, request_id: int, kind: int, payload: bytes | bytearray = b"", meta: bytes = b"", flags: int = 0
+    ) -> None:
         """Send one frame. Nothing happens on a closed link: whoever sends learns of that by ``link_closed``."""
         if self._closed or self._transport is None or self._transport.is_closing():
             return
@@ -72,6 +77,16 @@ class Link(asyncio.Protocol):
         else:
             self._transport.write(head)
             self._transport.write(payload)
+
+    def pause(self) -> None:
+        """Read nothing for now: whoever gets what the worker makes does not keep up."""
+        if not self._closed and self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if not self._closed and self._transport is not None:
+            self._transport.resume_reading()
 
     def close(self) -> None:
         """Drop the link and what was not sent."""
@@ -96,8 +111,9 @@ class Link(asyncio.Protocol):
         """Hand over the whole frames in ``data`` and keep the rest."""
         position, size = 0, len(data)
         self._needed = HEADER_SIZE
+        received, unpack = self._observer.frame_received, HEADER.unpack_from
         while size - position >= HEADER_SIZE:
-            request_id, payload_size, meta_size, micros, code, kind, flags = HEADER.unpack_from(data, position)
+            request_id, payload_size, meta_size, micros, code, kind, flags = unpack(data, position)
             if kind not in KNOWN_KINDS:
                 self._reject(f"a frame of the unknown kind {kind}")
                 return
@@ -105,17 +121,10 @@ class Link(asyncio.Protocol):
             if size - position < whole:
                 self._needed = whole
                 break
-            middle = position + HEADER_SIZE + meta_size
-            self._observer.frame_received(
-                request_id=request_id,
-                kind=kind,
-                code=code,
-                flags=flags,
-                micros=micros,
-                meta=data[position + HEADER_SIZE : middle],
-                payload=data[middle : position + whole],
-            )
+            start = position + HEADER_SIZE
+            middle = start + meta_size
             position += whole
+            received(request_id, kind, code, flags, micros, data[start:middle], data[middle:position])
         if position < size:
             self._chunks = [data[position:]]
             self._received = size - position

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 
-from modelport_worker.frames import PAGE_SIZE, STARTED
+from modelport_worker.frames import CANCELLED, CANCELLED_AT, PAGE_SIZE, STARTED
 
 
 class SharedPage:
@@ -17,10 +17,14 @@ class SharedPage:
         self._memory = mmap.mmap(self.descriptor, PAGE_SIZE)
 
     @property
-    def started_id(self) -> int:
-        """Number of the request that ``run`` was last called for; 0 before the first."""
-        (number,) = STARTED.unpack_from(self._memory, 0)
-        return int(number)
+    def started_ids(self) -> tuple[int, int]:
+        """Numbers of the first and the last request that ``run`` was last called for; 0 before the first call."""
+        first, last = STARTED.unpack_from(self._memory, 0)
+        return int(first), int(last)
+
+    def cancel(self, request_id: int) -> None:
+        """Tell the worker to make no more of the body of that request's answer."""
+        CANCELLED.pack_into(self._memory, CANCELLED_AT, request_id)
 
     def close(self) -> None:
         """Give memory and descriptor back. Closing twice is harmless."""

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from modelport_scoring.backoff import BackOff
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.journal import Journal
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings import MOST_TOGETHER, Limits
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.launch import Launch
+from modelport_scoring.workers.numbers import NumberReader
 from modelport_scoring.workers.queue import WaitingLine
 from modelport_scoring.workers.ticket import Refusal, Ticket
+from modelport_scoring.workers.timeouts import Timeouts
 from modelport_scoring.workers.worker import Worker
 
 MOST_ATTEMPTS = 3
 """A request that was on its way to this many workers which died before they began with it is not tried again."""
+
+MOST_HELD = 2 * MOST_TOGETHER
+"""No worker holds more: a limit above that needs no counting."""
 
 STOP_PATIENCE_S = 5.0
 """An idle worker that was told to stop may take so long."""
@@ -34,10 +40,30 @@ class Slot:
     backoff: BackOff = field(default_factory=BackOff)
 
 
+class PoolObserver(Protocol):
+    """Who counts what happens to the workers of a revision."""
+
+    def worker_restarted(self) -> None:
+        """A worker is started in the place of one that has ended."""
+
+    def batch_redone(self) -> None:
+        """Requests could not be scored together and were scored one by one."""
+
+
 class Pool:
     """``size`` workers behind one queue. A worker that dies is started again, with back-off."""
 
-    def __init__(self, launch: Launch, *, size: int, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        launch: Launch,
+        *,
+        revision: int,
+        size: int,
+        limits: Limits,
+        loop: asyncio.AbstractEventLoop,
+        observer: PoolObserver,
+    ) -> None:
+        """``revision``: number of the one whose workers these are."""
         self.contract: Contract | None = None
         """What the script keeps to; None until a worker was ready."""
         self.failure: Failure | None = None
@@ -45,6 +71,10 @@ class Pool:
         self.given_up = False
         """The first start failed: nothing is tried again."""
         self.line = WaitingLine(limits=limits, loop=loop)
+        self._numbers: NumberReader | None = None
+        self._observer = observer
+        self._revision = revision
+        self._timeouts = Timeouts(self, loop=loop)
         self.slots = [Slot(loop.create_future()) for _ in range(size)]
         self._ready: list[Worker] = []
         self._launch = launch
@@ -125,14 +155,45 @@ class Pool:
         """Go on with requests that another pool had taken, before all others."""
         self.line.put_back(tickets)
         for worker in list(self._ready):
-            self._fill(worker)
+            self.has_room(worker)
 
     def refuse_all(self) -> None:
         """Nobody will take what waits."""
         for ticket in self.line.clear():
             ticket.refused(Refusal.NO_WORKER)
 
+    @property
+    def limits(self) -> Limits:
+        return self.line.limits
+
+    @property
+    def ready(self) -> Sequence[Worker]:
+        """The workers that take requests."""
+        return self._ready
+
+    def has_room(self, worker: Worker) -> None:
+        """A worker has room: give it what waits."""
+        line = self.line
+        while line and worker.takes_more and not self._is_full:
+            ticket = line.take()
+            if ticket is not None:
+                self._give(worker, ticket)
+        if self._idle is not None:
+            self._tell_if_idle()
+
+    def batch_redone(self, reason: str) -> None:
+        self._journal.write(f"modelport: requests were scored one by one instead of together: {reason}")
+        self._observer.batch_redone()
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether the workers hold as many requests as they may, all together."""
+        most = self.line.limits.max_concurrent_requests
+        return most < len(self._ready) * MOST_HELD and self.in_flight >= most
+
     def _free_worker(self) -> Worker | None:
+        if self._is_full:
+            return None
         free = None
         for worker in self._ready:
             if worker.takes_more and (free is None or len(worker.in_flight) < len(free.in_flight)):
@@ -141,17 +202,10 @@ class Pool:
 
     def _give(self, worker: Worker, ticket: Ticket) -> None:
         assert self.contract is not None
-        if ticket.admit(self.contract):
-            worker.send(ticket)
-
-    def _fill(self, worker: Worker) -> None:
-        """A worker has room: give it what waits."""
-        line = self.line
-        while line and worker.takes_more:
-            ticket = line.take()
-            if ticket is not None:
-                self._give(worker, ticket)
-        self._tell_if_idle()
+        ticket.revision = self._revision
+        if ticket.admit(self.contract, self._numbers):
+            worker.send(ticket, self._loop.time())
+            self._timeouts.watch()
 
     async def _finished(self, timeout_s: float) -> None:
         """Wait until no request is held, nor waits for a worker that could take it, at most so long."""
@@ -178,8 +232,10 @@ class Pool:
     async def _live(self, slot: Slot) -> float:
         """One worker's life in the slot; returns the seconds that it took requests."""
         slot.restarts += 1
+        if slot.restarts:
+            self._observer.worker_restarted()
         try:
-            slot.worker = Worker(self._launch, loop=self._loop, has_room=self._fill)
+            slot.worker = Worker(self._launch, loop=self._loop, pool=self)
             contract = await slot.worker.started()
         except StartFailed as failed:
             self._start_failed(slot, failed.failure)
@@ -202,6 +258,7 @@ class Pool:
 
     def _became_ready(self, worker: Worker, contract: Contract) -> None:
         self.contract = contract
+        self._numbers = NumberReader(contract.array) if contract.array is not None else None
         self.failure = None
         for note in contract.notes:
             self._journal.write(f"modelport: {note}")
@@ -209,7 +266,7 @@ class Pool:
             worker.stop()
             return
         self._ready.append(worker)
-        self._fill(worker)
+        self.has_room(worker)
 
     async def _ended(self, worker: Worker) -> None:
         """Wait for the worker's end and settle what it held."""
@@ -221,6 +278,7 @@ class Pool:
         started, untouched = worker.unanswered()
         again = [ticket for ticket in untouched if ticket.attempts < MOST_ATTEMPTS]
         for ticket in (*started, *(t for t in untouched if t.attempts >= MOST_ATTEMPTS)):
-            ticket.lost()
+            if not ticket.settled:
+                ticket.lost()
         self.take_over(again)
         self._tell_if_idle()

@@ -56,7 +56,7 @@ class WaitingLine:
             return
         ticket.abandoned = True
         self._bytes -= len(ticket.payload)
-        ticket.payload = b""
+        ticket.payload = b""  # the ticket itself stays in the line until its turn
         self._abandoned += 1
 
     def clear(self) -> list[Ticket]:

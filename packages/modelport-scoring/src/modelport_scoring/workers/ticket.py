@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum
+from typing import Protocol
 
 from modelport_scoring.workers.contract import Contract
+from modelport_scoring.workers.numbers import NumberReader
 
 
 class Refusal(Enum):
@@ -17,32 +19,68 @@ class Refusal(Enum):
     NO_WORKER = "no worker"
 
 
+class BodySource(Protocol):
+    """The worker that makes the body of an answer while it is sent."""
+
+    def pause(self) -> None:
+        """Take nothing from it for now."""
+
+    def resume(self) -> None:
+        """Go on."""
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Have it make no more of that body."""
+
+
 class Ticket(ABC):
-    """What a worker gets, and who is told how it went. Exactly one of ``scored``, ``lost`` and ``refused`` is called,
-    unless ``admit`` said no: then the ticket has answered for itself."""
+    """What a worker gets, and who is told how it went. Exactly one of ``scored``, ``stream_began``, ``lost``,
+    ``timed_out`` and ``refused`` is called, unless ``admit`` said no: then the ticket has answered for itself."""
 
-    __slots__ = ("abandoned", "attempts", "flags", "id", "meta", "payload", "waiting", "waiting_since")
-
-    def __init__(self, *, payload: bytes, flags: int) -> None:
-        self.id = 0
-        self.payload = payload
-        self.meta = b""
-        self.flags = flags
-        self.attempts = 0
-        self.waiting_since = 0.0
-        self.waiting = False
-        """It is in a queue."""
-        self.abandoned = False
-        """Nobody waits for the answer any more."""
+    payload: bytes | bytearray
+    flags: int
+    meta = b""
+    id = 0
+    attempts = 0
+    alone = False
+    """It must not be scored together with others: a worker died while it did that."""
+    waiting_since = 0.0
+    sent_at = 0.0
+    """When a worker got it, on the loop's clock; 0: none has."""
+    waiting = False
+    """It is in a queue."""
+    abandoned = False
+    """Nobody waits for the answer any more."""
+    revision = 0
+    """Number of the revision that took it; 0: none has."""
+    settled = False
+    """It has its answer, whatever the worker still says."""
+    source: BodySource | None = None
+    """Set while a worker makes the body of the answer."""
 
     @abstractmethod
-    def admit(self, contract: Contract) -> bool:
-        """Called before the ticket goes to a worker whose script keeps to ``contract``: fill in ``meta``, or answer
-        the request here and return False."""
+    def admit(self, contract: Contract, numbers: NumberReader | None) -> bool:
+        """Called before the ticket goes to a worker whose script keeps to ``contract``: fill in what it gets, or answer
+        the request here and return False. ``numbers`` reads a body that is an array of numbers, where it can be one."""
 
     @abstractmethod
-    def scored(self, *, code: int, flags: int, micros: int, meta: bytes, payload: bytes) -> None:
-        """The worker's RESULT."""
+    def scored(self, code: int, flags: int, micros: int, meta: bytes, payload: bytes, together: int) -> None:
+        """The worker's RESULT. ``together``: how many requests were scored by the same call of ``run``."""
+
+    @abstractmethod
+    def stream_began(self, code: int, flags: int, micros: int, meta: bytes) -> None:
+        """The worker's RESULT, whose body follows."""
+
+    @abstractmethod
+    def stream_went_on(self, chunk: bytes) -> None:
+        """More of that body."""
+
+    @abstractmethod
+    def stream_ended(self, *, broken: bool) -> None:
+        """The end of that body; ``broken``: it is not whole."""
+
+    @abstractmethod
+    def timed_out(self) -> None:
+        """``run`` took longer than it may."""
 
     @abstractmethod
     def lost(self) -> None:

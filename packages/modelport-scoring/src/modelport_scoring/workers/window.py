@@ -12,16 +12,30 @@ WEIGHT = 0.1
 
 
 class Window:
-    """The cap of one worker, from an exponentially weighted moving average of the time that ``run`` takes."""
+    """The cap of one worker, from an exponentially weighted moving average of the time that ``run`` takes.
 
-    __slots__ = ("_mean", "size")
+    ``together``: so many requests are scored by one call. So many are sent always, since the call costs about the same
+    for one as for all; and as many again, so that the next batch is there when the worker is done, if the calls are
+    short.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_mean", "_together", "size")
+
+    def __init__(self, *, together: int = 1) -> None:
         self._mean = WORK_AHEAD_MICROS
-        self.size = 1
+        self._together = together
+        self.size = together
 
     def measured(self, micros: int) -> None:
         """Count one more call of ``run``. A very slow one closes the window at once, fast ones open it step by step."""
         mean = self._mean = self._mean + WEIGHT * (micros - self._mean)
-        frames = int(WORK_AHEAD_MICROS / mean) if mean > 0 else MOST_FRAMES
-        self.size = 1 if frames < 1 else min(frames, MOST_FRAMES)
+        if self._together > 1:
+            self.size = self._together * (2 if mean < WORK_AHEAD_MICROS else 1)
+        else:
+            frames = int(WORK_AHEAD_MICROS / mean) if mean > 0 else MOST_FRAMES
+            self.size = 1 if frames < 1 else min(frames, MOST_FRAMES)
+
+    def scores_alone(self) -> None:
+        """The worker has given up scoring requests together."""
+        self._together = 1
+        self.size = 1

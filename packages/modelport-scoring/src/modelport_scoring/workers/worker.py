@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
@@ -18,11 +18,14 @@ from modelport_scoring.workers.link import Link
 from modelport_scoring.workers.process import WorkerProcess
 from modelport_scoring.workers.ticket import Ticket
 from modelport_scoring.workers.window import Window
-from modelport_worker.frames import PHASE, READY, RESULT, SCORE, STOP
+from modelport_worker.frames import BATCH, BROKEN, CHUNK, LAST, MORE, PHASE, READY, REDONE, RESULT, SCORE, STOP, STOPPED
 
 LAST_WORDS_S = 0.2
 """Between the end of a process and the end of its link, whichever comes first: what it wrote may still be on its way to
 us, and it may still be about to say with which status it exits."""
+
+
+ANSWERS = frozenset((RESULT, CHUNK))
 
 
 class WorkerState(StrEnum):
@@ -32,25 +35,40 @@ class WorkerState(StrEnum):
     ENDED = "ended"
 
 
+class WorkerObserver(Protocol):
+    """The pool, as its workers see it."""
+
+    def has_room(self, worker: Worker) -> None:
+        """It may take more requests now."""
+
+    def batch_redone(self, reason: str) -> None:
+        """Requests could not be scored together and were scored one by one."""
+
+
 class Worker:
     """Speaks with one process over its link, and tells its pool when it has room; ``ended`` is done after its end."""
 
-    def __init__(self, launch: Launch, *, loop: asyncio.AbstractEventLoop, has_room: Callable[[Worker], None]) -> None:
+    def __init__(self, launch: Launch, *, loop: asyncio.AbstractEventLoop, pool: WorkerObserver) -> None:
         """Start the process. Raises StartFailed where the system cannot."""
         self.state = WorkerState.STARTING
         self.in_flight: deque[Ticket] = deque()
         self.ended: asyncio.Future[None] = loop.create_future()
+        self.head_since = 0.0
+        """Since when, on the loop's clock, the first request in flight has been the first."""
         self._process = WorkerProcess(launch)
         self._link = Link(self)
-        self._window = Window()
+        self._window = Window(together=launch.together)
+        self._batch_left = 0
+        """Answers still to come of the requests that were scored together."""
+        self._together = 1
         self._loop = loop
         self._launch = launch
-        self._has_room = has_room
+        self._pool = pool
         self._ready: asyncio.Future[Contract] = loop.create_future()
         self._ids = itertools.count(1)
         self._phase = "start"
         self._link_open = True
-        self._started_id = 0
+        self._started_ids = (0, 0)
         self._process.watch(loop, ended=self._process_ended)
 
     @property
@@ -76,12 +94,15 @@ class Worker:
         self.state = WorkerState.READY
         return contract
 
-    def send(self, ticket: Ticket) -> None:
+    def send(self, ticket: Ticket, now: float) -> None:
         """Give it one more request; ``takes_more`` was true."""
-        ticket.id = next(self._ids)
+        request_id = ticket.id = next(self._ids)
         ticket.attempts += 1
+        ticket.sent_at = now
+        if not self.in_flight:
+            self.head_since = now
         self.in_flight.append(ticket)
-        self._link.send(ticket.id, SCORE, payload=ticket.payload, meta=ticket.meta, flags=ticket.flags)
+        self._link.send(request_id, SCORE, ticket.payload, ticket.meta, ticket.flags)
 
     def stop(self) -> None:
         """Have it answer what it holds, and exit."""
@@ -95,12 +116,38 @@ class Worker:
         """End it now."""
         self._process.kill()
 
+    def replace(self, reason: str) -> None:
+        """End it now, because it is of no use; its pool starts another one."""
+        Journal(self._launch.log).write(f"modelport: worker {self.pid} is ended: {reason}")
+        self._process.kill()
+
     def unanswered(self) -> tuple[list[Ticket], list[Ticket]]:
-        """After its end: the requests that it had started, and those that it never began. Both are taken out."""
-        started_id = self._started_id
+        """After its end: the requests that are lost, since they had been started, and those that another worker may
+        take. Both are taken out. Requests that were being scored together are not lost: each is to be tried alone, and
+        the one that brought the worker down will then be the only one that does."""
+        first, last = self._started_ids
         held = list(self.in_flight)
         self.in_flight.clear()
-        return [t for t in held if t.id <= started_id], [t for t in held if t.id > started_id]
+        lost: list[Ticket] = []
+        again: list[Ticket] = []
+        for ticket in held:
+            together = first <= ticket.id <= last and first != last
+            ticket.alone = ticket.alone or together
+            (again if ticket.id > last or together else lost).append(ticket)
+        return lost, again
+
+    # --- a body that is sent while it is made -------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        self._link.pause()
+
+    def resume(self) -> None:
+        self._link.resume()
+
+    def cancel(self, ticket: Ticket) -> None:
+        if self.state is not WorkerState.ENDED:
+            self._process.page.cancel(ticket.id)
+        self._link.resume()  # what it still sends of it is read and dropped
 
     @property
     def exit(self) -> str | None:
@@ -110,23 +157,71 @@ class Worker:
     # --- what the link says -------------------------------------------------------------------------------------------
 
     def frame_received(
-        self, *, request_id: int, kind: int, code: int, flags: int, micros: int, meta: bytes, payload: bytes
+        self, request_id: int, kind: int, code: int, flags: int, micros: int, meta: bytes, payload: bytes
     ) -> None:
-        if kind == RESULT:
+        if kind in ANSWERS:
             if not self.in_flight or self.in_flight[0].id != request_id:
                 self.garbage_received(f"an answer to request {request_id}, which was not the next")
-                return
-            self._window.measured(micros)
-            ticket = self.in_flight.popleft()
-            ticket.scored(code=code, flags=flags, micros=micros, meta=meta, payload=payload)
+            elif kind == CHUNK:
+                self._chunk_received(flags, payload)
+            elif flags & MORE:
+                self._stream_begins(code, flags, micros, meta)
+            else:
+                self._result_received(code, flags, micros, meta, payload)
+        elif kind == BATCH:
+            self._batch_received(code, flags, micros, payload)
         elif kind == PHASE:
             self._phase = payload.decode(errors="replace")
         elif not self._ready.done():
             self._start_ended(kind, payload)
 
+    def _result_received(self, code: int, flags: int, micros: int, meta: bytes, payload: bytes) -> None:
+        if self._batch_left:
+            self._batch_left -= 1
+        else:
+            self._together = 1
+            self._window.measured(micros)
+        ticket = self.in_flight.popleft()
+        if not ticket.settled:
+            ticket.scored(code, flags, micros, meta, payload, self._together)
+
+    def _batch_received(self, count: int, flags: int, micros: int, reason: bytes) -> None:
+        if flags & STOPPED:
+            self._window.scores_alone()
+        if flags & REDONE:
+            self._pool.batch_redone(reason.decode(errors="replace"))
+            return
+        self._batch_left = self._together = count
+        self._window.measured(micros)
+
+    def _stream_begins(self, code: int, flags: int, micros: int, meta: bytes) -> None:
+        ticket = self.in_flight[0]
+        self._window.measured(micros)
+        if ticket.settled or ticket.abandoned:
+            self.cancel(ticket)
+        else:
+            ticket.source = self
+            ticket.stream_began(code, flags, micros, meta)
+
+    def _chunk_received(self, flags: int, payload: bytes) -> None:
+        ticket = self.in_flight[0]
+        if ticket.source is None:
+            pass  # nobody wants it any more
+        elif payload:
+            ticket.stream_went_on(payload)
+        if flags & LAST:
+            self.in_flight.popleft()
+            if ticket.source is not None:
+                ticket.source = None
+                ticket.stream_ended(broken=bool(flags & BROKEN))
+
     def frames_handled(self) -> None:
+        self.head_since = self._loop.time()
+        self.link_has_room()
+
+    def link_has_room(self) -> None:
         if self.state is WorkerState.READY:
-            self._has_room(self)
+            self._pool.has_room(self)
 
     def garbage_received(self, what: str) -> None:
         Journal(self._launch.log).write(f"modelport: worker {self.pid} sent {what}; it is ended")
@@ -161,7 +256,7 @@ class Worker:
         if self._link_open or self._process.exit is None or self.ended.done():
             return
         self.state = WorkerState.ENDED
-        self._started_id = self._process.page.started_id
+        self._started_ids = self._process.page.started_ids
         self._process.page.close()
         if not self._ready.done():
             self._ready.set_exception(StartFailed(self._ended_early()))

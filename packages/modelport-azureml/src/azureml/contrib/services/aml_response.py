@@ -1,7 +1,7 @@
 """Whole HTTP responses from an entry script."""
 
 import json
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, Optional
 
 from azureml.contrib.services._mappings import Headers
 
@@ -56,6 +56,16 @@ class AMLResponse:
     @property
     def data(self) -> bytes:
         return self.get_data()
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the body is an iterable that has not been used up."""
+        return not isinstance(self._body, list)
+
+    def iter_encoded(self) -> Iterator[bytes]:
+        """The body piece by piece, as it is made."""
+        for chunk in self._body:
+            yield _bytes(chunk)
 
     def get_data(self) -> bytes:
         """The whole body. An iterable is used up here, once, and its parts are kept joined."""

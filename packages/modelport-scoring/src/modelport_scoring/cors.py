@@ -1,0 +1,66 @@
+"""Cross-origin requests: which pages of other origins may read the answers (the Fetch standard; reference, 5.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modelport_scoring.http.request import Head
+
+ANY = "*"
+ORIGIN = b"origin"
+ASKED_METHOD = b"access-control-request-method"
+ASKED_HEADERS = b"access-control-request-headers"
+VARY = b"vary: Origin\r\n"
+METHODS = b"access-control-allow-methods: GET, POST\r\n"
+MAX_AGE = b"access-control-max-age: 600\r\n"
+EXPOSED = b"access-control-expose-headers: x-ms-request-id, x-request-id, x-ms-run-function-failed\r\n"
+
+
+class Cors:
+    """The origins of one service. None: browsers keep every page of another origin out."""
+
+    def __init__(self, origins: Sequence[str]) -> None:
+        self._any = ANY in origins
+        self._origins = frozenset(origin.strip().rstrip("/").encode() for origin in origins if origin.strip())
+
+    def __bool__(self) -> bool:
+        return bool(self._origins)
+
+    def lines(self, head: Head) -> bytes:
+        """The header lines for the answer to a request with that head."""
+        allowed = self._allowed(head)
+        if allowed is None:
+            return b"" if self._any or not self._origins else VARY
+        return allowed + EXPOSED
+
+    def is_preflight(self, head: Head) -> bool:
+        """Whether a browser asks, before it sends a request, if it may; answered here, whatever the script is."""
+        return (
+            bool(self._origins)
+            and head.method == b"OPTIONS"
+            and ORIGIN in head.headers
+            and ASKED_METHOD in head.headers
+        )
+
+    def preflight_lines(self, head: Head) -> bytes:
+        """The header lines of the answer, beside ``lines``."""
+        if self._allowed(head) is None:
+            return b""
+        asked = head.headers.get(ASKED_HEADERS)
+        headers = b"access-control-allow-headers: %b\r\n" % asked if asked else b""
+        return METHODS + headers + MAX_AGE
+
+    def _allowed(self, head: Head) -> bytes | None:
+        origin = head.headers.get(ORIGIN)
+        if origin is None:
+            return None
+        if self._any:
+            return b"access-control-allow-origin: *\r\n"
+        if origin.rstrip(b"/") not in self._origins:
+            return None
+        return b"access-control-allow-origin: %b\r\n%b" % (origin, VARY)
+
+
+def parse_origins(text: str) -> list[str]:
+    """Origins as AML_CORS_ORIGINS has them: separated by commas."""
+    return [origin.strip() for origin in text.split(",") if origin.strip()]

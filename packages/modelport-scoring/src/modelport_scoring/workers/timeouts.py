@@ -1,0 +1,61 @@
+"""Requests whose ``run()`` takes too long: answered, and the worker that does not let go of them replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from modelport_scoring.settings import Limits
+from modelport_scoring.workers.worker import Worker
+
+SOONEST_S = 0.001
+
+
+class Watched(Protocol):
+    """The pool, as far as its workers are watched."""
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def ready(self) -> Sequence[Worker]: ...
+
+
+class Timeouts:
+    """One timer for all requests of a pool: a worker answers in order, so that only the first request that it holds can
+    have run too long."""
+
+    def __init__(self, pool: Watched, *, loop: asyncio.AbstractEventLoop) -> None:
+        self._pool = pool
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self) -> None:
+        """A worker has got a request."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._pool.limits.scoring_timeout_ms / 1000, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        remaining_s = [self._remaining_s(worker, now) for worker in self._pool.ready if worker.in_flight]
+        if remaining_s:
+            self._timer = self._loop.call_later(max(min(remaining_s), SOONEST_S), self._look)
+
+    def _remaining_s(self, worker: Worker, now: float) -> float:
+        """Settle what is overdue; returns the seconds until something of this worker can be overdue next."""
+        limits = self._pool.limits
+        held_s = now - worker.head_since
+        timeout_s = limits.scoring_timeout_ms / 1000
+        grace_s = limits.scoring_grace_ms / 1000
+        if held_s < timeout_s:
+            return timeout_s - held_s
+        ticket = worker.in_flight[0]
+        if not ticket.settled:
+            ticket.settled = True
+            ticket.timed_out()
+        if held_s < timeout_s + grace_s:
+            return timeout_s + grace_s - held_s
+        worker.replace(f"run() did not end within {limits.scoring_timeout_ms + limits.scoring_grace_ms} ms")
+        return timeout_s

@@ -1,0 +1,86 @@
+"""Several requests, one call of ``run``: for scripts whose one parameter is an array or a table of independent rows."""
+
+from typing import Any, List, NamedTuple, Optional
+
+from modelport_worker.arguments import Arguments, Rejected
+from modelport_worker.frames import ALONE, ARRAY, QUERY
+from modelport_worker.link import Frame
+from modelport_worker.samples import ArraySample, Sample
+
+MOST_FAILURES = 8
+"""After so many calls in a row whose result did not split, nothing is scored together any more."""
+
+
+class Group(NamedTuple):
+    """What several requests are together: the argument of ``run``, and how many rows of it are each one's."""
+
+    argument: Any
+    counts: List[int]
+
+
+class Mixed(Exception):
+    """These requests cannot be scored together and be certain of the answers that each would get alone."""
+
+
+def may_join(frame: Frame) -> bool:
+    return not frame.flags & (ALONE | QUERY)
+
+
+class Batcher:
+    """Joins requests, and splits what ``run`` returned for them."""
+
+    def __init__(self, sample: Sample, arguments: Arguments, *, most: int, wait_s: float) -> None:
+        """At most ``most`` requests are joined; a worker without other work waits ``wait_s`` seconds for more."""
+        self.name = sample.name
+        self.most = most
+        self.wait_s = wait_s
+        self._sample = sample
+        self._arguments = arguments
+        self._failures = 0
+
+    def join(self, frames: List[Frame]) -> Group:
+        """Raises Mixed."""
+        arrays = sum(1 for frame in frames if frame.flags & ARRAY)
+        if arrays == len(frames):
+            return self._join_arrays(frames)
+        if arrays:
+            raise Mixed("some of the requests hold plain numbers only, and some do not")
+        return self._join_rows(frames)
+
+    def _join_arrays(self, frames: List[Frame]) -> Group:
+        assert isinstance(self._sample, ArraySample)
+        array = self._sample.from_memory(bytearray().join(frame.payload for frame in frames))
+        row_bytes = self._sample.row_bytes
+        return Group(array, [len(frame.payload) // row_bytes for frame in frames])
+
+    def _join_rows(self, frames: List[Frame]) -> Group:
+        rows: List[Any] = []
+        counts = []
+        for frame in frames:
+            try:
+                value = self._arguments(frame)[self.name]
+            except Rejected:
+                raise Mixed("one of the requests is not valid")
+            if not isinstance(value, list) or not value:
+                raise Mixed("one of the requests is not a list of rows")
+            rows += value
+            counts.append(len(value))
+        if not self._sample.rows_are_alike(rows):
+            raise Mixed("the rows of the requests differ in kind")
+        return Group(rows, counts)
+
+    def split(self, value: Any, counts: List[int]) -> Optional[List[Any]]:
+        """What ``run`` returned, for each request its part; None where it has no parts."""
+        if type(value) not in (list, tuple) or len(value) != sum(counts):
+            self._failures += 1
+            return None
+        self._failures = 0
+        parts, start = [], 0
+        for count in counts:
+            parts.append(value[start : start + count])
+            start += count
+        return parts
+
+    @property
+    def is_hopeless(self) -> bool:
+        return self._failures >= MOST_FAILURES

@@ -1,0 +1,119 @@
+"""The sample behind ``@input_schema``: what can be known of a request's rows without converting them.
+
+The published ``inference_schema`` package keeps a decorator's parameter type in the closure of the wrapper that it puts
+around ``run``. It is looked for there; where it is not found, or is of another kind than is understood here, there is
+no sample, and every request takes the ordinary way.
+"""
+
+import inspect
+import re
+import sys
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+
+from modelport_worker.signature import RunSignature
+
+NUMPY_TYPE = ("inference_schema.parameter_types.numpy_parameter_type", "NumpyParameterType")
+PANDAS_TYPE = ("inference_schema.parameter_types.pandas_parameter_type", "PandasParameterType")
+
+SHIPPED = {"float64": "<f8", "float32": "<f8", "int64": "<i8"}
+"""As which type the numbers of an array cross the link. NumPy makes a float32 of JSON's number by way of a double."""
+
+DATE_NAMES = re.compile(r".*_at|.*_time|timestamp.*|modified|date", re.IGNORECASE)
+"""pandas takes a column of such a name for dates if all its values could be some."""
+
+EXPECTED = {"i": (int,), "u": (int,), "f": (int, float), "b": (bool,), "O": (str,)}
+"""By the kind of a table's column, the types of its values. pandas looks at a whole column to choose a type for it, so
+that a value of another type in one request could change the answer to another one."""
+
+
+class ArraySample:
+    """``run`` takes an array of which the number of rows is free."""
+
+    def __init__(self, name: str, parameter_type: Any) -> None:
+        sample = parameter_type.sample_input
+        self.name = name
+        self._dtype = sample.dtype
+        self._row = tuple(sample.shape[1:])
+        self.row_bytes = 8 * max(1, int(sample[0].size)) if len(sample) else 0
+        self._checks = bool(parameter_type.enforce_column_type and parameter_type.enforce_shape)
+        self.shipped = SHIPPED.get(sample.dtype.name) if self._checks and 0 not in sample.shape else None
+
+    def describe(self) -> Optional[Dict[str, Any]]:
+        """The ``array`` of a READY frame."""
+        if self.shipped is None:
+            return None
+        return {"name": self.name, "type": self.shipped, "row": list(self._row)}
+
+    def from_memory(self, memory: Union[bytes, bytearray]) -> Any:
+        """The array that the decorator would have made of the same numbers."""
+        numpy: Any = sys.modules["numpy"]
+        array = numpy.frombuffer(memory, dtype=self.shipped).reshape((-1, *self._row))
+        return array.astype(self._dtype, copy=False)
+
+    def rows_are_alike(self, rows: List[Any]) -> bool:
+        """The decorator gives every value the sample's type by itself, whatever stands beside it."""
+        return self._checks and self._dtype.kind in "iufbSU"
+
+
+class TableSample:
+    """``run`` takes a table, which requests bring as a list of records."""
+
+    def __init__(self, name: str, parameter_type: Any) -> None:
+        sample = parameter_type.sample_input
+        self.name = name
+        self._kinds = {str(column): dtype.kind for column, dtype in sample.dtypes.items()}
+        self.can_join = getattr(parameter_type, "orient", "records") == "records" and all(
+            kind in EXPECTED and not DATE_NAMES.fullmatch(column) for column, kind in self._kinds.items()
+        )
+
+    def describe(self) -> None:
+        return None
+
+    def rows_are_alike(self, rows: List[Any]) -> bool:
+        """Whether all have the sample's columns, in one order, and every value has a type that its column keeps."""
+        columns = tuple(rows[0]) if isinstance(rows[0], dict) else ()
+        if set(columns) != set(self._kinds):
+            return False
+        allowed = [EXPECTED[self._kinds[column]] for column in columns]
+        return all(
+            isinstance(row, dict)
+            and tuple(row) == columns
+            and all(type(value) in types for value, types in zip(row.values(), allowed))
+            for row in rows
+        )
+
+
+Sample = Union[ArraySample, TableSample]
+
+
+def find_sample(run: Callable[..., Any], signature: RunSignature) -> Optional[Sample]:
+    """The sample of the one parameter of ``run``, if it has one only and its decorator is the first to see it."""
+    if len(signature.names) != 1 or signature.wants_headers:
+        return None
+    for found in parameter_types(run):
+        if found[0] == signature.names[0]:
+            return make_sample(*found)
+    return None
+
+
+def parameter_types(run: Any) -> List[Tuple[str, Any]]:
+    """Parameter and type of each ``@input_schema`` around ``run``, up to a decorator of another kind: that one may look
+    at the argument before it is converted, or change it."""
+    found = []
+    while getattr(getattr(run, "_self_wrapper", None), "__module__", "") == "inference_schema.schema_decorators":
+        names = inspect.getclosurevars(run._self_wrapper).nonlocals
+        if "param_type" in names and names.get("convert_to_provided_type"):
+            found.append((names["param_name"], names["param_type"]))
+        run = run.__wrapped__
+    return found
+
+
+def make_sample(name: str, parameter_type: Any) -> Optional[Sample]:
+    """Only for the package's own classes: one that derives from them may convert as it likes."""
+    kind = (type(parameter_type).__module__, type(parameter_type).__name__)
+    if kind == NUMPY_TYPE and parameter_type.sample_input.ndim > 0:
+        return ArraySample(name, parameter_type)
+    if kind == PANDAS_TYPE:
+        table = TableSample(name, parameter_type)
+        return table if table.can_join else None
+    return None
