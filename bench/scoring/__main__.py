@@ -20,7 +20,7 @@ from bench.scoring.previous import packages_of
 from bench.scoring.processes import adopt_orphans
 from bench.scoring.report import markdown, publish
 from bench.scoring.results import file_name, new_results, read_results, write_results
-from bench.scoring.run import Plan, run
+from bench.scoring.run import Plan, run, verify
 from bench.scoring.workloads import choose_workloads
 from bench.scoring.wrk import require_wrk
 
@@ -36,6 +36,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--revision", default="", help="serve Modelport as it was in this commit; none: the working tree"
     )
+    parser.add_argument("--verify", action="store_true", help="measure nothing: start each, and compare its answers")
     parser.add_argument("--publish", action="store_true", help="write the documentation also from part of the peers")
     parser.add_argument("--report", type=Path, help="measure nothing: write the documentation from these results")
     return parser.parse_args()
@@ -67,6 +68,9 @@ def main() -> None:
             samples=samples,
             cores=cores,
         )
+        if chosen.verify:
+            verify(plan)
+            return
         try:
             run(plan, results)
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -81,7 +82,7 @@ class ServerProcess:
     def last_words(self) -> str:
         """The last line of its logs that says something."""
         texts = [path.read_text(errors="replace") for path in self._logs if path.exists()]
-        lines = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
+        lines = [line.strip() for text in texts for line in text.splitlines() if re.search(r"\w\w", line)]
         return lines[-1][:200] if lines else "it printed nothing"
 
     def tree(self) -> list[psutil.Process]:

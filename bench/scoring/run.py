@@ -43,6 +43,22 @@ def run(plan: Plan, results: Results) -> None:
                 results.bare_per_s.append(bare_per_s(plan, workload))
 
 
+def verify(plan: Plan) -> None:
+    """Start each server once with each model and say whether its answers are right; nothing is measured."""
+    for peer in plan.peers:
+        for workload in plan.workloads:
+            if workload.key in peer.workloads:
+                print(f"{workload.key:5}{peer.key:30} {verified(plan, peer, workload)}", flush=True)
+
+
+def verified(plan: Plan, peer: Peer, workload: Workload) -> str:
+    try:
+        with sitting(peer, workload, plan.samples[workload.key], models=plan.models, cores=plan.cores) as held:
+            return f"right after {held.cold_start_s:.2f} s"
+    except (CannotServe, CannotInstall) as error:
+        return f"NOT SERVED: {error}"
+
+
 def install(peer: Peer, results: Results) -> None:
     try:
         environment_for(peer.requirements)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bench.scoring.peers.interface import WireFormat
 from bench.scoring.workloads import Answer, Sample, Workload
 from bench.scoring.wrk import Call
 
@@ -49,6 +50,46 @@ class OpenInference:
 
     def read(self, workload: Workload, body: bytes) -> Answer:
         return list(numbers(json.loads(body)["outputs"][0]["data"]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinaryTensor:
+    """The same protocol with its binary extension: the bytes follow the JSON, as one tensor of UINT8."""
+
+    model: str = "model"
+
+    def call(self, workload: Workload, sample: Sample) -> Call:
+        data = sample.binary or b""
+        tensor = {
+            "name": INPUT,
+            "shape": [1, len(data)],
+            "datatype": "UINT8",
+            "parameters": {"binary_data_size": len(data)},
+        }
+        head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+        headers = (BYTES, ("Inference-Header-Content-Length", str(len(head))))
+        return Call(path=infer_path(self.model), body=head + data, headers=headers)
+
+    def read(self, workload: Workload, body: bytes) -> Answer:
+        _, end = json.JSONDecoder().raw_decode(body.decode("latin-1"))
+        return body[end:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByWorkload:
+    """One format for bytes, another one for numbers."""
+
+    binary: WireFormat
+    numeric: WireFormat
+
+    def call(self, workload: Workload, sample: Sample) -> Call:
+        return self._of(workload).call(workload, sample)
+
+    def read(self, workload: Workload, body: bytes) -> Answer:
+        return self._of(workload).read(workload, body)
+
+    def _of(self, workload: Workload) -> WireFormat:
+        return self.binary if workload.key == "W3" else self.numeric
 
 
 def infer_path(model: str) -> str:

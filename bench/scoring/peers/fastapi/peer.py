@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.scoring.peers.interface import Peer, Place
+from bench.scoring.peers.python_server import variables
 from bench.scoring.peers.wire import PlainJson
 from bench.scoring.processes import Launch
 
@@ -14,8 +15,7 @@ FOLDER = Path(__file__).parent
 def launch(place: Place) -> Launch:
     command = [str(place.python), "-m", "uvicorn", "server:app", "--app-dir", str(FOLDER), "--port", str(place.port)]
     command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
-    variables = {"BENCH_SCRIPT": place.workload.script, "BENCH_MODEL": str(place.model_folder)}
-    return Launch(command=command, variables=variables, folder=place.scratch)
+    return Launch(command=command, variables=variables(place), folder=place.scratch)
 
 
 PEERS = (

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import time
-from pathlib import Path
 from typing import Any
 
-import joblib
-import numpy as np
 import orjson
 from fastapi import FastAPI, HTTPException, Request, Response
-from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
-COLUMNS = {"ridge": 10, "wide": 784, "table": 30, "busy": 10}
-COMPUTES_S = 0.020
+from served_model import SCRIPT, Numbers, load_predictor, rows_of
 
-SCRIPT = os.environ["BENCH_SCRIPT"]
-MODEL_FILE = Path(os.environ["BENCH_MODEL"]) / "model.joblib"
-model: Any = joblib.load(MODEL_FILE) if MODEL_FILE.exists() else None
+predictor: Any = load_predictor() if SCRIPT != "echo" else None
 app = FastAPI(openapi_url=None)
 
 
@@ -29,7 +20,7 @@ async def health() -> Response:
 
 
 async def predict(request: Request) -> Response:
-    return answer(model.predict(await rows_of(request)))
+    return answer(predictor(await read_rows(request)))
 
 
 async def echo(request: Request) -> Response:
@@ -37,7 +28,7 @@ async def echo(request: Request) -> Response:
 
 
 async def busy(request: Request) -> Response:
-    return answer(await run_in_threadpool(compute, await rows_of(request)))
+    return answer(await run_in_threadpool(predictor, await read_rows(request)))
 
 
 async def null(request: Request) -> Response:
@@ -45,24 +36,14 @@ async def null(request: Request) -> Response:
     return Response(b"1", media_type="application/json")
 
 
-async def rows_of(request: Request) -> NDArray[np.float64]:
+async def read_rows(request: Request) -> Numbers:
     try:
-        rows = np.array(orjson.loads(await request.body())["data"], dtype=np.float64)
+        return rows_of(orjson.loads(await request.body())["data"])
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise HTTPException(422, str(error)) from error
-    if rows.ndim != 2 or rows.shape[1] != COLUMNS[SCRIPT]:
-        raise HTTPException(422, f"rows of {COLUMNS[SCRIPT]} numbers are expected")
-    return rows
 
 
-def compute(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    end = time.thread_time() + COMPUTES_S
-    while time.thread_time() < end:
-        pass
-    return rows.sum(axis=1)
-
-
-def answer(numbers: NDArray[np.float64]) -> Response:
+def answer(numbers: Numbers) -> Response:
     return Response(orjson.dumps(numbers.tolist()), media_type="application/json")
 
 
