@@ -106,6 +106,7 @@ def _cases() -> dict[str, Contract]:
     made = {name: contract_of({"data": NumpyParameterType(sample)}) for name, sample in NUMPY_SAMPLES.items()}
     for orient in ORIENTS:
         made[f"pandas {orient}"] = contract_of({"data": PandasParameterType(FRAME, orient=orient)})
+    made["pandas missing values"] = contract_of({"data": PandasParameterType(pd.DataFrame({"a": [1.5, None]}))})
     for name, sample in STANDARD_SAMPLES.items():
         made[f"standard {name}"] = contract_of({"data": StandardPythonParameterType(sample)})
     made["several parameters"] = contract_of(

@@ -125,7 +125,7 @@ def _integer_range(form: str) -> Schema:
 def _frame(schema: Schema, example: Any, *, orient: str) -> Schema:
     """The number of columns is the sample's. Names are not checked, but no others are worth telling."""
     if orient == "records":
-        return {**schema, "minItems": 1, "items": _closed(schema["items"])}
+        return {**schema, "minItems": 1, "items": _closed(_widen_columns(schema["items"], example or []))}
     if orient == "values":
         return {**schema, "minItems": 1, "items": _row(schema["items"], example[0] if example else None)}
     if orient == "split" and isinstance(example, dict):
@@ -169,6 +169,17 @@ def _widen(schema: Schema, example: Any) -> Schema:
     if any(not _has_type(element, items.get("type")) for element in example):
         return {**schema, "items": {}}
     return {**schema, "items": _widen(items, example[0])} if example else schema
+
+
+def _widen_columns(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> Schema:
+    """The same for the columns of a table: a missing value of the last row says nothing of the others."""
+    if "properties" not in schema:
+        return schema
+    columns = {
+        name: member if all(_has_type(row.get(name), member.get("type")) for row in rows) else {}
+        for name, member in schema["properties"].items()
+    }
+    return {**schema, "properties": columns}
 
 
 def _has_type(value: Any, name: str | None) -> bool:
