@@ -68,4 +68,4 @@ test-wheels: setup  ## build the four distributions into dist/ and run stories w
 	tools/test_wheels.sh
 
 clean:  ## remove what was built here; workspaces in MODELPORT_HOME stay
-	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .clients dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
