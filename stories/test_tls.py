@@ -22,7 +22,6 @@ from .serving import Kitchen, open_kitchen
 SCRIPT = "def init(): pass\n\ndef run(data): return data\n"
 NAME = "models.example.org"
 
-needs_listener = pytest.mark.xfail(strict=True, reason="the scoring server does not listen with its certificate yet")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +83,6 @@ def folder_of(service: LocalWebservice) -> Path:
     return service.workspace.folder / "services" / service.name
 
 
-@needs_listener
 def test_a_service_with_a_certificate(service: LocalWebservice, authority: trustme.CA) -> None:
     assert service.scoring_uri == f"https://{NAME}:{service.port}/score"
     assert service.swagger_uri == f"https://{NAME}:{service.port}/swagger.json"
@@ -106,7 +104,6 @@ def test_the_copies_are_their_owner_s_alone(service: LocalWebservice) -> None:
     assert b"PRIVATE" not in (folder_of(service) / "service.json").read_bytes()
 
 
-@needs_listener
 def test_a_renewed_certificate_needs_no_restart(
     service: LocalWebservice, authority: trustme.CA, tmp_path: Path
 ) -> None:
@@ -161,7 +158,6 @@ def test_what_cannot_be_a_certificate_is_refused_before_anything_is_built(
         LocalWebservice.deploy_configuration(ssl_cert_pem_file=files["ssl_cert_pem_file"])
 
 
-@needs_listener
 def test_the_deployment_file(shop: Desk, authority: trustme.CA) -> None:
     files = issue(authority, shop.folder / "pem")
     shop.write(

@@ -81,7 +81,6 @@ def test_an_expired_token_says_so(asking: LocalWebservice) -> None:
     assert token not in answer.text
 
 
-@pytest.mark.xfail(strict=True, reason="the routes answer 401 to whatever the gate denies")
 def test_a_token_of_another_service_is_forbidden(kitchen: Kitchen, asking: LocalWebservice) -> None:
     other = deploy(kitchen, "other", token_auth_enabled=True)
     answer = post(asking, other.get_token()[0])

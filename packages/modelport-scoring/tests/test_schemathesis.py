@@ -113,7 +113,6 @@ def test_what_the_document_admits_is_answered(serve: Serve, script: str, version
         answers_as_documented()
 
 
-@pytest.mark.xfail(reason="a revision keeps the documents that it made of the settings it began with", strict=True)
 def test_documents_follow_what_configure_changes(serve: Serve) -> None:
     service = serve("undecorated", mode=ErrorMode.JSON)
     assert needs_key(service, headers={}) is False

@@ -78,7 +78,8 @@ class InferenceTicket(Scoring):
             self._refuse(error_reply(error.status, str(error)))
             return False
         if contract.wants_request:
-            self.meta = describe_request(self._exchange, hides_key=self._service.settings.auth.is_required)
+            hides_key = self._service.settings.auth.is_required
+            self.meta = describe_request(self._exchange, hides_key=hides_key, trace=self._trace)
         return True
 
     def _admit(self, contract: Contract, version: str) -> None:

@@ -39,6 +39,7 @@ class Revision:
         self._work = work
         self._source_directory = source_directory
         self._documents: Documents | None = None
+        self._documented: ServiceSettings | None = None
 
     @property
     def number(self) -> int:
@@ -54,7 +55,8 @@ class Revision:
 
     def documents(self, service: ServiceSettings) -> Documents | None:
         """The OpenAPI documents, None until a worker has told what they say."""
-        if self._documents is None and self.contract is not None:
+        if self._documented is not service and self.contract is not None:
+            self._documented = service
             folders = [self._work / "app"]
             if self._source_directory is not None:
                 folders.append(self._work / "app" / self._source_directory)
@@ -69,21 +71,19 @@ class Revision:
 class Counted:
     """Counts what happens to the workers of one revision."""
 
-    def __init__(self, telemetry: Telemetry | None, revision: int) -> None:
+    def __init__(self, telemetry: Telemetry, revision: int) -> None:
         self._telemetry = telemetry
         self._revision = revision
 
     def worker_restarted(self) -> None:
-        if self._telemetry is not None:
-            self._telemetry.worker_restarted(self._revision)
+        self._telemetry.worker_restarted(self._revision)
 
     def batch_redone(self) -> None:
-        if self._telemetry is not None:
-            self._telemetry.batch_redone(self._revision)
+        self._telemetry.batch_redone(self._revision)
 
 
 async def prepare(
-    service: ServiceSettings, *, folder: Path, loop: asyncio.AbstractEventLoop, telemetry: Telemetry | None = None
+    service: ServiceSettings, *, folder: Path, loop: asyncio.AbstractEventLoop, telemetry: Telemetry
 ) -> Revision:
     """Make the working folder of the settings' revision and the pool that will run in it.
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import parse_qsl
 
 from modelport_scoring.access.decisions import Denied
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import FOREVER, Head
 from modelport_scoring.http.response import JSON_TYPE, TEXT_TYPE, Response, message
-from modelport_scoring.ids import IdTooLong, read_ids
+from modelport_scoring.ids import IdTooLong, RequestIds, read_ids
+from modelport_scoring.inference import Inference, as_error
+from modelport_scoring.inference_protocol.endpoint import Target, read_target
 from modelport_scoring.openapi import NoSuchDocument, normal_prefix
 from modelport_scoring.scoring import NOT_FAILED, RUN_OK, Scoring, no_worker, why_not_healthy
 from modelport_scoring.service import Service
 from modelport_scoring.settings import Limits
 from modelport_scoring.states import ServiceState
+from modelport_scoring.telemetry.access_log import Access
 
 HEALTHY = b"Healthy"
 
@@ -28,6 +33,10 @@ class Route:
     methods: frozenset[bytes]
     answer: Callable[[Exchange], None]
     needs_key: bool
+    name: str
+    """Of those in ``telemetry.layout.ROUTES``: under which the answers are counted."""
+    target: Target | None = None
+    """What a path of the Open Inference Protocol names."""
 
     @property
     def allow_line(self) -> bytes:
@@ -40,14 +49,17 @@ class Routes:
     def __init__(self, service: Service) -> None:
         self._service = service
         self.known_heads = service.known_heads
-        prefix = normal_prefix(service.settings.path_prefix).encode()
+        self._inference = Inference(service)
+        prefix = self._prefix = normal_prefix(service.settings.path_prefix).encode()
         reading = frozenset((b"GET", b"HEAD"))
         scoring = frozenset((b"GET", b"POST", b"OPTIONS"))
         self._routes = {
-            prefix + b"/": Route(methods=reading, answer=self._health, needs_key=False),
-            prefix + b"/score": Route(methods=scoring, answer=self._score, needs_key=True),
-            prefix + b"/swagger.json": Route(methods=reading, answer=self._swagger, needs_key=True),
-            prefix + b"/metrics": Route(methods=reading, answer=self._metrics, needs_key=True),
+            prefix + b"/": Route(methods=reading, answer=self._health, needs_key=False, name="/"),
+            prefix + b"/score": Route(methods=scoring, answer=self._score, needs_key=True, name="/score"),
+            prefix + b"/swagger.json": Route(
+                methods=reading, answer=self._swagger, needs_key=True, name="/swagger.json"
+            ),
+            prefix + b"/metrics": Route(methods=reading, answer=self._metrics, needs_key=True, name="/metrics"),
         }
 
     @property
@@ -61,12 +73,24 @@ class Routes:
 
     def screen(self, head: Head) -> Response | None:
         """Answer from the head alone what the body cannot change: a wrong path, method, id or key."""
-        route = head.route = self._routes.get(head.path)
+        response = self._screen(head)
+        if response is not None:
+            now = time.monotonic()
+            self._note(head, response, ids=None, started=now)
+        return response
+
+    def _screen(self, head: Head) -> Response | None:
+        route = head.route = self._routes.get(head.path) or self._inference_route(head.path)
         if route is None:
             return message(404, f"There is no {head.path.decode('latin-1')} here", lines=NOT_FAILED)
+        if route.target is not None:
+            return self._screen_inference(head, route, route.target)
         if head.method not in route.methods:
             method = head.method.decode("latin-1")
             return message(405, f"The method {method} is not allowed here", lines=NOT_FAILED + route.allow_line)
+        return self._screen_known(head, route)
+
+    def _screen_known(self, head: Head, route: Route) -> Response | None:
         try:
             head.ids = read_ids(head.headers)
         except IdTooLong as error:
@@ -76,6 +100,27 @@ class Routes:
         if cors.is_preflight(head):
             return self._screened(head, Response(200, lines=cors.preflight_lines(head)))
         return self._check_access(head) if route.needs_key else None
+
+    def _inference_route(self, path: bytes) -> Route | None:
+        target = read_target(path.removeprefix(self._prefix)) if path.startswith(self._prefix) else None
+        if target is None:
+            return None
+        answer = partial(self._infer, target=target)
+        return Route(
+            methods=frozenset(target.methods), answer=answer, needs_key=target.needs_key, name="/v2", target=target
+        )
+
+    def _screen_inference(self, head: Head, route: Route, target: Target) -> Response | None:
+        response = self._screen_known(head, route)
+        if response is not None:
+            return response if response.status == 200 else as_error(response)  # 200: a pre-flight
+        refused = self._inference.screen(head, target)
+        return None if refused is None else self._screened(head, refused)
+
+    def _infer(self, exchange: Exchange, *, target: Target) -> None:
+        response = self._inference.respond(exchange, target)
+        if response is not None:
+            self._answer(exchange, response)
 
     def handle(self, exchange: Exchange) -> None:
         """Answer the whole request, now or later."""
@@ -125,16 +170,35 @@ class Routes:
 
     def _metrics(self, exchange: Exchange) -> None:
         telemetry = self._service.telemetry
-        if telemetry is None:
-            response = message(404, "Metrics are switched off: telemetry.metrics is false in the service's settings")
-        else:
+        if telemetry.settings.metrics:
             content_type, body = telemetry.render(exchange.head.headers.get(b"accept"))
             response = Response(200, lines=b"content-type: %b\r\n" % content_type, body=body)
+        else:
+            response = message(404, "Metrics are switched off: telemetry.metrics is false in the service's settings")
         self._answer(exchange, response)
 
     def _answer(self, exchange: Exchange, response: Response) -> None:
         ids = exchange.ids
         response.lines += RUN_OK if ids is None else RUN_OK + ids.echo + exchange.head.lines
+        started = time.monotonic()
         exchange.answer(response)
-        if self._service.telemetry is not None:
-            self._service.telemetry.answered(exchange.head.path.decode("latin-1"), response.status)
+        self._note(exchange.head, response, ids=ids, started=started)
+
+    def _note(self, head: Head, response: Response, *, ids: RequestIds | None, started: float) -> None:
+        """Count an answer that no worker gave, and write it down where that is asked for."""
+        telemetry = self._service.telemetry
+        route = head.route.name if head.route is not None else "other"
+        if telemetry.settings.metrics:
+            telemetry.answered(route, response.status)
+        if telemetry.access_log is not None and route != "/":
+            telemetry.access_log.add(
+                Access(
+                    method=head.method,
+                    path=head.path,
+                    status=response.status,
+                    started=started,
+                    ended=time.monotonic(),
+                    length=len(response.body),
+                    request_id=ids.request_id if ids is not None else b"",
+                )
+            )

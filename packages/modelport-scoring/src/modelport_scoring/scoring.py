@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from modelport_scoring.http.stream import BodyStream
 from modelport_scoring.service import Service
 from modelport_scoring.settings import ErrorMode
 from modelport_scoring.states import ServiceState
+from modelport_scoring.telemetry.access_log import Access
+from modelport_scoring.telemetry.tracer import Trace
 from modelport_scoring.version import SERVER_LINE
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.numbers import NumberReader
@@ -68,7 +71,8 @@ class Scoring(Ticket):
         self.flags = 0
         self._exchange = exchange
         self._service = service
-        self._started = service.now()
+        self._started = time.monotonic()
+        self._trace = service.telemetry.tracer.begin(exchange.head.headers) if service.telemetry.tracer else None
         exchange.work = self
 
     # --- what the client does -----------------------------------------------------------------------------------------
@@ -104,7 +108,8 @@ class Scoring(Ticket):
             self._answer(Response(200))
             return False
         if contract.wants_request:
-            self.meta = describe_request(self._exchange, hides_key=self._service.settings.auth.is_required)
+            hides_key = self._service.settings.auth.is_required
+            self.meta = describe_request(self._exchange, hides_key=hides_key, trace=self._trace)
         return True
 
     def _admit_json(self, head: Head, numbers: NumberReader | None) -> bool:
@@ -170,10 +175,44 @@ class Scoring(Ticket):
         ids = exchange.ids
         response.lines += run if ids is None else run + ids.echo + exchange.head.lines
         exchange.answer(response)
-        if service.telemetry is not None:
-            service.telemetry.scored(
-                response.status, self.revision, self._started, self.sent_at, micros, together, service.now()
-            )
+        telemetry, ended = service.telemetry, time.monotonic()
+        if telemetry.settings.metrics:
+            telemetry.scored(response.status, self.revision, self._started, self.sent_at, micros, together, ended)
+        if telemetry.access_log is not None:
+            telemetry.access_log.add(self._access(response, micros, ended))
+        if self._trace is not None:
+            self._end_trace(self._trace, response, micros, together, ended)
+
+    def _access(self, response: Response, micros: int, ended: float) -> Access:
+        head, ids = self._exchange.head, self._exchange.ids
+        return Access(
+            head.method,
+            head.path,
+            response.status,
+            self._started,
+            ended,
+            len(response.body),
+            self.sent_at,
+            micros,
+            self.revision,
+            ids.request_id if ids is not None else b"",
+            head.headers.get(b"x-ms-client-request-id", b""),
+        )
+
+    def _end_trace(self, trace: Trace, response: Response, micros: int, together: int, ended: float) -> None:
+        tracer = self._service.telemetry.tracer
+        assert tracer is not None
+        tracer.end(
+            trace,
+            status=response.status,
+            started=self._started,
+            sent=self.sent_at,
+            micros=micros,
+            ended=ended,
+            method=self._exchange.head.method,
+            revision=self.revision,
+            batch=together,
+        )
 
 
 def run_lines(status: int, flags: int, micros: int) -> bytes:
@@ -192,12 +231,18 @@ def is_json(head: Head) -> bool:
     )
 
 
-def describe_request(exchange: Exchange, *, hides_key: bool) -> bytes:
-    """The ``meta`` of a SCORE frame. The script does not get the service's key; and it always finds a request id."""
+def describe_request(exchange: Exchange, *, hides_key: bool, trace: Trace | None) -> bytes:
+    """The ``meta`` of a SCORE frame. The script does not get the service's key; it always finds a request id; and where
+    requests are traced, the headers by which it continues the trace."""
     head = exchange.head
     headers = dict(head.headers)
     if hides_key:
         headers.pop(b"authorization", None)
+    if trace is not None:
+        headers[b"traceparent"] = trace.child_header
+        headers.pop(b"tracestate", None)
+        if trace.state:
+            headers[b"tracestate"] = trace.state
     if exchange.ids is not None:
         headers.setdefault(b"x-ms-request-id", exchange.ids.ms_request_id)
     return orjson.dumps(

@@ -19,7 +19,7 @@ from modelport_scoring.revision import Revision, prepare
 from modelport_scoring.service_folder import SETTINGS, check_settings, log_path, write_settings
 from modelport_scoring.settings import AuthSettings, ErrorMode, Limits, RevisionSettings, ServiceSettings
 from modelport_scoring.states import ServiceState
-from modelport_scoring.telemetry.telemetry import Telemetry
+from modelport_scoring.telemetry.telemetry import Gauges, Telemetry
 from modelport_scoring.workers.ticket import Refusal, Ticket
 
 
@@ -40,9 +40,8 @@ class Service:
         *,
         folder: Path,
         loop: asyncio.AbstractEventLoop,
-        telemetry: Telemetry | None = None,
+        telemetry: Telemetry,
     ) -> None:
-        """``telemetry`` is None where nothing is to be counted."""
         self.settings = settings
         self.telemetry = telemetry
         self.gate = Gate(settings.auth)
@@ -50,7 +49,6 @@ class Service:
         self.known_heads = KnownHeads()
         self.input: str | None = None
         """What the active revision's script takes (``Contract.input``); None until that is known."""
-        self.now = loop.time
         self.active: Revision | None = None
         self.failure: Failure | None = None
         self._folder = folder
@@ -175,8 +173,15 @@ class Service:
     def sweep(self) -> None:
         """Called about once a second."""
         self.known_heads.forget_expired(time.time())
-        if self.telemetry is not None:
-            self.telemetry.publish()
+
+    @property
+    def gauges(self) -> Gauges:
+        """How to ask the service how it is."""
+        return Gauges(
+            workers_ready=lambda: self.active.pool.ready_count if self.active is not None else 0,
+            queue_length=lambda: len(self.active.pool.line if self.active is not None else self._early),
+            in_flight=lambda: self.active.pool.in_flight if self.active is not None else 0,
+        )
 
     # --- steps --------------------------------------------------------------------------------------------------------
 

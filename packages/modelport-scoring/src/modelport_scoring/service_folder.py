@@ -12,6 +12,7 @@ import msgspec
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
 from modelport_scoring.settings import FORMAT, LONGEST_WAIT_MS, MOST_TOGETHER, AuthSettings, Batching, ServiceSettings
+from modelport_scoring.telemetry.settings import check_telemetry
 
 SETTINGS = "service.json"
 LOCK = "service.lock"
@@ -50,6 +51,8 @@ def check_settings(settings: ServiceSettings, *, path: Path) -> None:
     if settings.batching is not None:
         check_batching(settings.batching, path=path)
     check_auth(settings.auth, path=path)
+    if (wrong := check_telemetry(settings.telemetry)) is not None:
+        raise SettingsInvalid(f"{path}: {wrong}")
     for name, value in msgspec.structs.asdict(settings.limits).items():
         if value <= 0:
             raise SettingsInvalid(f"{path}: limits.{name} must be above 0, not {value}")

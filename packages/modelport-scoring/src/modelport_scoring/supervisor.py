@@ -21,7 +21,7 @@ from modelport_scoring import service_lock
 from modelport_scoring.backoff import BackOff
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure, describe_exit
-from modelport_scoring.journal import cut_logs, say
+from modelport_scoring.journal import cut_logs, say, write_as
 from modelport_scoring.service_folder import (
     LOGS,
     SETTINGS,
@@ -33,6 +33,7 @@ from modelport_scoring.service_folder import (
     write_settings,
 )
 from modelport_scoring.settings import Limits, ServiceSettings
+from modelport_scoring.telemetry.counters import share_memory
 
 TICK_S = 1.0
 """How often the logs are measured."""
@@ -40,6 +41,9 @@ TICK_S = 1.0
 BACKLOG = 1024
 STOP_SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT))
 STATUS_FAILED = 1
+
+STATUS_CANNOT_SERVE = 4
+"""The scoring server's, where the settings do not allow it to serve; it has written why."""
 
 
 class CannotServe(Exception):
@@ -66,6 +70,7 @@ def supervise(folder: Path) -> int:
     try:
         redirect_output()
         settings = read_settings(Path())
+        write_as(settings.telemetry.log_format)
         listening = open_socket(settings)
         write_port(settings, listening)
     except (SettingsInvalid, CannotServe, OSError) as error:
@@ -130,16 +135,21 @@ class Supervisor:
         self._lifeline, self._life = os.pipe()
         self._backoff = BackOff()
         self._stopping = False
+        self._metrics = share_memory()
+        self._has_served = False
         self._settings_read_at = 0
         self._limits = Limits()
 
     def run(self) -> int:
-        """Returns 0 after a stop."""
+        """Returns 0 after a stop, and 1 where the first server could not serve."""
         while not self._stopping:
             born = time.monotonic()
             returncode = self._serve()
             if returncode == 0 or self._stopping:
                 break
+            if returncode == STATUS_CANNOT_SERVE and not self._has_served:
+                return STATUS_FAILED
+            self._has_served = True
             delay_s = self._backoff.after(time.monotonic() - born)
             say(f"the scoring server ended ({describe_exit(returncode)}); it is started again in {delay_s:g} s")
             self._sleep(delay_s)
@@ -158,9 +168,10 @@ class Supervisor:
 
     def _start_server(self) -> subprocess.Popen[bytes]:
         # The server reads the end of the lifeline when this process, which alone holds its other end, is gone.
-        descriptors = (self._listening.fileno(), self._lifeline, self._lock)
+        descriptors = (self._listening.fileno(), self._lifeline, self._lock, self._metrics)
         command = [sys.executable, "-P", "-m", "modelport_scoring.server"]
         command += ["--listen", str(descriptors[0]), "--lifeline", str(descriptors[1])]
+        command += ["--metrics", str(self._metrics)]
         return subprocess.Popen(command, pass_fds=descriptors)
 
     def _wait(self, seconds: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from modelport_scoring.settings import Limits
@@ -36,13 +37,6 @@ class Watched(Protocol):
         """End it, after what was written."""
 
 
-class Sweeping(Protocol):
-    """Who has something to do once a second."""
-
-    def sweep(self) -> None:
-        """A second has passed, or less."""
-
-
 class Listener:
     """Looks at all deadlines in one sweep a second: one timer for all is cheaper than two timers a request."""
 
@@ -54,7 +48,7 @@ class Listener:
         self._most_connections = most_connections
         self._connections: set[Watched] = set()
         self._sweeper: asyncio.TimerHandle | None = None
-        self._sweeping: list[Sweeping] = []
+        self._also: list[Callable[[], None]] = []
         self.now = loop.time
         self._sweep()
 
@@ -65,9 +59,9 @@ class Listener:
         """How many connections there may be: the limit, or what the system's limit of descriptors allows."""
         return min(limits.max_connections, self._most_connections)
 
-    def sweep_with(self, sweeping: Sweeping) -> None:
-        """Have it called at each sweep as well."""
-        self._sweeping.append(sweeping)
+    def sweep_with(self, also: Callable[[], None]) -> None:
+        """Have it called at each sweep, about once a second."""
+        self._also.append(also)
 
     def opened(self, connection: Watched) -> bool:
         """Whether the new connection may be served."""
@@ -102,8 +96,8 @@ class Listener:
                 connection.overdue()
             else:
                 interval = min(interval, connection.deadline - now)
-        for sweeping in self._sweeping:
-            sweeping.sweep()
+        for also in self._also:
+            also()
         self._sweeper = self._loop.call_later(max(interval, SOONEST_SWEEP_S), self._sweep)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -204,7 +205,7 @@ class Pool:
         assert self.contract is not None
         ticket.revision = self._revision
         if ticket.admit(self.contract, self._numbers):
-            worker.send(ticket, self._loop.time())
+            worker.send(ticket, time.monotonic())
             self._timeouts.watch()
 
     async def _finished(self, timeout_s: float) -> None:

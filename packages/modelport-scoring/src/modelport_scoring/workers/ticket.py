@@ -45,7 +45,7 @@ class Ticket(ABC):
     """It must not be scored together with others: a worker died while it did that."""
     waiting_since = 0.0
     sent_at = 0.0
-    """When a worker got it, on the loop's clock; 0: none has."""
+    """When a worker got it, by ``time.monotonic``; 0: none has."""
     waiting = False
     """It is in a queue."""
     abandoned = False

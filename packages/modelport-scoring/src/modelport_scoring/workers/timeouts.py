@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -38,7 +39,7 @@ class Timeouts:
 
     def _look(self) -> None:
         self._timer = None
-        now = self._loop.time()
+        now = time.monotonic()
         remaining_s = [self._remaining_s(worker, now) for worker in self._pool.ready if worker.in_flight]
         if remaining_s:
             self._timer = self._loop.call_later(max(min(remaining_s), SOONEST_S), self._look)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections import deque
 from enum import StrEnum
 from typing import Protocol
@@ -54,7 +55,7 @@ class Worker:
         self.in_flight: deque[Ticket] = deque()
         self.ended: asyncio.Future[None] = loop.create_future()
         self.head_since = 0.0
-        """Since when, on the loop's clock, the first request in flight has been the first."""
+        """Since when, by ``time.monotonic``, the first request in flight has been the first."""
         self._process = WorkerProcess(launch)
         self._link = Link(self)
         self._window = Window(together=launch.together)
@@ -216,7 +217,7 @@ class Worker:
                 ticket.stream_ended(broken=bool(flags & BROKEN))
 
     def frames_handled(self) -> None:
-        self.head_since = self._loop.time()
+        self.head_since = time.monotonic()
         self.link_has_room()
 
     def link_has_room(self) -> None:

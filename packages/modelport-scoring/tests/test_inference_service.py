@@ -1,0 +1,160 @@
+"""The Open Inference Protocol of a real service: the scoring server, its worker, and the public Triton client."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from tritonclient.http import (  # type: ignore[import-untyped]
+    InferenceServerClient,
+    InferInput,
+    InferRequestedOutput,
+)
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype  # type: ignore[import-untyped]
+
+from modelport_scoring import ServiceState
+from scoring_services import RunningService, Services
+
+SUM = """
+import numpy as np
+from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
+from inference_schema.schema_decorators import input_schema, output_schema
+
+def init():
+    pass
+
+@input_schema("data", NumpyParameterType(np.array([[1.0, 2.0]], dtype={dtype!r})))
+@output_schema(NumpyParameterType(np.array([1.0])))
+def run(data):
+    assert data.dtype == {dtype!r}, data.dtype
+    if data[0, 0] < 0:
+        raise ValueError("negative")
+    return data.sum(axis=1).tolist()
+"""
+KEY = "the-key-of-the-service"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    made = Services(tmp_path_factory.mktemp("inference"))
+    try:
+        yield made.start(SUM.format(dtype="float64"), path_prefix="/api/v1/service/demo")
+    finally:
+        made.end()
+
+
+@pytest.fixture(scope="module")
+def client(service: RunningService) -> Iterator[InferenceServerClient]:
+    with InferenceServerClient(f"127.0.0.1:{service.settings.port}/api/v1/service/demo") as client:
+        yield client
+
+
+def tensor(values: np.ndarray, *, binary: bool = True) -> InferInput:
+    found = InferInput("data", list(values.shape), np_to_triton_dtype(values.dtype))
+    found.set_data_from_numpy(values, binary_data=binary)
+    return found
+
+
+def client_of(service: RunningService) -> InferenceServerClient:
+    return InferenceServerClient(f"127.0.0.1:{service.settings.port}")
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int16"])
+def test_inference(client: InferenceServerClient, binary: bool, dtype: str) -> None:
+    values = np.arange(8, dtype=dtype).reshape(4, 2)
+    outputs = [InferRequestedOutput("output", binary_data=binary)]
+    result = client.infer("demo", [tensor(values, binary=binary)], outputs=outputs, request_id="7")
+    np.testing.assert_array_equal(result.as_numpy("output"), values.sum(axis=1))
+    assert result.get_response()["id"] == "7"
+    assert result.get_response()["model_version"] == "1"
+
+
+def test_a_narrower_sample_gets_its_own_type(services: Services) -> None:
+    service = services.start(SUM.format(dtype="float32"))
+    values = np.array([[0.1, 0.2]], dtype="float32")
+    with client_of(service) as client:
+        assert client.get_model_metadata("demo")["inputs"][0]["datatype"] == "FP32"
+        result = client.infer("demo", [tensor(values)])
+        assert result.as_numpy("output")[0] == values.sum(dtype="float32")
+
+
+def test_numbers_that_json_lacks(client: InferenceServerClient) -> None:
+    values = np.array([[np.nan, 1], [np.inf, 1]])
+    for binary in (True, False):
+        result = client.infer("demo", [tensor(values, binary=binary)])
+        np.testing.assert_array_equal(result.as_numpy("output"), [np.nan, np.inf])
+
+
+def test_health_and_metadata(client: InferenceServerClient) -> None:
+    assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("demo", "1")
+    assert client.get_server_metadata()["name"] == "modelport"
+    assert client.get_model_metadata("demo") == {
+        "name": "demo",
+        "versions": ["1"],
+        "platform": "modelport_python",
+        "inputs": [{"name": "data", "datatype": "FP64", "shape": [-1, 2]}],
+        "outputs": [{"name": "output", "datatype": "FP64", "shape": [-1]}],
+    }
+
+
+def test_errors_have_the_protocols_shape(client: InferenceServerClient, service: RunningService) -> None:
+    with pytest.raises(InferenceServerException, match=r"^\[502\] negative$"):
+        client.infer("demo", [tensor(np.array([[-1.0, 1.0]]))])
+    with pytest.raises(InferenceServerException, match=r"has the shape \[1, 3\]; the model takes \[-1, 2\]"):
+        client.infer("demo", [tensor(np.ones((1, 3)))])
+    with pytest.raises(InferenceServerException, match='there is no model "other"'):
+        client.infer("other", [tensor(np.ones((1, 2)))])
+    answer = service.ask("GET", "/api/v1/service/demo/v2/models/demo/infer")
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
+    answer = service.ask("GET", "/api/v1/service/demo/v2/models/demo/config")
+    assert (answer.status, list(answer.json)) == (404, ["error"])
+    answer = service.ask("POST", "/api/v1/service/demo/v2/models/demo/infer", body="no json")
+    assert answer.status == 400
+    assert list(answer.json) == ["error"]
+    assert answer.headers["x-ms-run-function-failed"] == "False"
+
+
+def test_a_script_without_tensors(services: Services) -> None:
+    service = services.start()
+    for method, path in (("GET", "/v2/models/demo"), ("POST", "/v2/models/demo/infer")):
+        answer = service.ask(method, path, body='{"inputs": []}')
+        assert answer.status == 400
+        assert "has no @input_schema" in answer.json["error"]
+    assert service.ask("GET", "/v2/models/demo/ready").json == {"name": "demo", "ready": True}
+
+
+def test_probes_need_no_key_and_the_rest_does(services: Services) -> None:
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    service = services.start(SUM.format(dtype="float64"), auth={"enabled": True, "key_digests": [digest]})
+    with client_of(service) as client:
+        assert client.is_server_live() and client.is_server_ready()
+        assert not client.is_model_ready("demo")
+        with pytest.raises(InferenceServerException, match=r"^\[401\] ") as error:
+            client.infer("demo", [tensor(np.ones((1, 2)))])
+        assert "decoding the response" not in str(error.value)
+        headers = {"Authorization": f"Bearer {KEY}"}
+        assert client.infer("demo", [tensor(np.ones((1, 2)))], headers=headers).as_numpy("output") == [2.0]
+
+
+def test_a_service_that_is_not_ready(services: Services) -> None:
+    service = services.start(
+        "import time\ndef init(): time.sleep(600)\ndef run(data): pass", until=ServiceState.STARTING
+    )
+    assert service.ask("GET", "/v2/health/live").status == 200
+    assert service.ask("GET", "/v2/health/ready").status == 503
+    assert service.ask("GET", "/v2/models/demo/ready").json == {"name": "demo", "ready": False}
+    assert "not ready" in service.ask("GET", "/v2/models/demo").json["error"]
+
+
+def test_the_version_follows_a_switch(services: Services) -> None:
+    service = services.start(SUM.format(dtype="float64"))
+    body = json.dumps({"inputs": [{"name": "data", "datatype": "FP64", "shape": [1, 2], "data": [1, 2]}]})
+    assert service.ask("POST", "/v2/models/demo/versions/1/infer", body=body).json["model_version"] == "1"
+    service.control.switch(service.revision(2, SUM.format(dtype="float64")))
+    assert service.ask("POST", "/v2/models/demo/versions/1/infer", body=body).status == 404
+    answer = service.ask("POST", "/v2/models/demo/versions/2/infer", body=body)
+    assert (answer.json["model_version"], answer.json["outputs"][0]["data"]) == ("2", [3.0])
