@@ -17,7 +17,7 @@ from bench.scoring.models import make_models
 from bench.scoring.peers.catalogue import choose_peers
 from bench.scoring.peers.modelport.peer import Sources
 from bench.scoring.previous import packages_of
-from bench.scoring.processes import adopt_orphans
+from bench.scoring.processes import adopt_orphans, end_in_order
 from bench.scoring.report import markdown, publish
 from bench.scoring.results import file_name, new_results, read_results, write_results
 from bench.scoring.run import Plan, run, verify
@@ -49,12 +49,17 @@ def main() -> None:
         return
     require_wrk()
     adopt_orphans()
+    end_in_order()
     cores = choose_cores()
     os.sched_setaffinity(0, {cores.load})
     sources = Sources(packages=packages_of(chosen.revision) if chosen.revision else None)
     peers = choose_peers(names(chosen.peers), sources=sources)
     workloads = choose_workloads(names(chosen.workloads))
-    results = new_results(seconds=chosen.seconds, titles={peer.key: peer.title for peer in peers})
+    results = new_results(
+        seconds=chosen.seconds,
+        titles={peer.key: peer.title for peer in peers},
+        versions=sorted({peer.version for peer in peers if peer.version}),
+    )
     whole = chosen.publish or not (chosen.peers or chosen.workloads or chosen.revision)
     path = (KEPT if whole else CACHE / "results") / file_name(results)
     with tempfile.TemporaryDirectory(prefix="bench-models-") as folder:

@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,6 +48,11 @@ class Memory:
 def adopt_orphans() -> None:
     """Become the parent of what a server's processes leave behind, so that none is missed."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_in_order() -> None:
+    """Let SIGTERM end this program as Ctrl-C does, so that the servers are ended too."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def free_port() -> int:

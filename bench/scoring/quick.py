@@ -25,7 +25,7 @@ from bench.scoring.models import make_models
 from bench.scoring.peers.interface import CannotServe, Peer
 from bench.scoring.peers.modelport.peer import BATCHING, PLAIN, Sources, modelport
 from bench.scoring.previous import describe, packages_of
-from bench.scoring.processes import adopt_orphans
+from bench.scoring.processes import adopt_orphans, end_in_order
 from bench.scoring.sitting import Sitting, sitting
 from bench.scoring.workloads import Load, Sample, Workload, choose_workloads
 from bench.scoring.wrk import LoadFailed, require_wrk
@@ -74,6 +74,7 @@ def main() -> None:
     chosen = parse()
     require_wrk()
     adopt_orphans()
+    end_in_order()
     cores = choose_cores()
     os.sched_setaffinity(0, {cores.load})
     before = Sources(packages=packages_of(chosen.base))

@@ -40,6 +40,8 @@ def markdown(results: Results) -> str:
 def summary(results: Results) -> Iterator[str]:
     rounds = max((one.number for one in results.rounds), default=0)
     yield f"{results.machine}; {results.started[:10]}; medians of {rounds} interleaved rounds of {results.seconds} s.\n"
+    if results.versions:
+        yield f"{'; '.join(results.versions)}.\n"
 
 
 def targets_table(results: Results) -> Iterator[str]:

@@ -51,6 +51,8 @@ class Results:
     started: str
     seconds: int
     titles: dict[str, str] = field(default_factory=dict)
+    versions: list[str] = field(default_factory=list)
+    """Of the peers."""
     rounds: list[Round] = field(default_factory=list)
     absences: list[Absence] = field(default_factory=list)
     bare_per_s: list[float] = field(default_factory=list)
@@ -72,9 +74,9 @@ class Results:
         )
 
 
-def new_results(*, seconds: int, titles: dict[str, str]) -> Results:
+def new_results(*, seconds: int, titles: dict[str, str], versions: list[str]) -> Results:
     now = datetime.now(UTC).replace(microsecond=0).isoformat()
-    return Results(machine=machine(), started=now, seconds=seconds, titles=titles)
+    return Results(machine=machine(), started=now, seconds=seconds, titles=titles, versions=versions)
 
 
 def machine() -> str:

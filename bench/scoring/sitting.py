@@ -24,6 +24,10 @@ POLL_S = 0.005
 ANSWER_PATIENCE_S = 30.0
 WARM_UP_S = 1
 CLOSE = 1e-6
+SETTLE_PATIENCE_S = 20.0
+SETTLE_STEP_S = 0.5
+IDLE = 0.1
+"""Of a core: a server that uses less has nothing to do."""
 PROBE = Load(connections=1, pause_ms=20)
 """Of the health route: paced, or it would take the core from the model."""
 
@@ -100,6 +104,7 @@ def sitting(peer: Peer, workload: Workload, sample: Sample, *, models: Path, cor
         call = with_headers(peer.wire.call(workload, sample), peer.headers)
         cold_start_s = await_first_answer(server, call, port=place.port, patience_s=peer.starts_in_s)
         verify(peer, workload, sample, call=call, port=place.port)
+        settle(server)
         yield Sitting(peer, server, call=call, place=place, cores=cores, cold_start_s=cold_start_s)
     finally:
         server.stop()
@@ -123,6 +128,18 @@ def await_first_answer(server: ServerProcess, call: Call, *, port: int, patience
             raise CannotServe(f"it ended with status {server.ended}: {server.last_words}")
         time.sleep(POLL_S)
     raise CannotServe(f"no 200 in {passed:.0f} s; the last answer: {last}; its log: {server.last_words}")
+
+
+def settle(server: ServerProcess) -> None:
+    """Wait until it has stopped starting: some go on with that long after their first answer."""
+    deadline = time.monotonic() + SETTLE_PATIENCE_S
+    before = server.cpu_seconds()
+    while time.monotonic() < deadline:
+        time.sleep(SETTLE_STEP_S)
+        now = server.cpu_seconds()
+        if now - before < IDLE * SETTLE_STEP_S:
+            return
+        before = now
 
 
 def ask(call: Call, *, port: int) -> tuple[int, bytes]:

@@ -11,7 +11,8 @@ from bench.scoring.processes import Launch
 from bench.scoring.workloads import Answer, Sample, Workload
 from bench.scoring.wrk import Call
 
-ALL = frozenset(("W1", "W2", "W3", "W4", "W5", "NULL"))
+MODELS = frozenset(("W1", "W2", "W3", "W4", "W5"))
+ALL = MODELS | {"NULL"}
 
 
 class CannotServe(Exception):
@@ -53,8 +54,10 @@ class Peer:
     headers: tuple[tuple[str, str], ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
     """Workloads that it does not offer, and why."""
-    workloads: frozenset[str] = ALL
-    """Those that it is meant for; of the others nothing is said."""
+    package: str = ""
+    """The distribution among its requirements that it is named for; none: it is our own."""
+    workloads: frozenset[str] = MODELS
+    """Those that it is driven with; of the others nothing is said. NULL is for those whose own cost is of interest."""
     worker_mark: str | None = None
     """What the command line of the processes that run the model holds; None: one process does everything."""
     batches: bool = False
@@ -62,5 +65,7 @@ class Peer:
     """Longer than this is a failure."""
 
     @property
-    def folder(self) -> Path:
-        return self.requirements.parent
+    def version(self) -> str:
+        """For example ``mlflow 3.1.0``; empty for our own."""
+        pins = self.requirements.read_text().splitlines() if self.package else []
+        return next((pin.replace("==", " ") for pin in pins if pin.startswith(f"{self.package}==")), self.package)

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from bench.scoring.entry_scripts import script_for
-from bench.scoring.peers.interface import Peer, Place
+from bench.scoring.peers.interface import ALL, Peer, Place
 from bench.scoring.peers.wire import PlainJson
 from bench.scoring.processes import Launch
 
@@ -27,6 +27,8 @@ PEERS = (
         key="azureml-inference-server-http",
         title="azureml-inference-server-http",
         requirements=FOLDER / "requirements.txt",
+        package="azureml-inference-server-http",
+        workloads=ALL,
         launch=launch,
         wire=PlainJson(),
     ),

@@ -25,6 +25,7 @@ PEERS = (
         key="bentoml",
         title="BentoML, adaptive batching",
         requirements=FOLDER / "requirements.txt",
+        package="bentoml",
         launch=launch,
         wire=PlainJson(),
         health_path="/livez",

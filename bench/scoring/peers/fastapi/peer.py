@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.scoring.peers.interface import Peer, Place
+from bench.scoring.peers.interface import ALL, Peer, Place
 from bench.scoring.peers.python_server import variables
 from bench.scoring.peers.wire import PlainJson
 from bench.scoring.processes import Launch
@@ -23,6 +23,8 @@ PEERS = (
         key="fastapi",
         title="FastAPI on uvicorn, lean",
         requirements=FOLDER / "requirements.txt",
+        package="fastapi",
+        workloads=ALL,
         launch=launch,
         wire=PlainJson(),
     ),

@@ -30,6 +30,7 @@ PEERS = (
         key="kserve",
         title="KServe's Python server",
         requirements=FOLDER / "requirements.txt",
+        package="kserve",
         launch=launch,
         wire=ByWorkload(binary=BinaryTensor(), numeric=OpenInference()),
         health_path="/v2/health/live",

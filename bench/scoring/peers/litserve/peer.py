@@ -21,6 +21,7 @@ PEERS = (
         key="litserve",
         title="LitServe, batching",
         requirements=FOLDER / "requirements.txt",
+        package="litserve",
         launch=launch,
         wire=PlainJson(),
         health_path="/health",

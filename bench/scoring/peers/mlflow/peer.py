@@ -57,6 +57,7 @@ PEERS = (
         key="mlflow",
         title="MLflow's scoring server",
         requirements=FOLDER / "requirements.txt",
+        package="mlflow",
         launch=launch,
         wire=Invocations(),
         health_path="/ping",

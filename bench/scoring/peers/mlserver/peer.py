@@ -15,7 +15,7 @@ from bench.scoring.processes import Launch, free_port
 
 FOLDER = Path(__file__).parent
 RUNTIME = "mlserver_sklearn.SKLearnModel"
-OURS = {"busy": "server.Model", "null": "server.Model", "echo": "server.Echo"}
+OURS = {"busy": "server.Model", "echo": "server.Echo"}
 BATCHING = {"max_batch_size": 64, "max_batch_time": 0.002}
 
 
@@ -52,6 +52,7 @@ def mlserver(key: str, title: str, batching: dict[str, Any]) -> Peer:
         key=key,
         title=title,
         requirements=FOLDER / "requirements.txt",
+        package="mlserver",
         launch=launcher(batching),
         wire=ByWorkload(binary=PlainJson(path="/echo"), numeric=OpenInference()),
         health_path="/v2/health/live",

@@ -23,8 +23,8 @@ BEARER = (("Authorization", f"Bearer {KEY}"),)
 
 # The names of the settings in service.json, here and nowhere else in the harness.
 AUTH = {"auth": {"enabled": True, "key_digests": [hashlib.sha256(KEY.encode()).hexdigest()]}}
-METRICS: Mapping[str, Any] = {}  # on unless switched off
-NO_METRICS = {"metrics": {"enabled": False}}
+METRICS: Mapping[str, Any] = {"telemetry": {"metrics": True}}
+NO_METRICS: Mapping[str, Any] = {"telemetry": {"metrics": False}}
 BATCHING = {"batching": {"max_requests": 64}}
 
 
@@ -106,13 +106,15 @@ def modelport(
 
 PLAIN = {**AUTH, **METRICS}
 ONE_FEATURE = frozenset(("NULL",))
+ROWS = frozenset(("W1", "W2", "W4", "W5"))
+"""What can be batched: a schema says where the rows are."""
 
 
 def peers(sources: Sources) -> tuple[Peer, ...]:
     """All variants, served from those sources."""
     return (
         modelport("modelport", "Modelport", PLAIN, sources=sources),
-        modelport("modelport-batching", "Modelport, batching", {**PLAIN, **BATCHING}, sources=sources),
+        modelport("modelport-batching", "Modelport, batching", {**PLAIN, **BATCHING}, sources=sources, workloads=ROWS),
         modelport("modelport-no-auth", "Modelport without auth", METRICS, sources=sources, workloads=ONE_FEATURE),
         modelport(
             "modelport-no-metrics",

@@ -24,6 +24,7 @@ PEERS = (
         key="pytriton",
         title="pytriton, dynamic batching",
         requirements=FOLDER / "requirements.txt",
+        package="nvidia-pytriton",
         launch=launch,
         wire=ByWorkload(binary=BinaryTensor(), numeric=OpenInference()),
         health_path="/v2/health/live",

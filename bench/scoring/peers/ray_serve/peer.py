@@ -21,6 +21,7 @@ PEERS = (
         key="ray-serve",
         title="Ray Serve, @serve.batch",
         requirements=FOLDER / "requirements.txt",
+        package="ray",
         launch=launch,
         wire=PlainJson(),
         health_path="/-/healthz",
