@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,11 +20,13 @@ Seen = tuple[bytes, bytes, bytes, bytes]
 class Recorder:
     limits: Limits = field(default_factory=Limits)
     seen: list[Seen] = field(default_factory=list)
+    heads: list[Head] = field(default_factory=list)
 
     def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
         return True
 
     def request_received(self, head: Head, body: bytes | bytearray) -> None:
+        self.heads.append(head)
         self.seen.append((head.method, head.path, head.query, bytes(body)))
 
 
@@ -115,6 +118,50 @@ def test_a_known_head_passes_the_parser_by() -> None:
 def test_no_bytes_break_the_reader(noise: bytes) -> None:
     read([noise])
     read([with_length(b"/score", b"abc"), noise])
+
+
+CLOSE = b"GET /score HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+def test_nothing_is_read_after_the_last_request() -> None:
+    """RFC 9112, 9.6: no further request of that connection may be processed. Its head may well be known."""
+    known = KnownHeads()
+    request = with_length(b"/score", b"abc")
+    read([request], known)
+    for pieces in ([CLOSE, request], [CLOSE + request], [CLOSE + request[:9], request[9:]], [CLOSE, b"nonsense"]):
+        assert read(pieces, known) == ([(b"GET", b"/score", b"", b"")], None)
+
+
+@pytest.mark.parametrize("cut_at", [0, 60, 122, 124])
+def test_the_body_of_a_request_that_asks_for_another_protocol_is_its_body(cut_at: int) -> None:
+    """As Java's client sends each of its first requests: to the parser, what follows such a head is no body."""
+    asks = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+    request = with_length(b"/score", b"abc").replace(b"Host: x\r\n", b"Host: x\r\n" + asks)
+    chunked = with_chunks(b"/score", b"abc").replace(b"Host: x\r\n", b"Host: x\r\n" + asks)
+    stream = request + chunked + request
+    seen = (b"POST", b"/score", b"", b"abc")
+    assert read([stream[:cut_at], stream[cut_at:]]) == ([seen] * 3, None)
+
+
+def test_a_tunnel_is_not_made_and_nothing_behind_it_is_a_request() -> None:
+    hidden = with_length(b"/score", b"abc")
+    assert read([b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(hidden) + hidden]) == ([], 501)
+
+
+@pytest.mark.parametrize("line", [b"GET / HTTP/2.0", b"GET / HTTP/0.9", b"GET /", b"DESCRIBE / RTSP/2.0"])
+def test_other_versions_are_refused(line: bytes) -> None:
+    assert read([line + b"\r\nHost: x\r\n\r\n"]) == ([], 505)
+
+
+def test_blanks_around_a_value_are_none_of_it() -> None:
+    recorder = Recorder()
+    RequestReader(recorder, KnownHeads()).feed(b"GET / HTTP/1.1\r\nHost: \t x \t\r\nContent-Length: 0 \r\n\r\n")
+    assert recorder.heads[0].headers == {b"host": b"x", b"content-length": b"0"}
+
+
+def test_a_trailer_does_not_speak_of_the_connection() -> None:
+    trailer = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nConnection: close\r\n\r\n"
+    assert read([trailer]) == ([], 400)
 
 
 def test_a_head_without_end_is_refused_in_time() -> None:

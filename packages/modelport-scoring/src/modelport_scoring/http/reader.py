@@ -11,6 +11,10 @@ from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response, limit_message, message
 from modelport_scoring.settings import Limits
 
+VERSIONS = frozenset(("1.1", "1.0"))
+
+WHITESPACE = b" \t"
+
 LINE_OVERHEAD = 4
 """Bytes that a header line has beside its name and its value."""
 
@@ -60,6 +64,8 @@ class RequestReader:
         "_sink",
         "_target",
         "_unfinished_head",
+        "_upgrading",
+        "ended",
         "in_request",
     )
 
@@ -83,11 +89,17 @@ class RequestReader:
         self._chunks: list[bytes] = []
         self._body_bytes = 0
         self._keeps_body = True
+        self._upgrading = False
+        """The head asks for another protocol, and a body follows: the parser believes that it is not ours to read."""
         self.in_request = False
         """A request has begun and is not whole yet."""
+        self.ended = False
+        """The last request said so: what follows is none, and is not read (RFC 9112, 9.6)."""
 
     def feed(self, data: bytes) -> None:
         """Parse. Raises Unreadable; then nothing more may be fed."""
+        if self.ended:
+            return
         if not self.in_request and not self._fed_bytes:
             data = self._read_known(data, 0)
         elif self._collected_head is not None:
@@ -141,6 +153,8 @@ class RequestReader:
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
+            if self.ended:
+                return
             if isinstance(error.__context__, Unreadable):
                 raise error.__context__ from None
             raise Unreadable(message(400, f"The request is not valid HTTP/1.1: {error}", close=True)) from error
@@ -158,10 +172,21 @@ class RequestReader:
             except httptools.HttpParserUpgrade as upgrade:
                 # No protocol is spoken here but HTTP/1.1: the request is answered as if it had not asked.
                 data = data[upgrade.args[0] :]
+                if self._upgrading:
+                    self._read_its_body()
                 if not data:
                     return
             finally:
                 self._raw_head = b""
+
+    def _read_its_body(self) -> None:
+        """Have a new parser read the body behind a head that asked for another protocol."""
+        self._upgrading = False
+        head = self._parsed_head
+        assert head is not None
+        framing = b"Transfer-Encoding: chunked" if head.length is None else b"Content-Length: %d" % head.length
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
 
     # --- callbacks of the parser --------------------------------------------------------------------------------------
 
@@ -178,9 +203,11 @@ class RequestReader:
             raise Unreadable(self._long_head())
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head:
-            return  # a trailer: nothing here reads one
         name = name.lower()
+        if not self._in_head:
+            self._check_trailer(name)
+            return
+        value = value.rstrip(WHITESPACE)  # the parser takes off what is in front of it only
         headers = self._headers
         self._head_size += len(name) + len(value) + LINE_OVERHEAD
         if name in headers:
@@ -188,6 +215,8 @@ class RequestReader:
         headers[name] = value
 
     def on_headers_complete(self) -> None:
+        if self._parsed_head is not None:
+            return  # the one that ``_read_its_body`` made
         if self._head_size > self._sink.limits.max_header_bytes:
             raise Unreadable(self._long_head())
         headers, parser = self._headers, self._parser
@@ -199,6 +228,7 @@ class RequestReader:
         head.length = self._check_framing(head)
         self._parsed_head = head
         has_body = head.length != 0
+        self._upgrading = has_body and parser.should_upgrade()
         expects = has_body and b"expect" in headers and version == "1.1" and self._expects_continue(headers)
         self._keeps_body = self._sink.head_received(head, expects_continue=expects, has_body=has_body)
         if self._raw_head and self._keeps_body:
@@ -213,6 +243,8 @@ class RequestReader:
             self._chunks.append(body)
 
     def on_message_complete(self) -> None:
+        if self._upgrading:
+            return
         head = self._parsed_head
         assert head is not None
         chunks = self._chunks
@@ -221,6 +253,7 @@ class RequestReader:
         self._parsed_head = None
         self._in_head = True
         self.in_request = False
+        self.ended = not head.keep_alive
         self._sink.request_received(head, body)
 
     # --- rules --------------------------------------------------------------------------------------------------------
@@ -233,6 +266,10 @@ class RequestReader:
         """The length of the body, None where it is chunked. Where two readers of one request could disagree on its end,
         it is refused (RFC 9112, 6)."""
         headers = head.headers
+        if head.version not in VERSIONS:
+            raise Unreadable(message(505, "The versions served here are HTTP/1.1 and HTTP/1.0", close=True))
+        if head.method == b"CONNECT":  # to the parser, what follows is a tunnel's, whatever the lengths say
+            raise Unreadable(message(501, "No tunnels are made here", close=True))
         host = headers.get(b"host")
         if (host is None and head.version == "1.1") or (host is not None and b"," in host):
             raise Unreadable(message(400, "An HTTP/1.1 request has exactly one Host header", close=True))
@@ -252,8 +289,12 @@ class RequestReader:
     def _check_coding(self, head: Head, *, has_length: bool) -> None:
         if has_length or head.version == "1.0":
             raise Unreadable(message(400, "Transfer-Encoding may not come with Content-Length or HTTP/1.0", close=True))
-        if head.headers[b"transfer-encoding"].strip().lower() != b"chunked":
+        if head.headers[b"transfer-encoding"].lower() != b"chunked":
             raise Unreadable(message(501, "The only Transfer-Encoding served here is chunked", close=True))
+
+    def _check_trailer(self, name: bytes) -> None:
+        if name == b"connection":  # the parser would listen to it, after we have judged the head
+            raise Unreadable(message(400, "A trailer may not say what becomes of the connection", close=True))
 
     def _expects_continue(self, headers: dict[bytes, bytes]) -> bool:
         if headers[b"expect"].lower() != b"100-continue":
