@@ -22,6 +22,7 @@ def rendered() -> set[Row]:
     telemetry.scored(200, 1, 1.0, 1.1, 5, 1, 1.2)
     telemetry.answered("/", 200)
     telemetry.shadow_compared(1, equal=True)
+    telemetry.shadow_dropped(1)
     _, body = telemetry.render(None)
     return {
         (

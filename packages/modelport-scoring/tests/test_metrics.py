@@ -122,11 +122,13 @@ def test_events(memory: int) -> None:
     telemetry.shadow_compared(5, equal=True)
     telemetry.shadow_compared(5, equal=False)
     telemetry.shadow_compared(5, equal=False)
+    telemetry.shadow_dropped(5)
     samples = scrape(telemetry)
     assert value(samples, "modelport_worker_restarts_total", revision="4") == 1
     assert value(samples, "modelport_batches_redone_total", revision="4") == 1
     assert value(samples, "modelport_shadow_comparisons_total", revision="5", equal="true") == 1
     assert value(samples, "modelport_shadow_comparisons_total", revision="5", equal="false") == 2
+    assert value(samples, "modelport_shadow_dropped_total", revision="5") == 1
 
 
 def test_gauges_are_those_of_all_living_processes(memory: int) -> None:

@@ -4,7 +4,7 @@ Nothing happens at import, and neither the event loop nor the parser is loaded b
 """
 
 from modelport_scoring.control.client import ControlClient
-from modelport_scoring.control.messages import Status, WorkerStatus
+from modelport_scoring.control.messages import RevisionStatus, Status, WorkerStatus
 from modelport_scoring.errors import (
     RequestRefused,
     ScoringServiceError,
@@ -35,6 +35,7 @@ from modelport_scoring.settings import (
 )
 from modelport_scoring.states import ServiceState
 from modelport_scoring.supervisor import supervisor_command
+from modelport_scoring.traffic.settings import Traffic
 from modelport_scoring.version import __version__
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Limits",
     "RequestRefused",
     "RevisionSettings",
+    "RevisionStatus",
     "ScoringServiceError",
     "ServiceAlreadyRunning",
     "ServiceNotRunning",
@@ -57,6 +59,7 @@ __all__ = [
     "TlsSettings",
     "TokenKey",
     "TokenSettings",
+    "Traffic",
     "WorkerStatus",
     "__version__",
     "log_path",

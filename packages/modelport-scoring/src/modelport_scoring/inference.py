@@ -44,18 +44,17 @@ class Inference:
     def respond(self, exchange: Exchange, target: Target) -> Response | None:
         """The answer; None where a worker will give it."""
         if target.place is Place.INFER:
-            self._service.submit(InferenceTicket(exchange, self._service, target=target, endpoint=self.endpoint))
+            ticket = InferenceTicket(exchange, self._service, target=target, endpoint=self.endpoint)
+            self._service.submit(ticket, exchange)
             return None
         reply = self.endpoint.answer(target)
         return Response(reply.status, lines=reply.lines, body=reply.body)
 
     def _versions(self) -> Sequence[ServedVersion]:
-        service = self._service
-        if service.active is None:
-            number, contract = service.settings.revision.number, None
-        else:
-            number, contract = service.active.number, service.active.contract
-        return [ServedVersion(str(number), service.state is ServiceState.RUNNING, contract)]
+        return [
+            ServedVersion(str(hosted.number), hosted.state is ServiceState.RUNNING, hosted.contract)
+            for hosted in self._service.hosting.all
+        ]
 
 
 class InferenceTicket(Scoring):
@@ -66,6 +65,8 @@ class InferenceTicket(Scoring):
         self._target = target
         self._endpoint = endpoint
         self._call: InferCall | None = None
+        if target.version is not None:
+            self.asked = target.version.encode()
 
     def admit(self, contract: Contract, numbers: NumberReader | None) -> bool:
         version = str(self.revision)
@@ -92,6 +93,8 @@ class InferenceTicket(Scoring):
             content_encoding=headers.get(b"content-encoding", b""),
             max_body_bytes=self._service.settings.limits.max_body_bytes,
         )
+        if self.posing_as is not None:
+            self._call.version = str(self.posing_as)
         self.flags = ALONE if self.alone else 0
         wanted = contract.array
         array = None

@@ -145,7 +145,7 @@ class Routes:
         return response
 
     def _score(self, exchange: Exchange) -> None:
-        self._service.submit(Scoring(exchange, self._service))
+        self._service.submit(Scoring(exchange, self._service), exchange)
 
     def _health(self, exchange: Exchange) -> None:
         if self._service.state is ServiceState.RUNNING:

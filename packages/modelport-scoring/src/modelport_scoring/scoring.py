@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import orjson
 
@@ -18,10 +19,11 @@ from modelport_scoring.settings import ErrorMode
 from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.access_log import Access
 from modelport_scoring.telemetry.tracer import Trace
+from modelport_scoring.traffic.shadow import CopiableTicket
 from modelport_scoring.version import SERVER_LINE
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.numbers import NumberReader
-from modelport_scoring.workers.ticket import Refusal, Ticket
+from modelport_scoring.workers.ticket import Refusal
 from modelport_worker.frames import ALONE, ARRAY, QUERY, RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
 
 NOT_FAILED = b"x-ms-run-function-failed: False\r\n"
@@ -44,6 +46,7 @@ OURS = frozenset(
         "content-length",
         "date",
         "keep-alive",
+        "modelport-revision",
         "te",
         "trailer",
         "transfer-encoding",
@@ -63,8 +66,12 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-class Scoring(Ticket):
+class Scoring(CopiableTicket):
     """One request to ``/score``."""
+
+    is_copy = False
+    posing_as: int | None = None
+    """The revision that a copy's answer names, where it names one."""
 
     def __init__(self, exchange: Exchange, service: Service) -> None:
         self.payload = exchange.body
@@ -75,11 +82,21 @@ class Scoring(Ticket):
         self._trace = service.telemetry.tracer.begin(exchange.head.headers) if service.telemetry.tracer else None
         exchange.work = self
 
+    def copied_to(self, exchange: Exchange, *, posing_as: int) -> Self:
+        twin = copy(self)
+        twin.is_copy = twin.tied = True
+        twin.posing_as = posing_as
+        twin._exchange = exchange
+        twin._trace = None
+        exchange.work = twin
+        return twin
+
     # --- what the client does -----------------------------------------------------------------------------------------
 
     def client_gone(self) -> None:
         if self.source is None:
-            self._service.abandon(self)
+            if self.line is not None:
+                self.line.abandon(self)
         else:
             self.settled = True
             source, self.source = self.source, None
@@ -178,7 +195,7 @@ class Scoring(Ticket):
         telemetry, ended = service.telemetry, time.monotonic()
         if telemetry.settings.metrics:
             telemetry.scored(response.status, self.revision, self._started, self.sent_at, micros, together, ended)
-        if telemetry.access_log is not None:
+        if telemetry.access_log is not None and not self.is_copy:
             telemetry.access_log.add(self._access(response, micros, ended))
         if self._trace is not None:
             self._end_trace(self._trace, response, micros, together, ended)
@@ -315,20 +332,34 @@ def no_worker(service: Service) -> Response:
     return message(503, text, lines=RETRY_AFTER)
 
 
+def no_such_revision(service: Service) -> Response:
+    """A client asked for a revision by its number."""
+    header = service.settings.traffic.version_header
+    hosted = ", ".join(str(hosted.number) for hosted in service.hosting.all)
+    return message(404, f"There is no such revision of service {service.settings.name}: {header} may be {hosted}")
+
+
+def revision_down(service: Service) -> Response:
+    """A client asked for a revision that did not start."""
+    name = service.settings.name
+    text = f"No ready replicas for the revision of service {name} that was asked for: it failed to start"
+    return message(503, text, lines=RETRY_AFTER)
+
+
 def why_not_healthy(service: Service) -> str:
     """One sentence for whoever asks ``/`` or ``/score`` while no worker takes requests."""
     reasons: dict[ServiceState, Any] = {
         ServiceState.STARTING: "the first worker has not finished init() yet",
         ServiceState.UNHEALTHY: why_no_worker(service),
         ServiceState.FAILED: "the entry script failed to start; the log says why",
-        ServiceState.RUNNING: "the service stops",
+        ServiceState.RUNNING: "the service stops, or the revision that was asked for does",
     }
     return str(reasons[service.state])
 
 
 def why_no_worker(service: Service) -> str:
     """After workers were ready once, and none is now."""
-    failure = service.active.pool.failure if service.active is not None else None
+    failure = service.hosting.default.failure
     if failure is None:
         return "the worker died and is being started again; the log says why"
     return (
@@ -352,4 +383,6 @@ REFUSALS: dict[Refusal, Callable[[Service], Response]] = {
         limit="queue_wait_ms",
     ),
     Refusal.NO_WORKER: no_worker,
+    Refusal.NO_SUCH_REVISION: no_such_revision,
+    Refusal.REVISION_DOWN: revision_down,
 }

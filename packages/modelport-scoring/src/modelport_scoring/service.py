@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from modelport_scoring.access.gate import Gate
-from modelport_scoring.control.messages import Status, WorkerStatus
+from modelport_scoring.control.messages import RevisionStatus, Status
 from modelport_scoring.cors import Cors
-from modelport_scoring.errors import RequestRefused, SettingsInvalid, SwitchFailed, SwitchInProgress
-from modelport_scoring.failures import Failure, StartFailed
+from modelport_scoring.errors import RequestRefused, SettingsInvalid
+from modelport_scoring.failures import Failure
+from modelport_scoring.hosted import Hosted
+from modelport_scoring.hosting import Hosting
+from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.known_heads import KnownHeads
-from modelport_scoring.journal import Journal, say
-from modelport_scoring.revision import Revision, prepare
-from modelport_scoring.service_folder import SETTINGS, check_settings, log_path, write_settings
-from modelport_scoring.settings import AuthSettings, ErrorMode, Limits, RevisionSettings, ServiceSettings
+from modelport_scoring.revision import Revision
+from modelport_scoring.service_folder import SETTINGS, check_settings, write_settings
+from modelport_scoring.settings import AuthSettings, ErrorMode, Limits, ServiceSettings
 from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.telemetry import Gauges, Telemetry
+from modelport_scoring.traffic.router import Router
+from modelport_scoring.traffic.settings import shares
+from modelport_scoring.traffic.shadow import CopiableTicket
 from modelport_scoring.workers.ticket import Refusal, Ticket
 
 
@@ -32,7 +38,7 @@ class Changes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Service:
-    """One service: its settings, its active revision, and the switch to the next one."""
+    """One service: its settings, and which of its revisions gets a request."""
 
     def __init__(
         self,
@@ -48,21 +54,27 @@ class Service:
         self.cors = Cors(settings.cors_origins)
         self.known_heads = KnownHeads()
         self.input: str | None = None
-        """What the active revision's script takes (``Contract.input``); None until that is known."""
+        """What the script takes (``Contract.input``); None until that is known. Where several revisions are hosted:
+        ``raw`` if that of any of them is, and None until it is known of all."""
+        self.hosting = Hosting(self, folder=folder, loop=loop, telemetry=telemetry)
         self.active: Revision | None = None
-        self.failure: Failure | None = None
+        """The default revision, once it has a working folder."""
+        self._router: Router | None = None
+        """None where no request can go but to the default revision."""
         self._folder = folder
-        self._loop = loop
-        self._next: Revision | None = None
-        self._switching = False
-        self._stopping = False
-        self._draining: set[asyncio.Task[None]] = set()
         self._early: list[Ticket] = []
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
-    def submit(self, ticket: Ticket) -> None:
-        """Give the ticket to the active revision."""
+    def submit(self, ticket: CopiableTicket, exchange: Exchange) -> None:
+        """Give the ticket, which answers the exchange, to a revision."""
+        if self._router is None:
+            self.submit_to_default(ticket)
+        else:
+            self._router.submit(ticket, exchange)
+
+    def submit_to_default(self, ticket: Ticket) -> None:
+        """Give the ticket to the default revision."""
         if self.active is not None:
             self.active.pool.submit(ticket)
         elif self.failure is not None or len(self._early) >= self.settings.limits.max_queue_length:
@@ -70,81 +82,57 @@ class Service:
         else:
             self._early.append(ticket)
 
-    def abandon(self, ticket: Ticket) -> None:
-        """The client of the ticket has gone."""
-        if self.active is not None:
-            self.active.pool.line.abandon(ticket)
-
     # --- state --------------------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> ServiceState:
-        if self.active is not None and self.active.pool.ready_count:
-            return ServiceState.RUNNING
-        if self.failure is not None:
-            return ServiceState.FAILED
-        if self.active is not None and self.active.contract is not None:
-            return ServiceState.UNHEALTHY
-        return ServiceState.STARTING
+        return self.hosting.default.state
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the default revision did not start."""
+        return self.hosting.default.start_failure
+
+    @property
+    def gauges(self) -> Gauges:
+        """How to ask the service how it is: all its revisions together."""
+        return Gauges(
+            workers_ready=lambda: sum(revision.pool.ready_count for revision in self.hosting.running),
+            queue_length=lambda: len(self._early) + sum(len(revision.pool.line) for revision in self.hosting.running),
+            in_flight=lambda: sum(revision.pool.in_flight for revision in self.hosting.running),
+        )
 
     def status(self, *, pid: int, supervisor_pid: int, started_at: str) -> Status:
         """The status object of the control socket."""
-        pool = self.active.pool if self.active is not None else None
-        workers = (
-            []
-            if pool is None
-            else [
-                WorkerStatus(
-                    pid=slot.worker.pid if slot.worker is not None else None,
-                    state=slot.worker.state if slot.worker is not None else "waiting",
-                    restarts=max(0, slot.restarts),
-                )
-                for slot in pool.slots
-            ]
-        )
+        default = self.hosting.default
         return Status(
-            state=self.state,
-            revision=self.settings.revision.number,
+            state=default.state,
+            revision=default.number,
             pid=pid,
             supervisor_pid=supervisor_pid,
             port=self.settings.port,
             started_at=started_at,
-            switching=self._switching,
-            workers=workers,
-            requests_in_flight=pool.in_flight if pool is not None else 0,
-            requests_waiting=len(pool.line) if pool is not None else len(self._early),
-            failure=self.failure or (pool.failure if pool is not None else None),
+            switching=self.hosting.is_busy,
+            workers=default.workers,
+            requests_in_flight=default.in_flight,
+            requests_waiting=len(self._early) + default.waiting,
+            failure=default.failure,
+            revisions=self._revision_statuses(),
         )
+
+    def _revision_statuses(self) -> list[RevisionStatus]:
+        traffic = self.settings.traffic
+        percents = shares(traffic, default=self.hosting.default.number, others=self.hosting.others)
+        return [
+            hosted.status(percent=percents[hosted.number], is_shadow=hosted.number == traffic.shadow)
+            for hosted in self.hosting.all
+        ]
 
     # --- verbs --------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start the first revision. A failure is kept in ``failure``, and nothing is tried again."""
-        try:
-            revision = await prepare(self.settings, folder=self._folder, loop=self._loop, telemetry=self.telemetry)
-            self.active = revision
-            self._submit_early()
-            await revision.start()
-            self._forget()
-        except StartFailed as failed:
-            self._start_failed(failed.failure)
-
-    async def switch(self, revision: RevisionSettings) -> int:
-        """Start the revision beside the active one, then hand the requests over.
-
-        Raises SwitchInProgress, and SwitchFailed: then the active one goes on as if nothing had happened.
-        """
-        if self._switching or self._stopping:
-            raise SwitchInProgress("the service stops" if self._stopping else "another switch has not ended yet")
-        self._switching = True
-        try:
-            await self._switch(msgspec.structs.replace(self.settings, revision=revision))
-        except StartFailed as failed:
-            say(f"the switch to revision {revision.number} failed: {failed.failure.message}")
-            raise SwitchFailed(failed.failure) from failed
-        finally:
-            self._switching = False
-        return revision.number
+        """Start the revisions. A failure is kept, and nothing is tried again."""
+        await self.hosting.start()
 
     def configure(self, changes: Changes) -> None:
         """Replace what is given, in force at once, and write it down. Raises RequestRefused, and changes nothing."""
@@ -153,103 +141,63 @@ class Service:
         try:
             check_settings(settings, path=Path(SETTINGS))
             gate = Gate(settings.auth)
-            write_settings(self._folder, settings)
+            self.save(settings)
         except (SettingsInvalid, OSError) as error:
             raise RequestRefused(str(error)) from error
-        self.settings = settings
         self.gate = gate
-        self._forget()
-        for revision in (self.active, self._next):
-            if revision is not None:
-                revision.pool.line.limits = settings.limits
+        self.revisions_changed()
 
     async def stop(self, *, drain_timeout_s: float | None = None) -> None:
         """Finish what is held, end all workers, and remove the working folders."""
-        self._stopping = True
         timeout_s = self.settings.limits.drain_timeout_s if drain_timeout_s is None else drain_timeout_s
-        ends = [self._end(revision, timeout_s) for revision in (self.active, self._next) if revision is not None]
-        await asyncio.gather(*ends, *self._draining)
+        await self.hosting.stop(drain_timeout_s=timeout_s)
 
     def sweep(self) -> None:
         """Called about once a second."""
         self.known_heads.forget_expired(time.time())
 
-    @property
-    def gauges(self) -> Gauges:
-        """How to ask the service how it is."""
-        return Gauges(
-            workers_ready=lambda: self.active.pool.ready_count if self.active is not None else 0,
-            queue_length=lambda: len(self.active.pool.line if self.active is not None else self._early),
-            in_flight=lambda: self.active.pool.in_flight if self.active is not None else 0,
-        )
+    # --- what its revisions need of it --------------------------------------------------------------------------------
 
-    # --- steps --------------------------------------------------------------------------------------------------------
-
-    async def _switch(self, settings: ServiceSettings) -> None:
-        if self.active is not None and settings.revision.number == self.active.number:
-            raise StartFailed(Failure(phase="start", message=f"revision {self.active.number} is the one that runs"))
-        successor = await prepare(settings, folder=self._folder, loop=self._loop, telemetry=self.telemetry)
-        self._next = successor
-        try:
-            await successor.start()
-            self._persist(settings.revision)
-        except StartFailed:
-            await self._end(successor, timeout_s=0)
-            raise
-        finally:
-            self._next = None
-        self._promote(successor)
-
-    def _persist(self, revision: RevisionSettings) -> None:
-        # From the settings of now: ``configure`` may have changed them while the workers came up.
-        settings = msgspec.structs.replace(self.settings, revision=revision)
-        try:
-            write_settings(self._folder, settings)
-        except OSError as error:
-            message = f"{SETTINGS} could not be written: {error.strerror}"
-            raise StartFailed(Failure(phase="start", type=type(error).__name__, message=message)) from error
+    def save(self, settings: ServiceSettings) -> None:
+        """Write the settings down and make them those of the service. Raises SettingsInvalid and OSError."""
+        check_settings(settings, path=Path(SETTINGS))
+        write_settings(self._folder, settings)
         self.settings = settings
 
-    def _promote(self, successor: Revision) -> None:
-        """From here on the successor takes every request."""
-        retired, self.active, self.failure = self.active, successor, None
-        self._forget()
-        successor.pool.line.limits = self.settings.limits
-        if retired is None:
-            return
-        successor.pool.take_over(retired.pool.hand_over())
-        task = self._loop.create_task(self._end(retired, self.settings.limits.drain_timeout_s))
-        self._draining.add(task)
-        task.add_done_callback(self._draining.discard)
-
-    async def _end(self, revision: Revision, timeout_s: float) -> None:
-        untouched = await revision.pool.drain(timeout_s)
-        await revision.remove_folder()
-        for ticket in untouched:
-            if self.active is not None and self.active is not revision and not self._stopping:
-                self.active.pool.take_over([ticket])
-            else:
-                ticket.refused(Refusal.NO_WORKER)
-
-    def _forget(self) -> None:
-        """The settings or the script have changed: every head is judged anew."""
+    def revisions_changed(self) -> None:
+        """The settings or the revisions are others: every head is judged anew, and requests go where they say."""
         self.known_heads.clear()
-        active = self.active
-        self.input = active.contract.input if active is not None and active.contract is not None else None
+        self.active = active = self.hosting.default.revision
+        self.input = common_input(self.hosting.all)
         self.cors = Cors(self.settings.cors_origins or (active.cors_origins if active is not None else ()))
+        for revision in self.hosting.running:
+            revision.pool.line.limits = self.settings.limits
+        self._router = self._make_router()
+        self._submit_early()
+
+    def _make_router(self) -> Router | None:
+        traffic, hosting = self.settings.traffic, self.hosting
+        if not hosting.others and traffic.version_header is None:
+            return None
+        return Router(
+            traffic,
+            default=hosting.default.number,
+            others=hosting.others,
+            submit_to_default=self.submit_to_default,
+            counts=self.telemetry,
+        )
 
     def _submit_early(self) -> None:
-        early, self._early = self._early, []
-        for ticket in early:
-            self.submit(ticket)
+        """Requests that came before there was a queue."""
+        if self.active is not None or self.failure is not None:
+            early, self._early = self._early, []
+            for ticket in early:
+                self.submit_to_default(ticket)
 
-    def _start_failed(self, failure: Failure) -> None:
-        if self._stopping:
-            return
-        self.failure = failure
-        number = self.settings.revision.number
-        say(f"revision {number} did not start (phase {failure.phase}): {failure.message}")
-        Journal(log_path(self._folder, number)).write(f"modelport: the service failed to start: {failure.message}")
-        for ticket in self._early:
-            ticket.refused(Refusal.NO_WORKER)
-        self._early = []
+
+def common_input(hosted: Sequence[Hosted]) -> str | None:
+    """What may be relied on of a request's body before it is known which revision gets it."""
+    inputs = [one.input for one in hosted if one.start_failure is None]
+    if "raw" in inputs:
+        return "raw"
+    return None if None in inputs or not inputs else inputs[0]

@@ -13,6 +13,7 @@ from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
 from modelport_scoring.settings import FORMAT, LONGEST_WAIT_MS, MOST_TOGETHER, AuthSettings, Batching, ServiceSettings
 from modelport_scoring.telemetry.settings import check_telemetry
+from modelport_scoring.traffic.settings import check_traffic
 
 SETTINGS = "service.json"
 LOCK = "service.lock"
@@ -42,8 +43,7 @@ def check_settings(settings: ServiceSettings, *, path: Path) -> None:
     """Raise SettingsInvalid for what the types alone do not rule out."""
     if settings.format != FORMAT:
         raise SettingsInvalid(f"{path}: format {settings.format} is not known here, only {FORMAT}")
-    if not settings.revision.interpreter:
-        raise SettingsInvalid(f"{path}: revision.interpreter is empty")
+    check_revisions(settings, path=path)
     if settings.workers < 1:
         raise SettingsInvalid(f"{path}: workers must be at least 1, not {settings.workers}")
     if not 0 <= settings.port <= 65535:
@@ -56,6 +56,20 @@ def check_settings(settings: ServiceSettings, *, path: Path) -> None:
     for name, value in msgspec.structs.asdict(settings.limits).items():
         if value <= 0:
             raise SettingsInvalid(f"{path}: limits.{name} must be above 0, not {value}")
+
+
+def check_revisions(settings: ServiceSettings, *, path: Path) -> None:
+    """Raise SettingsInvalid for revisions that cannot run, or traffic that they cannot have."""
+    if not settings.revision.interpreter:
+        raise SettingsInvalid(f"{path}: revision.interpreter is empty")
+    for revision in settings.others:
+        if not revision.interpreter:
+            raise SettingsInvalid(f"{path}: the interpreter of revision {revision.number} is empty")
+    try:
+        others = [revision.number for revision in settings.others]
+        check_traffic(settings.traffic, default=settings.revision.number, others=others)
+    except ValueError as error:
+        raise SettingsInvalid(f"{path}: {error}") from error
 
 
 def check_batching(batching: Batching, *, path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from modelport_scoring.telemetry.settings import TelemetrySettings
+from modelport_scoring.traffic.settings import Traffic
 
 FORMAT = 1
 
@@ -154,6 +155,10 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     name: str
     workspace: str
     revision: RevisionSettings
+    """The default one: it gets the requests that ``traffic`` gives to no other."""
+    others: list[RevisionSettings] = []
+    """Hosted beside it."""
+    traffic: Traffic = Traffic()
     format: int = FORMAT
     host: str = "127.0.0.1"
     port: int = 0

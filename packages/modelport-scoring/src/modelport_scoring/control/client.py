@@ -13,6 +13,7 @@ from modelport_scoring.control.messages import MOST_LINE_BYTES, Answer, Command,
 from modelport_scoring.errors import RequestRefused, ServiceNotRunning, SwitchFailed, SwitchInProgress
 from modelport_scoring.service_folder import CONTROL
 from modelport_scoring.settings import AuthSettings, ErrorMode, Limits, RevisionSettings
+from modelport_scoring.traffic.settings import Traffic
 
 ANSWER_PATIENCE_S = 10.0
 
@@ -37,13 +38,29 @@ class ControlClient:
         out (ServiceNotRunning), the switch goes on. Raises SwitchFailed and SwitchInProgress; then the active revision
         goes on untouched.
         """
-        answer = self._do(Command(do="switch", revision=revision), patience_s=patience_s)
-        if answer.failure is not None:
-            raise SwitchFailed(answer.failure)
-        if answer.busy:
-            raise SwitchInProgress(answer.message or "another switch has not ended yet")
-        self._expect_ok(answer)
+        self._expect_done(self._do(Command(do="switch", revision=revision), patience_s=patience_s))
         return revision.number
+
+    def host(self, revision: RevisionSettings, *, patience_s: float | None = None) -> None:
+        """Start one more revision beside the active one; it gets no requests before ``split`` gives it a share, or a
+        client asks for it. Returns, and raises, as ``switch`` does, and RequestRefused where there are six already."""
+        self._expect_done(self._do(Command(do="host", revision=revision), patience_s=patience_s))
+
+    def release(self, number: int, *, patience_s: float | None = None) -> None:
+        """Take a hosted revision its share, have it finish what it holds, and end it; returns when it has ended.
+
+        Raises RequestRefused, for the active one too, and SwitchInProgress."""
+        self._expect_done(self._do(Command(do="release", revision=number), patience_s=patience_s))
+
+    def promote(self, number: int) -> None:
+        """Make a hosted revision the active one. The active one stays beside it, without a share.
+
+        Raises RequestRefused, also where it has no ready worker, and SwitchInProgress."""
+        self._expect_done(self._do(Command(do="promote", revision=number), patience_s=ANSWER_PATIENCE_S))
+
+    def split(self, traffic: Traffic) -> None:
+        """Divide requests so from now on. Raises RequestRefused, and nothing is changed."""
+        self._expect_done(self._do(Command(do="split", traffic=traffic), patience_s=ANSWER_PATIENCE_S))
 
     def configure(
         self,
@@ -63,6 +80,13 @@ class ControlClient:
 
     def _do(self, command: Command, *, patience_s: float | None) -> Answer:
         return self._decode(self._ask(command, patience_s=patience_s), Answer)
+
+    def _expect_done(self, answer: Answer) -> None:
+        if answer.failure is not None:
+            raise SwitchFailed(answer.failure)
+        if answer.busy:
+            raise SwitchInProgress(answer.message or "another switch has not ended yet")
+        self._expect_ok(answer)
 
     def _expect_ok(self, answer: Answer) -> None:
         if not answer.ok:

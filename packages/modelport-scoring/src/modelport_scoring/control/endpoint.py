@@ -13,6 +13,10 @@ from modelport_scoring.control.messages import MOST_LINE_BYTES, Answer, Command,
 from modelport_scoring.errors import RequestRefused, SwitchFailed, SwitchInProgress
 from modelport_scoring.service import Changes, Service
 from modelport_scoring.service_folder import CONTROL
+from modelport_scoring.settings import RevisionSettings
+from modelport_scoring.traffic.settings import Traffic
+
+VERBS = ("status", "switch", "host", "release", "promote", "split", "configure", "stop")
 
 PATIENCE_S = 10.0
 """Who connects says what it wants within this time."""
@@ -61,23 +65,53 @@ class ControlEndpoint:
             command = msgspec.json.decode(line, type=Command)
             if command.do == "status":
                 return self._status(), False
-            if command.do == "switch":
-                return await self._switch(command), False
-            if command.do == "configure":
-                self._service.configure(msgspec.convert(command.settings or {}, Changes))
-                return Answer(ok=True), False
-            if command.do == "stop":
-                return Answer(ok=True), True
-            raise RequestRefused(f"'{command.do}' is none of status, switch, configure, stop")
+            return await self._do(command), command.do == "stop"
         except (msgspec.MsgspecError, RequestRefused) as error:
             return Answer(ok=False, message=str(error)), False
-
-    async def _switch(self, command: Command) -> Answer:
-        if command.revision is None:
-            raise RequestRefused("'switch' needs a revision")
-        try:
-            return Answer(ok=True, revision=await self._service.switch(command.revision))
         except SwitchInProgress as error:
-            return Answer(ok=False, busy=True, message=str(error))
+            return Answer(ok=False, busy=True, message=str(error)), False
         except SwitchFailed as error:
-            return Answer(ok=False, failure=error.failure)
+            return Answer(ok=False, failure=error.failure), False
+
+    async def _do(self, command: Command) -> Answer:
+        hosting = self._service.hosting
+        match command.do:
+            case "switch":
+                await hosting.switch(whole(command))
+            case "host":
+                await hosting.host(whole(command))
+            case "release":
+                await hosting.release(number(command))
+            case "promote":
+                hosting.promote(number(command))
+            case "split":
+                hosting.split(traffic(command))
+            case "configure":
+                self._service.configure(msgspec.convert(command.settings or {}, Changes))
+            case "stop":
+                pass  # when the answer has gone
+            case _:
+                raise RequestRefused(f"'{command.do}' is none of {', '.join(VERBS)}")
+        revision = command.revision
+        return Answer(ok=True, revision=revision.number if isinstance(revision, RevisionSettings) else revision)
+
+
+def whole(command: Command) -> RevisionSettings:
+    """The revision that the command describes. Raises RequestRefused."""
+    if not isinstance(command.revision, RevisionSettings):
+        raise RequestRefused(f"'{command.do}' needs a revision")
+    return command.revision
+
+
+def number(command: Command) -> int:
+    """The revision that the command names. Raises RequestRefused."""
+    if not isinstance(command.revision, int):
+        raise RequestRefused(f"'{command.do}' needs the number of a revision")
+    return command.revision
+
+
+def traffic(command: Command) -> Traffic:
+    """What the command asks for. Raises RequestRefused."""
+    if command.traffic is None:
+        raise RequestRefused(f"'{command.do}' needs traffic")
+    return command.traffic

@@ -9,6 +9,7 @@ import msgspec
 from modelport_scoring.failures import Failure
 from modelport_scoring.settings import RevisionSettings
 from modelport_scoring.states import ServiceState
+from modelport_scoring.traffic.settings import Traffic
 
 MOST_LINE_BYTES = 4 * 1024 * 1024
 """A request to the control socket, or an answer of it, is never longer."""
@@ -22,8 +23,24 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int
 
 
+class RevisionStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the revisions that the service hosts."""
+
+    revision: int
+    state: ServiceState
+    percent: float
+    """Its share of the requests, by the settings. While it has no ready worker, the default revision gets it."""
+    shadow: bool
+    """Whether it gets copies of requests."""
+    workers: list[WorkerStatus]
+    requests_in_flight: int
+    """Copies are counted too, here and below."""
+    requests_waiting: int
+    failure: Failure | None
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to ``status``."""
+    """The answer to ``status``. But for ``revisions``, it tells of the default revision."""
 
     state: ServiceState
     revision: int
@@ -33,18 +50,23 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str
     """When the scoring server came up, ISO 8601 in UTC."""
     switching: bool
+    """Whether a revision is being brought up, by ``switch`` or ``host``."""
     workers: list[WorkerStatus]
     requests_in_flight: int
     requests_waiting: int
     failure: Failure | None
+    revisions: list[RevisionStatus] = []
+    """All that are hosted, the default one first."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """A request: ``do`` says what; ``revision`` comes with ``switch``, ``settings`` with ``configure``."""
+    """A request. ``do`` says what; the rest depends on it (docs/architecture/03-data-plane.md)."""
 
     do: str
-    revision: RevisionSettings | None = None
+    revision: RevisionSettings | int | None = None
+    """The whole of it for ``switch`` and ``host``, its number for ``release`` and ``promote``."""
     settings: dict[str, Any] | None = None
+    traffic: Traffic | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -36,7 +36,7 @@ class Work(Protocol):
 class Exchange:
     """Is answered exactly once, whenever; its connection keeps the order."""
 
-    __slots__ = ("_order", "body", "head", "ids", "response", "work")
+    __slots__ = ("body", "head", "ids", "order", "response", "work")
 
     def __init__(self, head: Head, body: bytes | bytearray, order: AnswerOrder) -> None:
         self.head = head
@@ -45,21 +45,22 @@ class Exchange:
         self.response: Response | None = None
         self.work: Work | None = None
         """Told when the client goes away, or does not keep up."""
-        self._order = order
+        self.order = order
+        """Who is told of the answer."""
 
     def answer(self, response: Response) -> None:
         """Send the answer, when its turn comes; nothing happens where the client has gone."""
         self.response = response
         if response.stream is None:
             self.work = None
-        self._order.answered(self)
+        self.order.answered(self)
 
     def send(self, chunk: bytes) -> None:
         """Send more of the body of an answer with a stream."""
         stream = self._stream()
         if chunk:  # an empty one would end the body, in the chunked coding
             stream.put(chunk)
-            self._order.streamed(self)
+            self.order.streamed(self)
 
     def end(self, *, broken: bool = False) -> None:
         """End the body; ``broken``: the client must see that it is not whole."""
@@ -67,7 +68,7 @@ class Exchange:
         stream.done = True
         stream.broken = broken
         self.work = None
-        self._order.streamed(self)
+        self.order.streamed(self)
 
     def _stream(self) -> BodyStream:
         assert self.response is not None and self.response.stream is not None, "the answer has no stream"

@@ -113,7 +113,8 @@ class InferCall:
         self._request = request
         self._mapping = mapping
         self._model = model
-        self._version = version
+        self.version = version
+        """That the answer names."""
 
     def reply(self, status: int, payload: bytes) -> Reply:
         """What the client gets for the answer of ``run``, which has that status."""
@@ -121,7 +122,7 @@ class InferCall:
             return error_reply_from(status, payload)
         try:
             outputs = read_answer(payload, self._mapping)
-            return encode_response(model=self._model, version=self._version, request=self._request, outputs=outputs)
+            return encode_response(model=self._model, version=self.version, request=self._request, outputs=outputs)
         except ProtocolError as error:
             return error_reply(error.status, str(error))
 

@@ -83,7 +83,7 @@ class ServiceCollector(Collector):
         yield batch_sizes(rows)
         for name, text, slot in EVENTS:
             yield events(name, text, rows, slot=slot)
-        yield shadow_comparisons(rows)
+        yield from shadow(rows)
         for name, text, slot in PROCESS_COUNTERS:
             yield CounterMetricFamily(name, text, value=sum(part.head[slot] for part in parts))
         for name, text, slot in GAUGES:
@@ -165,14 +165,21 @@ def events(name: str, text: str, rows: dict[int, Row], *, slot: int) -> Metric:
     return family
 
 
-def shadow_comparisons(rows: dict[int, Row]) -> Metric:
+def shadow(rows: dict[int, Row]) -> Iterator[Metric]:
+    """Copies of requests, for the revisions that got any."""
     text = "Answers of a shadow revision that were compared with those that were sent."
     family = CounterMetricFamily("modelport_shadow_comparisons", text, labels=["revision", "equal"])
+    dropped = CounterMetricFamily(
+        "modelport_shadow_dropped", "Copies that were dropped, or could not be compared.", labels=["revision"]
+    )
     for revision, row in rows.items():
         for equal, slot in (("true", layout.SHADOW_EQUAL), ("false", layout.SHADOW_DIFFERENT)):
             if row[layout.SHADOW_EQUAL] or row[layout.SHADOW_DIFFERENT]:
                 family.add_metric([str(revision), equal], row[slot])
-    return family
+        if row[layout.SHADOW_DROPPED]:
+            dropped.add_metric([str(revision)], row[layout.SHADOW_DROPPED])
+    yield family
+    yield dropped
 
 
 def processes(parts: Iterable[Part]) -> Iterator[Metric]:

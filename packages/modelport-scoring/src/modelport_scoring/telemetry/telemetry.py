@@ -116,6 +116,10 @@ class Telemetry:
         """The revision answered a copy of a request, and its answer was compared with the one that was sent."""
         self._rows[revision][layout.SHADOW_EQUAL if equal else layout.SHADOW_DIFFERENT] += 1.0
 
+    def shadow_dropped(self, revision: int) -> None:
+        """A copy of a request for the revision was dropped, or could not be compared."""
+        self._rows[revision][layout.SHADOW_DROPPED] += 1.0
+
     def connection_opened(self) -> None:
         """A client has connected."""
         self._connections += 1

@@ -52,7 +52,7 @@ class WaitingLine:
 
     def abandon(self, ticket: Ticket) -> None:
         """The client of a waiting ticket has gone: free its body now and skip it later."""
-        if ticket.abandoned or not ticket.waiting:
+        if ticket.abandoned or ticket.line is not self:
             return
         ticket.abandoned = True
         self._bytes -= len(ticket.payload)
@@ -67,13 +67,13 @@ class WaitingLine:
         return tickets
 
     def _count(self, ticket: Ticket) -> None:
-        ticket.waiting = True
+        ticket.line = self
         ticket.waiting_since = ticket.waiting_since or self._loop.time()
         self._bytes += len(ticket.payload)
 
     def _uncount(self, ticket: Ticket) -> bool:
         """A ticket has left the line; returns whether somebody still waits for it."""
-        ticket.waiting = False
+        ticket.line = None
         if ticket.abandoned:
             self._abandoned -= 1
             return False

@@ -17,6 +17,8 @@ class Refusal(Enum):
     QUEUE_BYTES = "max_queue_bytes"
     QUEUE_WAIT = "queue_wait_ms"
     NO_WORKER = "no worker"
+    NO_SUCH_REVISION = "no such revision"
+    REVISION_DOWN = "revision down"
 
 
 class BodySource(Protocol):
@@ -30,6 +32,13 @@ class BodySource(Protocol):
 
     def cancel(self, ticket: Ticket) -> None:
         """Have it make no more of that body."""
+
+
+class Line(Protocol):
+    """A queue, as a ticket sees it that waits there."""
+
+    def abandon(self, ticket: Ticket) -> None:
+        """Nobody waits for its answer any more."""
 
 
 class Ticket(ABC):
@@ -46,12 +55,16 @@ class Ticket(ABC):
     waiting_since = 0.0
     sent_at = 0.0
     """When a worker got it, by ``time.monotonic``; 0: none has."""
-    waiting = False
-    """It is in a queue."""
+    line: Line | None = None
+    """The queue that it waits in."""
     abandoned = False
     """Nobody waits for the answer any more."""
     revision = 0
     """Number of the revision that took it; 0: none has."""
+    asked: bytes | None = None
+    """Number of the revision that the path asks for; None: for none."""
+    tied = False
+    """Only the revision that it was given to may answer it."""
     settled = False
     """It has its answer, whatever the worker still says."""
     source: BodySource | None = None

@@ -1,0 +1,90 @@
+"""The place of one revision in a service: what it was told to be, and how far it has come."""
+
+from __future__ import annotations
+
+from modelport_scoring.control.messages import RevisionStatus, WorkerStatus
+from modelport_scoring.failures import Failure
+from modelport_scoring.revision import Revision
+from modelport_scoring.settings import RevisionSettings
+from modelport_scoring.states import ServiceState
+from modelport_scoring.workers.contract import Contract
+
+
+class Hosted:
+    """One revision of those that a service hosts."""
+
+    def __init__(self, settings: RevisionSettings, *, revision: Revision | None = None) -> None:
+        self.settings = settings
+        self.revision = revision
+        """None until its working folder is there."""
+        self.start_failure: Failure | None = None
+        """Why its first start failed; nothing is tried again."""
+
+    @property
+    def number(self) -> int:
+        return self.settings.number
+
+    @property
+    def state(self) -> ServiceState:
+        if self.is_ready:
+            return ServiceState.RUNNING
+        if self.start_failure is not None:
+            return ServiceState.FAILED
+        if self.revision is not None and self.revision.contract is not None:
+            return ServiceState.UNHEALTHY
+        return ServiceState.STARTING
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a worker takes requests."""
+        return self.revision is not None and self.revision.pool.ready_count > 0
+
+    @property
+    def contract(self) -> Contract | None:
+        """What a worker has told of its script."""
+        return self.revision.contract if self.revision is not None else None
+
+    @property
+    def input(self) -> str | None:
+        """What its script takes (``Contract.input``), None until that is known."""
+        return self.contract.input if self.contract is not None else None
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the last start of a worker failed."""
+        return self.start_failure or (self.revision.pool.failure if self.revision is not None else None)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that its workers hold."""
+        return self.revision.pool.in_flight if self.revision is not None else 0
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for them."""
+        return len(self.revision.pool.line) if self.revision is not None else 0
+
+    @property
+    def workers(self) -> list[WorkerStatus]:
+        slots = self.revision.pool.slots if self.revision is not None else []
+        return [
+            WorkerStatus(
+                pid=slot.worker.pid if slot.worker is not None else None,
+                state=slot.worker.state if slot.worker is not None else "waiting",
+                restarts=max(0, slot.restarts),
+            )
+            for slot in slots
+        ]
+
+    def status(self, *, percent: float, is_shadow: bool) -> RevisionStatus:
+        """Its part of the status object."""
+        return RevisionStatus(
+            revision=self.number,
+            state=self.state,
+            percent=percent,
+            shadow=is_shadow,
+            workers=self.workers,
+            requests_in_flight=self.in_flight,
+            requests_waiting=self.waiting,
+            failure=self.failure,
+        )
