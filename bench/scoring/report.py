@@ -84,13 +84,19 @@ def table_row(title: str, rounds: list[Round]) -> str:
         title + (f" (**{failed} errors**)" if failed else ""),
         f"{median(rates):,.0f}",
         f"{min(rates):,.0f} to {max(rates):,.0f}",
-        f"{median([one.p50_us / 1000 for one in rounds]):.2f}",
-        f"{median([one.p99_us / 1000 for one in rounds]):.2f}" + health_note(rounds),
+        milliseconds([one.p50_us for one in rounds]),
+        milliseconds([one.p99_us for one in rounds]) + health_note(rounds),
         f"{median([one.cpu_us_per_request for one in rounds]):,.0f}",
         f"{median([one.memory_mib for one in rounds]):.0f}",
         f"{median([one.cold_start_s for one in rounds]):.2f}",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def milliseconds(values_us: list[int]) -> str:
+    """The median; unknown where no connection got all that it had asked for."""
+    known = [value / 1000 for value in values_us if value]
+    return f"{median(known):.2f}" if known else "unknown"
 
 
 def health_note(rounds: list[Round]) -> str:

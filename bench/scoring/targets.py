@@ -153,8 +153,10 @@ def costs(without: str) -> Callable[[Figures], Finding]:
 
     def find(figures: Figures) -> Finding:
         less = {one.number: one.cpu_us_per_request for one in figures.rounds(without, "NULL", PIPELINED)}
-        pairs = figures.rounds(PLAIN, "NULL", PIPELINED)
-        return Finding(value=median([one.cpu_us_per_request - less[one.number] for one in pairs if one.number in less]))
+        pairs = [one for one in figures.rounds(PLAIN, "NULL", PIPELINED) if one.number in less]
+        costs_us = [one.cpu_us_per_request - less[one.number] for one in pairs]
+        note = f"{min(costs_us):.1f} to {max(costs_us):.1f}" if costs_us else ""
+        return Finding(value=median(costs_us), note=note)
 
     return find
 
