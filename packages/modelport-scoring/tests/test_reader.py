@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass, field
 
 import pytest
@@ -162,6 +163,60 @@ def test_blanks_around_a_value_are_none_of_it() -> None:
 def test_a_trailer_does_not_speak_of_the_connection() -> None:
     trailer = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nConnection: close\r\n\r\n"
     assert read([trailer]) == ([], 400)
+
+
+@pytest.mark.parametrize("endless", [b"1;name=", b"0\r\nTrailer: ", b"1" + b"0" * 15, b"0\r\n" + b"a: b\r\n" * 2000])
+def test_framing_without_end_is_refused_in_time(endless: bytes) -> None:
+    head = b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    filler = b"a: b\r\n" * 2000 if endless.endswith(b"\n") else b"0" * 12_000
+    refused_after = [number for number in range(1, 20) if read([head + endless, *[filler] * number])[1] is not None]
+    assert refused_after, "it is read for ever"
+    assert refused_after[0] < 8
+
+
+def test_the_smallest_chunks_are_read_and_take_no_more_memory_than_their_bytes() -> None:
+    recorder = Recorder()
+    reader = RequestReader(recorder, KnownHeads())
+    reader.feed(b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    pieces = [b"2\r\nab\r\n" * 10_000] * 20
+    tracemalloc.start()
+    for piece in pieces:
+        reader.feed(piece)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 1_000_000
+    reader.feed(b"0\r\n\r\n")
+    assert recorder.seen[0][3] == b"ab" * 200_000
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "path"),
+    [
+        (b"http://model.example:80/score", b"model.example:80", b"/score"),
+        (b"HTTPS://x", b"x", b"/"),
+        (b"http://x?a=1", b"x", b"/"),
+        (b"/http://x/score", b"other", b"/http://x/score"),
+    ],
+)
+def test_a_target_may_be_in_absolute_form(target: bytes, host: bytes, path: bytes) -> None:
+    recorder = Recorder()
+    RequestReader(recorder, KnownHeads()).feed(b"GET %b HTTP/1.1\r\nHost: other\r\n\r\n" % target)
+    assert (recorder.heads[0].path, recorder.heads[0].headers[b"host"]) == (path, host)
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        (b"/score#fragment", b"x"),
+        (b"/score", b"a b"),
+        (b"/score", b"a/score"),
+        (b"/score", b"a@b"),
+        (b"/score", b"a?b"),
+        (b"http://user:secret@x/score", b"x"),
+    ],
+)
+def test_targets_and_hosts_that_are_none_are_refused(target: bytes, host: bytes) -> None:
+    assert read([b"GET %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (target, host)]) == ([], 400)
 
 
 def test_a_head_without_end_is_refused_in_time() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 import httptools
@@ -14,6 +15,12 @@ from modelport_scoring.settings import Limits
 VERSIONS = frozenset(("1.1", "1.0"))
 
 WHITESPACE = b" \t"
+
+HOST = re.compile(rb"[\w.~!$&'()*+;=%:\[\]-]*", re.ASCII)
+"""Characters of a host with or without a port (RFC 3986, 3.2.2), without the comma: it would be of two Host headers."""
+
+MOST_OVERHEAD = 16
+"""Bytes of framing for each byte of a chunked body: one byte in a chunk of its own needs five."""
 
 LINE_OVERHEAD = 4
 """Bytes that a header line has beside its name and its value."""
@@ -48,8 +55,9 @@ class RequestReader:
     """
 
     __slots__ = (
+        "_body",
         "_body_bytes",
-        "_chunks",
+        "_chunked_bytes",
         "_collected",
         "_collected_head",
         "_fed_bytes",
@@ -86,8 +94,10 @@ class RequestReader:
         self._unfinished_head = True
         """All that was fed at last belongs to a head that has not ended."""
         self._parsed_head: Head | None = None
-        self._chunks: list[bytes] = []
+        self._body: bytes | bytearray = b""
         self._body_bytes = 0
+        self._chunked_bytes = 0
+        """Bytes that were fed while a chunked body was read, its framing included."""
         self._keeps_body = True
         self._upgrading = False
         """The head asks for another protocol, and a body follows: the parser believes that it is not ours to read."""
@@ -150,6 +160,7 @@ class RequestReader:
 
     def _feed_parser(self, data: bytes) -> None:
         self._unfinished_head = self._in_head
+        in_body = self._parsed_head is not None
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
@@ -163,6 +174,9 @@ class RequestReader:
             self._fed_bytes += len(data)
             if self._fed_bytes > self._sink.limits.max_header_bytes:
                 raise Unreadable(self._long_head())
+        elif in_body and self._parsed_head is not None:
+            self._chunked_bytes += len(data)
+            self._check_overhead()
 
     def _parse(self, data: bytes) -> None:
         while True:
@@ -220,8 +234,9 @@ class RequestReader:
         if self._head_size > self._sink.limits.max_header_bytes:
             raise Unreadable(self._long_head())
         headers, parser = self._headers, self._parser
+        self._read_target()
         self._in_head = self._unfinished_head = False
-        self._fed_bytes = self._body_bytes = 0
+        self._fed_bytes = self._body_bytes = self._chunked_bytes = 0
         version = parser.get_http_version()
         head = Head(method=parser.get_method(), target=self._target, version=version, headers=headers)
         head.keep_alive = parser.should_keep_alive()
@@ -240,21 +255,39 @@ class RequestReader:
         if self._body_bytes > self._sink.limits.max_body_bytes:
             raise Unreadable(self._too_large())
         if self._keeps_body:
-            self._chunks.append(body)
+            self._keep(body)
+
+    def _keep(self, piece: bytes) -> None:
+        if not self._body:
+            self._body = piece
+            return
+        if isinstance(self._body, bytes):  # no list of pieces: one object for every few bytes takes many times as much
+            self._body = bytearray(self._body)
+        self._body += piece
 
     def on_message_complete(self) -> None:
         if self._upgrading:
             return
         head = self._parsed_head
         assert head is not None
-        chunks = self._chunks
-        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        self._chunks = []
+        body, self._body = self._body, b""
         self._parsed_head = None
         self._in_head = True
         self.in_request = False
         self.ended = not head.keep_alive
         self._sink.request_received(head, body)
+
+    def _read_target(self) -> None:
+        """Bring a target in absolute form into origin form; its host replaces the Host header (RFC 9112, 3.2.2)."""
+        target = self._target
+        if b"#" in target:
+            raise Unreadable(message(400, "The target of a request has no fragment", close=True))
+        scheme, found, rest = target.partition(b"://")
+        if found and scheme.lower() in (b"http", b"https"):
+            host = re.split(b"[/?]", rest, maxsplit=1)[0]
+            target = rest[len(host) :]
+            self._headers[b"host"] = host
+            self._target = target if target.startswith(b"/") else b"/" + target
 
     # --- rules --------------------------------------------------------------------------------------------------------
 
@@ -271,8 +304,8 @@ class RequestReader:
         if head.method == b"CONNECT":  # to the parser, what follows is a tunnel's, whatever the lengths say
             raise Unreadable(message(501, "No tunnels are made here", close=True))
         host = headers.get(b"host")
-        if (host is None and head.version == "1.1") or (host is not None and b"," in host):
-            raise Unreadable(message(400, "An HTTP/1.1 request has exactly one Host header", close=True))
+        if (host is None and head.version == "1.1") or (host is not None and not HOST.fullmatch(host)):
+            raise Unreadable(message(400, "An HTTP/1.1 request has exactly one Host header, with a host", close=True))
         length = headers.get(b"content-length")
         if b"transfer-encoding" in headers:
             self._check_coding(head, has_length=length is not None)
@@ -295,6 +328,13 @@ class RequestReader:
     def _check_trailer(self, name: bytes) -> None:
         if name == b"connection":  # the parser would listen to it, after we have judged the head
             raise Unreadable(message(400, "A trailer may not say what becomes of the connection", close=True))
+
+    def _check_overhead(self) -> None:
+        """The extensions of chunks, and trailers: the parser keeps them, and nothing here needs them."""
+        limits = self._sink.limits
+        if self._chunked_bytes > limits.max_header_bytes + (1 + MOST_OVERHEAD) * self._body_bytes:
+            limit, what = limits.max_header_bytes, "The framing of the request's body is too large"
+            raise Unreadable(limit_message(431, what, limit="max_header_bytes", value=limit, close=True))
 
     def _expects_continue(self, headers: dict[bytes, bytes]) -> bool:
         if headers[b"expect"].lower() != b"100-continue":
