@@ -12,7 +12,7 @@ import orjson
 
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import Head
-from modelport_scoring.http.response import JSON_TYPE, TEXT_TYPE, Response, limit_message, message
+from modelport_scoring.http.response import JSON_TYPE, TEXT_TYPE, WITHOUT_BODY, Response, limit_message, message
 from modelport_scoring.http.stream import BodyStream
 from modelport_scoring.service import Service
 from modelport_scoring.settings import ErrorMode
@@ -99,8 +99,12 @@ class Scoring(CopiableTicket):
                 self.line.abandon(self)
         else:
             self.settled = True
-            source, self.source = self.source, None
-            source.cancel(self)
+            self._cancel_body()
+
+    def _cancel_body(self) -> None:
+        assert self.source is not None
+        source, self.source = self.source, None
+        source.cancel(self)
 
     def pause(self) -> None:
         if self.source is not None:
@@ -154,7 +158,7 @@ class Scoring(CopiableTicket):
 
     def stream_began(self, code: int, flags: int, micros: int, meta: bytes) -> None:
         response = returned(code, meta, b"")
-        if response.status == code:
+        if response.status == code and code not in WITHOUT_BODY:
             response.stream = BodyStream()
         self._answer(response, run=run_lines(response.status, flags, micros), micros=micros)
         if response.stream is None:
@@ -168,7 +172,7 @@ class Scoring(CopiableTicket):
 
     def timed_out(self) -> None:
         if self.source is not None:
-            self.source = None
+            self._cancel_body()
             self._exchange.end(broken=True)
             return
         limit = self._service.settings.limits.scoring_timeout_ms

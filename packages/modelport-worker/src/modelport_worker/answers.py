@@ -2,6 +2,7 @@
 
 import json
 import sys
+from types import GeneratorType
 from typing import Any, Iterator, NamedTuple, Optional, Tuple
 
 from modelport_worker.frames import RETURNED, RUN_FAILED
@@ -15,6 +16,9 @@ RESPONSE_CLASSES = (
     ("werkzeug.wrappers", "Response"),  # Flask's derives from it
 )
 
+GENERATOR_HEADERS = b'[["Content-Type", "text/html; charset=utf-8"]]'
+"""Of a generator that ``run`` returns without a response around it: the type that an AMLResponse has too."""
+
 
 class Answer(NamedTuple):
     """What a RESULT frame carries; ``chunks`` make the body where it is sent while it is made."""
@@ -23,17 +27,21 @@ class Answer(NamedTuple):
     flags: int
     payload: bytes
     meta: bytes
-    chunks: Optional[Iterator[bytes]] = None
+    chunks: Optional[Iterator[Any]] = None
 
 
 def answer_of(value: Any) -> Answer:
     """The answer that ``value`` asks for. Raises whatever its encoding raises: TypeError, ValueError, …"""
     if value is None:
         return Answer(200, RETURNED, b"{}", b"")
-    if isinstance(value, (str, list, dict, float, int)) or not isinstance(value, response_classes()):
+    if isinstance(value, (str, list, dict, float, int)):
         answer = Answer(200, RETURNED, dumps(value), b"")
-    else:
+    elif isinstance(value, GeneratorType):
+        answer = Answer(200, RETURNED, b"", GENERATOR_HEADERS, value)
+    elif isinstance(value, response_classes()):
         answer = answer_of_response(value)
+    else:
+        answer = Answer(200, RETURNED, dumps(value), b"")
     if len(answer.payload) > LARGEST_PAYLOAD:
         raise ValueError("The answer has {} bytes; {} can be sent.".format(len(answer.payload), LARGEST_PAYLOAD))
     return answer
@@ -57,8 +65,17 @@ def answer_of_response(response: Any) -> Answer:
         RETURNED | (RUN_FAILED if failed else 0),
         b"" if streamed else response.get_data(),
         json.dumps(headers).encode("ascii"),
-        response.iter_encoded() if streamed else None,
+        chunks_of(response) if streamed else None,
     )
+
+
+def chunks_of(response: Any) -> Iterator[Any]:
+    """The body as it is made; the response is closed behind it, however it ends."""
+    try:
+        for chunk in response.iter_encoded():
+            yield chunk
+    finally:
+        response.close()
 
 
 def rejection(message: str) -> Answer:

@@ -10,6 +10,9 @@ from modelport_worker.json_codec import loads
 from modelport_worker.link import Frame
 from modelport_worker.signature import REQUEST_HEADERS, RunSignature
 
+REQUEST_CONTEXT = "_modelport_context"
+"""The attribute in which our ``azureml`` leaves a context manager for the call of ``run``, where one is needed."""
+
 Arguments = Callable[[Frame], Dict[str, Any]]
 """From a SCORE frame to keyword arguments. Raises Rejected where the request is at fault."""
 
@@ -101,11 +104,24 @@ def raw_arguments(signature: RunSignature, make_request: Callable[..., Any]) -> 
 
     def arguments(frame: Frame) -> Dict[str, Any]:
         meta = json.loads(frame.meta)
-        body = b"" if frame.flags & QUERY else bytes(frame.payload)
+        body = b"" if frame.flags & QUERY else frame.payload
         request = make_request(meta["method"], meta["path"], query=meta["query"], headers=meta["headers"], body=body)
         return {name: request}
 
     return arguments
+
+
+def with_context(run: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """``run``, called in what its request, the argument ``name``, may bring along: Flask's request context."""
+
+    def run_in_context(**arguments: Any) -> Any:
+        context = vars(arguments[name]).pop(REQUEST_CONTEXT, None)
+        if context is None:
+            return run(**arguments)
+        with context:
+            return run(**arguments)
+
+    return run_in_context
 
 
 def with_headers(arguments: Arguments) -> Arguments:

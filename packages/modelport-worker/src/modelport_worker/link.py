@@ -1,5 +1,6 @@
 """The worker's end of the link to the scoring server: frames in, frames out, and the shared page."""
 
+import io
 import mmap
 import os
 import select
@@ -30,15 +31,13 @@ LARGE_PAYLOAD = 64 * 1024
 HOLD_SECONDS = 0.001
 """Answers are kept back this long at most, to go out together."""
 
-Body = Union[bytes, bytearray]
-
 
 class Frame(NamedTuple):
     id: int
     kind: int
     flags: int
-    payload: Body
-    meta: Body
+    payload: bytes
+    meta: bytes
 
 
 class LinkClosed(Exception):
@@ -98,16 +97,25 @@ class Inbox:
     def _receive_large(self) -> None:
         """The frame that fills the whole buffer: the rest of it goes straight to where it will stay."""
         request_id, payload_size, meta_size, _, _, kind, flags = HEADER.unpack_from(self._buffer, 0)
-        whole = bytearray(meta_size + payload_size)
-        received = BUFFER_SIZE - HEADER_SIZE
-        whole[:received] = self._view[HEADER_SIZE:]
-        with memoryview(whole) as view:
-            while received < len(whole):
-                received += self._receive(view[received:])
-        meta = bytes(whole[:meta_size])
-        del whole[:meta_size]  # a bytearray gives up its front without moving the rest
+        received = self._view[HEADER_SIZE:]
+        meta = self._receive_whole(meta_size, received[:meta_size])
+        payload = self._receive_whole(payload_size, received[meta_size:])
         self._start = self._end = 0
-        self._large = Frame(request_id, kind, flags, whole, meta)
+        self._large = Frame(request_id, kind, flags, payload, meta)
+
+    def _receive_whole(self, size: int, beginning: memoryview) -> bytes:
+        """``size`` bytes, the first of which have come. A BytesIO gives up its memory as bytes, without a copy."""
+        if size == len(beginning):
+            return bytes(beginning)
+        memory = io.BytesIO()
+        memory.seek(size - 1)
+        memory.write(b"\0")
+        with memory.getbuffer() as view:
+            received = len(beginning)
+            view[:received] = beginning
+            while received < size:
+                received += self._receive(view[received:])
+        return memory.getvalue()
 
     def _receive(self, room: memoryview) -> int:
         with room:
@@ -122,7 +130,7 @@ class Outbox:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._held: List[bytes] = []
+        self._held: List[Union[bytes, memoryview]] = []
         self._held_since = 0.0
 
     def put(self, frame: bytes, now: float, next_expected_s: float) -> None:
@@ -134,7 +142,12 @@ class Outbox:
         if now - self._held_since + next_expected_s > HOLD_SECONDS:
             self.flush()
 
-    def put_large(self, head: bytes, payload: bytes) -> None:
+    def put_now(self, *parts: Union[bytes, memoryview]) -> None:
+        """Send what is held back and a frame in parts."""
+        self._held.extend(parts)
+        self.flush()
+
+    def put_large(self, head: bytes, payload: Union[bytes, memoryview]) -> None:
         """Send a frame whose payload is not copied behind its head."""
         self._held.append(head)
         self.flush()
@@ -225,9 +238,13 @@ class Link:
         head = HEADER.pack(0, len(reason), 0, micros, count, BATCH, flags)
         self._outbox.put(head + reason, now, 0.0)
 
-    def send_chunk(self, request_id: int, chunk: bytes, flags: int = 0) -> None:
+    def send_chunk(self, request_id: int, chunk: Union[bytes, memoryview], flags: int = 0) -> None:
         """Send a piece of a body, at once."""
-        self._outbox.put_large(HEADER.pack(request_id, len(chunk), 0, 0, 0, CHUNK, flags), chunk)
+        head = HEADER.pack(request_id, len(chunk), 0, 0, 0, CHUNK, flags)
+        if len(chunk) < LARGE_PAYLOAD:
+            self._outbox.put_now(head, chunk)
+        else:
+            self._outbox.put_large(head, chunk)
 
     def tell(self, kind: int, payload: bytes) -> None:
         """Send a frame that answers no request, at once."""

@@ -8,6 +8,7 @@ from typing import List, NoReturn, Optional, Tuple
 from modelport_worker.answers import Answer, answer_of, rejection
 from modelport_worker.arguments import Rejected
 from modelport_worker.batching import Batcher, Mixed, may_join
+from modelport_worker.bodies import Body, Piece, ScriptFailed
 from modelport_worker.failures import format_exception, text_of
 from modelport_worker.frames import (
     BROKEN,
@@ -22,7 +23,7 @@ from modelport_worker.frames import (
     STOPPED,
     UNSERIALIZABLE,
 )
-from modelport_worker.link import Frame, Link, LinkClosed
+from modelport_worker.link import Frame, Link
 from modelport_worker.service import Service
 from modelport_worker.streams import log
 
@@ -138,31 +139,38 @@ def as_micros(seconds: float) -> int:
 
 
 def stream(link: Link, frame: Frame, answer: Answer, micros: int) -> None:
-    """Send a body while it is made, until its end, or until nobody wants it any more."""
-    link.answer(frame.id, answer.code, answer.flags | MORE, b"", answer.meta, micros, clock())
-    link.flush()
-    end = LAST
-    chunks = answer.chunks
-    assert chunks is not None
+    """Send a body while it is made. Where it cannot even begin, that is an error like any other."""
+    body = Body(answer.chunks)
     try:
-        for chunk in chunks:
-            if link.is_cancelled(frame.id):
-                break
-            link.send_chunk(frame.id, chunk)
+        first = body.next_piece()
+        if link.closed:
+            os._exit(0)  # what makes the body forked
+        if first is None:
+            link.answer(frame.id, *answer[:4], micros, clock())
+        else:
+            link.answer(frame.id, answer.code, answer.flags | MORE, b"", answer.meta, micros, clock())
+            link.send_chunk(frame.id, b"", LAST if send_pieces(link, frame, body, first) else LAST | BROKEN)
+    except ScriptFailed as failed:
+        link.answer(frame.id, *report_raised(frame, failed.error)[:4], micros, clock())
     except SystemExit:
         leave(link, frame)
-    except (LinkClosed, ConnectionError):
-        raise
-    except BaseException as error:
-        log("The body of the answer to request {} could not be made.\n{}".format(frame.id, format_exception(error)))
-        end = LAST | BROKEN
     finally:
-        close = getattr(chunks, "close", None)
-        if close is not None:
-            close()
-    if link.closed:
-        os._exit(0)
-    link.send_chunk(frame.id, b"", end)
+        body.close()
+
+
+def send_pieces(link: Link, frame: Frame, body: Body, piece: Optional[Piece]) -> bool:
+    """Send the piece and all that follow it, until nobody wants them any more. Whether the script did its part."""
+    try:
+        while piece is not None and not link.is_cancelled(frame.id):
+            link.send_chunk(frame.id, piece)
+            piece = body.next_piece()
+            if link.closed:
+                os._exit(0)
+        return True
+    except ScriptFailed as failed:
+        trace = format_exception(failed.error)
+        log("The body of the answer to request {} could not be made to its end.\n{}".format(frame.id, trace))
+        return False
 
 
 def leave(link: Link, frame: Frame) -> NoReturn:

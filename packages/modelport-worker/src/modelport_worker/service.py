@@ -6,7 +6,15 @@ import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from modelport_worker.answers import answer_of
-from modelport_worker.arguments import Arguments, Rejected, json_arguments, raw_arguments, text_arguments, with_headers
+from modelport_worker.arguments import (
+    Arguments,
+    Rejected,
+    json_arguments,
+    raw_arguments,
+    text_arguments,
+    with_context,
+    with_headers,
+)
 from modelport_worker.batching import Batcher
 from modelport_worker.entry_script import EntryScript
 from modelport_worker.failures import ScriptError
@@ -44,6 +52,8 @@ def make_service(script: EntryScript, *, together: int = 1, wait_s: float = 0.0)
     sample = find_sample(script.run, signature) if kind == "json" else None
     arguments = make_arguments(kind, signature, sample)
     batcher = make_batcher(sample, arguments, most=together, wait_s=wait_s) if together > 1 else None
+    if kind == "raw":
+        script = script._replace(run=with_context(script.run, signature.names[0]))
     if signature.wants_headers:
         arguments = with_headers(arguments)
     return Service(script, signature, kind, decorated, arguments, sample, batcher)

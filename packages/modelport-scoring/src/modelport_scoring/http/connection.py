@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from enum import Enum, auto
 from typing import cast
@@ -41,6 +43,9 @@ MOST_SKIPPED_BYTES = 64 * 1024
 LINGER_S = 2.0
 """After a refusal, what the client still sends is read and dropped for so long: closing at once would reset the
 connection, and the client might lose the answer."""
+
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER on, for no time at all."""
 
 CLOSE = b"connection: close\r\n"
 KEEP_ALIVE = b"connection: keep-alive\r\n"
@@ -281,6 +286,8 @@ class Connection(asyncio.Protocol):
             return
         if self._streaming is exchange:
             if self._send_stream(exchange, stream):
+                if self._backlog:
+                    self._application.handle(self._backlog.popleft())
                 self._flush()
         elif stream.size > MOST_AHEAD_BYTES:
             self._transport.abort()
@@ -291,7 +298,9 @@ class Connection(asyncio.Protocol):
         if transport is None or transport.is_closing() or self._streaming is exchange:
             return False
         self._streaming = exchange
-        framing = CHUNKED if exchange.head.version == "1.1" else CLOSE
+        framing = CHUNKED if exchange.head.version == "1.1" else b""
+        if not (framing and exchange.head.keep_alive):
+            framing += CLOSE
         transport.write(stream_head(response, framing=framing, date=self._listener.date_line))
         return self._send_stream(exchange, stream)
 
@@ -301,7 +310,10 @@ class Connection(asyncio.Protocol):
         assert transport is not None
         chunked = exchange.head.version == "1.1"
         for chunk in stream.take():
-            transport.write(in_chunk(chunk) if chunked else chunk)
+            if chunked:
+                transport.writelines(in_chunk(chunk))
+            else:
+                transport.write(chunk)
         if not stream.done:
             return False
         self._streaming = None
@@ -310,7 +322,7 @@ class Connection(asyncio.Protocol):
             transport.write(LAST_CHUNK)
         last = stream.broken or not chunked or not exchange.head.keep_alive or self._listener.stopping
         if stream.broken and not chunked:
-            transport.abort()  # only so can a client of HTTP/1.0 tell
+            reset(transport)  # only so can a client of HTTP/1.0 tell
         elif last:
             self._end(transport, lingering=False)
         return not last
@@ -371,6 +383,13 @@ class Connection(asyncio.Protocol):
             transport.resume_reading()
         else:
             transport.pause_reading()
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """End the connection so that the client sees an error instead of an end."""
+    channel = transport.get_extra_info("socket")
+    channel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    transport.abort()
 
 
 def is_long(head: Head) -> bool:

@@ -75,6 +75,8 @@ def stream_head(response: Response, *, framing: bytes, date: bytes) -> bytes:
     return b"%b%b%b%b\r\n" % (line, response.lines, date, framing)
 
 
-def in_chunk(data: bytes) -> bytes:
-    """One chunk of the chunked coding (RFC 9112, 7.1)."""
-    return b"%x\r\n%b\r\n" % (len(data), data)
+def in_chunk(data: bytes) -> tuple[bytes, ...]:
+    """The parts of one chunk of the chunked coding (RFC 9112, 7.1)."""
+    if len(data) <= SMALL_BODY_BYTES:
+        return (b"%x\r\n%b\r\n" % (len(data), data),)
+    return (b"%x\r\n" % len(data), data, b"\r\n")

@@ -47,9 +47,11 @@ class Timeouts:
     def _remaining_s(self, worker: Worker, now: float) -> float:
         """Settle what is overdue; returns the seconds until something of this worker can be overdue next."""
         limits = self._pool.limits
-        held_s = now - worker.head_since
         timeout_s = limits.scoring_timeout_ms / 1000
         grace_s = limits.scoring_grace_ms / 1000
+        if worker.waits_for_client:
+            return timeout_s
+        held_s = now - worker.head_since
         if held_s < timeout_s:
             return timeout_s - held_s
         ticket = worker.in_flight[0]

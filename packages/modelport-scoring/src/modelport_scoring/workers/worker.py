@@ -70,6 +70,10 @@ class Worker:
         self._phase = "start"
         self._link_open = True
         self._started_ids = (0, 0)
+        self._stream_since = 0.0
+        """Since when it makes a body while that is sent; 0: it does not. It gets nothing else to do meanwhile, as nobody
+        can tell when it would begin with that."""
+        self._paused = False
         self._process.watch(loop, ended=self._process_ended)
 
     @property
@@ -79,7 +83,17 @@ class Worker:
     @property
     def takes_more(self) -> bool:
         """Whether one more frame may be sent now."""
-        return self.state is WorkerState.READY and len(self.in_flight) < self._window.size and self._link.has_room
+        return (
+            self.state is WorkerState.READY
+            and len(self.in_flight) < self._window.size
+            and self._link.has_room
+            and not self._stream_since
+        )
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether what it makes is not taken from it for now: then it is not the script that takes long."""
+        return self._paused
 
     async def started(self) -> Contract:
         """Wait for READY. Raises StartFailed when the start failed or took too long; then the process is gone."""
@@ -140,15 +154,19 @@ class Worker:
     # --- a body that is sent while it is made -------------------------------------------------------------------------
 
     def pause(self) -> None:
+        self._paused = True
         self._link.pause()
 
     def resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self.head_since = time.monotonic()
         self._link.resume()
 
     def cancel(self, ticket: Ticket) -> None:
         if self.state is not WorkerState.ENDED:
             self._process.page.cancel(ticket.id)
-        self._link.resume()  # what it still sends of it is read and dropped
+        self.resume()  # what it still sends of it is read and dropped
 
     @property
     def exit(self) -> str | None:
@@ -197,7 +215,7 @@ class Worker:
 
     def _stream_begins(self, code: int, flags: int, micros: int, meta: bytes) -> None:
         ticket = self.in_flight[0]
-        self._window.measured(micros)
+        self._stream_since = time.monotonic()
         if ticket.settled or ticket.abandoned:
             self.cancel(ticket)
         else:
@@ -212,6 +230,9 @@ class Worker:
             ticket.stream_went_on(payload)
         if flags & LAST:
             self.in_flight.popleft()
+            self._window.measured(int((time.monotonic() - self._stream_since) * 1e6))
+            self._stream_since = 0.0
+            self.resume()
             if ticket.source is not None:
                 ticket.source = None
                 ticket.stream_ended(broken=bool(flags & BROKEN))

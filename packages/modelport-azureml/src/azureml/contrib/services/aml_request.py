@@ -1,21 +1,26 @@
 """Whole HTTP requests for an entry script: ``@rawhttp`` and what its function receives."""
 
+import io
 import json
-from typing import Any, Callable, Iterable, Optional, Tuple, TypeVar, Union
+from http.cookies import CookieError, SimpleCookie
+from typing import IO, Any, Callable, Dict, Iterable, List, Optional, Tuple, TypeVar, Union
 
 from azureml._modelport import request_raw_http
-from azureml.contrib.services._forms import Form, UploadedFile, parse_form, parse_pairs
+from azureml.contrib.services import _flask_if_imported
+from azureml.contrib.services._forms import TYPES, Form, parse_form, parse_pairs
 from azureml.contrib.services._mappings import Fields, Headers
+from azureml.contrib.services._uploaded_file import UploadedFile
 
 __all__ = ["AMLRequest", "rawhttp"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
-
 
 class AMLRequest:
-    """A request as it came, with the names of Flask's request object. The body is held whole, in memory."""
+    """A request as it came, with the names of Flask's request object. The body is held whole, in memory.
+
+    It is a request of Flask's too, with all that those can do, where Flask has been imported.
+    """
 
     def __init__(
         self, method: str, path: str, *, query: str = "", headers: Iterable[Tuple[str, str]] = (), body: bytes = b""
@@ -35,8 +40,12 @@ class AMLRequest:
         return "{}?{}".format(self.path, self._query)
 
     @property
+    def host(self) -> str:
+        return self.headers.get("Host", "localhost")
+
+    @property
     def base_url(self) -> str:
-        return "http://{}{}".format(self.headers.get("Host", "localhost"), self.path)
+        return "http://{}{}".format(self.host, self.path)
 
     @property
     def url(self) -> str:
@@ -56,9 +65,22 @@ class AMLRequest:
         return len(self._body)
 
     @property
+    def cookies(self) -> Dict[str, str]:
+        """The cookies that the client sent; none where they cannot be read."""
+        try:
+            return {name: morsel.value for name, morsel in SimpleCookie(self.headers.get("Cookie", "")).items()}
+        except CookieError:
+            return {}
+
+    @property
+    def stream(self) -> IO[bytes]:
+        """The body as a file, from its beginning."""
+        return io.BytesIO(self._body)
+
+    @property
     def data(self) -> bytes:
         """The body; empty where it is a form's, which ``form`` and ``files`` hold."""
-        return b"" if self.mimetype in FORM_TYPES else self._body
+        return b"" if self.mimetype in TYPES else self._body
 
     def get_data(self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False) -> Union[bytes, str]:
         """The body, whatever it is. ``cache`` is accepted and changes nothing: the body can be read again."""
@@ -97,6 +119,11 @@ class AMLRequest:
         """The uploaded files of a form, by the names of their fields. Raises ValueError where the body is cut off."""
         return Fields(self._parsed_form().files)
 
+    @property
+    def values(self) -> "Fields[str]":
+        """The fields of the query and of the form, those of the query first."""
+        return Fields([*parse_pairs(self._query), *self._parsed_form().fields])
+
     def _parsed_form(self) -> Form:
         if self._form is None:
             self._form = parse_form(self.content_type or "", self._body)
@@ -108,5 +135,16 @@ class AMLRequest:
 
 def rawhttp(func: F) -> F:
     """Mark the script as one whose ``run`` takes an AMLRequest. The function is returned unchanged."""
-    request_raw_http(AMLRequest)
+    request_raw_http(make_request)
     return func
+
+
+def make_request(method: str, path: str, *, query: str, headers: List[Tuple[str, str]], body: bytes) -> AMLRequest:
+    """The request, as Flask's where the script uses Flask."""
+    flask = _flask_if_imported.imported_flask()
+    if flask is None:
+        return AMLRequest(method, path, query=query, headers=headers, body=body)
+    made: AMLRequest = _flask_if_imported.make_request(
+        flask, AMLRequest, method, path, query=query, headers=headers, body=body
+    )
+    return made

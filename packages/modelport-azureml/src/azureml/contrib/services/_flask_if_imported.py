@@ -1,0 +1,80 @@
+"""Flask's request and response, for scripts that use Flask: AMLRequest and AMLResponse are then Flask's too.
+
+Flask is never imported here: it costs a worker 26 MB and a fifth of a second, and most raw scripts have no use for it.
+Once the script, or a library of its, has imported it, requests and responses are made of Flask's classes.
+"""
+
+import io
+import sys
+from typing import Any, Dict, List, Tuple
+from urllib.parse import unquote_to_bytes
+
+REQUEST_CONTEXT = "_modelport_context"
+"""The attribute of a request by which the worker finds what ``run`` is to be called in."""
+
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+_made: Dict[Any, Any] = {}
+"""Our classes and our application, by what they were made of."""
+
+
+def imported_flask() -> Any:
+    """The module ``flask``, or None where nothing has imported the whole of it."""
+    flask = sys.modules.get("flask")
+    return flask if hasattr(flask, "Response") and hasattr(flask, "Flask") else None
+
+
+def joined_class(flasks: type, ours: type, **members: Any) -> Any:
+    """A class that is both; Flask's methods come first, after ``members``."""
+    if (flasks, ours) not in _made:
+        _made[flasks, ours] = type(ours.__name__, (flasks, ours), dict(members, __module__=ours.__module__))
+    return _made[flasks, ours]
+
+
+def make_request(
+    flask: Any, ours: type, method: str, path: str, *, query: str, headers: List[Tuple[str, str]], body: bytes
+) -> Any:
+    """A request of Flask's, which is one of ours too. Its context, in which ``flask.request`` is this request and
+    ``jsonify`` or ``send_file`` work, is left for the worker to enter."""
+    context = application(flask, ours).request_context(wsgi_environment(method, path, query, headers, body))
+    request = context.request
+    if request.mimetype not in FORMS:
+        request._cached_data = body  # what get_data() gives; read from the stream it would be copied in pieces
+    setattr(request, REQUEST_CONTEXT, context)
+    return request
+
+
+def application(flask: Any, ours: type) -> Any:
+    """The application that Flask wants behind a request."""
+    if flask not in _made:
+        made = _made[flask] = flask.Flask("azureml", static_folder=None)
+        made.request_class = joined_class(flask.Request, ours)
+    return _made[flask]
+
+
+def wsgi_environment(method: str, path: str, query: str, headers: List[Tuple[str, str]], body: bytes) -> Dict[str, Any]:
+    """The request as a WSGI server would tell of it (PEP 3333)."""
+    environment: Dict[str, Any] = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": query,
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, value in headers:
+        key = name.upper().replace("-", "_")
+        environment[key if key == "CONTENT_TYPE" else "HTTP_" + key] = value
+    environment.pop("HTTP_CONTENT_LENGTH", None)
+    environment.pop("HTTP_TRANSFER_ENCODING", None)
+    if body:
+        environment["CONTENT_LENGTH"] = str(len(body))
+    return environment
