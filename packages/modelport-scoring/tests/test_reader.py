@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import itertools
 from dataclasses import dataclass, field
 
 import pytest
@@ -227,3 +228,18 @@ def test_a_head_without_end_is_refused_in_time() -> None:
 def test_many_whole_requests_are_no_long_head() -> None:
     seen, status = read([with_length(b"/score", b"x" * 30_000)] * 10)
     assert (len(seen), status) == (10, None)
+
+
+SIZES = st.sampled_from([100, 17_000, 65_536, 262_144, 399_995, 400_065])
+
+
+@given(st.integers(1, 100), st.lists(SIZES, min_size=30, max_size=30))
+def test_large_bodies_behind_one_another(first: int, sizes: list[int]) -> None:
+    """A read that ends one body and brings the next head and much of its body belongs to no framing."""
+    whole = with_length(b"/score", b"x" * 400_000) * 4
+    cuts = [0, first]
+    for size in sizes:
+        cuts.append(min(cuts[-1] + size, len(whole)))
+    pieces = [whole[start:end] for start, end in itertools.pairwise([*cuts, len(whole)])]
+    seen, status = read(pieces)
+    assert (len(seen), status) == (4, None)

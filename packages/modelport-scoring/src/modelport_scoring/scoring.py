@@ -137,7 +137,7 @@ class Scoring(CopiableTicket):
         if head.method == b"OPTIONS":
             self._answer(Response(200))
             return False
-        if not is_json(head):
+        if not head.is_json:
             self._answer(message(415, EXPECTS_JSON))
             return False
         if numbers is not None and (read := numbers.read(self.payload)) is not None:
@@ -242,14 +242,6 @@ def run_lines(status: int, flags: int, micros: int) -> bytes:
     if flags & RETURNED and not flags & UNSERIALIZABLE:
         return run + b"x-ms-run-fn-exec-ms: %.3f\r\n" % (micros / 1000)
     return run
-
-
-def is_json(head: Head) -> bool:
-    """Whether the request's content type is JSON's (or one of those that end in ``+json``)."""
-    content_type = head.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    return content_type == b"application/json" or (
-        content_type.startswith(b"application/") and content_type.endswith(b"+json")
-    )
 
 
 def describe_request(exchange: Exchange, *, hides_key: bool, trace: Trace | None) -> bytes:

@@ -77,6 +77,7 @@ class Connection(asyncio.Protocol):
         "_continue_due",
         "_current",
         "_flushing",
+        "_held",
         "_listener",
         "_pending",
         "_reader",
@@ -103,6 +104,8 @@ class Connection(asyncio.Protocol):
         self._closing = False
         self._continue_due = False
         self._flushing = False
+        self._held: list[bytes] = []
+        """Answers that are sent together with those behind them."""
         self._reading = True
         self._streaming: Exchange | None = None
         """The one whose head has been sent, and whose body is still being made."""
@@ -121,6 +124,7 @@ class Connection(asyncio.Protocol):
         """End it, after what was written."""
         self._closing = True
         if self._transport is not None:
+            self._send_held()
             self._transport.close()
 
     # --- transport ----------------------------------------------------------------------------------------------------
@@ -145,6 +149,7 @@ class Connection(asyncio.Protocol):
                 exchange.work.client_gone()
         self._pending.clear()
         self._backlog.clear()
+        self._held.clear()
         self._streaming = None
 
     def data_received(self, data: bytes) -> None:
@@ -157,7 +162,8 @@ class Connection(asyncio.Protocol):
             return
         if self._reader.in_request and self._wait in (Wait.REQUEST, Wait.ANSWER):
             self._wait_for(Wait.REST)
-        self._balance()
+        if len(self._pending) >= MOST_WAITING:
+            self._balance()
 
     def pause_writing(self) -> None:
         if self._transport is not None and self._wait is not Wait.END:
@@ -254,7 +260,8 @@ class Connection(asyncio.Protocol):
             if self._backlog:
                 self._application.handle(self._backlog.popleft())
         if not pending:
-            self._send_continue()
+            if self._continue_due:
+                self._send_continue()
             if self._wait is Wait.ANSWER:
                 self._wait_for_client()
         if not self._reading:
@@ -269,14 +276,30 @@ class Connection(asyncio.Protocol):
         connection = CLOSE if last else KEEP_ALIVE if request.version == "1.0" else b""
         start = head(response, connection=connection, date=self._listener.date_line)
         body = b"" if request.method == b"HEAD" or response.status in WITHOUT_BODY else response.body
-        if len(body) <= SMALL_BODY_BYTES:
-            transport.write(start + body)
-        else:
-            transport.write(start)
+        if len(body) > SMALL_BODY_BYTES:
+            self._write(transport, start)
             transport.write(body)
+        elif self._pending and not last:
+            # A client that pipelines: what is ready within this turn of the event loop is one write.
+            if not self._held:
+                self._listener.call_soon(self._send_held)
+            self._held.append(start + body)
+        else:
+            self._write(transport, start + body)
         if last:
             self._end(transport, lingering=response.close)
         return not last
+
+    def _write(self, transport: asyncio.Transport, data: bytes) -> None:
+        """Send what is held back, and this behind it."""
+        if self._held:
+            data = b"".join((*self._held, data))
+            self._held.clear()
+        transport.write(data)
+
+    def _send_held(self) -> None:
+        if self._held and self._transport is not None:
+            self._write(self._transport, b"")
 
     # --- bodies that are sent as they are made ------------------------------------------------------------------------
 
@@ -301,7 +324,7 @@ class Connection(asyncio.Protocol):
         framing = CHUNKED if exchange.head.version == "1.1" else b""
         if not (framing and exchange.head.keep_alive):
             framing += CLOSE
-        transport.write(stream_head(response, framing=framing, date=self._listener.date_line))
+        self._write(transport, stream_head(response, framing=framing, date=self._listener.date_line))
         return self._send_stream(exchange, stream)
 
     def _send_stream(self, exchange: Exchange, stream: BodyStream) -> bool:
@@ -330,7 +353,7 @@ class Connection(asyncio.Protocol):
     def _send_continue(self) -> None:
         if self._continue_due and not self._pending and self._transport is not None:
             self._continue_due = False
-            self._transport.write(CONTINUE)
+            self._write(self._transport, CONTINUE)
 
     def _end(self, transport: asyncio.Transport, *, lingering: bool) -> None:
         self._closing = True
@@ -348,8 +371,11 @@ class Connection(asyncio.Protocol):
     def _wait_for_client(self) -> None:
         if self._reader.in_request:
             self._wait_for(Wait.REST)
+        elif self._pending:
+            self._wait_for(Wait.ANSWER)
         else:
-            self._wait_for(Wait.ANSWER if self._pending else Wait.REQUEST)
+            self._wait = Wait.REQUEST
+            self.deadline = self._listener.now() + self._application.limits.idle_timeout_s
 
     def _wait_for(self, wait: Wait) -> None:
         self._wait = wait

@@ -50,6 +50,7 @@ class Listener:
         self._sweeper: asyncio.TimerHandle | None = None
         self._also: list[Callable[[], None]] = []
         self.now = loop.time
+        self.call_soon = loop.call_soon
         self._sweep()
 
     def __len__(self) -> int:

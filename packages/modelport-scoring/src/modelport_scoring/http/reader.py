@@ -160,7 +160,7 @@ class RequestReader:
 
     def _feed_parser(self, data: bytes) -> None:
         self._unfinished_head = self._in_head
-        in_body = self._parsed_head is not None
+        before = self._parsed_head
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
@@ -174,7 +174,7 @@ class RequestReader:
             self._fed_bytes += len(data)
             if self._fed_bytes > self._sink.limits.max_header_bytes:
                 raise Unreadable(self._long_head())
-        elif in_body and self._parsed_head is not None:
+        elif before is not None and self._parsed_head is before:
             self._chunked_bytes += len(data)
             self._check_overhead()
 

@@ -20,6 +20,7 @@ class Head:
     __slots__ = (
         "headers",
         "ids",
+        "is_json",
         "keep_alive",
         "length",
         "lines",
@@ -37,6 +38,8 @@ class Head:
         self.version = version
         self.headers = headers
         self.keep_alive = True
+        self.is_json = names_json(headers.get(b"content-type", b""))
+        """Whether the body is said to be JSON."""
         self.length: int | None = 0
         """Bytes of the body; None where its end is told otherwise."""
         self.ids: GivenIds | None = None
@@ -47,3 +50,9 @@ class Head:
         """The application's own note: who answers."""
         self.until = FOREVER
         """Unix time, in seconds, up to which the application's permission holds."""
+
+
+def names_json(content_type: bytes) -> bool:
+    """Whether the content type is JSON's, or one of those that end in ``+json``."""
+    kind = content_type.partition(b";")[0].strip().lower()
+    return kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))

@@ -10,6 +10,9 @@ from modelport_worker.frames import BATCH, CHUNK, FAILED, HEADER, HEADER_SIZE, P
 MOST_UNSENT_BYTES = 256 * 1024
 """Above this, the link asks for no more frames until the worker has read some."""
 
+LARGE_BYTES = 64 * 1024
+"""From here on a payload is written by itself: one more call costs less than one more copy."""
+
 KNOWN_KINDS = frozenset((PHASE, READY, FAILED, RESULT, CHUNK, BATCH))
 
 
@@ -38,10 +41,25 @@ class Link(asyncio.Protocol):
     """Reads always, so that the worker never blocks on its answers while the server waits to send: what the worker
     does not read yet is kept here, at most a few frames of it."""
 
-    __slots__ = ("_chunks", "_closed", "_garbage", "_needed", "_observer", "_received", "_transport", "has_room")
+    __slots__ = (
+        "_chunks",
+        "_closed",
+        "_garbage",
+        "_loop",
+        "_needed",
+        "_observer",
+        "_outgoing",
+        "_received",
+        "_transport",
+        "has_room",
+    )
 
-    def __init__(self, observer: LinkObserver) -> None:
+    def __init__(self, observer: LinkObserver, *, loop: asyncio.AbstractEventLoop) -> None:
         self.has_room = True
+        self._loop = loop
+        self._outgoing: list[bytes | bytearray] = []
+        """Sent together when the event loop has seen to everything that had arrived: each write of its own would wake
+        the worker for one frame."""
         self._observer = observer
         self._transport: asyncio.Transport | None = None
         self._chunks: list[bytes] = []
@@ -68,15 +86,28 @@ class Link(asyncio.Protocol):
     def send(
         self, request_id: int, kind: int, payload: bytes | bytearray = b"", meta: bytes = b"", flags: int = 0
     ) -> None:
-        """Send one frame. Nothing happens on a closed link: whoever sends learns of that by ``link_closed``."""
-        if self._closed or self._transport is None or self._transport.is_closing():
-            return
-        head = HEADER.pack(request_id, len(payload), len(meta), 0, 0, kind, flags) + meta
-        if len(payload) < MOST_UNSENT_BYTES:
-            self._transport.write(head + payload)
+        """Send one frame, within this turn of the event loop. Nothing happens on a closed link: whoever sends learns of
+        that by ``link_closed``."""
+        outgoing = self._outgoing
+        if not outgoing:
+            self._loop.call_soon(self._send_outgoing)
+        head = HEADER.pack(request_id, len(payload), len(meta), 0, 0, kind, flags)
+        if len(payload) < LARGE_BYTES:
+            outgoing.append(head + meta + payload)
         else:
-            self._transport.write(head)
-            self._transport.write(payload)
+            self._send_outgoing()
+            self._write(head + meta)
+            self._write(payload)
+
+    def _send_outgoing(self) -> None:
+        if self._outgoing:
+            data = b"".join(self._outgoing)
+            self._outgoing.clear()
+            self._write(data)
+
+    def _write(self, data: bytes | bytearray) -> None:
+        if not self._closed and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
 
     def pause(self) -> None:
         """Read nothing for now: whoever gets what the worker makes does not keep up."""

@@ -31,6 +31,8 @@ class NumberReader:
         self._buffer_type = {"<f8": "d", "<i8": "i"}[parameter.type]
         self._arrays_per_row = sum(prod(self._row[:depth]) for depth in range(len(self._row)))
         self._brackets_in_name = parameter.name.count("[")
+        self._row_lengths = {self._row[0]} if len(self._row) == 1 else None
+        """Of a row that is a plain list, as nearly all are."""
         self._parser = simdjson.Parser()
 
     def read(self, body: bytes | bytearray) -> bytes | None:
@@ -50,7 +52,12 @@ class NumberReader:
         rows = document[self._name]
         count = len(rows)
         # simdjson flattens whatever it is given. A row of the right length that holds an array shows in their number.
-        if not count or arrays != 1 + count * self._arrays_per_row or not has_shape(rows, self._row):
+        if not count or arrays != 1 + count * self._arrays_per_row:
+            return None
+        if self._row_lengths is not None:
+            if set(map(len, rows)) != self._row_lengths:
+                return None
+        elif not has_shape(rows, self._row):
             return None
         numbers = bytes(rows.as_buffer(of_type=self._buffer_type))
         return numbers if len(numbers) == count * self._row_bytes else None

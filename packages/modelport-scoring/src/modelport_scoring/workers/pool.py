@@ -143,10 +143,10 @@ class Pool:
 
     def submit(self, ticket: Ticket) -> None:
         """Give the ticket to a worker, or have it wait, or refuse it."""
-        if self.given_up or self._cannot_restart:
+        if self.given_up or (not self._ready and self._cannot_restart):
             ticket.refused(Refusal.NO_WORKER)
             return
-        worker = self._free_worker() if not self.line else None
+        worker = self._free_worker() if not self.line.has_any else None
         if worker is None:
             self.line.put(ticket)
         else:
@@ -175,7 +175,7 @@ class Pool:
     def has_room(self, worker: Worker) -> None:
         """A worker has room: give it what waits."""
         line = self.line
-        while line and worker.takes_more and not self._is_full:
+        while line.has_any and worker.takes_more and not self._is_full:
             ticket = line.take()
             if ticket is not None:
                 self._give(worker, ticket)
@@ -189,14 +189,16 @@ class Pool:
     @property
     def _is_full(self) -> bool:
         """Whether the workers hold as many requests as they may, all together."""
-        most = self.line.limits.max_concurrent_requests
-        return most < len(self._ready) * MOST_HELD and self.in_flight >= most
+        return self.in_flight >= self.line.limits.max_concurrent_requests
 
     def _free_worker(self) -> Worker | None:
-        if self._is_full:
+        ready = self._ready
+        if self.line.limits.max_concurrent_requests < len(ready) * MOST_HELD and self._is_full:
             return None
+        if len(ready) == 1:
+            return ready[0] if ready[0].takes_more else None
         free = None
-        for worker in self._ready:
+        for worker in ready:
             if worker.takes_more and (free is None or len(worker.in_flight) < len(free.in_flight)):
                 free = worker
         return free

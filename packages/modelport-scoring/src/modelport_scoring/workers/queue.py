@@ -24,6 +24,11 @@ class WaitingLine:
     def __len__(self) -> int:
         return len(self._tickets) - self._abandoned
 
+    @property
+    def has_any(self) -> bool:
+        """Whether there may be somebody to serve first."""
+        return bool(self._tickets)
+
     def put(self, ticket: Ticket) -> None:
         """Append the ticket, or refuse it where a limit is reached."""
         if len(self) >= self.limits.max_queue_length:

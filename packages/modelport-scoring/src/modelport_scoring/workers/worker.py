@@ -57,7 +57,7 @@ class Worker:
         self.head_since = 0.0
         """Since when, by ``time.monotonic``, the first request in flight has been the first."""
         self._process = WorkerProcess(launch)
-        self._link = Link(self)
+        self._link = Link(self, loop=loop)
         self._window = Window(together=launch.together)
         self._batch_left = 0
         """Answers still to come of the requests that were scored together."""
