@@ -4,7 +4,7 @@ SOURCES := packages/modelport-worker/src packages/modelport-azureml/src packages
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-openapi test-clients check format lint types contracts docs bench bench-quick bench-registration lock test-wheels clean
+.PHONY: help setup demo test test-openapi test-clients check format lint types contracts docs bench bench-quick bench-registration fuzz soak lock test-wheels clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -42,7 +42,7 @@ lint:
 
 types:
 	$(BIN)/mypy $(SOURCES)
-	for folder in packages/*/tests stories docs bench; do $(BIN)/mypy $$folder || exit 1; done
+	for folder in packages/*/tests stories docs bench fuzz soak; do $(BIN)/mypy $$folder || exit 1; done
 
 contracts:
 	$(BIN)/lint-imports
@@ -60,6 +60,9 @@ bench-quick: setup  ## compare the scoring server with the previous commit's (BA
 
 bench-registration: setup  ## time the registration of 1 GiB beside cp and sha256sum
 	$(BIN)/python bench/registration.py
+
+fuzz: setup  ## fuzz every target for MINUTES= (5), or only TARGETS=; findings become tests
+	@tools/fuzz.sh $(or $(MINUTES),5) $(TARGETS)
 
 lock: setup  ## resolve requirements-dev.in into constraints.txt again
 	tools/lock.sh

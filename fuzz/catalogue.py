@@ -1,0 +1,23 @@
+"""Which targets there are, and the inputs that are kept for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TARGETS = {
+    "frames": ("modelport_scoring.workers.link", "modelport_worker.link"),
+    "http_connection": ("modelport_scoring.http",),
+    "http_reader": ("modelport_scoring.http.reader", "modelport_scoring.http.known_heads"),
+    "inference_protocol": ("modelport_scoring.inference_protocol",),
+    "multipart": ("azureml.contrib.services",),
+}
+"""Each with the modules whose coverage guides the search."""
+
+CORPUS = Path(__file__).with_name("corpus")
+FINDINGS = Path(__file__).with_name("findings")
+"""Inputs that once broke something."""
+
+
+def kept_inputs(target: str) -> list[Path]:
+    """The corpus of the target, and what was found with it."""
+    return sorted(path for folder in (CORPUS, FINDINGS) for path in folder.glob(f"{target}/*"))

@@ -1,0 +1,64 @@
+"""Bytes to requests: cut in any way, with known heads or without, there are the same requests and the same refusal.
+
+An input is a seed for the cuts, one byte, and streams with 0xFFFF between them. All of them share one set of known
+heads, and each is read twice: what one client taught must not change what another one's bytes mean.
+"""
+
+from __future__ import annotations
+
+import random
+
+from fuzz.pieces import cut
+from modelport_scoring import Limits
+from modelport_scoring.http.known_heads import KnownHeads
+from modelport_scoring.http.reader import RequestReader, Unreadable
+from modelport_scoring.http.request import Head
+
+SEPARATOR = b"\xff\xff"
+
+Seen = tuple[object, ...]
+
+
+class Recorder:
+    """Lets everything pass, and writes it down."""
+
+    limits = Limits(max_body_bytes=2000)
+
+    def __init__(self) -> None:
+        self.seen: list[Seen] = []
+
+    def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
+        return True
+
+    def request_received(self, head: Head, body: bytes | bytearray) -> None:
+        headers = tuple(head.headers.items())
+        self.seen.append((head.method, head.path, head.query, head.version, headers, head.keep_alive, bytes(body)))
+
+
+class Forgetful(KnownHeads):
+    """Knows no head, so that the parser reads every request."""
+
+    def learn(self, raw: bytes, head: Head) -> None:
+        pass
+
+
+def read(pieces: list[bytes], known: KnownHeads) -> tuple[list[Seen], int | None]:
+    """The requests, and the status of the refusal that ended them."""
+    recorder = Recorder()
+    reader = RequestReader(recorder, known)
+    try:
+        for piece in pieces:
+            reader.feed(piece)
+    except Unreadable as unreadable:
+        return recorder.seen, unreadable.response.status
+    return recorder.seen, None
+
+
+def check_one(data: bytes) -> None:
+    chance = random.Random(data[:1])
+    streams = data[1:].split(SEPARATOR)
+    known = KnownHeads()
+    for stream in [*streams, *streams]:
+        expected = read([stream], Forgetful())
+        found = read(cut(stream, chance), known)
+        assert found == expected, f"{found} is not {expected}"

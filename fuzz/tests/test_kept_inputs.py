@@ -1,0 +1,61 @@
+"""Every kept input passes its target, without atheris: what once broke something is not broken again."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from fuzz.answers import Answer, read_answers
+from fuzz.catalogue import TARGETS, kept_inputs
+from fuzz.targets import http_connection
+
+MOST_BYTES = 16 * 1024
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_kept_inputs(name: str) -> None:
+    target = importlib.import_module(f"fuzz.targets.{name}")
+    inputs = kept_inputs(name)
+    assert inputs
+    for path in inputs:
+        try:
+            target.check_one(path.read_bytes())
+        except Exception as error:
+            raise AssertionError(f"{path.name} breaks {name}") from error
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_corpus_is_small(name: str) -> None:
+    assert sum(path.stat().st_size for path in kept_inputs(name)) < MOST_BYTES
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n",
+        b"HTTP/1.1 200 OK\r\nA: b\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n",
+        b"\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+    ],
+)
+def test_what_is_no_answer_is_found_out(written: bytes) -> None:
+    with pytest.raises(AssertionError):
+        read_answers(written, [])
+
+
+def test_answers_in_each_framing() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
+    last = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nto the end"
+    proceed = b"HTTP/1.1 100 Continue\r\n\r\n"
+    head = b"HTTP/1.1 404 Not Found\r\ncontent-length: 8\r\n\r\n"
+    answers = read_answers(head + proceed + chunked + last, [b"HEAD"])
+    assert answers == [Answer(404, b""), Answer(200, b"a"), Answer(200, b"to the end")]
+
+
+def test_a_wrong_answer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_connection.Script, "screen", lambda *_: None)
+    with pytest.raises(AssertionError, match="are not"):
+        http_connection.check_one(b"\x00GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")

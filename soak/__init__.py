@@ -1,0 +1,1 @@
+"""Long runs of the scoring server under load and under fault; see ``python -m soak --help``."""
