@@ -12,7 +12,7 @@ import pytest
 
 from modelport import exceptions
 from modelport.domain.failures import Phase
-from modelport_scoring import ErrorMode, Limits
+from modelport_scoring import ErrorMode, Limits, Traffic
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/README.md")])
@@ -34,6 +34,11 @@ def test_every_limit_is_documented_with_its_default() -> None:
     text = (ROOT / "docs/settings.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text, re.MULTILINE))
     assert rows == {field.name: str(field.default) for field in msgspec.structs.fields(Limits)}
+
+
+def test_every_field_of_traffic_is_documented() -> None:
+    fields = [field.name for field in msgspec.structs.fields(Traffic)]
+    assert first_column("docs/settings.md", "### Traffic") == fields
 
 
 def test_every_error_mode_is_documented() -> None:

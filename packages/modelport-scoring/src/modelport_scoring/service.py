@@ -68,10 +68,12 @@ class Service:
 
     def submit(self, ticket: CopiableTicket, exchange: Exchange) -> None:
         """Give the ticket, which answers the exchange, to a revision."""
-        if self._router is None:
-            self.submit_to_default(ticket)
-        else:
+        if self._router is not None:
             self._router.submit(ticket, exchange)
+        elif self.active is not None:
+            self.active.pool.submit(ticket)
+        else:
+            self.submit_to_default(ticket)
 
     def submit_to_default(self, ticket: Ticket) -> None:
         """Give the ticket to the default revision."""

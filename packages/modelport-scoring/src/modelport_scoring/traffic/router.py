@@ -27,6 +27,7 @@ class Marked:
     def answered(self, exchange: Exchange) -> None:
         response = exchange.response
         assert response is not None
+        exchange.order = self._order  # or the two would keep each other
         if self._ticket.revision:
             response.lines += REVISION_LINE % self._ticket.revision
         self._order.answered(exchange)

@@ -65,7 +65,7 @@ class Shadow:
             self._counts.shadow_dropped(self._revision)
             return None
         comparison = Comparison(self, ticket)
-        twin = Exchange(exchange.head, exchange.body, comparison)
+        twin = comparison.twin = Exchange(exchange.head, exchange.body, comparison)
         twin.ids = exchange.ids
         comparison.copy = ticket.copied_to(twin, posing_as=posing_as)
         self._held += 1
@@ -78,6 +78,7 @@ class Shadow:
         if exchange.response is None:
             self._submit(comparison.copy, self._revision)
         else:
+            comparison.drop()
             self.release(len(exchange.body))
             self._counts.shadow_dropped(self._revision)
 
@@ -102,10 +103,12 @@ Kept = tuple[int, bytes]
 class Comparison:
     """One request and its copy, until both are answered. To the copy it is what a connection is to a request."""
 
-    __slots__ = ("_copy_answer", "_missing", "_real", "_real_answer", "_shadow", "copy")
+    __slots__ = ("_copy_answer", "_missing", "_real", "_real_answer", "_shadow", "copy", "twin")
 
     def __init__(self, shadow: Shadow, real: Ticket) -> None:
         self.copy: Ticket | None = None
+        self.twin: Exchange | None = None
+        """Where the copy's answer goes."""
         self._shadow = shadow
         self._real = real
         self._real_answer: Kept | None = None
@@ -121,13 +124,20 @@ class Comparison:
         assert self.copy is not None and exchange.response is not None
         self._shadow.release(len(exchange.body))
         self._copy_answer = keep(self.copy, exchange.response)
-        exchange.body = b""
         if exchange.response.stream is not None and exchange.work is not None:
             exchange.work.client_gone()
+        self.drop()
         self._one_less()
 
     def streamed(self, exchange: Exchange) -> None:
         pass
+
+    def drop(self) -> None:
+        """The copy is of no more use. It, its exchange and this would keep each other."""
+        if self.twin is not None:
+            self.twin.work = None
+            self.twin.body = b""
+        self.copy = self.twin = None
 
     def _one_less(self) -> None:
         self._missing -= 1

@@ -11,6 +11,10 @@ from modelport_scoring.traffic.settings import Traffic, shares
 
 DIGEST_BYTES = 8
 DIGESTS = 1 << (8 * DIGEST_BYTES)
+SALT_BYTES = 16
+
+DEFAULT_SALT = b"default revision"
+"""Whichever that is: another default revision moves nobody who is on a third one."""
 
 
 class Split:
@@ -23,7 +27,7 @@ class Split:
         self._version_header = None if traffic.version_header is None else traffic.version_header.lower().encode()
         percents = shares(traffic, default=default, others=others)
         self._shares = [(number, percent) for number, percent in percents.items() if percent > 0]
-        self._draw = {number: b"" if number == default else str(number).encode() for number in percents}
+        self._salts = {number: DEFAULT_SALT if number == default else make_salt(number) for number in percents}
         self._uppers = self._stack({number: percent for number, percent in self._shares if number != default})
 
     @staticmethod
@@ -55,12 +59,17 @@ class Split:
         return self.default
 
     def _stick(self, value: bytes) -> int:
-        """Weighted rendezvous hashing (ADR 3): each revision draws a number from the value, and the largest wins. When
-        a weight changes, only as many values move as must."""
-        return max(self._shares, key=lambda share: share[1] / draw(value, self._draw[share[0]]))[0]
+        """Weighted rendezvous hashing (ADR 3): each revision draws a number from the value, and the one with the
+        smallest for its weight wins. A weight that grows takes no value away from its revision, and one that shrinks gives it none."""
+        return max(self._shares, key=lambda share: share[1] / draw(value, self._salts[share[0]]))[0]
 
 
-def draw(value: bytes, name: bytes) -> float:
+def make_salt(number: int) -> bytes:
+    """A revision's own."""
+    return number.to_bytes(SALT_BYTES, "big", signed=True)
+
+
+def draw(value: bytes, salt: bytes) -> float:
     """A number above 0, exponentially distributed over the values, always the same for the same two."""
-    digest = int.from_bytes(blake2b(value, digest_size=DIGEST_BYTES, key=name).digest(), "big")
+    digest = int.from_bytes(blake2b(value, digest_size=DIGEST_BYTES, salt=salt).digest(), "big")
     return -math.log((digest + 0.5) / DIGESTS)

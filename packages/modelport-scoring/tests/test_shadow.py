@@ -1,0 +1,205 @@
+"""What becomes of a request and its copy, without a service: an order of answers, and tickets that are told theirs."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from modelport_scoring import RevisionSettings, Traffic
+from modelport_scoring.hosted import Hosted
+from modelport_scoring.http.exchange import Exchange
+from modelport_scoring.http.request import Head
+from modelport_scoring.http.response import Response
+from modelport_scoring.http.stream import BodyStream
+from modelport_scoring.traffic.router import Marked
+from modelport_scoring.traffic.shadow import MOST_KEPT_BYTES, CopiableTicket, Shadow
+from modelport_scoring.workers.contract import Contract
+from modelport_scoring.workers.numbers import NumberReader
+from modelport_scoring.workers.ticket import Refusal, Ticket
+
+
+class Told(CopiableTicket):
+    """A ticket whose answer the test gives."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.payload = exchange.body
+        exchange.work = self
+
+    def copied_to(self, exchange: Exchange, *, posing_as: int) -> Told:
+        return Told(exchange)
+
+    def answer(self, body: bytes, *, revision: int, status: int = 200, stream: BodyStream | None = None) -> None:
+        self.revision = revision
+        self.exchange.answer(Response(status, body=body, stream=stream))
+
+    def refused(self, refusal: Refusal) -> None:
+        self.exchange.answer(Response(503))
+
+    def client_gone(self) -> None:
+        self.settled = True
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def admit(self, contract: Contract, numbers: NumberReader | None) -> bool:
+        raise NotImplementedError
+
+    def scored(self, code: int, flags: int, micros: int, meta: bytes, payload: bytes, together: int) -> None:
+        raise NotImplementedError
+
+    def stream_began(self, code: int, flags: int, micros: int, meta: bytes) -> None:
+        raise NotImplementedError
+
+    def stream_went_on(self, chunk: bytes) -> None:
+        raise NotImplementedError
+
+    def stream_ended(self, *, broken: bool) -> None:
+        raise NotImplementedError
+
+    def timed_out(self) -> None:
+        raise NotImplementedError
+
+    def lost(self) -> None:
+        raise NotImplementedError
+
+
+class Sent:
+    """Where answers go."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    def answered(self, exchange: Exchange) -> None:
+        assert exchange.response is not None
+        self.bodies.append(exchange.response.lines + exchange.response.body)
+
+    def streamed(self, exchange: Exchange) -> None: ...
+
+
+class Desk:
+    """A shadow, the copies that it has sent off, and what it has counted."""
+
+    def __init__(self, **traffic: float) -> None:
+        self.counts: Counter[str] = Counter()
+        self.copies: list[Ticket] = []
+        wanted = Traffic(shadow=2, **traffic)  # type: ignore[arg-type]
+        self.shadow = Shadow(wanted, revision=2, counts=self, submit=lambda ticket, _: self.copies.append(ticket))
+        self.sent = Sent()
+
+    def shadow_compared(self, revision: int, *, equal: bool) -> None:
+        self.counts["equal" if equal else "different"] += 1
+
+    def shadow_dropped(self, revision: int) -> None:
+        self.counts["dropped"] += 1
+
+    def request(self, body: bytes = b"x", *, refused: bool = False) -> tuple[Told, Told | None]:
+        """A request and its copy, as the router treats them."""
+        exchange = Exchange(Head(method=b"POST", target=b"/", version="1.1", headers={}), body, self.sent)
+        ticket = Told(exchange)
+        mark = exchange.order = Marked(exchange.order, ticket)
+        mark.comparison = self.shadow.copy(ticket, exchange, posing_as=1)
+        if refused:
+            ticket.refused(Refusal.QUEUE_LENGTH)
+        if mark.comparison is None:
+            return ticket, None
+        before = len(self.copies)
+        self.shadow.send(mark.comparison, exchange)
+        copy = self.copies[-1] if len(self.copies) > before else None
+        assert copy is None or isinstance(copy, Told)
+        return ticket, copy
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("copy_first", [True, False])
+@pytest.mark.parametrize(
+    ("body", "status", "what"), [(b"[1.0]", 200, "equal"), (b"[2]", 200, "different"), (b"[1]", 201, "different")]
+)
+def test_the_order_of_the_answers_does_not_matter(copy_first: bool, body: bytes, status: int, what: str) -> None:
+    desk = Desk()
+    ticket, copy = desk.request()
+    assert copy is not None
+    if copy_first:
+        copy.answer(body, revision=2, status=status)
+        ticket.answer(b"[1]", revision=1)
+    else:
+        ticket.answer(b"[1]", revision=1)
+        copy.answer(body, revision=2, status=status)
+    assert desk.counts == {what: 1}
+    assert desk.sent.bodies == [b"modelport-revision: 1\r\n[1]"]
+
+
+def test_what_cannot_be_compared_is_counted_as_dropped() -> None:
+    desk = Desk()
+    ticket, copy = desk.request()
+    assert copy is not None
+    copy.refused(Refusal.NO_WORKER)
+    ticket.answer(b"1", revision=1)
+    ticket, copy = desk.request()
+    assert copy is not None
+    copy.answer(b"1", revision=2)
+    ticket.refused(Refusal.QUEUE_WAIT)
+    for body, stream in ((bytes(MOST_KEPT_BYTES + 1), None), (b"", BodyStream())):
+        ticket, copy = desk.request()
+        assert copy is not None
+        ticket.answer(body, revision=1, stream=stream)
+        copy.answer(body, revision=2, stream=stream)
+        assert copy.settled is (stream is not None)
+    assert desk.counts == {"dropped": 4}
+
+
+def test_a_request_that_is_refused_at_once_is_not_copied() -> None:
+    desk = Desk()
+    assert desk.request(refused=True)[1] is None
+    assert (desk.counts, desk.copies, desk.sent.bodies) == ({"dropped": 1}, [], [b""])
+
+
+def test_copies_are_bounded_in_number_and_in_bytes_until_they_are_answered() -> None:
+    desk = Desk(shadow_copies=2)
+    copies = [desk.request()[1] for _ in range(3)]
+    assert [copy is None for copy in copies] == [False, False, True]
+    assert copies[0] is not None
+    copies[0].answer(b"1", revision=2)
+    assert desk.request()[1] is not None
+    large = Desk()
+    copies = [large.request(bytes(40 << 20))[1] for _ in range(2)]
+    assert [copy is None for copy in copies] == [False, True]
+
+
+def test_a_client_that_has_gone_leaves_nothing_to_compare() -> None:
+    desk = Desk(shadow_copies=1)
+    _, copy = desk.request()
+    assert copy is not None
+    copy.answer(b"1", revision=2)
+    assert not desk.counts
+    assert desk.request()[1] is not None
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("refused", [True, False])
+def test_nothing_is_left_for_the_collector(refused: bool) -> None:
+    desk = Desk()
+    ticket, copy = desk.request(refused=refused)
+    left = [weakref.ref(ticket)]
+    if copy is not None:
+        left.append(weakref.ref(copy))
+        ticket.answer(b"1", revision=1)
+        copy.answer(b"1", revision=2)
+    desk.copies.clear()
+    del ticket, copy
+    assert [found() for found in left] == [None] * len(left)
+
+
+def test_a_revision_that_has_not_begun_is_not_ready() -> None:
+    hosted = Hosted(RevisionSettings(number=2, bundle="/", interpreter=["python"]))
+    assert (hosted.is_ready, hosted.input, hosted.workers, hosted.failure) == (False, None, [], None)
