@@ -59,8 +59,8 @@ class Split:
         return self.default
 
     def _stick(self, value: bytes) -> int:
-        """Weighted rendezvous hashing (ADR 3): each revision draws a number from the value, and the one with the
-        smallest for its weight wins. A weight that grows takes no value away from its revision, and one that shrinks gives it none."""
+        """Weighted rendezvous hashing (ADR 3): each revision draws a number from the value, and the one whose
+        number is the smallest for its weight wins. A weight that grows takes no value away from its revision."""
         return max(self._shares, key=lambda share: share[1] / draw(value, self._salts[share[0]]))[0]
 
 

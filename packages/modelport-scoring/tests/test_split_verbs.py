@@ -1,0 +1,151 @@
+"""Revisions that come and go: what is asked of the control socket, and what it refuses."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import pytest
+
+from modelport_scoring import (
+    ControlClient,
+    RequestRefused,
+    ServiceNotRunning,
+    ServiceState,
+    SwitchFailed,
+    SwitchInProgress,
+    Traffic,
+    write_settings,
+)
+from scoring_services import Services, wait_until
+from split_services import answering, asked, hosting, state_of
+
+
+def test_a_revision_that_fails_is_not_hosted(services: Services) -> None:
+    service = services.start(answering("1"))
+    with pytest.raises(SwitchFailed, match="no model") as raised:
+        service.control.host(service.revision(2, "def init(): raise OSError('no model')\ndef run(x): return x"))
+    assert raised.value.failure.phase == "init"
+    assert [r.revision for r in service.status.revisions] == [1]
+    assert service.settings.others == []
+    assert [path.name for path in (service.folder / "work").iterdir()] == ["1"]
+    (service.bundles / "2").rename(service.bundles / "failed")
+    service.control.host(service.revision(2, answering("2")))
+    assert [r.revision for r in service.status.revisions] == [1, 2]
+
+
+def test_what_is_refused(services: Services) -> None:
+    service = hosting(services, answering("1"), answering("2"), traffic=Traffic(weights={2: 10}))
+    before = (service.settings, service.status.revisions)
+    control = service.control
+    with pytest.raises(RequestRefused, match="revision 1 is the default one: promote or switch"):
+        control.release(1)
+    with pytest.raises(RequestRefused, match="revision 3 is not hosted, only 1, 2"):
+        control.release(3)
+    with pytest.raises(RequestRefused, match="revision 1 is the default one already"):
+        control.promote(1)
+    with pytest.raises(RequestRefused, match="revision 3 is not hosted"):
+        control.promote(3)
+    for verb in (control.host, control.switch):
+        with pytest.raises(SwitchFailed, match="revision 2 is hosted already: promote it, or release it first"):
+            verb(service.settings.others[0])
+        with pytest.raises(SwitchFailed, match="revision 1 is the one that runs"):
+            verb(service.settings.revision)
+    for traffic in (
+        Traffic(weights={3: 1}),
+        Traffic(weights={2: 101}),
+        Traffic(weights={2: float("nan")}),
+        Traffic(weights={2: float("inf")}),
+        Traffic(sticky_header="a b"),
+        Traffic(shadow=2, weights={2: 1}),
+    ):
+        with pytest.raises(RequestRefused, match=r"traffic"):
+            control.split(traffic)
+    assert (service.settings, service.status.revisions) == before
+
+
+def test_six_revisions_are_the_most(services: Services) -> None:
+    service = services.make(answering("1"))
+    others = [service.revision(number, answering(str(number))) for number in range(2, 7)]
+    write_settings(service.folder, msgspec.structs.replace(service.settings, others=others))
+    service.start()
+    wait_until(lambda: all(r.state is ServiceState.RUNNING for r in service.status.revisions), what="all six run")
+    seventh = service.revision(7, answering("7"))
+    with pytest.raises(RequestRefused, match="hosts 6 revisions at most, not 7"):
+        service.control.host(seventh)
+    service.control.split(Traffic(weights=dict.fromkeys(range(1, 7), 100 / 6)))
+    assert set(asked(service, 300)) == set("123456")
+    service.control.switch(seventh)
+    assert [r.revision for r in service.status.revisions] == [7, 2, 3, 4, 5, 6]
+
+
+def test_one_at_a_time_but_a_share_can_be_taken_away_meanwhile(services: Services) -> None:
+    service = hosting(services, answering("1"), answering("2"), traffic=Traffic(weights={2: 100}))
+    impatient = ControlClient(service.folder)
+    with pytest.raises(ServiceNotRunning, match="timed out"):
+        impatient.host(service.revision(3, answering("3", before="time.sleep(1)")), patience_s=0.2)
+    assert service.status.switching
+    for verb in (
+        lambda: service.control.switch(service.revision(4, answering("4"))),
+        lambda: service.control.host(service.settings.others[0]),
+        lambda: service.control.promote(2),
+        lambda: service.control.release(2),
+    ):
+        with pytest.raises(SwitchInProgress):
+            verb()
+    service.control.split(Traffic())
+    assert asked(service, 20) == {"1": 20}
+    wait_until(lambda: not service.status.switching, what="hosted, though its client has gone")
+    assert [(r.number) for r in service.settings.others] == [2, 3]
+    assert state_of(service, 3).state is ServiceState.RUNNING
+
+
+def test_a_number_can_be_used_again_while_its_last_bearer_ends(services: Services) -> None:
+    service = hosting(services, answering("1"), answering("2", inside="time.sleep(1)"))
+    service.control.split(Traffic(weights={2: 100}))
+    revision = service.settings.others[0]
+    with ThreadPoolExecutor(2) as pool:
+        held = pool.submit(service.score, "x")
+        wait_until(lambda: state_of(service, 2).requests_in_flight == 1, what="held")
+        released = pool.submit(service.control.release, 2)
+        wait_until(lambda: len(service.status.revisions) == 1, what="released")
+        service.control.host(revision)
+        assert held.result().json == "2"
+        released.result()
+    assert (service.folder / "work" / "2" / "app").is_dir()
+    service.control.split(Traffic(weights={2: 100}))
+    assert service.score("x").json == "2"
+
+
+def test_a_client_that_leaves_the_queue_of_a_hosted_revision(services: Services) -> None:
+    service = hosting(services, answering("1"), answering("2", inside="time.sleep(1)"))
+    service.control.split(Traffic(weights={2: 100}))
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(service.score, "x")
+        wait_until(lambda: state_of(service, 2).requests_in_flight == 1, what="held")
+        with service.raw_connection() as channel:
+            channel.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")
+            wait_until(lambda: state_of(service, 2).requests_waiting == 1, what="waiting")
+        wait_until(lambda: state_of(service, 2).requests_waiting == 0, what="forgotten")
+        assert held.result().json == "2"
+    status = service.status
+    assert [(r.requests_in_flight, r.requests_waiting) for r in status.revisions] == [(0, 0), (0, 0)]
+
+
+def test_a_split_that_cannot_be_written_down_is_none(services: Services) -> None:
+    service = hosting(services, answering("1"), answering("2"))
+    # A folder in the place of the file: renaming onto it fails for root too, where a mode would not.
+    (service.folder / "service.json").rename(service.folder / "kept")
+    (service.folder / "service.json" / "in the way").mkdir(parents=True)
+    control = service.control
+    with pytest.raises(RequestRefused, match=r"service\.json could not be written"):
+        control.split(Traffic(weights={2: 100}))
+    with pytest.raises(RequestRefused, match=r"service\.json could not be written"):
+        control.promote(2)
+    with pytest.raises(RequestRefused, match=r"service\.json could not be written"):
+        control.release(2)
+    (service.folder / "service.json" / "in the way").rmdir()
+    (service.folder / "service.json").rmdir()
+    (service.folder / "kept").rename(service.folder / "service.json")
+    assert asked(service, 20) == {"1": 20}
+    assert [r.revision for r in service.status.revisions] == [1, 2]
