@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from typing import Protocol, cast
 
 from modelport_worker.frames import BATCH, CHUNK, FAILED, HEADER, HEADER_SIZE, PHASE, READY, RESULT
@@ -12,6 +13,9 @@ MOST_UNSENT_BYTES = 256 * 1024
 
 LARGE_BYTES = 64 * 1024
 """From here on a payload is written by itself: one more call costs less than one more copy."""
+
+COLLECTED_BYTES = 512 * 1024
+"""From here on a payload is collected where it will stay: it is never there twice."""
 
 KNOWN_KINDS = frozenset((PHASE, READY, FAILED, RESULT, CHUNK, BATCH))
 
@@ -37,6 +41,36 @@ class LinkObserver(Protocol):
         """The other end is closed."""
 
 
+class LargeFrame:
+    """A frame of which a part has been received. Its payload is collected in a BytesIO, which gives up its memory as
+    bytes, without a copy."""
+
+    __slots__ = ("_payload", "code", "flags", "id", "kind", "meta", "micros", "size")
+
+    def __init__(self, start: bytes) -> None:
+        """``start``: the frame's header, its meta, and what there is of its payload."""
+        self.size: int
+        self.id, self.size, meta_size, self.micros, self.code, self.kind, self.flags = HEADER.unpack_from(start)
+        middle = HEADER_SIZE + meta_size
+        self.meta = start[HEADER_SIZE:middle]
+        self._payload = io.BytesIO()
+        self._payload.write(memoryview(start)[middle:])
+
+    def fill(self, data: bytes) -> bytes:
+        """Take what belongs to the frame; returns the rest."""
+        missing = self.size - self._payload.tell()
+        self._payload.write(data if len(data) <= missing else memoryview(data)[:missing])
+        return data[missing:]
+
+    @property
+    def is_whole(self) -> bool:
+        return self._payload.tell() == self.size
+
+    @property
+    def payload(self) -> bytes:
+        return self._payload.getvalue()
+
+
 class Link(asyncio.Protocol):
     """Reads always, so that the worker never blocks on its answers while the server waits to send: what the worker
     does not read yet is kept here, at most a few frames of it."""
@@ -45,6 +79,7 @@ class Link(asyncio.Protocol):
         "_chunks",
         "_closed",
         "_garbage",
+        "_large",
         "_loop",
         "_needed",
         "_observer",
@@ -67,6 +102,7 @@ class Link(asyncio.Protocol):
         self._needed = HEADER_SIZE
         self._closed = False
         self._garbage = False
+        self._large: LargeFrame | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -127,7 +163,11 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._garbage:
             return
-        if self._chunks:
+        if self._large is not None:
+            data = self._fill(self._large, data)
+            if self._large is not None:
+                return
+        elif self._chunks:
             self._chunks.append(data)
             self._received += len(data)
             if self._received < self._needed:
@@ -137,6 +177,15 @@ class Link(asyncio.Protocol):
         self._split(data)
         if not self._garbage:
             self._observer.frames_handled()
+
+    def _fill(self, large: LargeFrame, data: bytes) -> bytes:
+        rest = large.fill(data)
+        if large.is_whole:
+            self._large = None
+            self._observer.frame_received(
+                large.id, large.kind, large.code, large.flags, large.micros, large.meta, large.payload
+            )
+        return rest
 
     def _split(self, data: bytes) -> None:
         """Hand over the whole frames in ``data`` and keep the rest."""
@@ -150,6 +199,11 @@ class Link(asyncio.Protocol):
                 return
             whole = HEADER_SIZE + meta_size + payload_size
             if size - position < whole:
+                if payload_size >= COLLECTED_BYTES:
+                    whole -= payload_size
+                    if size - position >= whole:
+                        self._large = LargeFrame(data[position:])
+                        return
                 self._needed = whole
                 break
             start = position + HEADER_SIZE
