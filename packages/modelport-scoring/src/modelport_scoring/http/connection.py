@@ -396,9 +396,12 @@ class Connection(asyncio.Protocol):
 
     def _balance(self) -> None:
         """Read on, or read no more for now."""
-        if not self._closing:
-            few = len(self._pending) < MOST_WAITING
-            self._read(few and self._wait is not Wait.READER)
+        if self._closing:
+            return
+        reading = len(self._pending) < MOST_WAITING and self._wait is not Wait.READER
+        if reading is not self._reading and self._reader.in_request and self._wait is not Wait.READER:
+            self._wait_for(Wait.REST if reading else Wait.ANSWER)  # what we do not read is not late
+        self._read(reading)
 
     def _read(self, reading: bool) -> None:
         transport = self._transport
