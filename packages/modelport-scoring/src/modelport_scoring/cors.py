@@ -61,6 +61,11 @@ class Cors:
         return b"access-control-allow-origin: %b\r\n%b" % (origin, VARY)
 
 
+def names_origin(lines: bytes) -> bool:
+    """Whether a script says itself who may read its answer: browsers refuse one in which that is said twice."""
+    return b"access-control-allow-origin:" in lines.lower()
+
+
 def parse_origins(text: str) -> list[str]:
     """Origins as AML_CORS_ORIGINS has them: separated by commas."""
     return [origin.strip() for origin in text.split(",") if origin.strip()]

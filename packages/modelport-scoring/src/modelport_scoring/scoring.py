@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import orjson
 
+from modelport_scoring.cors import names_origin
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import JSON_TYPE, TEXT_TYPE, WITHOUT_BODY, Response, limit_message, message
@@ -194,7 +195,10 @@ class Scoring(CopiableTicket):
     def _answer(self, response: Response, *, run: bytes = RUN_OK, micros: int = 0, together: int = 1) -> None:
         exchange, service = self._exchange, self._service
         ids = exchange.ids
-        response.lines += run if ids is None else run + ids.echo + exchange.head.lines
+        cors = exchange.head.lines
+        if cors and names_origin(response.lines):
+            cors = b""
+        response.lines += run if ids is None else run + ids.echo + cors
         exchange.answer(response)
         telemetry, ended = service.telemetry, time.monotonic()
         if telemetry.settings.metrics:
