@@ -16,6 +16,7 @@ from modelport_scoring.errors import (
 )
 from modelport_scoring.failures import Failure
 from modelport_scoring.service_folder import (
+    check_settings,
     log_path,
     read_failure,
     read_settings,
@@ -25,6 +26,7 @@ from modelport_scoring.service_folder import (
 from modelport_scoring.service_lock import supervisor_pid
 from modelport_scoring.settings import (
     AuthSettings,
+    Batching,
     ErrorMode,
     Limits,
     RevisionSettings,
@@ -32,14 +34,17 @@ from modelport_scoring.settings import (
     TlsSettings,
     TokenKey,
     TokenSettings,
+    WorkerStart,
 )
 from modelport_scoring.states import ServiceState
 from modelport_scoring.supervisor import supervisor_command
+from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.traffic.settings import Traffic
 from modelport_scoring.version import __version__
 
 __all__ = [
     "AuthSettings",
+    "Batching",
     "ControlClient",
     "ErrorMode",
     "Failure",
@@ -56,12 +61,15 @@ __all__ = [
     "Status",
     "SwitchFailed",
     "SwitchInProgress",
+    "TelemetrySettings",
     "TlsSettings",
     "TokenKey",
     "TokenSettings",
     "Traffic",
+    "WorkerStart",
     "WorkerStatus",
     "__version__",
+    "check_settings",
     "log_path",
     "read_failure",
     "read_settings",

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from modelport.cli.deployment_file import DeploymentFile, read_deployment
 from modelport.cli.files import read_document, read_model_id
 from modelport.cli.inference import InferenceFile, read_inference
-from modelport.cli.target import DeploymentFile, read_deployment
 from modelport.domain.errors import UserErrorException
 
 FORM_A_JSON = """{"entryScript": "score.py", "runtime": "python", "condaFile": "env.yml", "schemaFile": null,
@@ -92,6 +92,33 @@ def test_paths_are_beside_the_file_where_they_are_not_in_the_cwd(
             [],
         ),
         ('{"autoScaler": {}, "keys": {"third": 1}}', {}, ["autoScaler", "keys.third"]),
+        (
+            '{"batching": true, "warmUp": "True", "workerStart": "fork", "corsOrigins": ["https://a.example"]}',
+            {"batching": True, "warm_up": True, "worker_start": "fork", "cors_origins": ["https://a.example"]},
+            [],
+        ),
+        (
+            "batching: {maxRequests: 32, max_wait_ms: 2}\ncorsOrigins: https://a.example, *\n",
+            {"batching": {"max_requests": 32, "max_wait_ms": 2}, "cors_origins": "https://a.example, *"},
+            [],
+        ),
+        ('{"batching": "16", "workers": "2"}', {"batching": 16, "workers": 2}, []),
+        ('{"batching": null, "corsOrigins": null, "telemetry": {}}', {}, []),
+        (
+            '{"telemetry": {"accessLog": true, "sampling_ratio": 0.5, "otlpEndpoint": null}}',
+            {"telemetry": {"access_log": True, "sampling_ratio": 0.5, "otlp_endpoint": None}},
+            [],
+        ),
+        (
+            '{"scoringTimeoutMs": 500, "maxConcurrentRequestsPerContainer": "3", "limits": {"maxBodyBytes": 9}}',
+            {"limits": {"scoring_timeout_ms": 500, "max_concurrent_requests": 3, "max_body_bytes": 9}},
+            [],
+        ),
+        (
+            '{"appInsightsEnabled": true, "dataCollection": {"storageEnabled": false, "eventHubEnabled": false}}',
+            {"enable_app_insights": True, "collect_model_data": False},
+            ["dataCollection.eventHubEnabled"],
+        ),
     ],
 )
 def test_deployment_files(tmp_path: Path, text: str, settings: dict[str, Any], unknown: list[str]) -> None:
@@ -107,6 +134,12 @@ def test_deployment_files(tmp_path: Path, text: str, settings: dict[str, Any], u
         ('{"authEnabled": "perhaps"}', "'authEnabled' must be true or false"),
         ('{"keys": ["a"]}', "'keys' must be an object"),
         ('{"limits": {"queue_wait_ms": "long"}}', "'queue_wait_ms' must be a number"),
+        ('{"batching": "perhaps"}', "'batching' must be true, false, a whole number or an object, not 'perhaps'"),
+        ('{"batching": 1.5}', "'batching' must be"),
+        ('{"corsOrigins": {"a": 1}}', "'corsOrigins' must be a text or a list of texts"),
+        ('{"corsOrigins": [1]}', "'corsOrigins' must be a text or a list of texts"),
+        ('{"scoringTimeoutMs": "soon"}', "'scoringTimeoutMs' must be a whole number"),
+        ('{"telemetry": true}', "'telemetry' must be an object"),
     ],
 )
 def test_deployment_files_that_are_wrong(tmp_path: Path, text: str, message: str) -> None:

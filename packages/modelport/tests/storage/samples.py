@@ -10,6 +10,7 @@ from modelport.domain.environments import CondaSpecification, DockerSection, Env
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.models import ModelDraft, ModelFile, ResourceConfiguration
 from modelport.domain.services import (
+    Batching,
     DesiredState,
     InferenceConfiguration,
     Keys,
@@ -116,6 +117,12 @@ def service(name: str = "diabetes", *revisions: Revision, **changes: Any) -> Ser
             error_mode="2021",
             limits={"scoring_timeout_ms": 1.5},
             gpu_cores=1,
+            batching=Batching(enabled=False, max_requests=32, max_wait_ms=1.5),
+            warm_up=True,
+            worker_start="fork",
+            cors_origins=("https://a.example", "*"),
+            telemetry={"access_log": True, "sampling_ratio": 0.5, "log_format": "json", "otlp_endpoint": None},
+            app_insights_enabled=True,
         ),
         desired_state=DesiredState.STOPPED,
         revisions=revisions or (revision(1),),

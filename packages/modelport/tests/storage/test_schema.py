@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from alembic.script import ScriptDirectory
 
 from modelport.domain.errors import StoreException
 from modelport.domain.models import ModelFilter
+from modelport.domain.services import LocalDeployment
 from modelport.storage.sql import open_sql
 from modelport.storage.sql.database import Database, connect
 from modelport.storage.sql.schema import REVISIONS, VERSION_TABLE, bring_up_to_date
@@ -148,4 +150,26 @@ def test_the_database_itself_refuses_to_lose_a_model_in_use(database: Database, 
     store.create_service(samples.service("diabetes", samples.revision(1, "ridge:1")))
     with pytest.raises(StoreException, match=r"(?i)foreign key"), database.writing("w") as connection:
         connection.exec_driver_sql("DELETE FROM modelport_models")
+    store.close()
+
+
+def test_a_service_that_an_earlier_release_wrote_is_read(database: Database, empty_database: str) -> None:
+    """Its deployment has no settings that came later, such as batching; a bare one has none at all."""
+    store = open_sql(empty_database, workspace="w")
+    store.create_workspace(samples.record("w"))
+    store.create_service(samples.service())
+    first = {"port": 8890, "host": None, "auth_enabled": True, "workers": 2, "error_mode": None, "limits": {"a": 1}}
+    for document, expected in (
+        (first, LocalDeployment(port=8890, auth_enabled=True, workers=2, limits={"a": 1})),
+        ({}, LocalDeployment()),
+    ):
+        with database.writing("w") as connection:
+            connection.execute(
+                sa.text("UPDATE modelport_services SET deployment = :document"), {"document": json.dumps(document)}
+            )
+        found = store.service("diabetes")
+        assert found is not None
+        assert found.deployment == expected
+        store.update_service(found)
+        assert store.service("diabetes") == found
     store.close()

@@ -6,11 +6,16 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from modelport.domain.errors import UserErrorException, WebserviceException
-from modelport.domain.services import LocalDeployment
+from modelport.domain.services import Batching, LocalDeployment
 from modelport.targets.local import LocalTarget
+from modelport.targets.local.settings import scoring_settings
+from modelport_scoring import RevisionSettings, ServiceSettings
+
+from ..storage import samples
 
 
 @pytest.fixture
@@ -41,21 +46,119 @@ def test_a_taken_port_names_the_process_that_has_it(target: LocalTarget) -> None
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        ({"no_such_limit": 1}, "no_such_limit"),
-        ({"queue_wait_ms": 0}, "queue_wait_ms must be above 0, not 0"),
-        ({"queue_wait_ms": "soon"}, "queue_wait_ms"),
+        ({"no_such_limit": 1}, "limits: .*no_such_limit"),
+        ({"queue_wait_ms": 0}, "settings: limits.queue_wait_ms must be above 0, not 0"),
+        ({"queue_wait_ms": "soon"}, "limits: .*queue_wait_ms"),
     ],
 )
 def test_limits_that_there_are_none_of(target: LocalTarget, limits: Mapping[str, float], said: str) -> None:
-    with pytest.raises(UserErrorException, match=f"Invalid limits: .*{said}"):
+    with pytest.raises(UserErrorException, match=f"^Invalid {said}"):
         target.check("svc", LocalDeployment(limits=limits))
 
 
 def test_an_error_mode_that_there_is_none_of(target: LocalTarget) -> None:
-    with pytest.raises(UserErrorException, match="Invalid error mode 'loud': it must be one of cloud, container, json"):
+    with pytest.raises(UserErrorException, match="Invalid error_mode 'loud': it must be one of cloud, container, json"):
         target.check("svc", LocalDeployment(error_mode="loud"))
 
 
 def test_gpus_that_this_machine_does_not_have(target: LocalTarget) -> None:
     with pytest.raises(WebserviceException, match="asks for 1000 GPUs, and this machine has"):
         target.check("svc", LocalDeployment(gpu_cores=1000))
+
+
+@pytest.mark.parametrize(
+    ("deployment", "said"),
+    [
+        (
+            LocalDeployment(batching=Batching(max_requests=1)),
+            r"batching.max_requests must be between 2 and 1024, not 1",
+        ),
+        (
+            LocalDeployment(batching=Batching(max_wait_ms=-1)),
+            r"batching.max_wait_ms must be between 0 and 1000, not -1",
+        ),
+        (LocalDeployment(worker_start="thread"), "worker_start 'thread': it must be one of spawn, fork"),
+        (LocalDeployment(telemetry={"acces_log": True}), "telemetry: .*acces_log"),
+        (LocalDeployment(telemetry={"log_format": "xml"}), "telemetry: .*xml"),
+        (LocalDeployment(telemetry={"sampling_ratio": 2}), "telemetry.sampling_ratio must be between 0 and 1, not 2"),
+        (
+            LocalDeployment(telemetry={"otlp_endpoint": "http://127.0.0.1:4318"}),
+            "telemetry.tracing is off: switch it on",
+        ),
+    ],
+)
+def test_settings_that_no_scoring_server_takes(target: LocalTarget, deployment: LocalDeployment, said: str) -> None:
+    with pytest.raises(UserErrorException, match=said):
+        target.check("svc", deployment)
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://example.org", "http://localhost:3000", "https://example.org/", "*", "null"]
+)
+def test_origins(origin: str) -> None:
+    assert scoring_settings(LocalDeployment(cors_origins=(origin,)))["cors_origins"] == [origin.rstrip("/")]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "",
+        "example.org",
+        "https://",
+        "https://a.example/page",
+        "https://A.example",
+        "https://me@a.example",
+        "http://a:0",
+    ],
+)
+def test_what_no_browser_would_send_as_an_origin(target: LocalTarget, origin: str) -> None:
+    with pytest.raises(UserErrorException, match=r"Invalid cors_origins .*: an origin is a scheme"):
+        target.check("svc", LocalDeployment(cors_origins=(origin,)))
+
+
+def test_defaults_are_those_of_the_scoring_server() -> None:
+    bare = ServiceSettings(name="", workspace="", revision=RevisionSettings(number=1, bundle="", interpreter=[]))
+    assert scoring_settings(LocalDeployment()) == {
+        name: getattr(bare, name) for name in scoring_settings(LocalDeployment())
+    }
+
+
+def test_every_setting_of_the_scoring_server_can_be_asked_for() -> None:
+    """But for what the control plane itself decides."""
+    own = {"name", "workspace", "revision", "others", "traffic", "format", "port", "path_prefix", "version", "auth"}
+    assert {field.name for field in msgspec.structs.fields(ServiceSettings)} - own == set(
+        scoring_settings(LocalDeployment())
+    )
+
+
+@pytest.mark.parametrize(
+    ("telemetry", "recorded"),
+    [
+        ({}, ("json", True, False)),
+        ({"access_log_format": "text"}, ("text", True, False)),
+        ({"otlp_endpoint": "http://127.0.0.1:4318"}, ("json", True, True)),
+    ],
+)
+def test_application_insights_are_the_access_log_and_a_collector(
+    telemetry: Mapping[str, str], recorded: tuple[str, bool, bool]
+) -> None:
+    settings = scoring_settings(LocalDeployment(app_insights_enabled=True, telemetry=telemetry))["telemetry"]
+    assert (settings.access_log_format, settings.access_log, settings.tracing) == recorded
+
+
+@pytest.mark.parametrize(
+    ("deployment", "names"),
+    [
+        (LocalDeployment(limits={"scoring_timeout_ms": 1}, error_mode="json", auth_enabled=True), ()),
+        (LocalDeployment(workers=1, warm_up=False, batching=Batching(enabled=False), worker_start="SPAWN"), ()),
+        (LocalDeployment(batching=Batching(), warm_up=True), ("warm_up", "batching")),
+        (LocalDeployment(telemetry={"metrics": False}, cors_origins=("*",)), ("cors_origins", "telemetry")),
+        (LocalDeployment(ssl_enabled=True, host="127.0.0.2"), ("host", "tls")),
+    ],
+)
+def test_only_what_is_really_another_setting_asks_for_a_restart(
+    target: LocalTarget, deployment: LocalDeployment, names: tuple[str, ...]
+) -> None:
+    before = samples.service(deployment=LocalDeployment(), port=1)
+    assert target.restarting_changes(before, samples.service(deployment=deployment, port=1)) == names
+    assert target.restarting_changes(before, samples.service(deployment=deployment, port=2)) == ("port", *names)

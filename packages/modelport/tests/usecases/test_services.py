@@ -18,7 +18,7 @@ from modelport.domain.errors import (
     WebserviceException,
 )
 from modelport.domain.failures import Failure, Phase
-from modelport.domain.services import DesiredState, LocalDeployment, ServiceFilter, ServiceState
+from modelport.domain.services import Batching, DesiredState, LocalDeployment, ServiceFilter, ServiceState
 from modelport.environments.memory import MemoryEnvironments
 from modelport.targets.interface import Observation
 from modelport.targets.memory import MemoryTarget
@@ -34,7 +34,7 @@ from modelport.usecases.update import ServiceChange, update
 from modelport.usecases.validate_inference import validate_inference
 from modelport.usecases.wait import observe, wait_for_deployment
 
-from .conftest import Workbench
+from .conftest import Steps, Workbench
 
 INIT_FAILED = Failure(phase=Phase.INIT, message="ValueError: no", traceback="Traceback …\nValueError: no")
 
@@ -326,6 +326,41 @@ def test_limits_are_added_to_those_that_were_set(bench: Workbench, context: Cont
     for name in ("max_body_bytes", "queue_wait_ms"):
         update(context, "svc", ServiceChange(deployment=LocalDeployment(limits={name: 5})))
     assert context.service("svc").deployment.limits == {"max_body_bytes": 5, "queue_wait_ms": 5}
+
+
+def test_what_an_update_does_not_say_stays(bench: Workbench, context: Context) -> None:
+    bench.service(
+        deployment=LocalDeployment(batching=Batching(max_requests=32), telemetry={"access_log": True}, warm_up=True)
+    )
+    given = LocalDeployment(batching=Batching(max_wait_ms=2), telemetry={"log_format": "json"}, cors_origins=("*",))
+    update(context, "svc", ServiceChange(deployment=given))
+    assert context.service("svc").deployment == LocalDeployment(
+        batching=Batching(max_requests=32, max_wait_ms=2),
+        telemetry={"access_log": True, "log_format": "json"},
+        cors_origins=("*",),
+        warm_up=True,
+    )
+    off = LocalDeployment(batching=Batching(enabled=False), cors_origins=(), warm_up=False)
+    deployment = update(context, "svc", ServiceChange(deployment=off)).deployment
+    assert (deployment.cors_origins, deployment.warm_up) == ((), False)
+    assert deployment.batching == Batching(enabled=False, max_requests=32, max_wait_ms=2)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (LocalDeployment(limits={"scoring_timeout_ms": 5}, auth_enabled=True, error_mode="json"), None),
+        (LocalDeployment(batching=Batching(), warm_up=True), "a change of batching and warm_up needs"),
+        (LocalDeployment(port=4711), "a change of port needs"),
+    ],
+)
+def test_a_restart_is_announced_with_what_it_is_for(
+    bench: Workbench, context: Context, steps: Steps, given: LocalDeployment, said: str | None
+) -> None:
+    bench.service()
+    update(context, "svc", ServiceChange(deployment=given))
+    announced = [text for text in steps.texts if "Restarting" in text]
+    assert announced == ([] if said is None else [f"Restarting 'svc', as {said}"])
 
 
 def test_a_stopped_service_takes_new_settings_without_being_started(bench: Workbench, context: Context) -> None:

@@ -13,7 +13,8 @@ from joserfc.jwk import KeySet
 from modelport.domain.errors import UserErrorException, WebserviceException
 from modelport.domain.services import LocalDeployment, Service
 from modelport.domain.tokens import LEEWAY, LIFETIME, REFRESH_AFTER
-from modelport.targets.local.plan import auth_settings, check_settings
+from modelport.targets.local.plan import auth_settings
+from modelport.targets.local.settings import check_deployment
 from modelport.targets.memory import MemoryTarget
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
@@ -135,7 +136,7 @@ def test_keys_and_tokens_turn_each_other_off(context: Context, asking: Service) 
 
 def test_both_at_once_are_refused() -> None:
     with pytest.raises(UserErrorException, match="cannot both be True"):
-        check_settings(LocalDeployment(auth_enabled=True, token_auth_enabled=True))
+        check_deployment(LocalDeployment(auth_enabled=True, token_auth_enabled=True))
 
 
 def test_no_secret_is_shown(context: Context, asking: Service) -> None:

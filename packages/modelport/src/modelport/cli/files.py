@@ -92,6 +92,26 @@ class Keys:
             raise self._wrong(key, "an object", value)
         return value or {}
 
+    def switch_or_table(self, key: str) -> bool | int | dict[str, Any] | None:
+        """True, false, a whole number or an object; words in quotes count too."""
+        value = self._take(key)
+        if isinstance(value, str) and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+        if isinstance(value, str) and value.strip().isdigit():
+            return int(value)
+        if value is not None and not isinstance(value, bool | int | dict):
+            raise self._wrong(key, "true, false, a whole number or an object", value)
+        return value
+
+    def lines(self, key: str) -> list[str] | str | None:
+        """A list of texts, or one text."""
+        value = self._take(key)
+        if isinstance(value, list) and all(isinstance(line, str) for line in value):
+            return value
+        if value is not None and not isinstance(value, str):
+            raise self._wrong(key, "a text or a list of texts", value)
+        return value
+
     def texts(self, key: str) -> dict[str, str]:
         """An object of texts."""
         return {str(name): str(value) for name, value in self.table(key).items()}

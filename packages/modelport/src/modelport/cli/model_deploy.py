@@ -13,9 +13,10 @@ from modelport.cli.files import read_model_id
 from modelport.cli.inference import InferenceFlags
 from modelport.cli.options import LongDescription, NoWait, Overwrite, Properties, ServiceName, Tags, pairs
 from modelport.cli.output import Result
+from modelport.cli.scoring_flags import ScoringFlags
 from modelport.cli.session import Session
 from modelport.cli.target import TargetFlags
-from modelport.sdk.local import LocalDeploymentConfiguration
+from modelport.sdk.local_configuration import LocalDeploymentConfiguration
 from modelport.sdk.model import Model
 
 SERVICE_COLUMNS = ("name", "state", "computeType", "port", "scoringUri", "revision", "updatedTime")
@@ -52,6 +53,7 @@ def deploy(
     models: ModelChoice,
     inference: InferenceFlags,
     target: TargetFlags,
+    scoring: ScoringFlags,
     description: LongDescription = None,
     tags: Tags = None,
     properties: Properties = None,
@@ -63,7 +65,7 @@ def deploy(
     When it fails, the message names the phase, the cause, the script's traceback, the end of the log and one thing to
     try.
     """
-    configuration = target.configuration(session) or LocalDeploymentConfiguration()
+    configuration = target.configuration(session, scoring) or LocalDeploymentConfiguration()
     service = Model.deploy(
         session.workspace,
         name,

@@ -15,15 +15,16 @@ _DATASETS = "it needs registered data sets, which this Modelport does not keep. 
 _IMAGES = "services on this machine run without an image. Leave it out."
 _PROFILES = "it needs the result of a profiling run, which this Modelport cannot make yet. Leave it out."
 _INIT_LOG = "services on this machine have no init container; the log holds everything."
+_MODEL_DATA = "model data is not collected yet. Leave it out; --telemetry access_log=true records requests."
 
 _BY_REASON = {
     _CLUSTER: (
-        "--cpu-cores --cc --cpu-cores-limit --ccl --memory-gb --gb --memory-gb-limit --gbl --enable-app-insights --ai "
-        "--collect-model-data --md --ssl-leaf-domain-label --dns-name-label --dn --location --lo "
+        "--cpu-cores --cc --cpu-cores-limit --ccl --memory-gb --gb --memory-gb-limit --gbl "
+        "--ssl-leaf-domain-label --dns-name-label --dn --location --lo "
         "--autoscale-enabled --as "
         "--autoscale-min-replicas --mi --autoscale-max-replicas --ma --autoscale-refresh-seconds --ar "
-        "--autoscale-target-utilization --at --num-replicas --nr --replica-max-concurrent-requests --rm "
-        "--scoring-timeout-ms --tm --period-seconds --ps --initial-delay-seconds --id --timeout-seconds --ts "
+        "--autoscale-target-utilization --at --num-replicas --nr "
+        "--period-seconds --ps --initial-delay-seconds --id --timeout-seconds --ts "
         "--success-threshold --st --failure-threshold --ft --namespace --traffic-percentile --tp --is-default "
         "--is-control-version-type --cvt --version-name --vn --vnet-name --subnet-name"
     ),
@@ -37,6 +38,7 @@ _BY_REASON = {
     _IMAGES: "--image-digest",
     _PROFILES: "--profile-input --pi",
     _INIT_LOG: "--init -i",
+    _MODEL_DATA: "--collect-model-data --md",
 }
 
 REFUSED = {flag: reason for reason, flags in _BY_REASON.items() for flag in flags.split()}

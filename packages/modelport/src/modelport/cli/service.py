@@ -9,11 +9,11 @@ import typer
 
 from modelport.cli import service_update
 from modelport.cli.command import command, group
+from modelport.cli.deployment_file import check_target
 from modelport.cli.model_deploy import SERVICE_COLUMNS
 from modelport.cli.options import NoWait, PropertyFilters, ServiceName, TagFilters, conditions, text_or_file
 from modelport.cli.output import Result
 from modelport.cli.session import Session
-from modelport.cli.target import check_target
 from modelport.sdk.webservice import Webservice
 
 app = group("Use and change the services that were deployed.")

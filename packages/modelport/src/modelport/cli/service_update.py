@@ -11,9 +11,11 @@ from modelport.cli.inference import InferenceFlags
 from modelport.cli.model_deploy import SERVICE_COLUMNS, ModelChoice
 from modelport.cli.options import AddProperties, AddTags, Description, NoWait, RemoveTags, ServiceName, pairs
 from modelport.cli.output import Result
+from modelport.cli.scoring_flags import ScoringFlags
 from modelport.cli.session import Session
 from modelport.cli.target import TargetFlags
-from modelport.sdk.local import LocalDeploymentConfiguration, LocalWebservice
+from modelport.sdk.local import LocalWebservice
+from modelport.sdk.local_configuration import LocalDeploymentConfiguration
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,6 +29,7 @@ def update(
     models: ModelChoice,
     inference: InferenceFlags,
     target: TargetFlags,
+    scoring: ScoringFlags,
     description: Description = None,
     add_tags: AddTags = None,
     remove_tags: RemoveTags = None,
@@ -36,10 +39,11 @@ def update(
     """Change a service without dropping a request; what is not given stays.
 
     New models or code start beside the old ones and take over when init() has returned; where that fails, the old ones
-    go on. A new port, host or number of workers restarts the service; --no-wait does not wait for that.
+    go on. Limits, credentials and the error mode change while the service runs; any other setting of how it listens or
+    scores restarts it, which is said on stderr, and --no-wait does not wait for that.
     """
     service = LocalWebservice(session.workspace, name)
-    configuration = target.configuration(session)
+    configuration = target.configuration(session, scoring)
     labels = configuration or LocalDeploymentConfiguration()
     service.update(
         models.ids() or None,

@@ -37,6 +37,15 @@ BOTH_CREDENTIALS = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Batching:
+    """Whether requests that wait together are scored by one call of ``run()``. None: the target's default."""
+
+    enabled: bool = True
+    max_requests: int | None = None
+    max_wait_ms: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LocalDeployment:
     """How a service runs on this machine. Fields are None where nothing was asked for."""
 
@@ -56,6 +65,14 @@ class LocalDeployment:
     gpu_cores: int | None = None
     error_mode: str | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
+    batching: Batching | None = None
+    warm_up: bool | None = None
+    """Whether a worker scores the sample of the script's schema before it takes requests."""
+    worker_start: str | None = None
+    cors_origins: tuple[str, ...] | None = None
+    telemetry: Mapping[str, bool | float | str | None] = field(default_factory=dict)
+    app_insights_enabled: bool | None = None
+    """Whether each request is recorded, as v1's Application Insights did: on this machine, in the access log."""
 
     def to_keep(self) -> LocalDeployment:
         """The part that the workspace remembers."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelport.domain.errors import WebserviceException
 from modelport.sdk.inference import InferenceConfig
-from modelport.sdk.local import LocalDeploymentConfiguration
+from modelport.sdk.local_configuration import LocalDeploymentConfiguration
 from modelport.sdk.webservice import Webservice
 from modelport.usecases.deploy import DeployRequest, deploy
 from modelport.usecases.find_models import find_model_by_id
@@ -46,6 +46,8 @@ def deploy_service(
     context = workspace.context
     for ignored in inference_config.without_effect():
         context.progress.step(f"Not used on this machine, where services run without an image: {ignored}")
+    for note in configuration.notes():
+        context.progress.step(note)
     deployment = configuration.to_deployment()
     if inference_config.enable_gpu:
         deployment = replace(deployment, gpu_cores=deployment.gpu_cores or 1)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from modelport.domain.errors import WebserviceException
-from modelport.domain.services import BOTH_CREDENTIALS, LocalDeployment, ServiceState
+from modelport.domain.services import Service, ServiceState
 from modelport.sdk.inference import InferenceConfig
+from modelport.sdk.local_configuration import LocalDeploymentConfiguration
 from modelport.sdk.webservice import Webservice
+from modelport.targets.interface import Observation
 from modelport.usecases.find_models import find_model_by_id
 from modelport.usecases.prepare_revision import RevisionRequest
 from modelport.usecases.reload import models_of, revision_again
@@ -38,70 +37,10 @@ _V1_KEYS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class LocalDeploymentConfiguration:
-    """How a service runs on this machine; None leaves the default (or, in an update, what there is)."""
-
-    port: int | None = None
-    host: str | None = None
-    auth_enabled: bool | None = None
-    token_auth_enabled: bool | None = None
-    primary_key: str | None = field(default=None, repr=False)
-    secondary_key: str | None = field(default=None, repr=False)
-    ssl_enabled: bool | None = None
-    ssl_cert_pem_file: str | None = None
-    ssl_key_pem_file: str | None = None
-    ssl_cname: str | None = None
-    workers: int | None = None
-    gpu_cores: int | None = None
-    error_mode: str | None = None
-    limits: Mapping[str, float] | None = None
-    description: str | None = None
-    tags: Mapping[str, str] | None = None
-    properties: Mapping[str, str] | None = None
-
-    def validate_configuration(self) -> None:
-        """Raises WebserviceException, with one line for each violation."""
-        wrong = []
-        if self.port is not None and (not _is_whole(self.port) or not 0 <= self.port <= 65535):
-            wrong.append(f"Invalid configuration, port must be an integer in range [1, 65535]; it is {self.port!r}.")
-        if self.workers is not None and (not _is_whole(self.workers) or self.workers < 1):
-            wrong.append(f"Invalid configuration, workers must be a positive integer; it is {self.workers!r}.")
-        if self.auth_enabled and self.token_auth_enabled:
-            wrong.append(BOTH_CREDENTIALS)
-        if bool(self.ssl_cert_pem_file) != bool(self.ssl_key_pem_file):
-            wrong.append("Invalid configuration, ssl_cert_pem_file and ssl_key_pem_file must be provided together.")
-        if self.ssl_enabled and not (self.ssl_cert_pem_file and self.ssl_key_pem_file and self.ssl_cname):
-            wrong.append(
-                "Invalid configuration, ssl_enabled needs ssl_cert_pem_file, ssl_key_pem_file and ssl_cname too."
-            )
-        if wrong:
-            raise WebserviceException("\n".join(wrong))
-
-    def to_deployment(self) -> LocalDeployment:
-        """The part that a target needs."""
-        return LocalDeployment(
-            port=self.port or None,
-            host=self.host,
-            auth_enabled=self.auth_enabled,
-            token_auth_enabled=self.token_auth_enabled,
-            ssl_enabled=self.ssl_enabled,
-            ssl_cert_pem_file=_absolute(self.ssl_cert_pem_file),
-            ssl_key_pem_file=_absolute(self.ssl_key_pem_file),
-            ssl_cname=self.ssl_cname,
-            workers=self.workers,
-            gpu_cores=self.gpu_cores,
-            error_mode=self.error_mode,
-            limits=dict(self.limits or {}),
-        )
-
-
-def _absolute(path: str | None) -> str | None:
-    return str(Path(path).expanduser().absolute()) if path else None
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _file_key(name: str) -> str:
+    """``warm_up`` as ``warmUp``."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 class LocalWebservice(Webservice):
@@ -129,6 +68,11 @@ class LocalWebservice(Webservice):
         self.port, self.error, self.description = None, None, None
         self.auth_enabled = self.token_auth_enabled = False
         self.tags, self.properties = {}, {}
+        self.settings: dict[str, Any] = {}
+        self.scoring_timeout_ms: int | None = None
+        self.max_concurrent_requests_per_container: int | None = None
+        self.max_request_wait_time: int | None = None
+        self.enable_app_insights = False
 
     def update_deployment_state(self, must_exist: bool = False) -> None:
         """Take a new snapshot. Where the service is gone the state is ``unknown``, or WebserviceNotFound is raised."""
@@ -137,10 +81,28 @@ class LocalWebservice(Webservice):
         else:
             self._take_nothing()
 
+    def _take(self, service: Service, observation: Observation) -> None:
+        super()._take(service, observation)
+        self.settings = self.workspace.context.target(self.compute_type).settings(service)
+        """Every setting by its name in docs/settings.md, with its default where none was asked for."""
+        limits = self.settings["limits"]
+        self.scoring_timeout_ms = limits["scoring_timeout_ms"]
+        self.max_concurrent_requests_per_container = limits["max_concurrent_requests"]
+        self.max_request_wait_time = limits["queue_wait_ms"]
+        self.enable_app_insights = bool(service.deployment.app_insights_enabled)
+
     def serialize(self) -> dict[str, Any]:
-        """As of every service; where there is none, the keys of v1 with nothing in them."""
+        """As of every service, and its settings by their keys in a deployment configuration file; where there is no
+        service, the keys of v1 with nothing in them."""
         if self.state != self.STATE_UNKNOWN:
-            return super().serialize()
+            return {
+                **super().serialize(),
+                **{_file_key(name): value for name, value in self.settings.items()},
+                "appInsightsEnabled": self.enable_app_insights,
+                "scoringTimeoutMs": self.scoring_timeout_ms,
+                "maxConcurrentRequestsPerContainer": self.max_concurrent_requests_per_container,
+                "maxQueueWaitMs": self.max_request_wait_time,
+            }
         own = {"name": self.name, "state": self.state, "computeType": self.compute_type}
         return dict.fromkeys(_V1_KEYS) | own | {"workspaceName": self.workspace.name, "tags": {}, "properties": {}}
 
@@ -166,39 +128,38 @@ class LocalWebservice(Webservice):
         ssl_key_pem_file: str | None = None,
         ssl_cname: str | None = None,
         workers: int | None = None,
+        worker_start: str | None = None,
+        warm_up: bool | None = None,
+        batching: bool | int | Mapping[str, float] | None = None,
         gpu_cores: int | None = None,
+        cors_origins: str | Sequence[str] | None = None,
         error_mode: str | None = None,
+        telemetry: Mapping[str, bool | float | str | None] | None = None,
+        enable_app_insights: bool | None = None,
+        collect_model_data: bool | None = None,
         limits: Mapping[str, float] | None = None,
+        scoring_timeout_ms: int | None = None,
+        replica_max_concurrent_requests: int | None = None,
+        max_concurrent_requests_per_container: int | None = None,
+        max_request_wait_time: int | None = None,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
         properties: Mapping[str, str] | None = None,
     ) -> LocalDeploymentConfiguration:
-        """A configuration for a service on this machine. Without a port a free one is taken.
+        """A configuration for a service on this machine; docs/settings.md has every parameter. Without a port a free
+        one is taken.
 
-        ``host``: the address to listen on, 127.0.0.1 by default. ``error_mode``: ``cloud``, ``container`` or ``json``.
-        ``limits``: see docs/settings.md. Certificate and key are copied; given to ``update``, new ones are taken over
-        without a restart. Raises WebserviceException for a port outside 1 to 65535, for keys and tokens at once, and
-        for ``ssl_enabled`` without certificate, key and name.
+        ``batching``: True, so many requests at most, or ``{"max_requests": 64, "max_wait_ms": 0}``: requests that wait
+        together are scored by one call of ``run()``, whose rows must not depend on each other. ``worker_start``:
+        ``spawn``, or ``fork``, so that workers share memory. ``cors_origins``: a list, or a text with commas.
+        ``error_mode``: ``cloud``, ``container`` or ``json``. ``telemetry``: ``{"access_log": True, …}``.
+        ``replica_max_concurrent_requests`` and ``max_concurrent_requests_per_container`` are one limit, a replica being
+        the service on this machine. Certificate and key are copied; given to ``update``, new ones are taken over
+        without a restart.
+
+        Raises WebserviceException, with one line for each violation.
         """
-        configuration = LocalDeploymentConfiguration(
-            port=port,
-            host=host,
-            auth_enabled=auth_enabled,
-            token_auth_enabled=token_auth_enabled,
-            primary_key=primary_key,
-            secondary_key=secondary_key,
-            ssl_enabled=ssl_enabled,
-            ssl_cert_pem_file=ssl_cert_pem_file,
-            ssl_key_pem_file=ssl_key_pem_file,
-            ssl_cname=ssl_cname,
-            workers=workers,
-            gpu_cores=gpu_cores,
-            error_mode=error_mode,
-            limits=limits,
-            description=description,
-            tags=tags,
-            properties=properties,
-        )
+        configuration = LocalDeploymentConfiguration(**locals())
         configuration.validate_configuration()
         return configuration
 
@@ -223,6 +184,7 @@ class LocalWebservice(Webservice):
         inference = inference_config or image_config
         if deployment_config is not None:
             deployment_config.validate_configuration()
+            self._note(deployment_config)
         self._update(
             ServiceChange(
                 revision=self._new_revision(models, inference) if models is not None or inference is not None else None,
@@ -234,6 +196,10 @@ class LocalWebservice(Webservice):
                 properties=properties,
             )
         )
+
+    def _note(self, configuration: LocalDeploymentConfiguration) -> None:
+        for note in configuration.notes():
+            self.workspace.context.progress.step(note)
 
     def _new_revision(self, models: Sequence[Model | str] | None, inference: InferenceConfig | None) -> RevisionRequest:
         context = self.workspace.context

@@ -21,7 +21,7 @@ from modelport.usecases.register_model import ModelRegistration, register_model
 
 if TYPE_CHECKING:
     from modelport.sdk.inference import InferenceConfig
-    from modelport.sdk.local import LocalDeploymentConfiguration
+    from modelport.sdk.local_configuration import LocalDeploymentConfiguration
     from modelport.sdk.webservice import Webservice
     from modelport.sdk.workspace import Workspace
 

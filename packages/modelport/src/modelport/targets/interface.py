@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from modelport.domain.failures import Failure
 from modelport.domain.services import LocalDeployment, Service, ServiceState
@@ -44,6 +44,12 @@ class Target(Protocol):
     def switch(self, service: Service, number: int, bundle: Path) -> None:
         """Start revision ``number`` beside the active one, wait for its ``init()``, hand the requests over and let the
         old one finish. Raises DeploymentFailed, and the old one goes on untouched."""
+
+    def settings(self, service: Service) -> dict[str, Any]:
+        """Every setting of the service by its name, the default where none was asked for; JSON, and nothing secret."""
+
+    def restarting_changes(self, before: Service, after: Service) -> tuple[str, ...]:
+        """Names of the settings that differ and that ``configure`` cannot apply."""
 
     def configure(self, service: Service) -> None:
         """Apply keys, limits and modes that need no restart."""

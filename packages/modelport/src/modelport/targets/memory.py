@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from modelport.domain.errors import DeploymentFailed, WebserviceException
 from modelport.domain.failures import Failure
 from modelport.domain.services import LocalDeployment, Service, ServiceState
 from modelport.targets.interface import Observation
+
+_CONFIGURABLE = ("port", "auth_enabled", "token_auth_enabled", "error_mode", "limits")
 
 
 @dataclass
@@ -55,6 +58,16 @@ class MemoryTarget:
             raise DeploymentFailed(failure)
         port = self.observe(service).port
         self.observations[service.name] = Observation(state=ServiceState.RUNNING, active_revision=number, port=port)
+
+    def settings(self, service: Service) -> dict[str, Any]:
+        """What was asked for."""
+        return {name: value for name, value in asdict(service.deployment).items() if value is not None}
+
+    def restarting_changes(self, before: Service, after: Service) -> tuple[str, ...]:
+        """The port, and what is asked for but for limits and credentials."""
+        old, new = asdict(before.deployment), asdict(after.deployment)
+        port = () if before.port == after.port else ("port",)
+        return (*port, *(name for name in new if name not in _CONFIGURABLE and old[name] != new[name]))
 
     def configure(self, service: Service) -> None:
         """Nothing to apply."""

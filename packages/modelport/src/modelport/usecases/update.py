@@ -9,7 +9,7 @@ from pathlib import Path
 
 from modelport.domain.errors import DeploymentFailed, ModelportError, WebserviceException
 from modelport.domain.failures import Failure, Phase
-from modelport.domain.services import LocalDeployment, Service, ServiceState
+from modelport.domain.services import Batching, LocalDeployment, Service, ServiceState
 from modelport.targets.interface import Target
 from modelport.usecases.change_model import merged_properties
 from modelport.usecases.context import Context
@@ -17,9 +17,6 @@ from modelport.usecases.exclusive import exclusive
 from modelport.usecases.keys import chosen_keys
 from modelport.usecases.prepare_revision import RevisionRequest, remove_unused_bundles
 from modelport.usecases.switch_revision import switch_to_new
-
-_RESTARTING = ("host", "workers", "ssl_enabled")
-"""Settings, besides the port, that a running scoring server cannot take over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +52,7 @@ def update_held_service(context: Context, service: Service, change: ServiceChang
     """``update``, for a caller that holds the service's operation lock."""
     wanted = _with_settings(service, change)
     _check(context, service, wanted, change)
-    restart = _needs_restart(context, service, wanted)
+    restarting = _restarting_changes(context, service, wanted)
     if change.revision is not None:
         wanted = switch_to_new(context, service, change.revision, settle=lambda switched: _settled(switched, wanted))
         service = replace(wanted, deployment=service.deployment, keys=service.keys, port=service.port)
@@ -64,7 +61,8 @@ def update_held_service(context: Context, service: Service, change: ServiceChang
     target = context.target(service.compute_type)
     if change.deployment is not None:
         target.keep_certificate(service.name, change.deployment)
-    if restart:
+    if restarting:
+        context.progress.step(f"Restarting {service.name!r}, as a change of {' and '.join(restarting)} needs")
         _restart(context, service, wanted)
     else:
         target.configure(wanted)
@@ -107,7 +105,19 @@ def _merged(present: LocalDeployment, given: LocalDeployment | None) -> LocalDep
         asked["auth_enabled"] = False
     if given.auth_enabled and given.token_auth_enabled is None:
         asked["token_auth_enabled"] = False
-    return replace(present, **(asked | {"limits": {**present.limits, **given.limits}})).to_keep()
+    asked |= {"limits": {**present.limits, **given.limits}, "telemetry": {**present.telemetry, **given.telemetry}}
+    if given.batching is not None:
+        asked["batching"] = _merged_batching(present.batching, given.batching)
+    return replace(present, **asked).to_keep()
+
+
+def _merged_batching(present: Batching | None, given: Batching) -> Batching:
+    kept = present or Batching()
+    return Batching(
+        enabled=given.enabled,
+        max_requests=kept.max_requests if given.max_requests is None else given.max_requests,
+        max_wait_ms=kept.max_wait_ms if given.max_wait_ms is None else given.max_wait_ms,
+    )
 
 
 def _check(context: Context, service: Service, wanted: Service, change: ServiceChange) -> None:
@@ -124,20 +134,16 @@ def _check(context: Context, service: Service, wanted: Service, change: ServiceC
     context.target(service.compute_type).check(service.name, changed)
 
 
-def _needs_restart(context: Context, service: Service, wanted: Service) -> bool:
+def _restarting_changes(context: Context, service: Service, wanted: Service) -> tuple[str, ...]:
+    """Which of the changes a restart is for; none where nothing runs."""
     target = context.target(service.compute_type)
-    if not target.observe(service).has_process:
-        return False
-    return wanted.port != service.port or any(
-        getattr(service.deployment, name) != getattr(wanted.deployment, name) for name in _RESTARTING
-    )
+    return target.restarting_changes(service, wanted) if target.observe(service).has_process else ()
 
 
 def _restart(context: Context, service: Service, wanted: Service) -> None:
     """Stop and start with the new settings; if that fails, with the old ones again."""
     target = context.target(service.compute_type)
     bundle = context.bundles / wanted.active.bundle_digest
-    context.progress.step(f"Restarting {service.name!r}: its port, address or number of workers changes")
     target.stop(service)
     failure = _start_failure(target, wanted, bundle)
     if failure is None:

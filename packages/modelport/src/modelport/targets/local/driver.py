@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from modelport.domain.errors import ConflictException, DeploymentFailed, StoreException, WebserviceException
 from modelport.domain.failures import Failure
@@ -18,8 +19,9 @@ from modelport.targets.local.certificates import COPIES, check_certificate, copy
 from modelport.targets.local.devices import check_gpus
 from modelport.targets.local.failures import from_scoring, supervisor_failure
 from modelport.targets.local.logs import last_lines_of
-from modelport.targets.local.plan import LocalPlan, Trust, check_settings, plan, revision_settings
+from modelport.targets.local.plan import LocalPlan, Trust, plan, revision_settings
 from modelport.targets.local.ports import check_address
+from modelport.targets.local.settings import CONFIGURABLE, check_deployment, restarting_changes, shown_settings
 from modelport_scoring import (
     ControlClient,
     RequestRefused,
@@ -64,8 +66,8 @@ class LocalTarget:
 
     def check(self, name: str, deployment: LocalDeployment) -> None:
         """Raise WebserviceException for an address that is taken or not this machine's, or GPUs that it does not have;
-        UserErrorException for limits or modes that there are none of, or a certificate that cannot be used."""
-        check_settings(deployment)
+        UserErrorException for settings that no scoring server would take, or a certificate that cannot be used."""
+        check_deployment(deployment)
         check_certificate(deployment)
         check_gpus(deployment.gpu_cores or 0)
         check_address(deployment.host or "127.0.0.1", deployment.port)
@@ -143,13 +145,21 @@ class LocalTarget:
                 hint="Look at its state; modelport up starts what should run.",
             ) from error
 
+    def settings(self, service: Service) -> dict[str, Any]:
+        """By the names of docs/settings.md."""
+        return shown_settings(service.deployment)
+
+    def restarting_changes(self, before: Service, after: Service) -> tuple[str, ...]:
+        """All but the limits, the error mode and who may score."""
+        return restarting_changes(before, after)
+
     def configure(self, service: Service) -> None:
-        """Apply keys, limits and the error mode to the running server, and to the next start."""
+        """Apply credentials and what else is configurable to the running server, and to the next start."""
         folder = self.folder(service.name)
         settings = self._plan(service, folder).settings
+        taken_over = {name: getattr(settings, name) for name in CONFIGURABLE}
         try:
-            client = ControlClient(folder)
-            client.configure(auth=settings.auth, limits=settings.limits, error_mode=settings.error_mode)
+            ControlClient(folder).configure(auth=settings.auth, **taken_over)
         except ServiceNotRunning:
             return  # the next start writes service.json anew
         except RequestRefused as error:

@@ -1,0 +1,132 @@
+"""From what a deployment asks for to the settings of its scoring server, which says what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from modelport.domain.errors import UserErrorException
+from modelport.domain.services import BOTH_CREDENTIALS, LocalDeployment, Service
+from modelport.domain.services import Batching as AskedBatching
+from modelport.targets.local.certificates import COPIES
+from modelport_scoring import (
+    Batching,
+    ErrorMode,
+    Limits,
+    RevisionSettings,
+    ServiceSettings,
+    SettingsInvalid,
+    TelemetrySettings,
+    WorkerStart,
+    check_settings,
+)
+
+CONFIGURABLE = ("limits", "error_mode")
+"""Settings that a running scoring server takes over; those of who may score besides."""
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+_Table = TypeVar("_Table", bound=msgspec.Struct)
+
+
+def scoring_settings(deployment: LocalDeployment) -> dict[str, Any]:
+    """The fields of ``ServiceSettings`` that the deployment alone decides, defaults where it asks for nothing.
+
+    Raises UserErrorException that names the setting and says what is allowed.
+    """
+    return {
+        "host": deployment.host or "127.0.0.1",
+        "workers": deployment.workers or 1,
+        "worker_start": _choice(deployment.worker_start or WorkerStart.SPAWN, WorkerStart, name="worker_start"),
+        "warm_up": bool(deployment.warm_up),
+        "batching": _batching(deployment.batching),
+        "cors_origins": [_origin(origin) for origin in deployment.cors_origins or ()],
+        "error_mode": _choice(deployment.error_mode or ErrorMode.CLOUD, ErrorMode, name="error_mode"),
+        "telemetry": _telemetry(deployment),
+        "tls": COPIES if deployment.ssl_enabled else None,
+        "limits": _table(deployment.limits, Limits, name="limits"),
+    }
+
+
+def check_deployment(deployment: LocalDeployment) -> None:
+    """Raise UserErrorException for settings that no scoring server would take, or two kinds of credentials."""
+    if deployment.auth_enabled and deployment.token_auth_enabled:
+        raise UserErrorException(BOTH_CREDENTIALS)
+    nowhere = RevisionSettings(number=1, bundle="", interpreter=["python"])
+    settings = ServiceSettings(name="", workspace="", revision=nowhere, **scoring_settings(deployment))
+    where = Path("settings")
+    try:
+        check_settings(settings, path=where)
+    except SettingsInvalid as error:
+        raise UserErrorException(f"Invalid settings: {str(error).removeprefix(f'{where}: ')}.") from None
+
+
+def shown_settings(deployment: LocalDeployment) -> dict[str, Any]:
+    """The settings as JSON has them. Nothing in them is secret."""
+    settings = scoring_settings(deployment)
+    del settings["tls"]
+    shown: dict[str, Any] = msgspec.to_builtins(settings)
+    return shown
+
+
+def restarting_changes(before: Service, after: Service) -> tuple[str, ...]:
+    """Names of the settings that differ, and that a running scoring server cannot take over."""
+    old, new = scoring_settings(before.deployment), scoring_settings(after.deployment)
+    port = () if before.port == after.port else ("port",)
+    return (*port, *(name for name in new if name not in CONFIGURABLE and old[name] != new[name]))
+
+
+def _choice(given: str, choices: type[_Choice], *, name: str) -> _Choice:
+    try:
+        return choices(given.lower())
+    except ValueError:
+        known = ", ".join(choice.value for choice in choices)
+        raise UserErrorException(f"Invalid {name} {given!r}: it must be one of {known}.") from None
+
+
+def _batching(asked: AskedBatching | None) -> Batching | None:
+    if asked is None or not asked.enabled:
+        return None
+    given = {"max_requests": asked.max_requests, "max_wait_ms": asked.max_wait_ms}
+    return _table({name: value for name, value in given.items() if value is not None}, Batching, name="batching")
+
+
+def _telemetry(deployment: LocalDeployment) -> TelemetrySettings:
+    """What v1's Application Insights recorded goes to the access log, and to a collector where one is named."""
+    asked = dict(deployment.telemetry)
+    if deployment.app_insights_enabled:
+        has_collector = asked.get("otlp_endpoint") is not None
+        asked = {"access_log": True, "access_log_format": "json", "tracing": has_collector, **asked}
+    return _table(asked, TelemetrySettings, name="telemetry")
+
+
+def _origin(given: str) -> str:
+    """The origin as browsers write it."""
+    if given in ("*", "null"):
+        return given
+    try:
+        parts = urlsplit(given)
+        is_origin = bool(parts.scheme and parts.hostname) and parts.port != 0
+    except ValueError:
+        is_origin = False
+    if not is_origin or f"{parts.scheme}://{parts.netloc}" != given.rstrip("/").lower() or "@" in parts.netloc:
+        raise UserErrorException(
+            f"Invalid cors_origins {given!r}: an origin is a scheme, a host in lower case and maybe a port, as "
+            "https://example.org or http://localhost:3000, or * for any."
+        )
+    return given.rstrip("/")
+
+
+def _table(given: Mapping[str, object], kind: type[_Table], *, name: str) -> _Table:
+    try:
+        return msgspec.convert(dict(given), kind, strict=False)
+    except msgspec.ValidationError as error:
+        known = ", ".join(field.name for field in msgspec.structs.fields(kind))
+        raise UserErrorException(f"Invalid {name}: {error}.", hint=f"The {_PLURALS[name]} are: {known}.") from None
+
+
+_PLURALS = {"limits": "limits", "telemetry": "settings of telemetry", "batching": "settings of batching"}

@@ -1,0 +1,113 @@
+"""What a script may ask of a service on this machine, and what it is told where it may not."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+import pytest
+
+from modelport import LocalWebservice
+from modelport.domain.errors import WebserviceException
+from modelport.domain.services import Batching, LocalDeployment
+from modelport.sdk.local_configuration import LocalDeploymentConfiguration
+
+
+def asked(**parameters: Any) -> LocalDeployment:
+    return LocalWebservice.deploy_configuration(**parameters).to_deployment()
+
+
+def test_every_parameter_is_a_field_of_the_configuration() -> None:
+    parameters = inspect.signature(LocalWebservice.deploy_configuration).parameters
+    assert set(parameters) == {field.name for field in dataclasses.fields(LocalDeploymentConfiguration)}
+    assert asked() == LocalDeployment()
+
+
+@pytest.mark.parametrize(
+    ("given", "batching"),
+    [
+        (None, None),
+        (True, Batching()),
+        (False, Batching(enabled=False)),
+        (32, Batching(max_requests=32)),
+        ({"max_requests": 32, "max_wait_ms": 0.5}, Batching(max_requests=32, max_wait_ms=0.5)),
+        ({}, Batching()),
+    ],
+)
+def test_batching_in_one_word_or_in_detail(given: object, batching: Batching | None) -> None:
+    assert asked(batching=given).batching == batching
+
+
+@pytest.mark.parametrize(
+    ("given", "origins"),
+    [
+        (None, None),
+        ("https://a.example, https://b.example,", ("https://a.example", "https://b.example")),
+        (["https://a.example "], ("https://a.example",)),
+        ("*", ("*",)),
+        ("", ()),
+        ([], ()),
+    ],
+)
+def test_origins_as_a_list_or_a_text(given: object, origins: tuple[str, ...] | None) -> None:
+    assert asked(cors_origins=given).cors_origins == origins
+
+
+def test_the_limits_by_the_names_of_v1() -> None:
+    given = asked(
+        scoring_timeout_ms=1, max_request_wait_time=2, replica_max_concurrent_requests=3, limits={"log_bytes": 4}
+    )
+    assert given.limits == {
+        "scoring_timeout_ms": 1,
+        "queue_wait_ms": 2,
+        "max_concurrent_requests": 3,
+        "log_bytes": 4,
+    }
+    assert asked(max_concurrent_requests_per_container=3).limits == {"max_concurrent_requests": 3}
+    assert asked(scoring_timeout_ms=1, limits={"scoring_timeout_ms": 1}).limits == {"scoring_timeout_ms": 1}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"batching": "yes"}, "batching must be True, False, a number of requests, or a dictionary as .*'yes'"),
+        ({"batching": {"max_request": 3}}, "batching has no 'max_request': it must be"),
+        ({"batching": {"max_requests": 1.5}}, r"max_requests of batching must be an integer; it is 1\.5"),
+        ({"batching": {"max_wait_ms": True}}, "max_wait_ms of batching must be a number; it is True"),
+        ({"warm_up": "yes"}, "warm_up must be True or False; it is 'yes'"),
+        ({"cors_origins": 3}, "cors_origins must be a list of origins, or a text with commas between them; it is 3"),
+        ({"cors_origins": [3]}, "cors_origins must be a list"),
+        ({"telemetry": True}, "telemetry must be a dictionary; it is True"),
+        ({"limits": 3}, "limits must be a dictionary; it is 3"),
+        ({"scoring_timeout_ms": 0}, "scoring_timeout_ms must be a positive integer; it is 0"),
+        ({"max_request_wait_time": "500"}, "max_request_wait_time must be a positive integer; it is '500'"),
+        ({"replica_max_concurrent_requests": -1}, "replica_max_concurrent_requests must be a positive integer"),
+        ({"scoring_timeout_ms": 5, "limits": {"scoring_timeout_ms": 6}}, "scoring_timeout_ms is 5, and .* is 6"),
+        (
+            {"replica_max_concurrent_requests": 1, "max_concurrent_requests_per_container": 2},
+            "max_concurrent_requests_per_container is 2, and max_concurrent_requests, .* is 1: give one of them",
+        ),
+        ({"collect_model_data": True}, "collect_model_data is not possible yet"),
+    ],
+)
+def test_a_violation_names_the_parameter_and_what_is_allowed(parameters: dict[str, Any], said: str) -> None:
+    with pytest.raises(WebserviceException, match=f"^Invalid configuration, {said}"):
+        asked(**parameters)
+
+
+def test_every_violation_has_a_line() -> None:
+    with pytest.raises(WebserviceException) as caught:
+        asked(port=-1, workers=0, warm_up=1, batching="x", telemetry=1, limits=2, collect_model_data=True)
+    assert len(caught.value.message.splitlines()) == 7
+
+
+def test_who_asks_for_application_insights_is_told_where_it_goes() -> None:
+    def notes(**parameters: Any) -> list[str]:
+        return LocalWebservice.deploy_configuration(**parameters).notes()
+
+    (note,) = notes(enable_app_insights=True)
+    assert "nothing is sent anywhere" in note
+    assert notes(enable_app_insights=False) == notes() == []
+    collector = {"otlp_endpoint": "http://127.0.0.1:4318"}
+    assert notes(enable_app_insights=True, telemetry=collector) == []
