@@ -30,6 +30,13 @@ nothing. Header names are in Title-Case."""
 STOP = 2
 """Finish what was received, then exit with status 0."""
 
+FORK = 3
+"""To a template, the process that workers are forked from: fork one. ``id``: the fork's number. Two descriptors come
+with the frame (SCM_RIGHTS): the worker's end of a socketpair of its own, and its page."""
+
+REAP = 4
+"""To a template: the worker of the fork with that number has ended; collect its exit status."""
+
 # --- worker to server -------------------------------------------------------------------------------------------------
 PHASE = 16
 """The worker enters a phase of its start; ``payload``: ``import``, ``init`` or ``schema``."""
@@ -51,6 +58,14 @@ script failed while it made the body, and the client must not take it for whole.
 BATCH = 21
 """The next ``code`` RESULT frames were made by one call of ``run``, which took ``micros``. With REDONE that call failed
 or what it returned did not split, and the requests were scored one by one after all. ``payload``: why, as text."""
+
+FORKED = 22
+"""A template's answer to FORK. ``payload``: the worker's process id, in decimal; ``code``: 0, or the errno with which
+the system refused."""
+
+REAPED = 23
+"""A template's answer to REAP. ``payload``: the exit status in decimal, negative for a signal; nothing where the script
+has collected it itself."""
 
 # --- flags of a SCORE -------------------------------------------------------------------------------------------------
 QUERY = 1

@@ -1,11 +1,14 @@
 """A worker's life: start in phases, serve, leave."""
 
 import argparse
+import atexit
 import json
 import logging
 import os
 import signal
 import sys
+import threading
+import traceback
 from typing import Any, Dict, List, NoReturn
 
 from modelport_worker.entry_script import load_entry_script
@@ -16,6 +19,7 @@ from modelport_worker.link import Link, LinkClosed, Terminated
 from modelport_worker.scoring import serve
 from modelport_worker.service import Service, call_init, describe, make_service, warm_up
 from modelport_worker.streams import set_up_streams
+from modelport_worker.template import Template, TemplateLink, settle_memory
 
 EXIT_FAILED = 3
 
@@ -27,6 +31,8 @@ class Start:
         self._link = link
         self._options = options
         self.phase = ""
+        self.ready: Dict[str, Any] = {}
+        """What READY says."""
 
     def _enter(self, phase: str) -> None:
         self.phase = phase
@@ -40,11 +46,13 @@ class Start:
         self._enter("init")
         init_ms = call_init(service)
         self._enter("schema")
-        ready = dict(describe(service), init_ms=init_ms, pid=os.getpid(), python=python_version())
+        self.ready = dict(describe(service), init_ms=init_ms, pid=os.getpid(), python=python_version())
         if options.warm_up:
             self._enter("warm-up")
             warm_up(service)
-        self._link.tell(READY, to_json(ready))
+        if options.template:
+            settle_memory()
+        self._link.tell(READY, to_json(self.ready))
         return service
 
 
@@ -73,13 +81,14 @@ def parse_arguments(argv: List[str]) -> argparse.Namespace:
     parser.add_argument("--together", type=int, default=1, help="so many requests are scored by one call of run()")
     parser.add_argument("--wait-ms", type=float, default=0.0, help="an idle worker waits so long for more of them")
     parser.add_argument("--warm-up", action="store_true", help="call run() with the schema's sample first")
+    parser.add_argument("--template", action="store_true", help="do not answer requests, but be forked for workers")
     return parser.parse_args(argv)
 
 
 def main(argv: List[str]) -> None:
     """Run a worker until the server lets it go. The process's exit status: 0, 3 after FAILED, or the script's own."""
     arguments = parse_arguments(argv)
-    link = Link(socket_fd=arguments.socket, page_fd=arguments.page)
+    link = (TemplateLink if arguments.template else Link)(socket_fd=arguments.socket, page_fd=arguments.page)
     set_up_streams()
     # A handler, not SIG_IGN, which what the script starts would inherit. The server decides when a worker ends.
     signal.signal(signal.SIGINT, lambda *_: None)
@@ -91,7 +100,10 @@ def main(argv: List[str]) -> None:
         if link.closed:
             raise  # a fork of the start: its end is its own affair
         fail(link, start.phase, error)
-    serve_until_released(link, service)
+    if isinstance(link, TemplateLink):
+        serve_forks(link, service, start.ready)
+    else:
+        serve_until_released(link, service)
 
 
 def serve_until_released(link: Link, service: Service) -> None:
@@ -102,3 +114,32 @@ def serve_until_released(link: Link, service: Service) -> None:
         pass
     finally:
         link.close()  # the server sees the end at once, also while threads of the script live on
+
+
+def serve_forks(link: TemplateLink, service: Service, ready: Dict[str, Any]) -> None:
+    """Be forked for workers. Returns in the template only, once the server has let it go."""
+    descriptors = Template(link).serve()
+    if descriptors is None:
+        link.close()
+    else:
+        live_as_fork(descriptors, service, ready)
+
+
+def live_as_fork(descriptors: List[int], service: Service, ready: Dict[str, Any]) -> NoReturn:
+    """A worker's life after a fork. It leaves without Python's own end, which would give up what ``init()`` has made,
+    temporary folders for one, as often as there are workers."""
+    status: object = 1
+    try:
+        link = Link(socket_fd=descriptors[0], page_fd=descriptors[1])
+        link.tell(READY, to_json(dict(ready, pid=os.getpid())))
+        serve_until_released(link, service)
+        status = 0
+    except SystemExit as leaving:
+        status = leaving.code or 0
+    except BaseException:
+        traceback.print_exc()
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for the script's threads, as Python's end does
+        atexit._run_exitfuncs()
+    finally:
+        os._exit(status & 0xFF if isinstance(status, int) else 1)

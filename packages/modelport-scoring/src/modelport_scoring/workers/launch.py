@@ -9,7 +9,7 @@ from pathlib import Path
 
 import modelport_worker
 from modelport_scoring.bundle import Manifest, model_directory
-from modelport_scoring.settings import ServiceSettings
+from modelport_scoring.settings import ServiceSettings, WorkerStart
 
 NOT_PASSED_ON = ("PYTHONHOME", "VIRTUAL_ENV", "PYTHONSAFEPATH")
 """They describe the server's interpreter, not the worker's."""
@@ -29,6 +29,7 @@ class Launch:
     start_timeout_s: float
     together: int = 1
     """So many requests are scored by one call of ``run()`` at most."""
+    start: WorkerStart = WorkerStart.SPAWN
 
 
 def plan_launch(
@@ -42,6 +43,7 @@ def plan_launch(
         log=log,
         start_timeout_s=settings.limits.start_timeout_s,
         together=settings.batching.max_requests if settings.batching is not None else 1,
+        start=settings.worker_start,
     )
 
 

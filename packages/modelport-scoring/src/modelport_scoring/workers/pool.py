@@ -12,11 +12,13 @@ from typing import Protocol
 from modelport_scoring.backoff import BackOff
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.journal import Journal
-from modelport_scoring.settings import MOST_TOGETHER, Limits
+from modelport_scoring.settings import MOST_TOGETHER, Limits, WorkerStart
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.numbers import NumberReader
+from modelport_scoring.workers.process import ProcessSource, SpawnedProcesses
 from modelport_scoring.workers.queue import WaitingLine
+from modelport_scoring.workers.template import ForkedProcesses
 from modelport_scoring.workers.ticket import Refusal, Ticket
 from modelport_scoring.workers.timeouts import Timeouts
 from modelport_scoring.workers.worker import Worker
@@ -79,6 +81,9 @@ class Pool:
         self.slots = [Slot(loop.create_future()) for _ in range(size)]
         self._ready: list[Worker] = []
         self._launch = launch
+        self._processes: ProcessSource = (
+            ForkedProcesses(launch, loop=loop) if launch.start is WorkerStart.FORK else SpawnedProcesses(launch)
+        )
         self._journal = Journal(launch.log)
         self._loop = loop
         self._closing = asyncio.Event()
@@ -99,6 +104,7 @@ class Pool:
         self.given_up = True
         self._verdict.set_result(False)
         await asyncio.gather(*self._keepers)
+        await self._processes.end()
         assert failures[0] is not None
         self.refuse_all()
         raise StartFailed(failures[0])
@@ -112,6 +118,7 @@ class Pool:
         """Finish what is held and waits, end the workers, and return what they never began with. What they have begun
         and not finished after ``timeout_s`` is lost."""
         self._closing.set()
+        self._processes.stop()
         await self._finished(timeout_s)
         patience_s = 0.0 if self.in_flight else STOP_PATIENCE_S
         for slot in self.slots:
@@ -123,6 +130,7 @@ class Pool:
             if slot.worker is not None:
                 slot.worker.kill()
         await asyncio.gather(*self._keepers)
+        await self._processes.end()
         return self.line.clear()
 
     @property
@@ -238,7 +246,8 @@ class Pool:
         if slot.restarts:
             self._observer.worker_restarted()
         try:
-            slot.worker = Worker(self._launch, loop=self._loop, pool=self)
+            process = await self._processes.start()
+            slot.worker = Worker(process, self._launch, loop=self._loop, pool=self)
             contract = await slot.worker.started()
         except StartFailed as failed:
             self._start_failed(slot, failed.failure)

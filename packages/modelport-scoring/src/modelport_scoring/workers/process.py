@@ -1,4 +1,4 @@
-"""One worker process: started with its end of a socket, watched, ended."""
+"""One worker process, in whichever way it came to be: given its end of a socket, watched, ended."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 from modelport_scoring.failures import Failure, StartFailed, describe_exit
 from modelport_scoring.journal import Journal
@@ -16,57 +18,177 @@ from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.page import SharedPage
 
 
-class WorkerProcess:
+class WorkerProcess(Protocol):
     """The process and what is shared with it. It leads a process group of its own, so that what its script forked
     ends with it; and it ends by itself when its socket closes, should the server be killed."""
 
-    def __init__(self, launch: Launch) -> None:
-        """Start it. Raises StartFailed, phase ``start``, where the system cannot."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        page = SharedPage()
-        try:
-            self._process = start(launch, descriptors=(theirs.fileno(), page.descriptor))
-        except OSError as error:
-            ours.close()
-            page.close()
-            raise StartFailed(cannot_start(launch, error)) from error
-        finally:
-            theirs.close()
-        self.socket = ours
-        self.page = page
-        self.pid = self._process.pid
-        self._watched = -1
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def socket(self) -> socket.socket: ...
+
+    @property
+    def page(self) -> SharedPage: ...
 
     @property
     def exit(self) -> str | None:
-        """How the process ended, None while it runs."""
-        returncode = self._process.poll()
-        return None if returncode is None else describe_exit(returncode)
+        """How it ended; None until ``ended`` is called."""
+
+    @property
+    def start_timeout_s(self) -> float:
+        """How long it may take to be ready."""
 
     def watch(self, loop: asyncio.AbstractEventLoop, *, ended: Callable[[], None]) -> None:
         """Have ``ended`` called once, when the process has ended: the socket alone does not tell, a child of the
         worker may hold it open."""
-        self._watched = os.pidfd_open(self.pid)
-        loop.add_reader(self._watched, self._notice, loop, ended)
 
     def kill(self) -> None:
         """End it and what it started, now. Nothing happens where it has ended."""
-        if self._process.returncode is None:
+
+    def overdue(self, phase: str) -> Failure:
+        """What to say of it when it was not ready in time."""
+
+
+class ProcessSource(Protocol):
+    """Where the workers of a revision come from."""
+
+    async def start(self) -> WorkerProcess:
+        """One more, which may not be ready yet. Raises StartFailed."""
+
+    def stop(self) -> None:
+        """Start nothing more, and give up what is being started here."""
+
+    async def end(self) -> None:
+        """Once the workers have ended: end what they came from."""
+
+
+class SpawnedProcesses:
+    """Each worker is a process of its own, from the start of its interpreter."""
+
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+
+    async def start(self) -> SpawnedProcess:
+        return SpawnedProcess(self._launch)
+
+    def stop(self) -> None:
+        """A process that was started is its worker's affair."""
+
+    async def end(self) -> None:
+        """Nothing is left."""
+
+
+class SpawnedProcess:
+    """A child of this process that runs the interpreter anew."""
+
+    def __init__(self, launch: Launch) -> None:
+        """Start it. Raises StartFailed, phase ``start``, where the system cannot."""
+        self.exit: str | None = None
+        self.start_timeout_s = launch.start_timeout_s
+        try:
+            shared = share()
+            try:
+                self._process = start(launch, shared=shared)
+                self._group = led_group(self._process)
+            except OSError:
+                shared.close()
+                raise
+        except OSError as error:
+            raise StartFailed(cannot_start(launch, error)) from error
+        shared.theirs.close()
+        self.pid = self._process.pid
+        self.socket = shared.ours
+        self.page = shared.page
+
+    def watch(self, loop: asyncio.AbstractEventLoop, *, ended: Callable[[], None]) -> None:
+        def reap() -> None:
+            self.exit = describe_exit(self._process.wait())
+            ended()
+
+        self._group.watch(loop, ended=reap)
+
+    def kill(self) -> None:
+        self._group.kill()
+
+    def overdue(self, phase: str) -> Failure:
+        return Failure(
+            phase=phase,
+            type="TimeoutError",
+            message=f"the start took longer than limits.start_timeout_s allows ({self.start_timeout_s:g} s); it was in "
+            f"phase '{phase}'. Raise limits.start_timeout_s in the deployment configuration",
+        )
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the server and a worker process share: the two ends of a socket, and a page."""
+
+    ours: socket.socket
+    theirs: socket.socket
+    page: SharedPage
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """The worker's."""
+        return self.theirs.fileno(), self.page.descriptor
+
+    def close(self) -> None:
+        for each in (self.ours, self.theirs, self.page):
+            each.close()
+
+
+def share() -> Shared:
+    """Make them. Raises OSError."""
+    page = SharedPage()
+    try:
+        return Shared(*socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM), page)
+    except OSError:
+        page.close()
+        raise
+
+
+class ProcessGroup:
+    """The group that a process leads, watched by a descriptor of the process until its end."""
+
+    def __init__(self, leader: int) -> None:
+        """Raises OSError where it cannot be watched."""
+        self._leader = leader
+        self._descriptor = os.pidfd_open(leader)
+        self._has_ended = False
+
+    def watch(self, loop: asyncio.AbstractEventLoop, *, ended: Callable[[], None]) -> None:
+        """Have ``ended`` called once, when the leader has ended and before its exit status is collected."""
+        loop.add_reader(self._descriptor, self._notice, loop, ended)
+
+    def kill(self) -> None:
+        """End it now. Nothing happens once the leader's end was noticed."""
+        if not self._has_ended:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+                os.killpg(self._leader, signal.SIGKILL)
 
     def _notice(self, loop: asyncio.AbstractEventLoop, ended: Callable[[], None]) -> None:
-        loop.remove_reader(self._watched)
-        os.close(self._watched)
-        # Before it is reaped: until then nobody else can get its number.
+        loop.remove_reader(self._descriptor)
+        os.close(self._descriptor)
+        # Before the leader is reaped: until then nobody else can get its number.
         self.kill()
-        self._process.wait()
+        self._has_ended = True
         ended()
 
 
-def start(launch: Launch, *, descriptors: tuple[int, int]) -> subprocess.Popen[bytes]:
-    """Start the process with the two descriptors of its socket and its page. Raises OSError."""
-    channel, page = descriptors
+def led_group(process: subprocess.Popen[bytes]) -> ProcessGroup:
+    """The group that the process leads. Raises OSError where it cannot be watched; then it is ended."""
+    try:
+        return ProcessGroup(process.pid)
+    except OSError:
+        process.kill()
+        process.wait()
+        raise
+
+
+def start(launch: Launch, *, shared: Shared) -> subprocess.Popen[bytes]:
+    """Start the process with its part of what is shared. Raises OSError."""
+    channel, page = shared.descriptors
     log = Journal(launch.log).open()
     try:
         return subprocess.Popen(
@@ -76,7 +198,7 @@ def start(launch: Launch, *, descriptors: tuple[int, int]) -> subprocess.Popen[b
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=descriptors,
+            pass_fds=shared.descriptors,
             process_group=0,
         )
     finally:
@@ -84,9 +206,18 @@ def start(launch: Launch, *, descriptors: tuple[int, int]) -> subprocess.Popen[b
 
 
 def cannot_start(launch: Launch, error: OSError) -> Failure:
-    """The system refused: no such interpreter, not a program, no rights, no processes left."""
+    """The system refused: no such interpreter, not a program, no rights, no processes or descriptors left."""
     return Failure(
         phase="start",
         type=type(error).__name__,
         message=f"the interpreter {launch.command[0]} could not be started: {error.strerror or error}",
+    )
+
+
+def ended_early(phase: str, exit_text: str | None) -> Failure:
+    """It ended before it was ready."""
+    return Failure(
+        phase=phase,
+        message=f"the worker process ended in phase '{phase}' without saying why: {exit_text}",
+        exit=exit_text,
     )

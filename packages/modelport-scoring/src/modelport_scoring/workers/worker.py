@@ -16,7 +16,7 @@ from modelport_scoring.journal import Journal
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.link import Link
-from modelport_scoring.workers.process import WorkerProcess
+from modelport_scoring.workers.process import WorkerProcess, ended_early
 from modelport_scoring.workers.ticket import Ticket
 from modelport_scoring.workers.window import Window
 from modelport_worker.frames import BATCH, BROKEN, CHUNK, LAST, MORE, PHASE, READY, REDONE, RESULT, SCORE, STOP, STOPPED
@@ -49,14 +49,15 @@ class WorkerObserver(Protocol):
 class Worker:
     """Speaks with one process over its link, and tells its pool when it has room; ``ended`` is done after its end."""
 
-    def __init__(self, launch: Launch, *, loop: asyncio.AbstractEventLoop, pool: WorkerObserver) -> None:
-        """Start the process. Raises StartFailed where the system cannot."""
+    def __init__(
+        self, process: WorkerProcess, launch: Launch, *, loop: asyncio.AbstractEventLoop, pool: WorkerObserver
+    ) -> None:
         self.state = WorkerState.STARTING
         self.in_flight: deque[Ticket] = deque()
         self.ended: asyncio.Future[None] = loop.create_future()
         self.head_since = 0.0
         """Since when, by ``time.monotonic``, the first request in flight has been the first."""
-        self._process = WorkerProcess(launch)
+        self._process = process
         self._link = Link(self, loop=loop)
         self._window = Window(together=launch.together)
         self._batch_left = 0
@@ -99,10 +100,10 @@ class Worker:
         """Wait for READY. Raises StartFailed when the start failed or took too long; then the process is gone."""
         await self._loop.create_unix_connection(lambda: self._link, sock=self._process.socket)
         try:
-            contract = await asyncio.wait_for(self._ready, self._launch.start_timeout_s)
+            contract = await asyncio.wait_for(self._ready, self._process.start_timeout_s)
         except TimeoutError:
             await self._end_now()
-            raise StartFailed(self._overdue()) from None
+            raise StartFailed(self._process.overdue(self._phase)) from None
         except BaseException:
             await self._end_now()
             raise
@@ -281,7 +282,7 @@ class Worker:
         self._started_ids = self._process.page.started_ids
         self._process.page.close()
         if not self._ready.done():
-            self._ready.set_exception(StartFailed(self._ended_early()))
+            self._ready.set_exception(StartFailed(ended_early(self._phase, self._process.exit)))
         self.ended.set_result(None)
 
     async def _end_now(self) -> None:
@@ -289,19 +290,3 @@ class Worker:
         await self.ended
         if self._ready.done() and not self._ready.cancelled():
             self._ready.exception()  # seen: asyncio would report it as forgotten
-
-    def _ended_early(self) -> Failure:
-        return Failure(
-            phase=self._phase,
-            message=f"the worker process ended in phase '{self._phase}' without saying why: {self.exit}",
-            exit=self.exit,
-        )
-
-    def _overdue(self) -> Failure:
-        limit_s = self._launch.start_timeout_s
-        return Failure(
-            phase=self._phase,
-            type="TimeoutError",
-            message=f"the start took longer than limits.start_timeout_s allows ({limit_s:g} s); it was in phase "
-            f"'{self._phase}'. Raise limits.start_timeout_s in the deployment configuration",
-        )
