@@ -21,7 +21,7 @@ from modelport_worker.frames import (
     FAILED,
     HEADER,
     HEADER_SIZE,
-    PAGE_SIZE,
+    MEMORY_SIZE,
     PHASE,
     READY,
     RESULT,
@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--azureml", required=True)
     arguments = parser.parse_args()
     behaviour = BEHAVIOURS[Path(os.environ["AZUREML_ENTRY_SCRIPT"]).read_text().strip()]
-    behaviour(FakeWorker(socket.socket(fileno=arguments.socket), mmap.mmap(arguments.page, PAGE_SIZE)))
+    behaviour(FakeWorker(socket.socket(fileno=arguments.socket), mmap.mmap(arguments.page, MEMORY_SIZE)))
 
 
 if __name__ == "__main__":

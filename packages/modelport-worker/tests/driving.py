@@ -25,7 +25,7 @@ from modelport_worker.frames import (
     HEADER_SIZE,
     LAST,
     MORE,
-    PAGE_SIZE,
+    MEMORY_SIZE,
     PHASE,
     QUERY,
     READY,
@@ -76,8 +76,8 @@ class WorkerProcess:
         self.connection, theirs = socket.socketpair()
         self.connection.settimeout(DEADLINE_S)
         with theirs, tempfile.TemporaryFile() as page, log.open("wb") as output:
-            page.truncate(PAGE_SIZE)
-            self.page = mmap.mmap(page.fileno(), PAGE_SIZE)
+            page.truncate(MEMORY_SIZE)
+            self.page = mmap.mmap(page.fileno(), MEMORY_SIZE)
             fds = (theirs.fileno(), page.fileno())
             self.process = subprocess.Popen(
                 [interpreter, str(PROGRAM), "--socket", str(fds[0]), "--page", str(fds[1]), "--azureml", str(AZUREML)],

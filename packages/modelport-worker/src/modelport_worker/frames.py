@@ -77,6 +77,12 @@ ARRAY = 2
 ALONE = 4
 """Not to be scored together with others."""
 
+SHARED = 32
+"""Also in a RESULT: the payload lies in the shared memory. In its place stands SLOT: where it begins, its length, and how
+much room there is, which the RESULT of the same id may use in its turn; in a RESULT, the length alone counts."""
+
+SLOT = struct.Struct("<III")
+
 # --- flags of a RESULT ------------------------------------------------------------------------------------------------
 RETURNED = 1
 """``run`` returned (``x-ms-run-fn-exec-ms`` is sent only then)."""
@@ -104,6 +110,9 @@ STOPPED = 2
 
 # --- the shared page --------------------------------------------------------------------------------------------------
 PAGE_SIZE = 4096
+MEMORY_SIZE = PAGE_SIZE + 64 * 1024 * 1024
+"""The page, and behind it the room for payloads with SHARED. It is used, and counted, only as far as it was written."""
+
 STARTED = struct.Struct("<QQ")
 """At offset 0 of the page, written by the worker: the ids of the first and the last request that ``run`` was last
 started for; they differ for a batch. After a crash, those and no others may have had an effect; the ones sent after

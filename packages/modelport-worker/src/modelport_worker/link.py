@@ -6,7 +6,7 @@ import os
 import select
 import signal
 import socket
-from typing import Any, List, NamedTuple, Optional, Set, Union
+from typing import Any, List, NamedTuple, Optional, Set, Tuple, Union
 
 from modelport_worker.forking import call_around_fork
 from modelport_worker.frames import (
@@ -16,8 +16,10 @@ from modelport_worker.frames import (
     CHUNK,
     HEADER,
     HEADER_SIZE,
-    PAGE_SIZE,
+    MEMORY_SIZE,
     RESULT,
+    SHARED,
+    SLOT,
     STARTED,
     pack,
 )
@@ -38,6 +40,8 @@ class Frame(NamedTuple):
     flags: int
     payload: bytes
     meta: bytes
+    slot: Optional[Tuple[int, int]] = None
+    """Offset and size of the place in the shared memory that the payload came in, and the answer may go out in."""
 
 
 class LinkClosed(Exception):
@@ -51,8 +55,9 @@ class Terminated(Exception):
 class Inbox:
     """The frames that the server sends, in their order."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, memory: mmap.mmap) -> None:
         self._connection = connection
+        self._memory = memory
         self._buffer = bytearray(BUFFER_SIZE)
         self._view = memoryview(self._buffer)
         self._start = 0
@@ -72,6 +77,10 @@ class Inbox:
             return None
         self._start = stop
         view = self._view
+        if flags & SHARED:
+            offset, length, room = SLOT.unpack_from(self._buffer, payload)
+            shared = self._memory[offset : offset + length]
+            return Frame(request_id, kind, flags, shared, bytes(view[meta:payload]), (offset, room))
         return Frame(
             request_id, kind, flags, bytes(view[payload:stop]), bytes(view[meta:payload]) if meta_size else b""
         )
@@ -168,9 +177,9 @@ class Link:
         os.set_inheritable(socket_fd, False)
         self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=socket_fd)
         self._connection.setblocking(True)
-        self._page = mmap.mmap(page_fd, PAGE_SIZE)
+        self._page = mmap.mmap(page_fd, MEMORY_SIZE)
         os.close(page_fd)
-        self._inbox = Inbox(self._connection)
+        self._inbox = Inbox(self._connection, self._page)
         self._outbox = Outbox(self._connection)
         self._waiting = False
         self._terminating = False
@@ -220,14 +229,16 @@ class Link:
         """Whether nobody wants the rest of the body of that request's answer."""
         return bool(CANCELLED.unpack_from(self._page, CANCELLED_AT)[0] == request_id)
 
-    def answer(
-        self, request_id: int, code: int, flags: int, payload: bytes, meta: bytes, micros: int, now: float
-    ) -> None:
-        """Send a RESULT together with those that follow it closely. ``now``: time.perf_counter.
+    def answer(self, frame: Frame, code: int, flags: int, payload: bytes, meta: bytes, micros: int, now: float) -> None:
+        """Send the RESULT of a frame together with those that follow it closely. ``now``: time.perf_counter.
 
         All by position, and the frame packed here: this and ``put`` are most of what a request costs.
         """
-        head = HEADER.pack(request_id, len(payload), len(meta), micros, code, RESULT, flags)
+        if len(payload) >= LARGE_PAYLOAD and frame.slot is not None and len(payload) <= frame.slot[1]:
+            offset, room = frame.slot
+            self._page[offset : offset + len(payload)] = payload
+            payload, flags = SLOT.pack(offset, len(payload), room), flags | SHARED
+        head = HEADER.pack(frame.id, len(payload), len(meta), micros, code, RESULT, flags)
         if len(payload) < LARGE_PAYLOAD:
             self._outbox.put(head + meta + payload, now, micros * 1e-6)
         else:

@@ -95,7 +95,7 @@ def score_together(link: Link, service: Service, batcher: Batcher, frames: List[
             micros = as_micros(finished - started)
             link.announce_batch(len(frames), 0, micros, b"", finished)
             for frame, part in zip(frames, parts):
-                link.answer(frame.id, *encode(frame, part)[:4], micros, finished)
+                link.answer(frame, *encode(frame, part)[:4], micros, finished)
             return
     if link.closed:
         os._exit(0)  # run() forked, and this is the child coming back: the parent answers
@@ -129,7 +129,7 @@ def score(link: Link, service: Service, frame: Frame) -> None:
         answer = encode(frame, value)
     micros = as_micros(finished - started)
     if answer.chunks is None:
-        link.answer(frame.id, *answer[:4], micros, finished)
+        link.answer(frame, *answer[:4], micros, finished)
     else:
         stream(link, frame, answer, micros)
 
@@ -146,12 +146,12 @@ def stream(link: Link, frame: Frame, answer: Answer, micros: int) -> None:
         if link.closed:
             os._exit(0)  # what makes the body forked
         if first is None:
-            link.answer(frame.id, *answer[:4], micros, clock())
+            link.answer(frame, *answer[:4], micros, clock())
         else:
-            link.answer(frame.id, answer.code, answer.flags | MORE, b"", answer.meta, micros, clock())
+            link.answer(frame, answer.code, answer.flags | MORE, b"", answer.meta, micros, clock())
             link.send_chunk(frame.id, b"", LAST if send_pieces(link, frame, body, first) else LAST | BROKEN)
     except ScriptFailed as failed:
-        link.answer(frame.id, *report_raised(frame, failed.error)[:4], micros, clock())
+        link.answer(frame, *report_raised(frame, failed.error)[:4], micros, clock())
     except SystemExit:
         leave(link, frame)
     finally:

@@ -1,11 +1,12 @@
-"""The page of memory that a worker shares with the server: which request it started last."""
+"""The memory that a worker shares with the server: a page that tells which request it started last, and an arena."""
 
 from __future__ import annotations
 
 import mmap
 import os
 
-from modelport_worker.frames import CANCELLED, CANCELLED_AT, PAGE_SIZE, STARTED
+from modelport_scoring.workers.arena import Arena
+from modelport_worker.frames import CANCELLED, CANCELLED_AT, MEMORY_SIZE, PAGE_SIZE, STARTED
 
 
 class SharedPage:
@@ -13,8 +14,9 @@ class SharedPage:
 
     def __init__(self) -> None:
         self.descriptor = os.memfd_create("modelport-page", os.MFD_CLOEXEC)
-        os.ftruncate(self.descriptor, PAGE_SIZE)
-        self._memory = mmap.mmap(self.descriptor, PAGE_SIZE)
+        os.ftruncate(self.descriptor, MEMORY_SIZE)
+        self._memory = mmap.mmap(self.descriptor, MEMORY_SIZE)
+        self.arena = Arena(self._memory, start=PAGE_SIZE)
 
     @property
     def started_ids(self) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from enum import Enum
 from typing import Protocol
 
+from modelport_scoring.workers.arena import Slot
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.numbers import NumberReader
 
@@ -67,6 +68,8 @@ class Ticket(ABC):
     """Only the revision that it was given to may answer it."""
     settled = False
     """It has its answer, whatever the worker still says."""
+    slot: Slot | None = None
+    """Where its payload lies in the memory shared with its worker; None: it went through the socket."""
     source: BodySource | None = None
     """Set while a worker makes the body of the answer."""
 

@@ -13,13 +13,29 @@ import msgspec
 
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.journal import Journal
+from modelport_scoring.workers.arena import SMALLEST_BYTES
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.link import Link
 from modelport_scoring.workers.process import WorkerProcess, ended_early
 from modelport_scoring.workers.ticket import Ticket
 from modelport_scoring.workers.window import Window
-from modelport_worker.frames import BATCH, BROKEN, CHUNK, LAST, MORE, PHASE, READY, REDONE, RESULT, SCORE, STOP, STOPPED
+from modelport_worker.frames import (
+    BATCH,
+    BROKEN,
+    CHUNK,
+    LAST,
+    MORE,
+    PHASE,
+    READY,
+    REDONE,
+    RESULT,
+    SCORE,
+    SHARED,
+    SLOT,
+    STOP,
+    STOPPED,
+)
 
 LAST_WORDS_S = 0.2
 """Between the end of a process and the end of its link, whichever comes first: what it wrote may still be on its way to
@@ -118,7 +134,18 @@ class Worker:
         if not self.in_flight:
             self.head_since = now
         self.in_flight.append(ticket)
-        self._link.send(request_id, SCORE, ticket.payload, ticket.meta, ticket.flags)
+        if len(ticket.payload) < SMALLEST_BYTES:
+            self._link.send(request_id, SCORE, ticket.payload, ticket.meta, ticket.flags)
+        else:
+            self._send_large(ticket)
+
+    def _send_large(self, ticket: Ticket) -> None:
+        """Through the shared memory, if there is room."""
+        payload, flags = ticket.payload, ticket.flags
+        slot = ticket.slot = self._process.page.arena.put(payload)
+        if slot is not None:
+            payload, flags = SLOT.pack(slot.offset, len(payload), slot.capacity), flags | SHARED
+        self._link.send(ticket.id, SCORE, payload, ticket.meta, flags)
 
     def stop(self) -> None:
         """Have it answer what it holds, and exit."""
@@ -144,6 +171,8 @@ class Worker:
         first, last = self._started_ids
         held = list(self.in_flight)
         self.in_flight.clear()
+        for ticket in held:
+            ticket.slot = None  # the memory has gone with the process
         lost: list[Ticket] = []
         again: list[Ticket] = []
         for ticket in held:
@@ -202,8 +231,18 @@ class Worker:
             self._together = 1
             self._window.measured(micros)
         ticket = self.in_flight.popleft()
+        if ticket.slot is not None:
+            if flags & SHARED:
+                flags -= SHARED
+                payload = self._process.page.arena.read(ticket.slot, SLOT.unpack(payload)[1])
+            self._free_slot(ticket)
         if not ticket.settled:
             ticket.scored(code, flags, micros, meta, payload, self._together)
+
+    def _free_slot(self, ticket: Ticket) -> None:
+        slot, ticket.slot = ticket.slot, None
+        if slot is not None:
+            self._process.page.arena.free(slot)
 
     def _batch_received(self, count: int, flags: int, micros: int, reason: bytes) -> None:
         if flags & STOPPED:
@@ -231,6 +270,7 @@ class Worker:
             ticket.stream_went_on(payload)
         if flags & LAST:
             self.in_flight.popleft()
+            self._free_slot(ticket)
             self._window.measured(int((time.monotonic() - self._stream_since) * 1e6))
             self._stream_since = 0.0
             self.resume()
