@@ -6,14 +6,29 @@ import logging
 import os
 import sys
 import time
-from typing import TextIO
+from typing import Any, TextIO
 
 LOG_FORMAT = "%(asctime)s,%(msecs)03d %(levelname).1s [%(process)d] %(name)s - %(message)s"
 
 
+_own = sys.stderr
+"""The worker's own way to the log: ``sys.stderr`` is the script's to replace or to close."""
+
+
+class LogFile(io.FileIO):
+    """What cannot be written, because the disk is full or the script has closed the descriptor, is lost: neither a
+    script that prints nor an answer may fail for a line in a log."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
 def unbuffered(descriptor: int) -> TextIO:
     """A text stream that passes every write on. UTF-8 in any locale: a print must not fail for a letter in it."""
-    raw = io.FileIO(descriptor, "w", closefd=False)
+    raw = LogFile(descriptor, "w", closefd=False)
     return io.TextIOWrapper(
         raw,  # a raw file will do, as for ``python -u``
         encoding="utf-8",
@@ -31,6 +46,8 @@ def log_level() -> int:
 
 def set_up_streams() -> None:
     """Unbuffered output, records from INFO on in the log, and a Python traceback where native code crashes."""
+    global _own
+    _own = unbuffered(os.dup(2))
     sys.stdout = unbuffered(1)
     sys.stderr = unbuffered(2)
     faulthandler.enable(file=sys.stderr)
@@ -43,4 +60,4 @@ def set_up_streams() -> None:
 
 def log(message: str) -> None:
     """A line of the worker's own in the log."""
-    sys.stderr.write(message.rstrip("\n") + "\n")
+    _own.write(message.rstrip("\n") + "\n")
