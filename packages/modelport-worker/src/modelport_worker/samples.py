@@ -18,25 +18,31 @@ PANDAS_TYPE = ("inference_schema.parameter_types.pandas_parameter_type", "Pandas
 SHIPPED = {"float64": "<f8", "float32": "<f8", "int64": "<i8"}
 """As which type the numbers of an array cross the link. NumPy makes a float32 of JSON's number by way of a double."""
 
-DATE_NAMES = re.compile(r".*_at|.*_time|timestamp.*|modified|date", re.IGNORECASE)
+DATE_NAMES = re.compile(r".*_at|.*_time|timestamp.*|modified|date|datetime", re.IGNORECASE | re.DOTALL)
 """pandas takes a column of such a name for dates if all its values could be some."""
 
 EXPECTED = {"i": (int,), "u": (int,), "f": (int, float), "b": (bool,), "O": (str,)}
 """By the kind of a table's column, the types of its values. pandas looks at a whole column to choose a type for it, so
 that a value of another type in one request could change the answer to another one."""
 
+EXACT_BELOW = 2**53
+"""Smaller integers are doubles, too. A larger one may reach a column of another float type by way of a double, or
+straight, as the other values of the column have it."""
+
 
 class ArraySample:
     """``run`` takes an array of which the number of rows is free."""
 
-    def __init__(self, name: str, parameter_type: Any) -> None:
+    def __init__(self, name: str, parameter_type: Any, *, optional: bool) -> None:
+        """``optional``: the decorator looks whether the argument is true, which it cannot ask an array."""
         sample = parameter_type.sample_input
         self.name = name
         self._dtype = sample.dtype
         self._row = tuple(sample.shape[1:])
         self.row_bytes = 8 * max(1, int(sample[0].size)) if len(sample) else 0
-        self._checks = bool(parameter_type.enforce_column_type and parameter_type.enforce_shape)
-        self.shipped = SHIPPED.get(sample.dtype.name) if self._checks and 0 not in sample.shape else None
+        checks = bool(parameter_type.enforce_column_type and parameter_type.enforce_shape)
+        self.can_join = checks and sample.dtype.kind in "iufbSU" and 0 not in sample.shape[1:]
+        self.shipped = SHIPPED.get(sample.dtype.name) if self.can_join and len(sample) and not optional else None
 
     def describe(self) -> Optional[Dict[str, Any]]:
         """The ``array`` of a READY frame."""
@@ -51,8 +57,19 @@ class ArraySample:
         return array.astype(self._dtype, copy=False)
 
     def rows_are_alike(self, rows: List[Any]) -> bool:
-        """The decorator gives every value the sample's type by itself, whatever stands beside it."""
-        return self._checks and self._dtype.kind in "iufbSU"
+        """Whether all have the sample's shape, which an old NumPy does not tell from others where rows differ in it.
+        The decorator gives every value the sample's type by itself, whatever stands beside it."""
+        return has_shape(rows, self._row)
+
+
+def has_shape(members: List[Any], shape: Tuple[int, ...]) -> bool:
+    """Whether each member has so many members as the shape says, and so on."""
+    kinds = set(map(type, members))
+    if not shape:
+        return list not in kinds
+    if kinds != {list} or set(map(len, members)) != {shape[0]}:
+        return False
+    return all(has_shape(member, shape[1:]) for member in members)
 
 
 class TableSample:
@@ -61,9 +78,19 @@ class TableSample:
     def __init__(self, name: str, parameter_type: Any) -> None:
         sample = parameter_type.sample_input
         self.name = name
+        self._type = parameter_type
         self._kinds = {str(column): dtype.kind for column, dtype in sample.dtypes.items()}
-        self.can_join = getattr(parameter_type, "orient", "records") == "records" and all(
-            kind in EXPECTED and not DATE_NAMES.fullmatch(column) for column, kind in self._kinds.items()
+        self._other_floats = [
+            str(column) for column, dtype in sample.dtypes.items() if dtype.kind == "f" and dtype.name != "float64"
+        ]
+
+    @property
+    def can_join(self) -> bool:
+        return (
+            getattr(self._type, "orient", "records") == "records"
+            and bool(self._type.enforce_column_type)
+            and all(kind in EXPECTED and not DATE_NAMES.fullmatch(column) for column, kind in self._kinds.items())
+            and keeps_text(type(self._type))
         )
 
     def describe(self) -> None:
@@ -75,12 +102,25 @@ class TableSample:
         if set(columns) != set(self._kinds):
             return False
         allowed = [EXPECTED[self._kinds[column]] for column in columns]
-        return all(
+        alike = all(
             isinstance(row, dict)
             and tuple(row) == columns
             and all(type(value) in types for value, types in zip(row.values(), allowed))
             for row in rows
         )
+        return alike and all(
+            type(row[column]) is float or abs(row[column]) <= EXACT_BELOW
+            for column in self._other_floats
+            for row in rows
+        )
+
+
+def keeps_text(pandas_type: Any) -> bool:
+    """Whether that class leaves text alone. In some of its versions it has pandas guess the type of a column from all
+    its values: a column of texts that are numbers becomes one of numbers."""
+    pandas: Any = sys.modules["pandas"]
+    table = pandas_type(pandas.DataFrame({"text": ["a"]})).deserialize_input([{"text": "1"}])
+    return bool(table["text"][0] == "1")
 
 
 Sample = Union[ArraySample, TableSample]
@@ -91,29 +131,27 @@ def find_sample(run: Callable[..., Any], signature: RunSignature) -> Optional[Sa
     if len(signature.names) != 1 or signature.wants_headers:
         return None
     for found in parameter_types(run):
-        if found[0] == signature.names[0]:
-            return make_sample(*found)
+        if found["param_name"] == signature.names[0]:
+            return make_sample(found)
     return None
 
 
-def parameter_types(run: Any) -> List[Tuple[str, Any]]:
-    """Parameter and type of each ``@input_schema`` around ``run``, up to a decorator of another kind: that one may look
-    at the argument before it is converted, or change it."""
+def parameter_types(run: Any) -> List[Dict[str, Any]]:
+    """What each ``@input_schema`` around ``run`` was given, by its names for it, up to a decorator of another kind, which
+    may look at the argument before it is converted, or change it."""
     found = []
     while getattr(getattr(run, "_self_wrapper", None), "__module__", "") == "inference_schema.schema_decorators":
-        names = inspect.getclosurevars(run._self_wrapper).nonlocals
-        if "param_type" in names and names.get("convert_to_provided_type"):
-            found.append((names["param_name"], names["param_type"]))
+        given = inspect.getclosurevars(run._self_wrapper).nonlocals
+        if "param_type" in given and given.get("convert_to_provided_type"):
+            found.append(dict(given))
         run = run.__wrapped__
     return found
 
 
-def make_sample(name: str, parameter_type: Any) -> Optional[Sample]:
+def make_sample(given: Dict[str, Any]) -> Optional[Sample]:
     """Only for the package's own classes: one that derives from them may convert as it likes."""
+    name, parameter_type = given["param_name"], given["param_type"]
     kind = (type(parameter_type).__module__, type(parameter_type).__name__)
     if kind == NUMPY_TYPE and parameter_type.sample_input.ndim > 0:
-        return ArraySample(name, parameter_type)
-    if kind == PANDAS_TYPE:
-        table = TableSample(name, parameter_type)
-        return table if table.can_join else None
-    return None
+        return ArraySample(name, parameter_type, optional=bool(given.get("optional")))
+    return TableSample(name, parameter_type) if kind == PANDAS_TYPE else None

@@ -60,11 +60,14 @@ def make_service(script: EntryScript, *, together: int = 1, wait_s: float = 0.0)
 
 
 def make_batcher(sample: Optional[Sample], arguments: Arguments, *, most: int, wait_s: float) -> Batcher:
-    if sample is None:
+    if sample is None or not sample.can_join:
         raise ScriptError(
-            "Batching is on, but run() has no input that can be joined: it needs exactly one parameter, and directly "
-            "above run() an @input_schema for it with a NumpyParameterType of one dimension or more, or with a "
-            "PandasParameterType of records. Change run(), or switch batching off."
+            "Batching is on, but run() has no input whose rows can be joined and be certain to stay what they are. It "
+            "needs exactly one parameter, and directly above run() an @input_schema for it: a NumpyParameterType of "
+            "numbers, booleans or text with one dimension or more, or a PandasParameterType of records with columns of "
+            "these kinds, none with a name that pandas takes for a date's. Both must enforce the types of their "
+            "columns, and an array its shape; inference-schema must be one that does not guess the types of columns "
+            "(1.5 does not, 1.3 does). Change run(), or switch batching off."
         )
     return Batcher(sample, arguments, most=most, wait_s=wait_s)
 

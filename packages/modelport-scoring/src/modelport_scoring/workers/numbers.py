@@ -17,6 +17,8 @@ from modelport_scoring.workers.contract import ArrayParameter
 MOST_BYTES = 4 * 1024 * 1024
 """A longer body would keep the event loop from its other work: 4 MiB take about ten milliseconds."""
 
+JSON_ARRAY: type[Any] = simdjson.Array
+
 NOT_CERTAIN = (ValueError, TypeError, KeyError, RuntimeError)
 """What simdjson raises where a text is no JSON, or not as it should be."""
 
@@ -50,7 +52,7 @@ class NumberReader:
         if len(document) != 1:  # of a key that occurs twice, simdjson takes the first and json the last
             return None
         rows = document[self._name]
-        if not isinstance(rows, simdjson.Array):  # objects and texts have a length, too
+        if not isinstance(rows, JSON_ARRAY):  # objects and texts have a length, too
             return None
         count = len(rows)
         # simdjson flattens whatever it is given. A row of the right length that holds an array shows in their number.
