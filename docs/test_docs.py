@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import re
 import tomllib
@@ -10,9 +11,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from modelport import exceptions
+from modelport import LocalWebservice, exceptions
 from modelport.domain.failures import Phase
-from modelport_scoring import ErrorMode, Limits, Traffic
+from modelport_scoring import Batching, ErrorMode, Limits, ServiceSettings, Traffic, WorkerStart
+from modelport_scoring.settings import LONGEST_WAIT_MS, MOST_TOGETHER
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/README.md")])
@@ -31,14 +33,38 @@ def first_column(page: str, heading: str) -> list[str]:
 
 
 def test_every_limit_is_documented_with_its_default() -> None:
-    text = (ROOT / "docs/settings.md").read_text()
-    rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text, re.MULTILINE))
+    section = (ROOT / "docs/settings.md").read_text().split("### Limits\n")[1].split("\n### ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", section, re.MULTILINE))
     assert rows == {field.name: str(field.default) for field in msgspec.structs.fields(Limits)}
 
 
 def test_every_field_of_traffic_is_documented() -> None:
     fields = [field.name for field in msgspec.structs.fields(Traffic)]
     assert first_column("docs/settings.md", "### Traffic") == fields
+
+
+def test_every_setting_of_the_scoring_server_is_documented() -> None:
+    documented = {*first_column("docs/settings.md", "## Of a service\n")}
+    documented |= {*first_column("docs/settings.md", "### The file of the scoring server\n")}
+    assert [field.name for field in msgspec.structs.fields(ServiceSettings) if field.name not in documented] == []
+
+
+def test_every_parameter_of_a_deployment_configuration_is_documented() -> None:
+    labels = {"description", "tags", "properties"}
+    parameters = set(inspect.signature(LocalWebservice.deploy_configuration).parameters) - labels
+    assert set(first_column("docs/settings.md", "## Of a service\n")) == parameters
+
+
+def test_batching_is_documented_with_its_defaults() -> None:
+    section = (ROOT / "docs/settings.md").read_text().split("### Batching\n")[1].split("\n### ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", section, re.MULTILINE))
+    assert rows == {field.name: str(field.default) for field in msgspec.structs.fields(Batching)}
+    assert str(MOST_TOGETHER) in section
+    assert str(LONGEST_WAIT_MS) in section
+
+
+def test_every_worker_start_is_documented() -> None:
+    assert first_column("docs/settings.md", "### Worker starts") == [start.value for start in WorkerStart]
 
 
 def test_every_error_mode_is_documented() -> None:

@@ -27,7 +27,7 @@ class ScoringFlags:
         typer.Option(
             "--worker-start",
             metavar="spawn|fork",
-            help="How further workers come up: spawn, each by itself; fork, from the first, sharing its memory.",
+            help="How workers come up: spawn, each by itself; fork, from one process after init(), sharing memory.",
             rich_help_panel=_PANEL,
         ),
     ] = None

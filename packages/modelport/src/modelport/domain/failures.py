@@ -20,6 +20,7 @@ class Phase(StrEnum):
     IMPORT = "import"
     INIT = "init"
     SCHEMA = "schema"
+    WARM_UP = "warm-up"
     FIRST_SCORE = "first score"
 
 

@@ -30,6 +30,7 @@ _GENERAL = {
     Phase.IMPORT: "Correct the script and deploy again; importing it with Python shows the same error.",
     Phase.INIT: "Correct init() and deploy again, or `modelport service reload` after an edit of the script.",
     Phase.SCHEMA: "Correct the schema decorators of run(): each sample must have the type its parameter type expects.",
+    Phase.WARM_UP: "Correct run(), which was called with the sample of its @input_schema, or leave warm_up out.",
 }
 
 
