@@ -9,6 +9,7 @@ from dataclasses import dataclass
 STATUS_LINE = re.compile(rb"HTTP/1\.1 (\d{3}) [A-Za-z' -]+\Z")
 FIELD = re.compile(rb"([a-z0-9-]+): ([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)\Z")
 CHUNK = re.compile(rb"([1-9a-f][0-9a-f]*)\r\n")
+CONTINUE = re.compile(rb"(HTTP/1\.1 100 Continue\r\n\r\n)+")
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -31,7 +32,7 @@ def read_answers(data: bytes, methods: Iterable[bytes]) -> list[Answer]:
     reader = AnswerReader(data)
     methods = iter(methods)
     answers = []
-    while reader.data:
+    while reader.data and not CONTINUE.fullmatch(reader.data):
         answers.append(reader.read(next(methods, b"GET")))
     return answers
 

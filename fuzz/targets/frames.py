@@ -107,7 +107,7 @@ def make_frames(data: bytes, chance: random.Random) -> list[Frame]:
         meta = payload[: control % 16]
         if control >= 0xF0:
             payload = bytes(min(left, BUFFER_SIZE - HEADER_SIZE - len(meta) + chance.randrange(-2, 3)))
-        left -= len(payload)
+        left = max(0, left - len(payload))
         frames.append((chance.randrange(1, 1 << 64), payload, meta, control % 8))
     return frames
 

@@ -49,8 +49,8 @@ class Script:
         self.known_heads = known
         self.held: list[Exchange] = []
         self._chance = chance
-        self._streams = chance.random() < 0.3
-        self.most_pipelined = 1 if self._streams else 32
+        self.streams = chance.random() < 0.3
+        self.most_pipelined = 1 if self.streams else 32
 
     def screen(self, head: Head) -> Response | None:
         return screened(head)
@@ -70,7 +70,7 @@ class Script:
 
     def _answer(self, exchange: Exchange) -> None:
         body = answer_to(exchange.head, exchange.body)
-        if not self._streams:
+        if not self.streams:
             exchange.answer(Response(200, body=body))
             return
         exchange.answer(Response(200, stream=BodyStream()))
@@ -84,7 +84,8 @@ class Model:
 
     limits = LIMITS
 
-    def __init__(self) -> None:
+    def __init__(self, *, streams: bool) -> None:
+        self._streams = streams
         self.answers: list[Answer] = []
         self.methods: list[bytes] = []
         self.ended = False
@@ -97,18 +98,22 @@ class Model:
         return response is None
 
     def request_received(self, head: Head, body: bytes | bytearray) -> None:
+        if self.ended:
+            return
         refusal = screened(head)
         wanted = answer_to(head, body) if refusal is None else refusal.body
         self.answers.append(Answer(200 if refusal is None else 404, b"" if head.method == b"HEAD" else wanted))
         self.methods.append(head.method)
-        self.ended = not head.keep_alive
+        # In HTTP/1.0, the end of a body whose length is not known is the end of the connection.
+        self.ended = not head.keep_alive or (self._streams and refusal is None and head.version == "1.0")
 
     def read(self, stream: bytes) -> None:
         try:
             RequestReader(self, Forgetful()).feed(stream)
         except Unreadable as unreadable:
+            if not self.ended:
+                self.answers.append(Answer(unreadable.response.status, None))
             self.ended = True
-            self.answers.append(Answer(unreadable.response.status, None))
 
 
 @dataclass
@@ -154,9 +159,10 @@ def check_one(data: bytes) -> None:
     known = KnownHeads()
     streams = data[1:].split(SEPARATOR)
     for stream in [*streams, *streams]:
-        model = Model()
+        script = Script(known, chance)
+        model = Model(streams=script.streams)
         model.read(stream)
-        wire = Visit(Script(known, chance), chance).run(stream)
+        wire = Visit(script, chance).run(stream)
         found = read_answers(bytes(wire.written), model.methods)
         assert found == model.answers, f"{found} are not {model.answers}"
         assert wire.ended == model.ended, f"it {'ended' if wire.ended else 'goes on'}"
