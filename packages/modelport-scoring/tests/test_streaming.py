@@ -6,6 +6,7 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import trustme
 
 from modelport_scoring import ServiceState
 from scoring_services import RunningService, Services, read_all, wait_until
@@ -165,6 +167,15 @@ def read_until(channel: socket.socket, marker: bytes, *, already: bytes = b"") -
         assert more, f"the connection ended; it had brought {received!r}"
         received += more
     return received
+
+
+def read_to_the_end(channel: socket.socket) -> tuple[int, bytes]:
+    """How many bytes still come, and the last five of them."""
+    received, last = 0, b""
+    while chunk := channel.recv(1 << 20):
+        received += len(chunk)
+        last = (last + chunk)[-5:]
+    return received, last
 
 
 def worker_pid(service: RunningService) -> int:
@@ -357,11 +368,7 @@ def test_a_stalled_client_stalls_the_generator_and_costs_no_memory(services: Ser
             most = {name: max(most[name], size) for name, size in memory_of(service).items()}
             time.sleep(0.02)
         assert not (marks / "produced").exists()
-        received = 0
-        last = b""
-        while chunk := channel.recv(1 << 20):
-            received += len(chunk)
-            last = (last + chunk)[-5:]
+        received, last = read_to_the_end(channel)
     assert received > 299 << 20
     assert last == b"0\r\n\r\n"
     most = {name: max(most[name], size) for name, size in memory_of(service).items()}
@@ -504,3 +511,46 @@ def test_a_generator_without_a_response_around_it(services: Services) -> None:
     assert (answer.status, answer.body) == (200, b"one two ")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["transfer-encoding"] == "chunked"
+
+
+# --- over TLS ---------------------------------------------------------------------------------------------------------
+
+
+def test_back_pressure_and_cuts_over_tls(services: Services, marks: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    service = services.make(
+        SCRIPT, variables={"FOLDER": str(marks)}, tls={"certificate": "tls/cert.pem", "key": "tls/key.pem"}
+    )
+    (service.folder / "tls").mkdir()
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(service.folder / "tls/cert.pem"))
+    certificate.private_key_pem.write_to_path(str(service.folder / "tls/key.pem"))
+    service.start()
+    before = memory_of(service)["server"]
+
+    def ask(query: str) -> ssl.SSLSocket:
+        channel = context.wrap_socket(service.raw_connection(patience_s=20), server_hostname="localhost")
+        channel.sendall(f"GET /score?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        return channel
+
+    with ask("make=large&megabytes=100") as channel:
+        read_until(channel, b"mmm")
+        wait_until(lambda: sleeps(service), what="the worker waits for the client")
+        assert memory_of(service)["server"] - before < 12 << 20
+        assert not (marks / "produced").exists()
+        received, last = read_to_the_end(channel)
+        assert (received > 99 << 20, last) == (True, b"0\r\n\r\n")
+    with ask("make=raises") as channel:
+        assert not read_all(channel).endswith(b"0\r\n\r\n")
+
+
+def sleeps(service: RunningService) -> bool:
+    """Whether the worker has used no processor time for a moment."""
+    pid = service.status.workers[0].pid
+    assert pid is not None
+    process = psutil.Process(pid)
+    used = process.cpu_times()[:2]
+    time.sleep(0.2)
+    return process.cpu_times()[:2] == used
