@@ -21,6 +21,7 @@ from modelport_scoring.control.endpoint import ControlEndpoint
 from modelport_scoring.control.messages import Status
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
+from modelport_scoring.freed_memory import keep_freed_memory
 from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.journal import say, write_as
@@ -147,6 +148,7 @@ def main() -> int:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     listening = socket.socket(fileno=arguments.listen)
     listening.setblocking(False)
+    keep_freed_memory()
     try:
         uvloop.run(serve(listening, lifeline=arguments.lifeline, metrics=arguments.metrics))
     except SettingsInvalid as error:

@@ -277,8 +277,8 @@ class Connection(asyncio.Protocol):
         start = head(response, connection=connection, date=self._listener.date_line)
         body = b"" if request.method == b"HEAD" or response.status in WITHOUT_BODY else response.body
         if len(body) > SMALL_BODY_BYTES:
-            self._write(transport, start)
-            transport.write(body)
+            held, self._held = self._held, []
+            transport.writelines((*held, start, body))  # one system call, and no copy
         elif self._pending and not last:
             # A client that pipelines: what is ready within this turn of the event loop is one write.
             if not self._held:

@@ -132,8 +132,7 @@ class Link(asyncio.Protocol):
             outgoing.append(head + meta + payload)
         else:
             self._send_outgoing()
-            self._write(head + meta)
-            self._write(payload)
+            self._write(head + meta, payload)
 
     def _send_outgoing(self) -> None:
         if self._outgoing:
@@ -141,9 +140,9 @@ class Link(asyncio.Protocol):
             self._outgoing.clear()
             self._write(data)
 
-    def _write(self, data: bytes | bytearray) -> None:
+    def _write(self, *parts: bytes | bytearray) -> None:
         if not self._closed and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+            self._transport.writelines(parts)
 
     def pause(self) -> None:
         """Read nothing for now: whoever gets what the worker makes does not keep up."""
