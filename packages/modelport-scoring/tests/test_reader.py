@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tracemalloc
 import itertools
+import tracemalloc
 from dataclasses import dataclass, field
 
 import pytest

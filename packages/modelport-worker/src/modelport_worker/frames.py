@@ -78,8 +78,8 @@ ALONE = 4
 """Not to be scored together with others."""
 
 SHARED = 32
-"""Also in a RESULT: the payload lies in the shared memory. In its place stands SLOT: where it begins, its length, and how
-much room there is, which the RESULT of the same id may use in its turn; in a RESULT, the length alone counts."""
+"""Also in a RESULT: the payload lies in the shared memory. In its place stands SLOT: where it begins, its length, and
+how much room there is, which the RESULT of the same id may use in its turn; in a RESULT, the length alone counts."""
 
 SLOT = struct.Struct("<III")
 
