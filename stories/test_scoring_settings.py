@@ -180,7 +180,7 @@ def test_names_of_v1_mean_what_they_did(kitchen: Kitchen, capsys: pytest.Capture
     )
     script = InferenceConfig(entry_script=str(kitchen.folder / "score.py"))
     service = Model.deploy(Workspace.get("kitchen"), "of-v1", [], script, configuration)
-    assert "nothing is sent anywhere" in capsys.readouterr().out
+    assert "Nothing is sent anywhere" in capsys.readouterr().out
     service.wait_for_deployment()
     uri = str(service.scoring_uri)
     with ThreadPoolExecutor(2) as threads:
@@ -191,6 +191,8 @@ def test_names_of_v1_mean_what_they_did(kitchen: Kitchen, capsys: pytest.Capture
     assert (found.scoring_timeout_ms, found.max_concurrent_requests_per_container) == (300, 1)
     assert (found.max_request_wait_time, found.enable_app_insights) == (100, True)
     service.delete()
+    nothing = LocalWebservice(kitchen.workspace, "of-v1", must_exist=False)
+    assert (nothing.settings, nothing.scoring_timeout_ms, nothing.enable_app_insights) == ({}, None, False)
 
 
 def test_a_warm_up_without_a_sample_says_so(kitchen: Kitchen) -> None:

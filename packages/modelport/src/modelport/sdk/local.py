@@ -6,11 +6,10 @@ import builtins
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from modelport.domain.services import Service, ServiceState
+from modelport.domain.services import ServiceState
 from modelport.sdk.inference import InferenceConfig
 from modelport.sdk.local_configuration import LocalDeploymentConfiguration
 from modelport.sdk.webservice import Webservice
-from modelport.targets.interface import Observation
 from modelport.usecases.find_models import find_model_by_id
 from modelport.usecases.prepare_revision import RevisionRequest
 from modelport.usecases.reload import models_of, revision_again
@@ -68,11 +67,6 @@ class LocalWebservice(Webservice):
         self.port, self.error, self.description = None, None, None
         self.auth_enabled = self.token_auth_enabled = False
         self.tags, self.properties = {}, {}
-        self.settings: dict[str, Any] = {}
-        self.scoring_timeout_ms: int | None = None
-        self.max_concurrent_requests_per_container: int | None = None
-        self.max_request_wait_time: int | None = None
-        self.enable_app_insights = False
 
     def update_deployment_state(self, must_exist: bool = False) -> None:
         """Take a new snapshot. Where the service is gone the state is ``unknown``, or WebserviceNotFound is raised."""
@@ -81,15 +75,39 @@ class LocalWebservice(Webservice):
         else:
             self._take_nothing()
 
-    def _take(self, service: Service, observation: Observation) -> None:
-        super()._take(service, observation)
-        self.settings = self.workspace.context.target(self.compute_type).settings(service)
-        """Every setting by its name in docs/settings.md, with its default where none was asked for."""
-        limits = self.settings["limits"]
-        self.scoring_timeout_ms = limits["scoring_timeout_ms"]
-        self.max_concurrent_requests_per_container = limits["max_concurrent_requests"]
-        self.max_request_wait_time = limits["queue_wait_ms"]
-        self.enable_app_insights = bool(service.deployment.app_insights_enabled)
+    # --- its settings -------------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting by its name in docs/settings.md, with its default where none was asked for; empty where there
+        is no service."""
+        if self.state == self.STATE_UNKNOWN:
+            return {}
+        return self.workspace.context.target(self.compute_type).settings(self._service)
+
+    @property
+    def scoring_timeout_ms(self) -> int | None:
+        """The limit of that name; None, as below, where there is no service."""
+        return self._limit("scoring_timeout_ms")
+
+    @property
+    def max_concurrent_requests_per_container(self) -> int | None:
+        """The limit ``max_concurrent_requests``."""
+        return self._limit("max_concurrent_requests")
+
+    @property
+    def max_request_wait_time(self) -> int | None:
+        """The limit ``queue_wait_ms``."""
+        return self._limit("queue_wait_ms")
+
+    @property
+    def enable_app_insights(self) -> bool:
+        """Whether each request is recorded in the access log because that was asked for by v1's name."""
+        return self.state != self.STATE_UNKNOWN and bool(self._service.deployment.app_insights_enabled)
+
+    def _limit(self, name: str) -> int | None:
+        limits: dict[str, int] = self.settings.get("limits", {})
+        return limits.get(name)
 
     def serialize(self) -> dict[str, Any]:
         """As of every service, and its settings by their keys in a deployment configuration file; where there is no

@@ -17,9 +17,9 @@ LIMITS_OF_V1 = {
 }
 """v1's parameter to our limit. v1 has two names for one, the parameter and the attribute."""
 
-NOT_SENT = (
-    "enable_app_insights: nothing is sent anywhere. Requests are recorded in the service's logs/access.log; "
-    "telemetry={'otlp_endpoint': …} (--telemetry otlp_endpoint=…) sends traces to a collector of your own too."
+RECORDED_HERE = (
+    "enable_app_insights: requests are recorded in the service's logs/access.log. Nothing is sent anywhere unless "
+    "telemetry={'otlp_endpoint': …} (--telemetry otlp_endpoint=…) names a collector of your own, which gets traces."
 )
 
 _POSITIVE = ("workers", *LIMITS_OF_V1)
@@ -111,8 +111,7 @@ class LocalDeploymentConfiguration:
 
     def notes(self) -> list[str]:
         """What somebody who asks for this should know."""
-        has_collector = (self.telemetry or {}).get("otlp_endpoint") is not None
-        return [NOT_SENT] if self.enable_app_insights and not has_collector else []
+        return [RECORDED_HERE] if self.enable_app_insights else []
 
 
 def _wrong_credentials(configuration: LocalDeploymentConfiguration) -> Iterator[str]:
