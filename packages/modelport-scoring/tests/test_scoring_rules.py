@@ -9,7 +9,7 @@ import pytest
 
 from modelport_scoring import ErrorMode
 from modelport_scoring.http.response import JSON_TYPE
-from modelport_scoring.scoring import script_lines
+from modelport_scoring.script_answers import script_lines
 from scoring_services import RunningService, Services
 
 DECORATED = """

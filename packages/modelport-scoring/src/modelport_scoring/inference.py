@@ -21,7 +21,8 @@ from modelport_scoring.inference_protocol.protocol import (
     error_reply,
     error_reply_from,
 )
-from modelport_scoring.scoring import RUN_OK, Scoring, describe_request, failed, returned, run_lines
+from modelport_scoring.scoring import Scoring, describe_request
+from modelport_scoring.script_answers import RUN_OK, failed, returned, run_lines
 from modelport_scoring.service import Service
 from modelport_scoring.states import ServiceState
 from modelport_scoring.workers.contract import Contract

@@ -16,7 +16,9 @@ from modelport_scoring.ids import IdTooLong, RequestIds, read_ids
 from modelport_scoring.inference import Inference, as_error
 from modelport_scoring.inference_protocol.endpoint import Target, read_target
 from modelport_scoring.openapi import NoSuchDocument, normal_prefix
-from modelport_scoring.scoring import NOT_FAILED, RUN_OK, Scoring, no_worker, why_not_healthy
+from modelport_scoring.refusals import no_worker, why_not_healthy
+from modelport_scoring.scoring import Scoring
+from modelport_scoring.script_answers import NOT_FAILED, RUN_OK
 from modelport_scoring.service import Service
 from modelport_scoring.settings import Limits
 from modelport_scoring.states import ServiceState

@@ -2,69 +2,31 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable
 from copy import copy
-from typing import Any, Self
+from typing import Self
 
 import orjson
 
 from modelport_scoring.cors import names_origin
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import Head
-from modelport_scoring.http.response import JSON_TYPE, TEXT_TYPE, WITHOUT_BODY, Response, limit_message, message
+from modelport_scoring.http.response import TEXT_TYPE, WITHOUT_BODY, Response, limit_message, message
 from modelport_scoring.http.stream import BodyStream
+from modelport_scoring.refusals import REFUSALS
+from modelport_scoring.script_answers import JSON_RETURNED, RUN_BAD, RUN_OK, failed, returned, run_lines
 from modelport_scoring.service import Service
 from modelport_scoring.settings import ErrorMode
-from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.access_log import Access
 from modelport_scoring.telemetry.tracer import Trace
 from modelport_scoring.traffic.shadow import CopiableTicket
-from modelport_scoring.version import SERVER_LINE
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.numbers import NumberReader
 from modelport_scoring.workers.ticket import Refusal
-from modelport_worker.frames import ALONE, ARRAY, QUERY, RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
+from modelport_worker.frames import ALONE, ARRAY, QUERY, RAISED, RETURNED, UNSERIALIZABLE
 
-NOT_FAILED = b"x-ms-run-function-failed: False\r\n"
-RUN_OK = NOT_FAILED + SERVER_LINE
-RUN_BAD = b"x-ms-run-function-failed: True\r\n" + SERVER_LINE
-JSON_RETURNED = JSON_TYPE + RUN_OK.replace(b"%", b"%%") + b"x-ms-run-fn-exec-ms: %.3f\r\n"
-
-SCRIPT_ERROR = "An unexpected error occurred in scoring script. Check the logs for more info."
-INTERNAL_ERROR = "An unexpected internal error occurred. Check the logs for more info."
-INTERNAL_ERROR_TEXT = b"An unexpected internal error occurred. Encountered Exception: "
 REPLICA_CLOSED = "Replica closed connection before replying"
 EXPECTS_JSON = "Expects Content-Type to be application/json"
-
-RETRY_AFTER = b"retry-after: 1\r\n"
-"""Seconds: a queue that is full now may be empty then."""
-
-OURS = frozenset(
-    (
-        "connection",
-        "content-length",
-        "date",
-        "keep-alive",
-        "modelport-revision",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "traceid",
-        "upgrade",
-        "x-ms-client-request-id",
-        "x-ms-request-id",
-        "x-ms-run-fn-exec-ms",
-        "x-ms-run-function-failed",
-        "x-ms-server-version",
-        "x-request-id",
-    )
-)
-"""Headers that belong to the server; a script that sets one is not listened to."""
-
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Scoring(CopiableTicket):
@@ -240,14 +202,6 @@ class Scoring(CopiableTicket):
         )
 
 
-def run_lines(status: int, flags: int, micros: int) -> bytes:
-    """The header lines that tell how ``run`` went."""
-    run = RUN_BAD if flags & RUN_FAILED or (status >= 500 and not flags & UNSERIALIZABLE) else RUN_OK
-    if flags & RETURNED and not flags & UNSERIALIZABLE:
-        return run + b"x-ms-run-fn-exec-ms: %.3f\r\n" % (micros / 1000)
-    return run
-
-
 def describe_request(exchange: Exchange, *, hides_key: bool, trace: Trace | None) -> bytes:
     """The ``meta`` of a SCORE frame. The script does not get the service's key; it always finds a request id; and where
     requests are traced, the headers by which it continues the trace."""
@@ -275,114 +229,3 @@ def describe_request(exchange: Exchange, *, hides_key: bool, trace: Trace | None
 def title_case(name: bytes) -> str:
     """``x-ms-request-id`` as ``X-Ms-Request-Id``."""
     return "-".join(part.capitalize() for part in name.decode("latin-1").split("-"))
-
-
-def failed(flags: int, payload: bytes, *, mode: ErrorMode) -> Response:
-    """The answer where ``run`` raised, or returned what JSON cannot hold (reference, 5.9)."""
-    raised = bool(flags & RAISED)
-    if mode is ErrorMode.JSON:
-        return message(500, SCRIPT_ERROR if raised else INTERNAL_ERROR)
-    status = 502 if mode is ErrorMode.CLOUD else 500
-    return Response(status, lines=TEXT_TYPE, body=payload if raised else INTERNAL_ERROR_TEXT + payload)
-
-
-def returned(code: int, meta: bytes, payload: bytes) -> Response:
-    """The answer with the script's own status and headers."""
-    if not meta and code == 200:
-        return Response(200, lines=JSON_TYPE, body=payload)
-    try:
-        lines = script_lines(orjson.loads(meta)) if meta else JSON_TYPE
-        if not 200 <= code <= 599:
-            raise ValueError(f"the status {code}")
-    except (ValueError, TypeError) as error:
-        return message(500, f"The scoring script answered with what HTTP cannot carry: {error}")
-    return Response(code, lines=lines, body=payload)
-
-
-def script_lines(headers: list[tuple[str, str]]) -> bytes:
-    """Header lines. Raises ValueError for a name or a value that would break out of its line."""
-    lines: list[bytes] = []
-    has_type = False
-    for name, value in headers:
-        lower = name.lower()
-        if not TOKEN.match(name):
-            raise ValueError(f"the header name {name!r}")
-        if FORBIDDEN_IN_VALUE.search(value):
-            raise ValueError(f"the value {value!r} of the header {name}")
-        has_type = has_type or lower == "content-type"
-        if lower not in OURS:
-            lines.append(f"{name}: {value}\r\n".encode("latin-1"))
-    return b"".join(lines) if has_type else JSON_TYPE + b"".join(lines)
-
-
-def limit_refusal(status: int, what: str, *, limit: str) -> Callable[[Service], Response]:
-    """How to render the refusal of that limit with its value of the moment."""
-
-    def render(service: Service) -> Response:
-        text = what.format(name=service.settings.name)
-        value = getattr(service.settings.limits, limit)
-        return limit_message(status, text, limit=limit, value=value, lines=RETRY_AFTER)
-
-    return render
-
-
-def no_worker(service: Service) -> Response:
-    """Why nobody takes requests."""
-    text = f"No ready replicas for service {service.settings.name}: {why_not_healthy(service)}"
-    return message(503, text, lines=RETRY_AFTER)
-
-
-def no_such_revision(service: Service) -> Response:
-    """A client asked for a revision by its number."""
-    header = service.settings.traffic.version_header
-    hosted = ", ".join(str(hosted.number) for hosted in service.hosting.all)
-    return message(404, f"There is no such revision of service {service.settings.name}: {header} may be {hosted}")
-
-
-def revision_down(service: Service) -> Response:
-    """A client asked for a revision that did not start."""
-    name = service.settings.name
-    text = f"No ready replicas for the revision of service {name} that was asked for: it failed to start"
-    return message(503, text, lines=RETRY_AFTER)
-
-
-def why_not_healthy(service: Service) -> str:
-    """One sentence for whoever asks ``/`` or ``/score`` while no worker takes requests."""
-    reasons: dict[ServiceState, Any] = {
-        ServiceState.STARTING: "the first worker has not finished init() yet",
-        ServiceState.UNHEALTHY: why_no_worker(service),
-        ServiceState.FAILED: "the entry script failed to start; the log says why",
-        ServiceState.RUNNING: "the service stops, or the revision that was asked for does",
-    }
-    return str(reasons[service.state])
-
-
-def why_no_worker(service: Service) -> str:
-    """After workers were ready once, and none is now."""
-    failure = service.hosting.default.failure
-    if failure is None:
-        return "the worker died and is being started again; the log says why"
-    return (
-        f"the worker died and cannot be started again, phase {failure.phase} failed; it is tried on, and the log says "
-        "why"
-    )
-
-
-REFUSALS: dict[Refusal, Callable[[Service], Response]] = {
-    Refusal.QUEUE_LENGTH: limit_refusal(
-        503, "Too many requests for service {name} (overloaded), too many wait for a worker", limit="max_queue_length"
-    ),
-    Refusal.QUEUE_BYTES: limit_refusal(
-        503,
-        "Too many requests for service {name} (overloaded), their bodies take too much memory",
-        limit="max_queue_bytes",
-    ),
-    Refusal.QUEUE_WAIT: limit_refusal(
-        503,
-        "Too many requests for service {name} (overloaded), no worker took this one in time",
-        limit="queue_wait_ms",
-    ),
-    Refusal.NO_WORKER: no_worker,
-    Refusal.NO_SUCH_REVISION: no_such_revision,
-    Refusal.REVISION_DOWN: revision_down,
-}

@@ -1,0 +1,87 @@
+"""Why a request is not scored, in words for its client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from modelport_scoring.http.response import Response, limit_message, message
+from modelport_scoring.service import Service
+from modelport_scoring.states import ServiceState
+from modelport_scoring.workers.ticket import Refusal
+
+RETRY_AFTER = b"retry-after: 1\r\n"
+"""Seconds: a queue that is full now may be empty then."""
+
+
+def limit_refusal(status: int, what: str, *, limit: str) -> Callable[[Service], Response]:
+    """How to render the refusal of that limit with its value of the moment."""
+
+    def render(service: Service) -> Response:
+        text = what.format(name=service.settings.name)
+        value = getattr(service.settings.limits, limit)
+        return limit_message(status, text, limit=limit, value=value, lines=RETRY_AFTER)
+
+    return render
+
+
+def no_worker(service: Service) -> Response:
+    """Why nobody takes requests."""
+    text = f"No ready replicas for service {service.settings.name}: {why_not_healthy(service)}"
+    return message(503, text, lines=RETRY_AFTER)
+
+
+def no_such_revision(service: Service) -> Response:
+    """A client asked for a revision by its number."""
+    header = service.settings.traffic.version_header
+    hosted = ", ".join(str(hosted.number) for hosted in service.hosting.all)
+    return message(404, f"There is no such revision of service {service.settings.name}: {header} may be {hosted}")
+
+
+def revision_down(service: Service) -> Response:
+    """A client asked for a revision that did not start."""
+    name = service.settings.name
+    text = f"No ready replicas for the revision of service {name} that was asked for: it failed to start"
+    return message(503, text, lines=RETRY_AFTER)
+
+
+def why_not_healthy(service: Service) -> str:
+    """One sentence for whoever asks ``/`` or ``/score`` while no worker takes requests."""
+    reasons: dict[ServiceState, Any] = {
+        ServiceState.STARTING: "the first worker has not finished init() yet",
+        ServiceState.UNHEALTHY: why_no_worker(service),
+        ServiceState.FAILED: "the entry script failed to start; the log says why",
+        ServiceState.RUNNING: "the service stops, or the revision that was asked for does",
+    }
+    return str(reasons[service.state])
+
+
+def why_no_worker(service: Service) -> str:
+    """After workers were ready once, and none is now."""
+    failure = service.hosting.default.failure
+    if failure is None:
+        return "the worker died and is being started again; the log says why"
+    return (
+        f"the worker died and cannot be started again, phase {failure.phase} failed; it is tried on, and the log says "
+        "why"
+    )
+
+
+REFUSALS: dict[Refusal, Callable[[Service], Response]] = {
+    Refusal.QUEUE_LENGTH: limit_refusal(
+        503, "Too many requests for service {name} (overloaded), too many wait for a worker", limit="max_queue_length"
+    ),
+    Refusal.QUEUE_BYTES: limit_refusal(
+        503,
+        "Too many requests for service {name} (overloaded), their bodies take too much memory",
+        limit="max_queue_bytes",
+    ),
+    Refusal.QUEUE_WAIT: limit_refusal(
+        503,
+        "Too many requests for service {name} (overloaded), no worker took this one in time",
+        limit="queue_wait_ms",
+    ),
+    Refusal.NO_WORKER: no_worker,
+    Refusal.NO_SUCH_REVISION: no_such_revision,
+    Refusal.REVISION_DOWN: revision_down,
+}

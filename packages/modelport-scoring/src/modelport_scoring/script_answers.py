@@ -1,0 +1,92 @@
+"""What becomes of a script's result on the wire (reference, 5.8 and 5.9)."""
+
+from __future__ import annotations
+
+import re
+
+import orjson
+
+from modelport_scoring.http.response import JSON_TYPE, TEXT_TYPE, Response, message
+from modelport_scoring.settings import ErrorMode
+from modelport_scoring.version import SERVER_LINE
+from modelport_worker.frames import RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
+
+NOT_FAILED = b"x-ms-run-function-failed: False\r\n"
+RUN_OK = NOT_FAILED + SERVER_LINE
+RUN_BAD = b"x-ms-run-function-failed: True\r\n" + SERVER_LINE
+JSON_RETURNED = JSON_TYPE + RUN_OK.replace(b"%", b"%%") + b"x-ms-run-fn-exec-ms: %.3f\r\n"
+
+SCRIPT_ERROR = "An unexpected error occurred in scoring script. Check the logs for more info."
+INTERNAL_ERROR = "An unexpected internal error occurred. Check the logs for more info."
+INTERNAL_ERROR_TEXT = b"An unexpected internal error occurred. Encountered Exception: "
+
+OURS = frozenset(
+    (
+        "connection",
+        "content-length",
+        "date",
+        "keep-alive",
+        "modelport-revision",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "traceid",
+        "upgrade",
+        "x-ms-client-request-id",
+        "x-ms-request-id",
+        "x-ms-run-fn-exec-ms",
+        "x-ms-run-function-failed",
+        "x-ms-server-version",
+        "x-request-id",
+    )
+)
+"""Headers that belong to the server; a script that sets one is not listened to."""
+
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def run_lines(status: int, flags: int, micros: int) -> bytes:
+    """The header lines that tell how ``run`` went."""
+    run = RUN_BAD if flags & RUN_FAILED or (status >= 500 and not flags & UNSERIALIZABLE) else RUN_OK
+    if flags & RETURNED and not flags & UNSERIALIZABLE:
+        return run + b"x-ms-run-fn-exec-ms: %.3f\r\n" % (micros / 1000)
+    return run
+
+
+def failed(flags: int, payload: bytes, *, mode: ErrorMode) -> Response:
+    """The answer where ``run`` raised, or returned what JSON cannot hold (reference, 5.9)."""
+    raised = bool(flags & RAISED)
+    if mode is ErrorMode.JSON:
+        return message(500, SCRIPT_ERROR if raised else INTERNAL_ERROR)
+    status = 502 if mode is ErrorMode.CLOUD else 500
+    return Response(status, lines=TEXT_TYPE, body=payload if raised else INTERNAL_ERROR_TEXT + payload)
+
+
+def returned(code: int, meta: bytes, payload: bytes) -> Response:
+    """The answer with the script's own status and headers."""
+    if not meta and code == 200:
+        return Response(200, lines=JSON_TYPE, body=payload)
+    try:
+        lines = script_lines(orjson.loads(meta)) if meta else JSON_TYPE
+        if not 200 <= code <= 599:
+            raise ValueError(f"the status {code}")
+    except (ValueError, TypeError) as error:
+        return message(500, f"The scoring script answered with what HTTP cannot carry: {error}")
+    return Response(code, lines=lines, body=payload)
+
+
+def script_lines(headers: list[tuple[str, str]]) -> bytes:
+    """Header lines. Raises ValueError for a name or a value that would break out of its line."""
+    lines: list[bytes] = []
+    has_type = False
+    for name, value in headers:
+        lower = name.lower()
+        if not TOKEN.match(name):
+            raise ValueError(f"the header name {name!r}")
+        if FORBIDDEN_IN_VALUE.search(value):
+            raise ValueError(f"the value {value!r} of the header {name}")
+        has_type = has_type or lower == "content-type"
+        if lower not in OURS:
+            lines.append(f"{name}: {value}\r\n".encode("latin-1"))
+    return b"".join(lines) if has_type else JSON_TYPE + b"".join(lines)
