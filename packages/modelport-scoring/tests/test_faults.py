@@ -6,6 +6,7 @@ then (test_workers), a killed scoring server and a killed supervisor (test_super
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
@@ -243,6 +244,57 @@ def group_of(pid: int) -> int | None:
         return os.getpgid(pid)
     except ProcessLookupError:
         return None
+
+
+def test_workers_that_were_of_use_come_back_at_once(services: Services) -> None:
+    """However often they are killed; only lives without a single answer are followed by longer and longer waits."""
+    service = services.start(DOES)
+    for kill in range(1, 7):
+        for _ in range(3):
+            assert service.score("harmless").status == 200
+        pid = service.status.workers[0].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda kill=kill: service.status.workers[0].restarts == kill, what="it is noticed")  # type: ignore[misc]
+        begun = time.monotonic()
+        wait_until(lambda: service.status.state is ServiceState.RUNNING, what="a new worker")
+    assert time.monotonic() - begun < 2.0, "the sixth wait would be 3.2 s"
+
+
+# --- both sides have more to say than their buffers hold --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "pipelined", "connections"),
+    [
+        pytest.param(1_000_000, 3, 64, id="through shared memory"),
+        pytest.param(60_000, 30, 64, id="through the socket"),
+        pytest.param(17_000_000, 2, 4, id="each larger than all buffers"),
+    ],
+)
+def test_large_bodies_against_large_answers_from_many_sides(
+    services: Services, size: int, pipelined: int, connections: int
+) -> None:
+    """Neither side of a worker's link may wait for the other to read, nor may a client that sends before it reads."""
+    service = services.start("def init(): pass\ndef run(data): return data\n", workers=3)
+
+    async def client(number: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.settings.port, limit=MIB)
+        bodies = [bytes([97 + (number + turn) % 26]) * size for turn in range(pipelined)]
+        for body in bodies:
+            writer.write(post(body))
+        for body in bodies:
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 ")
+            assert await reader.readexactly(size + 2) == b'"%b"' % body
+        writer.close()
+        await writer.wait_closed()
+
+    async def run() -> None:
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(client(number) for number in range(connections)))
+
+    asyncio.run(run())
 
 
 # --- too much ---------------------------------------------------------------------------------------------------------

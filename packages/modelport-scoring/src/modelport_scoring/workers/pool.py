@@ -238,7 +238,9 @@ class Pool:
             if self._closing.is_set() or not await self._verdict:
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), slot.backoff.after(lived_s))
+                was_of_use = slot.worker is not None and slot.worker.has_answered
+                delay_s = slot.backoff.after(lived_s, was_of_use=was_of_use)
+                await asyncio.wait_for(self._closing.wait(), delay_s)
 
     async def _live(self, slot: Slot) -> float:
         """One worker's life in the slot; returns the seconds that it took requests."""

@@ -164,6 +164,11 @@ class Worker:
         Journal(self._launch.log).write(f"modelport: worker {self.pid} is ended: {reason}")
         self._process.kill()
 
+    @property
+    def has_answered(self) -> bool:
+        """After its end: whether it had got on to a second request, so that starting another one is not for nothing."""
+        return self._started_ids[1] > 1
+
     def unanswered(self) -> tuple[list[Ticket], list[Ticket]]:
         """After its end: the requests that are lost, since they had been started, and those that another worker may
         take. Both are taken out. Requests that were being scored together are not lost: each is to be tried alone, and
