@@ -64,6 +64,9 @@ bench-registration: setup  ## time the registration of 1 GiB beside cp and sha25
 fuzz: setup  ## fuzz every target for MINUTES= (5), or only TARGETS=; findings become tests
 	@tools/fuzz.sh $(or $(MINUTES),5) $(TARGETS)
 
+soak: setup  ## kill workers under load for MINUTES= (10), and look for leaks in COUNT= requests (PUBLISH=)
+	@$(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(COUNT),--count $(COUNT)) $(if $(PUBLISH),--publish)
+
 lock: setup  ## resolve requirements-dev.in into constraints.txt again
 	tools/lock.sh
 

@@ -29,7 +29,7 @@ dictionary_of() {
 minimise() {
     local kept=.fuzz/kept/$1
     rm -rf "$kept" && mkdir -p "$kept"
-    "$python" -m fuzz "$1" "$kept" ".fuzz/inputs/$1" "fuzz/corpus/$1" -merge=1 >".fuzz/$1.merge.log" 2>&1
+    "$python" -m fuzz "$1" "$kept" ".fuzz/inputs/$1" "fuzz/corpus/$1" -merge=1 -artifact_prefix=.fuzz/ >".fuzz/$1.merge.log" 2>&1
     local total=0 size
     rm -rf "fuzz/corpus/$1" && mkdir -p "fuzz/corpus/$1"
     for input in $(ls -Sr "$kept"); do

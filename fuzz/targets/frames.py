@@ -8,6 +8,7 @@ what follows.
 from __future__ import annotations
 
 import asyncio
+import mmap
 import random
 import socket
 from typing import cast
@@ -21,6 +22,9 @@ from modelport_worker.link import BUFFER_SIZE, Inbox, LinkClosed
 Seen = tuple[object, ...]
 Frame = tuple[int, bytes, bytes, int]
 """Id, payload, meta and flags."""
+
+NO_MEMORY = mmap.mmap(-1, mmap.PAGESIZE)
+"""What server and worker share; these frames make no use of it."""
 
 MOST_BYTES = 3 * BUFFER_SIZE
 
@@ -87,7 +91,7 @@ class Channel:
 
 
 def read_as_worker(pieces: list[bytes]) -> list[Seen]:
-    inbox = Inbox(cast(socket.socket, Channel(pieces)))
+    inbox = Inbox(cast(socket.socket, Channel(pieces)), NO_MEMORY)
     seen: list[Seen] = []
     try:
         while True:

@@ -1,0 +1,78 @@
+"""Streams that are nearly right, which hypothesis writes better than a fuzzer: cut in any way, they mean the same."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuzz.targets import frames, http_connection, http_reader
+from fuzz.targets.http_reader import SEPARATOR
+
+HEAD = b"%b %b HTTP/%b\r\nHost: x\r\n%b\r\n"
+methods = st.sampled_from([b"POST", b"GET", b"HEAD", b"OPTIONS", b"CONNECT"])
+targets = st.sampled_from([b"/score", b"/score?a=1", b"/nothing", b"http://x/score", b"*"])
+versions = st.sampled_from([b"1.1"] * 6 + [b"1.0"])
+fields = st.sampled_from(
+    [
+        b"",
+        b"",
+        b"Connection: close\r\n",
+        b"Connection: keep-alive\r\n",
+        b"Connection: Upgrade\r\nUpgrade: h2c\r\n",
+        b"Expect: 100-continue\r\n",
+        b"x-request-id: 1\r\n",
+        b"Content-Length: 3\r\n",
+        b"A: \t b \t\r\n",
+        b"A: b\n",
+    ]
+)
+bodies = st.one_of(st.binary(max_size=40), st.integers(1900, 2100).map(bytes)).filter(
+    lambda body: SEPARATOR not in body
+)
+
+
+def with_length(body: bytes) -> tuple[bytes, bytes]:
+    return b"Content-Length: %d\r\n" % len(body), body
+
+
+def in_chunks(pieces: list[bytes], extension: bytes, trailer: bytes) -> tuple[bytes, bytes]:
+    chunks = b"".join(b"%x%b\r\n%b\r\n" % (len(piece), extension, piece) for piece in pieces if piece)
+    return b"Transfer-Encoding: chunked\r\n", chunks + b"0\r\n" + trailer + b"\r\n"
+
+
+framed = st.one_of(
+    st.just((b"", b"")),
+    st.builds(with_length, bodies),
+    st.builds(
+        in_chunks,
+        st.lists(bodies, max_size=4),
+        st.sampled_from([b"", b"", b";a=b", b";a"]),
+        st.sampled_from([b"", b"", b"A: b\r\n", b"Connection: close\r\n"]),
+    ),
+)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> bytes:
+    framing, body = draw(framed)
+    return HEAD % (draw(methods), draw(targets), draw(versions), draw(fields) + framing) + body
+
+
+inputs = st.tuples(
+    st.binary(min_size=1, max_size=1), st.lists(st.lists(requests(), max_size=5).map(b"".join), max_size=3)
+).map(lambda drawn: drawn[0] + SEPARATOR.join(drawn[1]))
+
+
+@given(inputs)
+def test_any_split_gives_the_same_requests(data: bytes) -> None:
+    http_reader.check_one(data)
+
+
+@given(inputs)
+def test_any_split_gives_the_same_answers(data: bytes) -> None:
+    http_connection.check_one(data)
+
+
+@given(st.binary(max_size=300))
+def test_any_split_gives_the_same_frames_on_both_sides(data: bytes) -> None:
+    frames.check_one(data)

@@ -1,0 +1,101 @@
+"""Long runs: workers killed under load, with batching and without, and memory after many requests.
+
+Prints a page; with --publish it is written to docs/soak.md. Exits with 1 where something did not go as promised.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import platform
+import sys
+from pathlib import Path
+
+from soak import kills, leak
+
+PAGE = Path(__file__).parent.parent / "docs" / "soak.md"
+
+
+def main() -> int:
+    """Run what the command line says; returns the exit status."""
+    options = parse_arguments()
+    lines, faults = introduction(), list[str]()
+    for batching in (False, True) if options.minutes else ():
+        killed = kills.run(seconds=options.minutes * 60, batching=batching)
+        lines += describe_kills(killed, batching=batching, minutes=options.minutes)
+        faults += killed.faults
+    if options.count:
+        leaked = leak.run(count=options.count)
+        lines += describe_leak(leaked)
+        faults += leaked.faults
+    lines += ["", "Everything went as promised." if not faults else "Not as promised: " + "; ".join(faults) + "."]
+    page = "\n".join(lines) + "\n"
+    print(page)
+    if options.publish:
+        PAGE.write_text(page)
+    return 1 if faults else 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10, help="of killing, each way; 0: none")
+    parser.add_argument(
+        "--count", type=int, default=10_000_000, help="requests of the run that looks for leaks; 0: none"
+    )
+    parser.add_argument("--publish", action="store_true", help="write the page to docs/soak.md")
+    return parser.parse_args()
+
+
+def introduction() -> list[str]:
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    return [
+        "# Long runs",
+        "",
+        f"Written by `make soak PUBLISH=1` on {today}: {os.cpu_count()} cores, Linux {platform.release()}, Python "
+        f"{platform.python_version()}. Client, server and workers share the cores.",
+    ]
+
+
+def describe_kills(outcome: kills.Outcome, *, batching: bool, minutes: float) -> list[str]:
+    account = outcome.account
+    lost, fine = account.statuses[502], account.statuses[200]
+    return [
+        "",
+        f"## {minutes:g} minutes at {kills.SHARE:.0%} of capacity, a worker killed every second, "
+        f"{'with' if batching else 'without'} batching",
+        "",
+        f"{kills.WORKERS} workers, {kills.CONNECTIONS} connections, a model that computes {kills.WORK_S * 1000:g} ms. "
+        "Every request has a number of its own, and its answer is checked against it.",
+        "",
+        "| | |",
+        "| --- | --- |",
+        f"| capacity, measured before | {outcome.capacity:,.0f} requests/s |",
+        f"| sent | {account.sent:,}, {account.per_second:,.0f}/s |",
+        f"| workers killed | {outcome.kills:,} |",
+        f"| answered with 200, and right | {fine - account.wrong:,} |",
+        f"| answered with 502 | {lost:,}, {lost / max(outcome.kills, 1):.2f} for each kill |",
+        f"| other statuses | {account.answered - fine - lost} |",
+        f"| not answered | {account.sent - account.answered} |",
+        f"| slowest answer | {account.slowest_s:.2f} s |",
+    ]
+
+
+def describe_leak(outcome: leak.Outcome) -> list[str]:
+    rows = [f"| {each.requests:,} | {each.server_kib:,} | {each.worker_kib:,} |" for each in outcome.samples]
+    return [
+        "",
+        "## Memory after many requests",
+        "",
+        f"wrk, {leak.CONNECTIONS} connections that pipeline {leak.PIPELINE}, one round in {leak.LARGE_EVERY} with "
+        f"bodies of {len(leak.LARGE.body or b'') // 1000} KB. "
+        f"Proportional set sizes; {outcome.errors} requests failed.",
+        "",
+        "| requests | scoring server, KiB | worker, KiB |",
+        "| ---: | ---: | ---: |",
+        *rows,
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
