@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from modelport_scoring import ServiceState, log_path
+from modelport_scoring import ServiceState, log_path, supervisor_command
 from scoring_services import RunningService, Services, ask, wait_until
 from test_http import post, resident_kb
 
@@ -437,6 +437,23 @@ def test_no_descriptors_left(services: Services) -> None:
     wait_until(lambda: can_score(service), what="new connections are served")
     assert ask(connected, "POST", "/score", body="last").json == "last"
     assert service.status.workers[0].restarts == 0
+
+
+def test_a_process_that_may_open_few_files_says_so(services: Services) -> None:
+    """One connection is served at least, and who is refused is told the limit that it was."""
+    service = services.make()
+    command = ["prlimit", "--nofile=130:130", "--", *supervisor_command(service.folder)]
+    service.process = subprocess.Popen(command, start_new_session=True)
+    service.wait_for(ServiceState.RUNNING)
+    connected = service.connect()
+    assert ask(connected, "POST", "/score", body="first").status == 200
+    with contextlib.ExitStack() as crowd:
+        for _ in range(8):
+            crowd.enter_context(service.raw_connection())
+        refused = service.raw(b"")
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b"ulimit -n" in refused
+        assert ask(connected, "POST", "/score", body="still").json == "still"
 
 
 def is_closed(channel: socket.socket) -> bool:

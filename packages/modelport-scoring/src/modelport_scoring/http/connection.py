@@ -137,8 +137,7 @@ class Connection(asyncio.Protocol):
         elif self._listener.overcrowded(self.limits):
             self._transport.abort()
         else:
-            limit, what = self._listener.most(self.limits), "Too many connections are open"
-            self._refuse(limit_message(503, what, limit="max_connections", value=limit))
+            self._refuse(self._listener.refusal(self.limits))
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from modelport_scoring.http.response import Response, limit_message, message
 from modelport_scoring.settings import Limits
 
 SPARE_CONNECTIONS = 64
@@ -45,7 +46,7 @@ class Listener:
         """The next answer on each connection is its last."""
         self.date_line = date_line()
         self._loop = loop
-        self._most_connections = most_connections
+        self._most_connections = max(1, most_connections)
         self._connections: set[Watched] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._also: list[Callable[[], None]] = []
@@ -72,6 +73,14 @@ class Listener:
     def overcrowded(self, limits: Limits) -> bool:
         """Whether there are so many that not even a refusal can be sent."""
         return len(self._connections) > self.most(limits) + SPARE_CONNECTIONS
+
+    def refusal(self, limits: Limits) -> Response:
+        """What a client is told for whom there is no room, and which limit that is."""
+        most, what = self.most(limits), "Too many connections are open"
+        if most == limits.max_connections:
+            return limit_message(503, what, limit="max_connections", value=most)
+        text = f"{what}: the system lets this process have {most}. To raise it, start the service with more open files"
+        return message(503, f"{text} allowed (ulimit -n).", close=True)
 
     def closed(self, connection: Watched) -> None:
         self._connections.discard(connection)
