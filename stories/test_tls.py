@@ -23,7 +23,6 @@ SCRIPT = "def init(): pass\n\ndef run(data): return data\n"
 NAME = "models.example.org"
 
 
-
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()
