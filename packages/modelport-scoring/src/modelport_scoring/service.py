@@ -173,7 +173,7 @@ class Service:
         self.input = common_input(self.hosting.all)
         self.cors = Cors(self.settings.cors_origins or (active.cors_origins if active is not None else ()))
         for revision in self.hosting.running:
-            revision.pool.line.limits = self.settings.limits
+            revision.pool.limits = self.settings.limits
         self._router = self._make_router()
         self._submit_early()
 

@@ -137,8 +137,8 @@ def find_sample(run: Callable[..., Any], signature: RunSignature) -> Optional[Sa
 
 
 def parameter_types(run: Any) -> List[Dict[str, Any]]:
-    """What each ``@input_schema`` around ``run`` was given, by its names for it, up to a decorator of another kind, which
-    may look at the argument before it is converted, or change it."""
+    """What each ``@input_schema`` around ``run`` was given, by its names for it, up to a decorator of another kind:
+    that one may look at the argument before it is converted, or change it."""
     found = []
     while getattr(getattr(run, "_self_wrapper", None), "__module__", "") == "inference_schema.schema_decorators":
         given = inspect.getclosurevars(run._self_wrapper).nonlocals

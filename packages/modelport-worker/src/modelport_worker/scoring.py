@@ -45,7 +45,10 @@ def serve(link: Link, service: Service) -> None:
             if frame.kind == STOP:
                 break
             raise ValueError("the server sent a frame of unknown kind {}".format(frame.kind))
-        elif batcher is None or not may_join(frame):
+        elif batcher is None:
+            score(link, service, frame)
+        elif not may_join(frame):
+            link.flush()  # a worker has died of this request, or of one beside it: answers must not go the same way
             score(link, service, frame)
         else:
             frames, next_frame = gather(link, batcher, frame)
@@ -78,6 +81,7 @@ def score_together(link: Link, service: Service, batcher: Batcher, frames: List[
         return
     try:
         group = batcher.join(frames)
+        link.flush()  # what was answered before is not lost, should these bring the process down
         link.mark_started(frames[0].id, frames[-1].id)
         started = clock()
         value = service.script.run(**{batcher.name: group.argument})

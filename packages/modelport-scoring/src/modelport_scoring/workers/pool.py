@@ -175,6 +175,12 @@ class Pool:
     def limits(self) -> Limits:
         return self.line.limits
 
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self.line.change_limits(limits)
+        self._timeouts.limits_changed()
+        self.take_over(())
+
     @property
     def ready(self) -> Sequence[Worker]:
         """The workers that take requests."""
@@ -294,5 +300,7 @@ class Pool:
         for ticket in (*started, *(t for t in untouched if t.attempts >= MOST_ATTEMPTS)):
             if not ticket.settled:
                 ticket.lost()
+        for ticket in again:
+            ticket.waiting_since = 0.0  # the time that it spent with the worker is no waiting
         self.take_over(again)
         self._tell_if_idle()

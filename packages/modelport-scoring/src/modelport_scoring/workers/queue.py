@@ -29,6 +29,13 @@ class WaitingLine:
         """Whether there may be somebody to serve first."""
         return bool(self._tickets)
 
+    def change_limits(self, limits: Limits) -> None:
+        """Other limits hold from now on, also for those who wait."""
+        self.limits = limits
+        if self._timer is not None:
+            self._timer.cancel()
+            self._expire()
+
     def put(self, ticket: Ticket) -> None:
         """Append the ticket, or refuse it where a limit is reached."""
         if len(self) >= self.limits.max_queue_length:
@@ -88,13 +95,19 @@ class WaitingLine:
     def _watch(self) -> None:
         if self._timer is None and self._tickets:
             wait_s = self.limits.queue_wait_ms / 1000
-            self._timer = self._loop.call_at(self._tickets[0].waiting_since + wait_s, self._expire)
+            oldest = min(ticket.waiting_since for ticket in self._tickets)  # rarely the first: some were put back
+            self._timer = self._loop.call_at(oldest + wait_s, self._expire)
 
     def _expire(self) -> None:
         self._timer = None
         oldest = self._loop.time() - self.limits.queue_wait_ms / 1000
-        while self._tickets and (self._tickets[0].abandoned or self._tickets[0].waiting_since <= oldest):
-            ticket = self._tickets.popleft()
-            if self._uncount(ticket):
-                ticket.refused(Refusal.QUEUE_WAIT)
+        tickets, self._tickets = self._tickets, deque()
+        expired = []
+        for ticket in tickets:
+            if not ticket.abandoned and ticket.waiting_since > oldest:
+                self._tickets.append(ticket)
+            elif self._uncount(ticket):
+                expired.append(ticket)
+        for ticket in expired:
+            ticket.refused(Refusal.QUEUE_WAIT)
         self._watch()

@@ -37,6 +37,12 @@ class Timeouts:
         if self._timer is None:
             self._timer = self._loop.call_later(self._pool.limits.scoring_timeout_ms / 1000, self._look)
 
+    def limits_changed(self) -> None:
+        """Other limits hold from now on, also for what is being scored."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._look()
+
     def _look(self) -> None:
         self._timer = None
         now = time.monotonic()
@@ -45,7 +51,11 @@ class Timeouts:
             self._timer = self._loop.call_later(max(min(remaining_s), SOONEST_S), self._look)
 
     def _remaining_s(self, worker: Worker, now: float) -> float:
-        """Settle what is overdue; returns the seconds until something of this worker can be overdue next."""
+        """Settle what is overdue; returns the seconds until something of this worker can be overdue next.
+
+        Of requests that are scored together nobody can tell which one takes the time: none of them is settled, and if
+        the worker has to be replaced, each is tried alone.
+        """
         limits = self._pool.limits
         timeout_s = limits.scoring_timeout_ms / 1000
         grace_s = limits.scoring_grace_ms / 1000
@@ -55,7 +65,7 @@ class Timeouts:
         if held_s < timeout_s:
             return timeout_s - held_s
         ticket = worker.in_flight[0]
-        if not ticket.settled:
+        if not ticket.settled and not worker.scores_together:
             ticket.settled = True
             ticket.timed_out()
         if held_s < timeout_s + grace_s:

@@ -147,6 +147,12 @@ class Worker:
             payload, flags = SLOT.pack(slot.offset, len(payload), slot.capacity), flags | SHARED
         self._link.send(ticket.id, SCORE, payload, ticket.meta, flags)
 
+    @property
+    def scores_together(self) -> bool:
+        """Whether the first request in flight is being scored by one call together with others."""
+        first, last = self._started_ids if self.ended.done() else self._process.page.started_ids
+        return first != last and first <= self.in_flight[0].id <= last
+
     def stop(self) -> None:
         """Have it answer what it holds, and exit."""
         if self.state is WorkerState.READY:
@@ -172,9 +178,11 @@ class Worker:
     def unanswered(self) -> tuple[list[Ticket], list[Ticket]]:
         """After its end: the requests that are lost, since they had been started, and those that another worker may
         take. Both are taken out. Requests that were being scored together are not lost: each is to be tried alone, and
-        the one that brought the worker down will then be the only one that does."""
+        the one that brought the worker down will then be the only one that does. Those behind have nothing to do with
+        that end, so that it is no attempt of theirs."""
         first, last = self._started_ids
-        held = list(self.in_flight)
+        started = bool(self.in_flight) and self.in_flight[0].id <= last
+        held = [ticket for ticket in self.in_flight if not ticket.settled]
         self.in_flight.clear()
         for ticket in held:
             ticket.slot = None  # the memory has gone with the process
@@ -183,6 +191,7 @@ class Worker:
         for ticket in held:
             together = first <= ticket.id <= last and first != last
             ticket.alone = ticket.alone or together
+            ticket.attempts -= started and ticket.id > last
             (again if ticket.id > last or together else lost).append(ticket)
         return lost, again
 

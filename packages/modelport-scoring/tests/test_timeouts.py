@@ -1,0 +1,216 @@
+"""``run()`` that takes too long, and requests behind it, through a service's front door."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from scoring_services import Answer, RunningService, Services, wait_until
+
+SLEEPER = """
+import os, time
+
+def init():
+    pass
+
+def run(data):
+    if data.startswith("sleep "):
+        open(os.environ["MARKS"] + "/" + data, "a").write("x")
+        time.sleep(float(data.split()[1]))
+    return [data, os.getpid()]
+"""
+
+LONG_S = 60.0
+"""Longer than any test takes: such a run() is ended from outside, or never."""
+
+
+@contextmanager
+def clients() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(32) as pool:
+        yield pool
+
+
+def start(
+    services: Services, folder: Path, *, script: str = SLEEPER, limits: Mapping[str, Any] | None = None, **more: Any
+) -> RunningService:
+    """A service that, when it is stopped, does not wait for a script that hangs."""
+    limits = {"drain_timeout_s": 0.1, **(limits or {})}
+    return services.start(script, variables={"MARKS": str(folder)}, limits=limits, **more)
+
+
+def has_begun(folder: Path, body: str) -> None:
+    wait_until((folder / body).exists, what=f"run() began with {body!r}")
+
+
+def assert_timed_out(answer: Answer, limit_ms: int) -> None:
+    assert answer.status == 504, answer
+    assert answer.headers["x-ms-run-function-failed"] == "True"
+    assert answer.headers["content-type"].startswith("application/json")
+    assert f"Scoring timeout after {limit_ms} ms" in answer.message
+    assert "scoring_timeout_ms" in answer.body.decode()
+
+
+def test_the_worker_is_replaced_and_requests_behind_are_not_lost(services: Services, tmp_path: Path) -> None:
+    """Those behind wait longer than ``queue_wait_ms``, but with the worker, not for one."""
+    limits = {"scoring_timeout_ms": 1000, "scoring_grace_ms": 300, "queue_wait_ms": 900}
+    service = start(services, tmp_path, limits=limits)
+    pid = service.score("hello").json[1]
+    for _ in range(100):  # fast ones open the window: more than one request is on its way at once
+        service.score("hello")
+    with clients() as pool:
+        hung = pool.submit(service.score, f"sleep {LONG_S}")
+        has_begun(tmp_path, f"sleep {LONG_S}")
+        behind = [pool.submit(service.score, f"behind {number}") for number in range(5)]
+        assert_timed_out(hung.result(), 1000)
+        answers = [future.result() for future in behind]
+    assert [answer.status for answer in answers] == [200] * 5, answers
+    assert [answer.json[0] for answer in answers] == [f"behind {number}" for number in range(5)]
+    assert pid not in {answer.json[1] for answer in answers}
+    assert f"worker {pid} is ended: run() did not end within 1300 ms" in service.log
+    assert (tmp_path / f"sleep {LONG_S}").read_text() == "x", "a request that has its answer was tried again"
+
+
+def test_who_ends_within_the_grace_stays(services: Services, tmp_path: Path) -> None:
+    service = start(services, tmp_path, limits={"scoring_timeout_ms": 300, "scoring_grace_ms": 60_000})
+    pid = service.score("hello").json[1]
+    assert_timed_out(service.score("sleep 0.6"), 300)
+    assert service.score("hello").json[1] == pid
+    assert service.status.workers[0].restarts == 0
+
+
+def test_a_clock_starts_when_a_request_is_the_first(services: Services, tmp_path: Path) -> None:
+    """Six that take less than the timeout each, and far more together."""
+    service = start(services, tmp_path, limits={"scoring_timeout_ms": 1200})
+    with clients() as pool:
+        answers = list(pool.map(service.score, ["sleep 0.3"] * 6))
+    assert [answer.status for answer in answers] == [200] * 6
+
+
+def test_a_worker_hangs_and_the_others_go_on(services: Services, tmp_path: Path) -> None:
+    service = start(services, tmp_path, workers=2, limits={"scoring_timeout_ms": 1500, "scoring_grace_ms": 60_000})
+    with clients() as pool:
+        hung = pool.submit(service.score, f"sleep {LONG_S}")
+        has_begun(tmp_path, f"sleep {LONG_S}")
+        answers = [service.score(f"{number}") for number in range(20)]
+        assert_timed_out(hung.result(), 1500)
+    assert [answer.status for answer in answers] == [200] * 20
+    assert len({answer.json[1] for answer in answers}) == 1
+
+
+def test_a_changed_timeout_holds_for_what_runs_already(services: Services, tmp_path: Path) -> None:
+    service = start(services, tmp_path)
+    with clients() as pool:
+        hung = pool.submit(service.score, f"sleep {LONG_S}")
+        has_begun(tmp_path, f"sleep {LONG_S}")
+        configure(service, scoring_timeout_ms=200, scoring_grace_ms=50)
+        assert_timed_out(hung.result(), 200)
+    assert service.score("hello").status == 200
+
+
+def test_a_changed_timeout_holds_for_the_next_request(services: Services, tmp_path: Path) -> None:
+    """Though a request has set the timer by the old one."""
+    service = start(services, tmp_path)
+    service.score("hello")
+    configure(service, scoring_timeout_ms=200, scoring_grace_ms=50)
+    assert_timed_out(service.score(f"sleep {LONG_S}"), 200)
+    wait_until(lambda: service.status.workers[0].restarts == 1, what="the worker is replaced")
+    configure(service, scoring_timeout_ms=60_000)
+    assert service.score("sleep 0.5").status == 200
+
+
+def configure(service: RunningService, **limits: int) -> None:
+    service.control.configure(limits=replace(service.settings.limits, **limits))
+
+
+def test_waiting_is_bounded_by_itself(services: Services, tmp_path: Path) -> None:
+    service = start(services, tmp_path, limits={"queue_wait_ms": 60_000})
+    with clients() as pool:
+        running = pool.submit(service.score, "sleep 3")
+        has_begun(tmp_path, "sleep 3")
+        waiting = [pool.submit(service.score, f"sleep 0.00{number}") for number in range(1, 4)]
+        wait_until(lambda: service.status.requests_waiting == 3, what="three requests wait")
+        configure(service, queue_wait_ms=100)
+        answers = [future.result() for future in waiting]
+        assert running.result().status == 200
+    assert [answer.status for answer in answers] == [503] * 3
+    for answer in answers:
+        assert "queue_wait_ms" in answer.body.decode()
+        assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_the_requests_that_workers_hold_are_bounded(services: Services, tmp_path: Path) -> None:
+    service = start(services, tmp_path, workers=2, limits={"max_concurrent_requests": 1})
+    with clients() as pool:
+        running = pool.submit(service.score, f"sleep {LONG_S}")
+        has_begun(tmp_path, f"sleep {LONG_S}")
+        waiting = pool.submit(service.score, "hello")
+        wait_until(lambda: service.status.requests_waiting == 1, what="the second request waits")
+        assert service.status.requests_in_flight == 1
+        configure(service, max_concurrent_requests=2)
+        assert waiting.result().status == 200
+        configure(service, scoring_timeout_ms=100, scoring_grace_ms=50)
+        assert running.result().status == 504
+
+
+BATCHED = """
+import os, time
+import numpy as np
+from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
+from inference_schema.schema_decorators import input_schema
+
+def init():
+    pass
+
+@input_schema("data", NumpyParameterType(np.array([[1.5, 2.0]])))
+def run(data):
+    open(os.environ["MARKS"] + "/runs", "a").write(str(len(data)) + "\\n")
+    if (data[:, 0] < 0).any():
+        open(os.environ["MARKS"] + "/slow", "a").write("x")
+        time.sleep(60)
+    if (data[:, 0] == 0).any():
+        open(os.environ["MARKS"] + "/holding", "w").write("x")
+        while not os.path.exists(os.environ["MARKS"] + "/go"):
+            time.sleep(0.01)
+    return data.sum(axis=1).tolist()
+"""
+
+
+def test_only_the_slow_one_of_a_batch_times_out(services: Services, tmp_path: Path) -> None:
+    limits = {"scoring_timeout_ms": 2000, "scoring_grace_ms": 200}
+    service = start(services, tmp_path, script=BATCHED, limits=limits, batching={"max_requests": 16})
+    answers = score_at_once(service, tmp_path, numbers=[1, 2, -3, 4, 5, 6])
+    assert [answer.status for answer in answers] == [200, 200, 504, 200, 200, 200], answers
+    assert_timed_out(answers[2], 2000)
+    assert [answer.json for answer in answers if answer.status == 200] == [[number] for number in (1.0, 2.0, 4, 5, 6)]
+    assert "6" in (tmp_path / "runs").read_text().split(), "they were not scored together"
+
+
+def score_at_once(service: RunningService, folder: Path, *, numbers: Sequence[int]) -> list[Answer]:
+    """Score one row for each number, all of which are with the worker before it begins with any."""
+
+    def score(number: int) -> Answer:
+        body = json.dumps({"data": [[number, 0]]})
+        return service.score(body, headers={"Content-Type": "application/json"})
+
+    with clients() as pool:
+        first = pool.submit(score, 0)
+        has_begun(folder, "holding")
+        sent: list[Future[Answer]] = []
+        for number in numbers:
+            sent.append(pool.submit(score, number))
+            count = len(sent) + 1
+            wait_until(lambda n=count: requests_held(service) == n, what="the request arrived")  # type: ignore[misc]
+        (folder / "go").touch()
+        assert first.result().json == [0.0]
+        return [future.result() for future in sent]
+
+
+def requests_held(service: RunningService) -> int:
+    status = service.status
+    return status.requests_in_flight + status.requests_waiting
