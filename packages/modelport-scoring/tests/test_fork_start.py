@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import signal
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from modelport_scoring import ServiceState, SwitchFailed, write_settings
+from modelport_scoring import ServiceState, SwitchFailed
 from modelport_scoring.service_lock import is_alive
 from scoring_services import RunningService, Services, session_members, wait_until
 from test_switch import load
@@ -35,12 +31,25 @@ def run(x):
     return {"x": x, "model": model, "pid": os.getpid()}
 """
 
-JSON = {"Content-Type": "application/json"}
+
+def forking(
+    services: Services, script: str = COUNTS, *, until: ServiceState = ServiceState.RUNNING, **more: Any
+) -> RunningService:
+    """A service of which the workers are forked, and all are ready."""
+    service = services.start(script, worker_start="fork", until=until, **more)
+    if until is ServiceState.RUNNING:
+        wait_for_workers(service)
+    return service
 
 
-def forking(services: Services, script: str = COUNTS, **more: Any) -> RunningService:
-    """A service of which the workers are forked."""
-    return services.start(script, worker_start="fork", **more)
+def wait_for_workers(service: RunningService, *, without: tuple[int, ...] = ()) -> None:
+    """Wait until every worker is ready, and none is one of those."""
+
+    def are_ready() -> bool:
+        workers = service.status.workers
+        return all(each.state == "ready" and each.pid not in without for each in workers)
+
+    wait_until(are_ready, what=f"all workers are ready, none is one of {without}")
 
 
 def inits(service: RunningService) -> int:
@@ -59,17 +68,6 @@ def template_pid(service: RunningService) -> int:
 
 def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def wait_for_restart(service: RunningService, dead: list[int]) -> None:
-    size = service.settings.workers
-    wait_until(
-        lambda: (
-            len(set(worker_pids(service)) - set(dead)) == size
-            and [worker.state for worker in service.status.workers] == ["ready"] * size
-        ),
-        what="all workers are new and ready",
-    )
 
 
 def answers_of_each(service: RunningService) -> dict[int, Any]:
@@ -116,19 +114,12 @@ def test_a_killed_worker_is_replaced_without_init(services: Services, workers: i
     service = forking(services, workers=workers)
     victim = worker_pids(service)[0]
     os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: victim not in worker_pids(service), what="the worker is missed")
-    wait_for_restart_of_one(service, workers)
+    wait_for_workers(service, without=(victim,))
     assert service.score("x").status == 200
     assert inits(service) == 1
     assert f"worker {victim} ended (killed by signal 9 (SIGKILL)); another one is started" in service.log
     assert sum(worker.restarts for worker in service.status.workers) == 1
     assert not Path(f"/proc/{victim}").exists(), "its exit status has been collected"
-
-
-def wait_for_restart_of_one(service: RunningService, workers: int) -> None:
-    wait_until(
-        lambda: [each.state for each in service.status.workers] == ["ready"] * workers, what="all workers are ready"
-    )
 
 
 def test_a_crash_costs_the_request_and_says_how_the_fork_ended(services: Services) -> None:
@@ -151,21 +142,33 @@ def test_workers_outlive_their_template_and_the_next_start_makes_another(service
     assert inits(service) == 1
     os.kill(before[0], signal.SIGKILL)
     wait_until(lambda: inits(service) == 2, what="init() of the second template")
-    wait_for_restart_of_one(service, 2)
+    wait_for_workers(service, without=(before[0],))
     assert before[1] in worker_pids(service)
     answers = answers_of_each(service)
     assert len({answer["model"] for answer in answers.values()}) == 2
     assert f"worker {before[0]} ended (nobody knows how" in service.log
 
 
+def test_a_template_that_does_not_answer_is_replaced(services: Services) -> None:
+    service = forking(services, limits={"start_timeout_s": 3.0})
+    template, victim = template_pid(service), worker_pids(service)[0]
+    os.kill(template, signal.SIGSTOP)
+    os.kill(victim, signal.SIGKILL)
+    assert service.score("x").status in (200, 502), "it waits for the new worker, or was on its way to the dead one"
+    wait_for_workers(service, without=(victim,))
+    assert not is_alive(template)
+    assert f"the template {template} did not fork within 3 s; it is ended" in service.log
+    assert inits(service) == 2
+
+
 def test_template_and_workers_killed_at_once(services: Services) -> None:
     service = forking(services, workers=2)
-    dead = [template_pid(service), *worker_pids(service)]
+    dead = (template_pid(service), *worker_pids(service))
     for pid in dead:
         os.kill(pid, signal.SIGKILL)
     answer = service.score("x")
     assert answer.status in (200, 502), "it waits for a new worker, or was on its way to a dead one"
-    wait_for_restart(service, dead)
+    wait_for_workers(service, without=dead)
     assert inits(service) == 2, "all workers come from one template"
 
 
@@ -307,142 +310,3 @@ def test_a_switch_to_what_does_not_start_changes_nothing(services: Services) -> 
     assert raised.value.failure.phase == "init"
     assert worker_pids(service) == before
     assert service.score("x").status == 200
-
-
-def test_what_scripts_print_and_what_they_leave_stands_in_the_log(services: Services) -> None:
-    script = """
-    import os, socket, sys, threading, time
-    print("imported by", os.getpid())
-    def init():
-        global channel
-        print("init in", os.getpid())
-        channel = socket.socket()
-        threading.Thread(target=time.sleep, args=(600,), name="refresher", daemon=True).start()
-    def run(x):
-        print("run in", os.getpid(), x)
-        return threading.active_count()
-    """
-    service = forking(services, script, workers=2)
-    template = template_pid(service)
-    assert service.score("a").json == 1, "the thread is not in the fork"
-    log = service.log
-    assert log.count(f"imported by {template}\n") == log.count("imported by") == 1
-    assert log.count(f"init in {template}\n") == log.count("init in") == 1
-    assert sum(log.count(f"run in {pid} a\n") for pid in worker_pids(service)) == 1
-    assert log.count("threads of Python (refresher); open sockets (1)") == 1
-    assert "set worker_start to spawn" in log
-
-
-def test_random_numbers_differ_between_workers(services: Services) -> None:
-    script = """
-    import os, random, time, numpy
-    def init(): numpy.random.rand(); random.random()
-    def run(x):
-        time.sleep(0.3)
-        return {"pid": os.getpid(), "random": random.random(), "numpy": numpy.random.rand()}
-    """
-    service = forking(services, script, workers=3)
-    answers = answers_of_each(service).values()
-    assert len(answers) == len({answer["random"] for answer in answers}) == 3
-    assert len({answer["numpy"] for answer in answers}) == 3
-
-
-def test_what_init_made_is_given_up_once_and_by_the_template(services: Services, tmp_path: Path) -> None:
-    script = f"""
-    import atexit, os, pathlib, tempfile
-    def write(who): pathlib.Path({str(tmp_path / "ends")!r}).open("a").write(who + str(os.getpid()) + " ")
-    def init():
-        global folder
-        folder = tempfile.TemporaryDirectory()
-        atexit.register(write, "init ")
-    def run(x):
-        atexit.register(write, "run ")
-        return [os.getpid(), os.path.isdir(folder.name), folder.name]
-    """
-    service = forking(services, script, workers=2)
-    first, exists, folder = service.score("x").json
-    assert exists
-    os.kill(first, signal.SIGTERM)  # it leaves in good order
-    wait_until(lambda: first not in worker_pids(service) and len(worker_pids(service)) == 2, what="replaced")
-    second, exists, _ = service.score("x").json
-    assert exists, "the folder that init() made is still there"
-    template = template_pid(service)
-    service.end()
-    ends = (tmp_path / "ends").read_text()
-    assert ends == f"run {first} run {second} init {template} "
-    assert not Path(folder).exists()
-    assert "ended (exit status 0)" in service.log
-
-
-def test_a_worker_that_leaves_by_sys_exit_says_its_status(services: Services) -> None:
-    script = "import sys\ndef init(): pass\ndef run(x): sys.exit(int(x))\n"
-    service = forking(services, script)
-    assert service.score("5").status == 502
-    wait_until(lambda: "ended (exit status 5)" in service.log, what="the status")
-
-
-def test_a_script_that_collects_every_child(services: Services) -> None:
-    """The template cannot tell how a worker ended, and that is all."""
-    script = (
-        "import os, signal\ndef init(): signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n" + "def run(x): os._exit(1)\n"
-    )
-    service = forking(services, script, workers=2)
-    assert service.score("x").status == 502
-    wait_until(lambda: "(nobody knows how" in service.log, what="its end")
-    wait_for_restart_of_one(service, 2)
-
-
-def test_warm_up_happens_once(services: Services) -> None:
-    script = """
-    import os, pathlib
-    from inference_schema.schema_decorators import input_schema
-    from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
-    def init(): pass
-    @input_schema("x", StandardPythonParameterType("sample"))
-    def run(x):
-        with pathlib.Path("inits").open("a") as file:
-            file.write("x")
-        return x
-    """
-    service = forking(services, script, workers=3, warm_up=True)
-    assert inits(service) == 1
-    assert service.score(json.dumps({"x": "real"}), headers=JSON).json == "real"
-    assert service.ask("GET", "/swagger.json").status == 200
-
-
-def test_batches_are_scored_by_forks(services: Services) -> None:
-    script = """
-    import numpy as np, os
-    from inference_schema.schema_decorators import input_schema
-    from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
-    def init(): pass
-    @input_schema("rows", NumpyParameterType(np.zeros((1, 2))))
-    def run(rows): return rows.sum(axis=1).tolist()
-    """
-    service = forking(services, script, workers=2, batching={"max_requests": 8})
-    bodies = [json.dumps({"rows": [[number, 1.0]]}) for number in range(64)]
-    with ThreadPoolExecutor(8) as pool:
-        answers = [each.json for each in pool.map(lambda body: service.score(body, headers=JSON), bodies)]
-    assert answers == [[number + 1.0] for number in range(64)]
-
-
-@pytest.mark.parametrize("version", ["3.6", "3.13"])
-def test_other_pythons(services: Services, version: str) -> None:
-    interpreter = shutil.which(f"python{version}")
-    variables = {"PYENV_VERSION": version}  # where that is one of pyenv's shims
-    if interpreter is None or subprocess.run([interpreter, "-V"], env={**os.environ, **variables}).returncode:
-        pytest.skip(f"there is no Python {version} on this machine")
-    service = services.make(COUNTS, worker_start="fork", workers=2, variables=variables)
-    revision = msgspec.structs.replace(service.settings.revision, interpreter=[interpreter])
-    write_settings(service.folder, msgspec.structs.replace(service.settings, revision=revision))
-    service.start()
-    assert len(answers_of_each(service)) == 2
-    assert service.score("crash").status == 502
-    assert service.score("x").json["x"] == "x"
-    assert inits(service) == 1
-    assert "ended (exit status 7)" in service.log
-    assert service.process is not None
-    members = session_members(service.process.pid)
-    service.end()
-    assert not [pid for pid in members if is_alive(pid)]
-    assert "Traceback" not in service.log

@@ -25,35 +25,45 @@ EXIT_FAILED = 3
 
 
 class Start:
-    """The phases before READY. ``phase`` is the one that has been entered."""
+    """The phases before READY. ``phase`` is the one that has been entered; ``ready`` is what READY says."""
 
     def __init__(self, link: Link, options: argparse.Namespace) -> None:
         self._link = link
         self._options = options
         self.phase = ""
         self.ready: Dict[str, Any] = {}
-        """What READY says."""
 
     def _enter(self, phase: str) -> None:
         self.phase = phase
         self._link.tell(PHASE, phase.encode("ascii"))
 
     def run(self) -> Service:
-        """Bring the script to where it can answer, and say so. Raises whatever it raises."""
+        """What is done once, before a template is forked. Raises whatever the script raises."""
         self._enter("import")
         options = self._options
         service = make_service(load_entry_script(), together=options.together, wait_s=options.wait_ms / 1000)
         self._enter("init")
         init_ms = call_init(service)
         self._enter("schema")
-        self.ready = dict(describe(service), init_ms=init_ms, pid=os.getpid(), python=python_version())
-        if options.warm_up:
+        self.ready = dict(describe(service), init_ms=init_ms, python=python_version())
+        return service
+
+    def finish(self, service: Service) -> None:
+        """What each worker does, also a forked one: what ``run`` sets up at its first call, threads for one, would not
+        survive a fork. Raises whatever the script raises."""
+        if self._options.warm_up:
             self._enter("warm-up")
             warm_up(service)
-        if options.template:
-            settle_memory()
-        self._link.tell(READY, to_json(self.ready))
-        return service
+        self.say_ready()
+
+    def say_ready(self) -> None:
+        self._link.tell(READY, to_json(dict(self.ready, pid=os.getpid())))
+
+    def of_fork(self, link: Link) -> "Start":
+        """The rest of the start, in a fork."""
+        start = Start(link, self._options)
+        start.ready = self.ready
+        return start
 
 
 def python_version() -> str:
@@ -96,12 +106,14 @@ def main(argv: List[str]) -> None:
     start = Start(link, arguments)
     try:
         service = start.run()
+        if not arguments.template:
+            start.finish(service)
     except BaseException as error:
         if link.closed:
             raise  # a fork of the start: its end is its own affair
         fail(link, start.phase, error)
     if isinstance(link, TemplateLink):
-        serve_forks(link, service, start.ready)
+        serve_forks(link, start, service)
     else:
         serve_until_released(link, service)
 
@@ -116,22 +128,30 @@ def serve_until_released(link: Link, service: Service) -> None:
         link.close()  # the server sees the end at once, also while threads of the script live on
 
 
-def serve_forks(link: TemplateLink, service: Service, ready: Dict[str, Any]) -> None:
+def serve_forks(link: TemplateLink, start: Start, service: Service) -> None:
     """Be forked for workers. Returns in the template only, once the server has let it go."""
+    settle_memory()
+    start.say_ready()
     descriptors = Template(link).serve()
     if descriptors is None:
         link.close()
     else:
-        live_as_fork(descriptors, service, ready)
+        live_as_fork(descriptors, start, service)
 
 
-def live_as_fork(descriptors: List[int], service: Service, ready: Dict[str, Any]) -> NoReturn:
+def live_as_fork(descriptors: List[int], start: Start, service: Service) -> NoReturn:
     """A worker's life after a fork. It leaves without Python's own end, which would give up what ``init()`` has made,
     temporary folders for one, as often as there are workers."""
     status: object = 1
     try:
         link = Link(socket_fd=descriptors[0], page_fd=descriptors[1])
-        link.tell(READY, to_json(dict(ready, pid=os.getpid())))
+        start = start.of_fork(link)
+        try:
+            start.finish(service)
+        except BaseException as error:
+            if link.closed:
+                raise
+            fail(link, start.phase, error)
         serve_until_released(link, service)
         status = 0
     except SystemExit as leaving:

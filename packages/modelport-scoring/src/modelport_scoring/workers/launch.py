@@ -30,6 +30,8 @@ class Launch:
     together: int = 1
     """So many requests are scored by one call of ``run()`` at most."""
     start: WorkerStart = WorkerStart.SPAWN
+    warm_up: bool = False
+    """Whether ``run()`` is called before a worker is ready."""
 
 
 def plan_launch(
@@ -44,6 +46,7 @@ def plan_launch(
         start_timeout_s=settings.limits.start_timeout_s,
         together=settings.batching.max_requests if settings.batching is not None else 1,
         start=settings.worker_start,
+        warm_up=settings.warm_up,
     )
 
 

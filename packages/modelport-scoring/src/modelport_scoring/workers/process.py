@@ -112,12 +112,7 @@ class SpawnedProcess:
         self._group.kill()
 
     def overdue(self, phase: str) -> Failure:
-        return Failure(
-            phase=phase,
-            type="TimeoutError",
-            message=f"the start took longer than limits.start_timeout_s allows ({self.start_timeout_s:g} s); it was in "
-            f"phase '{phase}'. Raise limits.start_timeout_s in the deployment configuration",
-        )
+        return late(phase, limit_s=self.start_timeout_s)
 
 
 @dataclass(frozen=True)
@@ -211,6 +206,16 @@ def cannot_start(launch: Launch, error: OSError) -> Failure:
         phase="start",
         type=type(error).__name__,
         message=f"the interpreter {launch.command[0]} could not be started: {error.strerror or error}",
+    )
+
+
+def late(phase: str, *, limit_s: float) -> Failure:
+    """It was not ready in time."""
+    return Failure(
+        phase=phase,
+        type="TimeoutError",
+        message=f"the start took longer than limits.start_timeout_s allows ({limit_s:g} s); it was in phase '{phase}'. "
+        "Raise limits.start_timeout_s in the deployment configuration",
     )
 
 

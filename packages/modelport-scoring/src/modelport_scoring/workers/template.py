@@ -15,7 +15,7 @@ import msgspec
 from modelport_scoring.failures import Failure, StartFailed, describe_exit
 from modelport_scoring.journal import Journal
 from modelport_scoring.workers.launch import Launch
-from modelport_scoring.workers.process import ProcessGroup, Shared, SpawnedProcess, ended_early, share
+from modelport_scoring.workers.process import ProcessGroup, Shared, SpawnedProcess, ended_early, late, share
 from modelport_worker.frames import FAILED, FORK, FORKED, HEADER, HEADER_SIZE, PHASE, READY, REAP, REAPED, pack
 
 FORK_TIMEOUT_S = 10.0
@@ -47,6 +47,8 @@ class Template:
         self._socket = self._process.socket
         self._socket.setblocking(False)
         self.fork_timeout_s = min(FORK_TIMEOUT_S, launch.start_timeout_s)
+        self.ready_timeout_s = launch.start_timeout_s if launch.warm_up else self.fork_timeout_s
+        """Of a fork."""
         self._loop = loop
         self._journal = Journal(launch.log)
         self._received = bytearray()
@@ -241,7 +243,7 @@ class ForkedProcess:
     def __init__(self, template: Template, number: int, *, pid: int, shared: Shared) -> None:
         """Raises OSError where it cannot be watched."""
         self.exit: str | None = None
-        self.start_timeout_s = template.fork_timeout_s
+        self.start_timeout_s = template.ready_timeout_s
         self.pid = pid
         self.socket = shared.ours
         self.page = shared.page
@@ -260,6 +262,8 @@ class ForkedProcess:
         self._group.kill()
 
     def overdue(self, phase: str) -> Failure:
+        if phase != "start":  # it has come up, and does its warm-up
+            return late(phase, limit_s=self.start_timeout_s)
         return Failure(
             phase=phase,
             type="TimeoutError",
