@@ -205,6 +205,18 @@ def test_a_warm_up_without_a_sample_says_so(kitchen: Kitchen) -> None:
     service.delete()
 
 
+def test_settings_that_the_script_does_not_suit_are_taken_back(kitchen: Kitchen) -> None:
+    (kitchen.folder / "text.py").write_text("def init(): pass\n\n\ndef run(data): return data\n")
+    script = InferenceConfig(entry_script=str(kitchen.folder / "text.py"))
+    service = Model.deploy(kitchen.workspace, "texts", [], script, LocalWebservice.deploy_configuration())
+    service.wait_for_deployment()
+    with pytest.raises(DeploymentFailed, match=r"(?s)Batching is on, but.*it runs with its old settings again"):
+        service.update(deployment_config=LocalWebservice.deploy_configuration(batching=True))
+    service.wait_for_deployment()
+    assert (service.run("1"), service.serialize()["batching"]) == ("1", None)
+    service.delete()
+
+
 def test_what_cannot_be_is_refused_before_anything_is_started(kitchen: Kitchen) -> None:
     workspace: Workspace = kitchen.workspace
     script = InferenceConfig(entry_script=str(kitchen.folder / "score.py"))

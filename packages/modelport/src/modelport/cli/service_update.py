@@ -40,7 +40,7 @@ def update(
 
     New models or code start beside the old ones and take over when init() has returned; where that fails, the old ones
     go on. Limits, credentials and the error mode change while the service runs; any other setting of how it listens or
-    scores restarts it, which is said on stderr, and --no-wait does not wait for that.
+    scores restarts it, which is said on stderr; where that fails, it runs with the old settings again.
     """
     service = LocalWebservice(session.workspace, name)
     configuration = target.configuration(session, scoring)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from modelport.usecases.exclusive import exclusive
 from modelport.usecases.keys import chosen_keys
 from modelport.usecases.prepare_revision import RevisionRequest, remove_unused_bundles
 from modelport.usecases.switch_revision import switch_to_new
+
+_PAUSE_S = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,9 +158,13 @@ def _restart(context: Context, service: Service, wanted: Service) -> None:
 
 
 def _start_failure(target: Target, service: Service, bundle: Path) -> Failure | None:
-    """Start it; why that failed, or None."""
+    """Start it and wait for its workers, since a script may be one that the new settings do not suit; why that failed,
+    or None."""
     try:
         observation = target.start(service, bundle)
+        while observation.state is ServiceState.DEPLOYING:
+            time.sleep(_PAUSE_S)
+            observation = target.observe(service)
     except ModelportError as error:
         return Failure(phase=Phase.START, message=error.message, hint=error.hint)
     if observation.state is not ServiceState.FAILED:
