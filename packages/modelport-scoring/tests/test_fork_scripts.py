@@ -186,6 +186,21 @@ def test_a_system_that_refuses_to_fork(services: Services) -> None:
     assert len(session_members(service.process.pid)) == 2, "the template has ended"
 
 
+def test_what_a_forked_worker_started_ends_with_it_and_with_no_other(services: Services) -> None:
+    script = """
+    import os, subprocess
+    def init(): pass
+    def run(x): return [os.getpid(), subprocess.Popen(["sleep", "600"]).pid]
+    """
+    service = forking(services, script, workers=2)
+    started = dict(service.score("x").json for _ in range(2))
+    victim, child = started.popitem()
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: not is_alive(child), what="its child has ended")
+    wait_for_workers(service, without=(victim,))
+    assert all(map(is_alive, started.values()))
+
+
 def test_large_bodies_reach_forks_and_come_back(services: Services) -> None:
     service = forking(services, "def init(): pass\ndef run(x): return x\n", workers=2)
     body = "0123456789abcdef" * 200_000
