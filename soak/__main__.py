@@ -9,6 +9,7 @@ import argparse
 import datetime as dt
 import os
 import platform
+import signal
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "soak.md"
 def main() -> int:
     """Run what the command line says; returns the exit status."""
     options = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the services are ended
     lines, faults = introduction(), list[str]()
     for batching in (False, True) if options.minutes else ():
         killed = kills.run(seconds=options.minutes * 60, batching=batching)
@@ -89,7 +91,7 @@ def describe_leak(outcome: leak.Outcome) -> list[str]:
         "",
         f"wrk, {leak.CONNECTIONS} connections that pipeline {leak.PIPELINE}, one round in {leak.LARGE_EVERY} with "
         f"bodies of {len(leak.LARGE.body or b'') // 1000} KB. "
-        f"Proportional set sizes; {outcome.errors} requests failed.",
+        f"Resident memory; {outcome.errors} requests failed.",
         "",
         "| requests | scoring server, KiB | worker, KiB |",
         "| ---: | ---: | ---: |",

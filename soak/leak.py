@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ CONNECTIONS = 64
 PIPELINE = 4
 ROUND_S = 5
 LARGE_EVERY = 10
-"""One round in so many sends large bodies."""
+"""One round in so many sends large bodies, the first one too."""
 
 SMALL = Call(path="/score", body=b'{"x": [[1]]}', headers=(("Content-Type", "application/json"),))
 LARGE = Call(path="/score", body=b'{"x": [%s]}' % b",".join([b"[1]"] * 20_000), headers=SMALL.headers)
@@ -29,7 +30,7 @@ LARGE = Call(path="/score", body=b'{"x": [%s]}' % b",".join([b"[1]"] * 20_000), 
 
 @dataclass(frozen=True)
 class Sample:
-    """Proportional set sizes in KiB after so many requests."""
+    """Resident memory in KiB after so many requests. Not its proportional part, which changes with other processes."""
 
     requests: int
     server_kib: int
@@ -65,11 +66,12 @@ def sample_under_load(service: Service, folder: Path, *, count: int) -> Outcome:
     done = errors = rounds = 0
     due, samples = FIRST_COUNT, list[Sample]()
     while done < count:
-        call = LARGE if rounds % LARGE_EVERY == LARGE_EVERY // 2 else SMALL
+        call = LARGE if rounds % LARGE_EVERY == 0 else SMALL
         requests, failed = drive(call, service.port, folder)
         done, errors, rounds = done + requests, errors + failed, rounds + 1
         if done >= due or done >= count:
             samples.append(take_sample(service, done))
+            print(f"soak: {samples[-1]}", file=sys.stderr, flush=True)
             due *= 2
     return Outcome(samples=samples, errors=errors)
 
@@ -85,8 +87,8 @@ def drive(call: Call, port: int, folder: Path) -> tuple[int, int]:
 
 def take_sample(service: Service, requests: int) -> Sample:
     (worker,) = service.workers()
-    return Sample(requests, pss_kib(service.server), pss_kib(worker))
+    return Sample(requests, resident_kib(service.server), resident_kib(worker))
 
 
-def pss_kib(pid: int) -> int:
-    return int(psutil.Process(pid).memory_full_info().pss) // 1024
+def resident_kib(pid: int) -> int:
+    return int(psutil.Process(pid).memory_info().rss) // 1024
