@@ -135,7 +135,8 @@ def test_a_script_asks_for_everything_in_one_word_each(kitchen: Kitchen, capsys:
     pid = supervisor_pid(folder_of(service))
     assert score(uri, [1000, 1]).status_code == 200
     service.update(deployment_config=LocalWebservice.deploy_configuration(scoring_timeout_ms=200))
-    until(lambda: score(uri, [1000, 1]).status_code == 504)
+    late = score(uri, [1000, 1])
+    assert (late.status_code, "scoring_timeout_ms" in late.text) == (504, True)
     assert supervisor_pid(folder_of(service)) == pid, "it was restarted"
     assert isinstance(service, LocalWebservice)
     assert (service.scoring_timeout_ms, service.settings["batching"]["max_requests"]) == (200, 64)
@@ -166,7 +167,7 @@ def test_the_command_line_asks_for_the_same(shop: Desk) -> None:
     pid = shop.supervisor("shop", "adding")
     updated = shop.run("modelport service update -n adding --tm 200 --max-request-wait-time 9000").json
     assert (updated["scoringTimeoutMs"], updated["maxQueueWaitMs"]) == (200, 9000)
-    until(lambda: score(uri, [1000, 1]).status_code == 504)
+    assert score(uri, [1000, 1]).status_code == 504
     assert shop.supervisor("shop", "adding") == pid
     said = shop.run("modelport service update -n adding --batching false --telemetry metrics=false")
     assert "Restarting 'adding', as a change of batching and telemetry needs" in said.stderr
