@@ -69,7 +69,9 @@ class Received:
 class WorkerProcess:
     """A worker in its own process, and the server's end of its link."""
 
-    def __init__(self, interpreter: str, app: Path, script: str, *, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, interpreter: str, app: Path, script: str, *, environment: Mapping[str, str], log: Path, together: int = 1
+    ) -> None:
         self.log = log
         self._next_id = 1
         self._buffer = b""
@@ -79,8 +81,10 @@ class WorkerProcess:
             page.truncate(MEMORY_SIZE)
             self.page = mmap.mmap(page.fileno(), MEMORY_SIZE)
             fds = (theirs.fileno(), page.fileno())
+            descriptors = ["--socket", str(fds[0]), "--page", str(fds[1])]
+            options = ["--azureml", str(AZUREML), "--together", str(together)]
             self.process = subprocess.Popen(
-                [interpreter, str(PROGRAM), "--socket", str(fds[0]), "--page", str(fds[1]), "--azureml", str(AZUREML)],
+                [interpreter, str(PROGRAM), *descriptors, *options],
                 cwd=app,
                 env={**clean_environment(), "AML_APP_ROOT": str(app), "AZUREML_ENTRY_SCRIPT": script, **environment},
                 pass_fds=fds,
@@ -227,6 +231,12 @@ class App:
         return WorkerProcess(
             interpreter, self.root, script, environment=environment, log=self.root.parent / "worker.log"
         )
+
+    def batch(self, interpreter: str, code: str, *, together: int = 64) -> WorkerProcess:
+        """A worker of the entry script ``code`` that scores so many requests together."""
+        self.write("score.py", code)
+        log = self.root.parent / "worker.log"
+        return WorkerProcess(interpreter, self.root, "score.py", environment={}, log=log, together=together)
 
     def run(self, interpreter: str, code: str, **environment: str) -> WorkerProcess:
         """A worker of the entry script ``code``."""

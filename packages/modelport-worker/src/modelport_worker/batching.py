@@ -1,14 +1,20 @@
 """Several requests, one call of ``run``: for scripts whose one parameter is an array or a table of independent rows."""
 
-from typing import Any, List, NamedTuple, Optional
+from typing import Any, List, NamedTuple, Optional, Sequence
 
 from modelport_worker.arguments import Arguments, Rejected
 from modelport_worker.frames import ALONE, ARRAY, QUERY
+from modelport_worker.json_codec import dumps
 from modelport_worker.link import Frame
 from modelport_worker.samples import ArraySample, Sample
 
 MOST_FAILURES = 8
 """After so many calls in a row whose result did not split, nothing is scored together any more."""
+
+
+NUMBERS = frozenset((float, int))
+LARGEST = 2**63
+"""Beyond it, and for NaN, another encoder writes all numbers of a list, with other spaces between them."""
 
 
 class Group(NamedTuple):
@@ -39,13 +45,8 @@ class Batcher:
         self._failures = 0
 
     def join(self, frames: List[Frame]) -> Group:
-        """Raises Mixed."""
-        arrays = sum(1 for frame in frames if frame.flags & ARRAY)
-        if arrays == len(frames):
-            return self._join_arrays(frames)
-        if arrays:
-            raise Mixed("some of the requests hold plain numbers only, and some do not")
-        return self._join_rows(frames)
+        """Frames with the same flags. Raises Mixed."""
+        return self._join_arrays(frames) if frames[0].flags & ARRAY else self._join_rows(frames)
 
     def _join_arrays(self, frames: List[Frame]) -> Group:
         assert isinstance(self._sample, ArraySample)
@@ -84,3 +85,19 @@ class Batcher:
     @property
     def is_hopeless(self) -> bool:
         return self._failures >= MOST_FAILURES
+
+
+def encode_numbers(values: Sequence[Any], counts: List[int]) -> Optional[List[bytes]]:
+    """The JSON of each request's part, as if each had been encoded by itself; None where the values are not just
+    numbers. Encoding them all at once takes a fifth of the time."""
+    if not NUMBERS.issuperset(map(type, values)) or not (min(values) > -LARGEST and max(values) < LARGEST):
+        return None
+    text = dumps(values)
+    if b"N" in text or b"I" in text:  # NaN, Infinity
+        return None
+    numbers = text[1:-1].split(b",")
+    parts, start = [], 0
+    for count in counts:
+        parts.append(b"[" + b",".join(numbers[start : start + count]).lstrip() + b"]")
+        start += count
+    return parts

@@ -7,7 +7,7 @@ from typing import List, NoReturn, Optional, Tuple
 
 from modelport_worker.answers import Answer, answer_of, rejection
 from modelport_worker.arguments import Rejected
-from modelport_worker.batching import Batcher, Mixed, may_join
+from modelport_worker.batching import Batcher, Mixed, encode_numbers, may_join
 from modelport_worker.bodies import Body, Piece, ScriptFailed
 from modelport_worker.failures import format_exception, text_of
 from modelport_worker.frames import (
@@ -67,7 +67,7 @@ def gather(link: Link, batcher: Batcher, first: Frame) -> Tuple[List[Frame], Opt
         if frame is None:
             if not link.receive_more(max(until - clock(), 0.0) if batcher.wait_s else 0.0):
                 break
-        elif frame.kind == SCORE and may_join(frame):
+        elif frame.kind == SCORE and frame.flags == first.flags:  # arrays with arrays, bodies with bodies
             frames.append(frame)
         else:
             return frames, frame
@@ -98,8 +98,13 @@ def score_together(link: Link, service: Service, batcher: Batcher, frames: List[
         if parts is not None and not link.closed:
             micros = as_micros(finished - started)
             link.announce_batch(len(frames), 0, micros, b"", finished)
-            for frame, part in zip(frames, parts):
-                link.answer(frame, *encode(frame, part)[:4], micros, finished)
+            texts = encode_numbers(value, group.counts)
+            if texts is not None:
+                for frame, text in zip(frames, texts):
+                    link.answer(frame, 200, RETURNED, text, b"", micros, finished)
+            else:
+                for frame, part in zip(frames, parts):
+                    link.answer(frame, *encode(frame, part)[:4], micros, finished)
             return
     if link.closed:
         os._exit(0)  # run() forked, and this is the child coming back: the parent answers

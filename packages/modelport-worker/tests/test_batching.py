@@ -1,0 +1,223 @@
+"""Requests that are scored together: each gets what it would have got alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from driving import DEADLINE_S, App, Received, WorkerProcess, score_frame
+from interpreters import THIS_PYTHON, make_environment
+from modelport_worker.batching import MOST_FAILURES
+from modelport_worker.frames import ALONE, ARRAY, BATCH, REDONE, RESULT, SCORE, STARTED, STOPPED, pack
+
+ENVIRONMENTS = {
+    "3.6 and 1.0.2": ("3.6", ["inference-schema==1.0.2", "numpy", "pandas"]),
+    "3.8 and 1.3.0": ("3.8", ["inference-schema==1.3.0", "numpy", "pandas"]),
+}
+GUESSES = "3.8 and 1.3.0"
+"""The version of the package that has pandas guess types."""
+
+SCRIPT = """
+import os
+import numpy as np
+import pandas as pd
+from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
+from inference_schema.parameter_types.pandas_parameter_type import PandasParameterType
+from inference_schema.schema_decorators import input_schema, output_schema
+
+def init():
+    pass
+
+@input_schema("data", {sample})
+@output_schema(NumpyParameterType(np.array([1.5])))
+def run(data):
+    {body}
+"""
+ARRAY_SAMPLE = 'NumpyParameterType(np.array([["abc", "de"]]))'
+NUMBERS = "NumpyParameterType(np.array([[1.5, 2.0]], dtype='float32'))"
+TABLE = "PandasParameterType(pd.DataFrame({'n': [1], 'x': [1.5], 'b': [True], 's': ['a']}))"
+SHOW = "return [[str(data.dtype), *map(str, row)] for row in data]"
+SHOW_TABLE = "return [[type(v).__name__ + repr(v) for v in row] for row in data.astype(object).values.tolist()]"
+
+ARRAY_BODIES: list[Any] = [
+    [["a", "b"]],
+    [["abcdef", "g"], ["h", "i"]],
+    [[1, True]],
+    [["a"]],
+    [["a", ["b"]]],
+    [],
+    "text",
+    [["c", "d"]],
+    {"a": 1},
+]
+TABLE_BODIES: list[Any] = [
+    [{"n": 1, "x": 2.5, "b": True, "s": "007"}],
+    [{"n": 2, "x": 3, "b": False, "s": "text"}, {"n": 3, "x": -0.0, "b": True, "s": "1"}],
+    [{"x": 1.5, "n": 2, "b": True, "s": "a"}],
+    [{"n": 1.5, "x": 2.5, "b": True, "s": "a"}],
+    [{"n": 2**63, "x": 2.5, "b": True, "s": "a"}],
+    [{"n": -1, "x": 2**60 + 1, "b": True, "s": "2020-01-01"}],
+    [{"n": 1, "x": None, "b": 1, "s": None}],
+    [{"n": 1}],
+    [{"n": 1, "x": 2.5, "b": True, "s": "a", "more": 1}],
+    [],
+    5,
+]
+
+
+@pytest.fixture(scope="module", params=["here", *ENVIRONMENTS])
+def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A name and an interpreter."""
+    if request.param == "here":
+        return "here", THIS_PYTHON
+    version, requirements = ENVIRONMENTS[request.param]
+    folder = tmp_path_factory.mktemp("environment") / "env"
+    return request.param, make_environment(folder, version=version, requirements=requirements)
+
+
+@dataclass
+class Batch:
+    """What came for the frames of one write."""
+
+    announced: list[Received]
+    answers: list[tuple[int, int, bytes]]
+    """Status, flags and body of each, in their order."""
+
+
+def ask_together(worker: WorkerProcess, payloads: list[bytes], *, flags: int = 0) -> Batch:
+    """Send all by one write, so that the worker finds them waiting."""
+    first = worker._next_id
+    worker._next_id += len(payloads)
+    frames = [pack(first + number, SCORE, payload, b"", flags) for number, payload in enumerate(payloads)]
+    worker.connection.sendall(b"".join(frames))
+    batch = Batch([], [])
+    while len(batch.answers) < len(payloads):
+        frame = worker.receive()
+        assert frame is not None, worker.output
+        if frame.kind == BATCH:
+            batch.announced.append(frame)
+        else:
+            assert (frame.kind, frame.id) == (RESULT, first + len(batch.answers))
+            batch.answers.append((frame.code, frame.flags, frame.payload))
+    return batch
+
+
+def as_bodies(values: list[Any]) -> list[bytes]:
+    return [json.dumps({"data": value}).encode() for value in values]
+
+
+def answers_alone(app: App, python: str, script: str, payloads: list[bytes], *, flags: int = 0) -> list[Any]:
+    with app.run(python, script) as worker:
+        worker.start()
+        return [ask_together(worker, [payload], flags=flags).answers[0] for payload in payloads]
+
+
+def script_of(sample: str, body: str) -> str:
+    return SCRIPT.replace("{sample}", sample).replace("{body}", body)
+
+
+@pytest.mark.parametrize(
+    ("sample", "body", "values"),
+    [(ARRAY_SAMPLE, SHOW, ARRAY_BODIES), (TABLE, SHOW_TABLE, TABLE_BODIES)],
+    ids=["array", "table"],
+)
+def test_any_two_requests(app: App, environment: tuple[str, str], sample: str, body: str, values: list[Any]) -> None:
+    name, python = environment
+    script = script_of(sample, body)
+    if sample == TABLE and name == GUESSES:
+        with app.batch(python, script) as worker:
+            assert "inference-schema must be one that does not guess" in worker.failure()["message"]
+        return
+    payloads = [*as_bodies(values), b"{", b'{"other": 1}', b'{"data": [], "x": NaN}']
+    alone = answers_alone(app, python, script, payloads)
+    joined = 0
+    with app.batch(python, script) as worker:
+        worker.start()
+        for first, one in zip(payloads[:4], alone[:4], strict=True):
+            for second, other in zip(payloads, alone, strict=True):
+                batch = ask_together(worker, [first, second])
+                assert batch.answers == [one, other], (first, second)
+                joined += any(not frame.flags & REDONE for frame in batch.announced)
+    assert joined >= 2
+
+
+def test_numbers_that_were_read_once(app: App, environment: tuple[str, str]) -> None:
+    _, python = environment
+    script = script_of(NUMBERS, "data += 1; assert data.flags.c_contiguous; " + SHOW)
+    payloads = [np.arange(2.0 * rows).tobytes() for rows in (1, 3, 2)]
+    alone = answers_alone(app, python, script, payloads, flags=ARRAY)
+    with app.batch(python, script) as worker:
+        assert worker.start()["array"] == {"name": "data", "type": "<f8", "row": [2]}
+        batch = ask_together(worker, payloads, flags=ARRAY)
+    assert batch.answers == alone
+    assert [answer[0] for answer in alone] == [200] * 3
+    assert [(frame.code, frame.flags) for frame in batch.announced] == [(3, 0)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return data",
+        "return float(data.sum())",
+        "return {'sum': float(data.sum())}",
+        "return [1, 2, 3, 4]",
+        "raise ValueError(len(data))",
+    ],
+)
+def test_what_does_not_split_is_redone_and_given_up(app: App, body: str) -> None:
+    script = script_of(NUMBERS, body)
+    payloads = as_bodies([[[1, 2]], [[3, 4]]])
+    alone = answers_alone(app, THIS_PYTHON, script, payloads)
+    with app.batch(THIS_PYTHON, script) as worker:
+        worker.start()
+        batches = [ask_together(worker, payloads) for _ in range(MOST_FAILURES + 1)]
+    for batch in batches:
+        assert [answer[:2] for answer in batch.answers] == [answer[:2] for answer in alone]
+    flags = [frame.flags for batch in batches for frame in batch.announced]
+    if "raise" in body:  # the requests may be at fault
+        assert flags == [REDONE] * (MOST_FAILURES + 1)
+    else:
+        assert flags == [REDONE] * (MOST_FAILURES - 1) + [REDONE | STOPPED]
+
+
+def test_a_script_that_does_not_qualify(app: App) -> None:
+    script = script_of(NUMBERS.replace("'))", "'), enforce_shape=False)"), SHOW)
+    with app.batch(THIS_PYTHON, script) as worker:
+        assert "Change run(), or switch batching off." in worker.failure()["message"]
+
+
+def test_the_page_tells_of_a_whole_batch(app: App) -> None:
+    script = script_of(NUMBERS, "os._exit(7) if data[0, 0] == 13 else None; return data.sum(axis=1).tolist()")
+    with app.batch(THIS_PYTHON, script) as worker:
+        worker.start()
+        before = worker._next_id
+        bodies = as_bodies([[[13, 1]], [[3, 4]], [[5, 6]]])
+        frames = [score_frame(before + number, body) for number, body in enumerate(bodies)]
+        worker.connection.sendall(b"".join(frames))
+        assert worker.receive() is None
+        assert worker.process.wait(DEADLINE_S) == 7
+        assert STARTED.unpack_from(worker.page) == (before, before + 2)
+
+
+def test_alone_is_alone(app: App) -> None:
+    with app.batch(THIS_PYTHON, script_of(NUMBERS, SHOW)) as worker:
+        worker.start()
+        assert not ask_together(worker, as_bodies([[[1, 2]], [[3, 4]]]), flags=ALONE).announced
+
+
+def test_an_odd_request_divides_a_batch(app: App) -> None:
+    """Arrays go with arrays, so that a request of another kind does not have all the others scored one by one."""
+    array, odd = np.ones((1, 2)).tobytes(), b'{"data": [[NaN, 1]]}'
+    with app.batch(THIS_PYTHON, script_of(NUMBERS, SHOW)) as worker:
+        worker.start()
+        first = worker._next_id
+        kinds_sent = [(array, ARRAY), (array, ARRAY), (odd, 0), (array, ARRAY), (array, ARRAY)]
+        frames = [pack(first + number, SCORE, text, b"", flags) for number, (text, flags) in enumerate(kinds_sent)]
+        worker.connection.sendall(b"".join(frames))
+        received = [worker.receive() for _ in range(7)]
+    kinds = [(frame.kind, frame.code) for frame in received if frame is not None]
+    assert kinds == [(BATCH, 2), (RESULT, 200), (RESULT, 200), (RESULT, 200), (BATCH, 2), (RESULT, 200), (RESULT, 200)]
