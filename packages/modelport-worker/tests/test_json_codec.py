@@ -16,7 +16,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from modelport_worker.json_codec import plain_dumps, plain_loads, quick_dumps, quick_loads
+from modelport_worker.batching import encode_numbers
+from modelport_worker.json_codec import dumps, plain_dumps, plain_loads, quick_dumps, quick_loads
 from modelport_worker.orjson_if_present import orjson
 
 
@@ -136,3 +137,16 @@ def test_circular_value() -> None:
     value.append(value)
     with pytest.raises(ValueError, match="Circular"):
         quick_dumps(value)
+
+
+numbers = st.one_of(st.floats(), st.integers(), st.integers(-(2**70), 2**70), st.booleans())
+
+
+@given(st.lists(st.lists(numbers, min_size=1, max_size=4), min_size=1, max_size=6))
+def test_numbers_encoded_together_are_the_same_bytes(parts: list[list[float]]) -> None:
+    together = [number for part in parts for number in part]
+    encoded = encode_numbers(together, [len(part) for part in parts])
+    if encoded is not None:
+        assert encoded == [dumps(part) for part in parts]
+    elif all(type(number) is float and abs(number) < 2**60 for number in together):
+        raise AssertionError("plain numbers were not taken")
