@@ -54,7 +54,8 @@ class Server:
         self._telemetry = Telemetry(settings.telemetry, service=settings.name, memory=metrics)
         self._service = Service(settings, folder=Path.cwd(), loop=loop, telemetry=self._telemetry)
         self._telemetry.gauges = self._service.gauges
-        self._listener = Listener(loop, most_connections=raise_descriptor_limit() - SPARE_DESCRIPTORS)
+        files = raise_descriptor_limit()
+        self._listener = Listener(loop, most_connections=files - min(SPARE_DESCRIPTORS, files // 2))
         self._listener.sweep_with(self._service.sweep)
         self._listener.sweep_with(self._telemetry.publish)
         if self._certificate is not None:

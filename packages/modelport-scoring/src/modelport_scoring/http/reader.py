@@ -168,6 +168,8 @@ class RequestReader:
                 return
             if isinstance(error.__context__, Unreadable):
                 raise error.__context__ from None
+            if isinstance(error, httptools.HttpParserCallbackError):
+                raise  # a fault of ours, which the log has to show
             raise Unreadable(message(400, f"The request is not valid HTTP/1.1: {error}", close=True)) from error
         if self._unfinished_head:
             # httptools keeps what belongs to no whole line, and says nothing of it.
