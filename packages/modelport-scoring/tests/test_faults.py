@@ -223,7 +223,10 @@ def test_the_whole_group_of_a_worker_is_killed(services: Services) -> None:
     script = """
     import subprocess, time
     def init(): subprocess.Popen(["sleep", "60"])
-    def run(data): time.sleep(30 if data == "slow" else 0); return data
+    def run(data):
+        print("begins with", data)
+        time.sleep(30 if data == "slow" else 0)
+        return data
     """
     service = services.start(script)
     pid = service.status.workers[0].pid
@@ -232,7 +235,7 @@ def test_the_whole_group_of_a_worker_is_killed(services: Services) -> None:
     assert len(group) == 2
     with service.raw_connection(patience_s=10) as channel:
         channel.sendall(post(b"slow"))
-        wait_until(lambda: service.status.requests_in_flight == 1, what="it runs")
+        wait_until(lambda: "begins with slow" in service.log, what="it runs")
         os.killpg(pid, signal.SIGKILL)
         assert channel.recv(1000).startswith(b"HTTP/1.1 502 ")
     assert service.score("after").json == "after"

@@ -88,7 +88,7 @@ class Worker:
         self._link_open = True
         self._started_ids = (0, 0)
         self._stream_since = 0.0
-        """Since when it makes a body while that is sent; 0: it does not. It gets nothing else to do meanwhile, as nobody
+        """Since when it makes a body while that is sent; 0: it does not. It gets nothing else to do meanwhile: nobody
         can tell when it would begin with that."""
         self._paused = False
         self._process.watch(loop, ended=self._process_ended)
