@@ -443,15 +443,15 @@ def test_no_descriptors_left(services: Services) -> None:
 
 
 def test_a_process_that_may_open_few_files_says_so(services: Services) -> None:
-    """One connection is served at least, and who is refused is told the limit that it was."""
+    """Half of what it may open is for connections, and who is refused is told the limit that it was."""
     service = services.make()
-    command = ["prlimit", "--nofile=130:130", "--", *supervisor_command(service.folder)]
+    command = ["prlimit", "--nofile=64:64", "--", *supervisor_command(service.folder)]
     service.process = subprocess.Popen(command, start_new_session=True)
     service.wait_for(ServiceState.RUNNING)
     connected = service.connect()
     assert ask(connected, "POST", "/score", body="first").status == 200
     with contextlib.ExitStack() as crowd:
-        for _ in range(8):
+        for _ in range(34):
             crowd.enter_context(service.raw_connection())
         refused = service.raw(b"")
         assert refused.startswith(b"HTTP/1.1 503 ")
