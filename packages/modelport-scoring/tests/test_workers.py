@@ -356,3 +356,11 @@ def test_only_the_owner_reaches_the_control_socket(services: Services, monkeypat
         channel.connect("control.sock")
         channel.sendall(b"nonsense\n")
         assert b'"ok":false' in channel.recv(1000)
+
+
+def test_a_worker_does_not_interrupt_the_server_that_wakes_it(services: Services) -> None:
+    service = services.start()
+    (worker,) = service.status.workers
+    assert worker.pid is not None
+    assert os.sched_getscheduler(worker.pid) == os.SCHED_BATCH
+    assert os.sched_getscheduler(service.status.pid) == os.SCHED_OTHER
