@@ -10,8 +10,11 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -257,6 +260,34 @@ def ask(
     response = connection.getresponse()
     lower = {name.lower(): value for name, value in response.getheaders()}
     return Answer(status=response.status, headers=lower, body=response.read())
+
+
+@contextmanager
+def load(service: RunningService, *, clients: int = 4) -> Iterator[Counter[Any]]:
+    """Clients that ask without a pause; counts the answers by status and body, and every error."""
+    seen: Counter[Any] = Counter()
+    stop = threading.Event()
+
+    def client() -> None:
+        connection = service.connect()
+        while not stop.is_set():
+            try:
+                answer = ask(connection, "POST", "/score", body="x")
+                seen[answer.status, answer.body] += 1
+            except Exception as error:
+                seen[repr(error)] += 1
+                connection.close()
+
+    threads = [threading.Thread(target=client) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: seen.total() > 100, what="load")
+        yield seen
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def read_all(channel: socket.socket) -> bytes:

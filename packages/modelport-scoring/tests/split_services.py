@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from modelport_scoring import (
     RevisionStatus,
     Traffic,
 )
-from scoring_services import RunningService, Services, ask, wait_until
+from scoring_services import RunningService, Services, ask
 
 REVISION = "modelport-revision"
 
@@ -41,34 +39,6 @@ def asked(service: RunningService, times: int, *, headers: Mapping[str, str] | N
         seen[answer.json] += 1
     connection.close()
     return seen
-
-
-@contextmanager
-def load(service: RunningService, *, clients: int = 4) -> Iterator[Counter[Any]]:
-    """Clients that ask without a pause; counts the answers by status and body, and every error."""
-    seen: Counter[Any] = Counter()
-    stop = threading.Event()
-
-    def client() -> None:
-        connection = service.connect()
-        while not stop.is_set():
-            try:
-                answer = ask(connection, "POST", "/score", body="x")
-                seen[answer.status, answer.body] += 1
-            except Exception as error:
-                seen[repr(error)] += 1
-                connection.close()
-
-    threads = [threading.Thread(target=client) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
-        wait_until(lambda: seen.total() > 100, what="load")
-        yield seen
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
 def state_of(service: RunningService, number: int) -> RevisionStatus:

@@ -13,8 +13,7 @@ import pytest
 
 from modelport_scoring import ServiceState, SwitchFailed
 from modelport_scoring.service_lock import is_alive
-from scoring_services import RunningService, Services, session_members, wait_until
-from test_switch import load
+from scoring_services import RunningService, Services, load, session_members, wait_until
 
 COUNTS = """
 import os, pathlib, time
@@ -175,7 +174,7 @@ def test_template_and_workers_killed_at_once(services: Services) -> None:
 def test_no_request_fails_while_forked_revisions_are_switched(services: Services) -> None:
     script = "def init(): pass\ndef run(x): return {number!r}\n"
     service = forking(services, script.format(number="1"), workers=2)
-    with load(service) as seen:
+    with load(service, clients=6) as seen:
         for number in (2, 3):
             old = {*worker_pids(service), template_pid(service)}
             service.control.switch(service.revision(number, script.format(number=str(number))))

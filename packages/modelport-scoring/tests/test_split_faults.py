@@ -16,8 +16,8 @@ from modelport_scoring import (
     Traffic,
 )
 from modelport_scoring.service_lock import is_alive
-from scoring_services import Services, wait_until
-from split_services import answering, asked, asked_once, hosting, load, state_of, workers
+from scoring_services import Services, load, wait_until
+from split_services import answering, asked, asked_once, hosting, state_of, workers
 
 
 def test_no_request_fails_while_revisions_come_and_go(services: Services) -> None:

@@ -2,56 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from modelport_scoring import ControlClient, Limits, ServiceState, SwitchFailed, SwitchInProgress
-from scoring_services import RunningService, Services, wait_until
+from scoring_services import Services, load, wait_until
 
 
 def answering(text: str, *, extra: str = "") -> str:
     return f"import time\ndef init():\n    {extra or 'pass'}\ndef run(x): return {text!r}\n"
 
 
-@contextmanager
-def load(service: RunningService, *, clients: int = 6) -> Iterator[Counter[Any]]:
-    """Keep-alive clients that ask without a pause; counts the answers by status and body, and every error."""
-    seen: Counter[Any] = Counter()
-    stop = threading.Event()
-
-    def client() -> None:
-        connection = service.connect()
-        while not stop.is_set():
-            try:
-                connection.request("POST", "/score", body="x")
-                response = connection.getresponse()
-                seen[response.status, response.read()] += 1
-            except Exception as error:
-                seen[repr(error)] += 1
-                connection.close()
-
-    threads = [threading.Thread(target=client) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
-        wait_until(lambda: seen.total() > 100, what="load")
-        yield seen
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-
-
 def test_no_request_fails_while_revisions_are_switched(services: Services) -> None:
     service = services.start(answering("1"))
-    with load(service) as seen:
+    with load(service, clients=6) as seen:
         for number in (2, 3, 4):
             assert service.control.switch(service.revision(number, answering(str(number)))) == number
             key = (200, f'"{number}"'.encode())
@@ -72,7 +39,7 @@ def test_no_request_fails_while_revisions_are_switched(services: Services) -> No
 def test_a_failing_revision_changes_nothing(services: Services, script: str, phase: str) -> None:
     service = services.start(answering("1"))
     before = service.status
-    with load(service) as seen:
+    with load(service, clients=6) as seen:
         with pytest.raises(SwitchFailed) as raised:
             service.control.switch(service.revision(2, script))
         total = seen.total()
