@@ -77,8 +77,7 @@ class Routes:
         """Answer from the head alone what the body cannot change: a wrong path, method, id or key."""
         response = self._screen(head)
         if response is not None:
-            now = time.monotonic()
-            self._note(head, response, ids=None, started=now)
+            self._note(head, response, ids=None, started=time.monotonic())
         return response
 
     def _screen(self, head: Head) -> Response | None:

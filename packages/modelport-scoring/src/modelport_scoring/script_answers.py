@@ -14,7 +14,8 @@ from modelport_worker.frames import RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
 NOT_FAILED = b"x-ms-run-function-failed: False\r\n"
 RUN_OK = NOT_FAILED + SERVER_LINE
 RUN_BAD = b"x-ms-run-function-failed: True\r\n" + SERVER_LINE
-JSON_RETURNED = JSON_TYPE + RUN_OK.replace(b"%", b"%%") + b"x-ms-run-fn-exec-ms: %.3f\r\n"
+RUN_TIME = b"x-ms-run-fn-exec-ms: %.3f\r\n"
+JSON_RETURNED = JSON_TYPE + RUN_OK.replace(b"%", b"%%") + RUN_TIME
 
 SCRIPT_ERROR = "An unexpected error occurred in scoring script. Check the logs for more info."
 INTERNAL_ERROR = "An unexpected internal error occurred. Check the logs for more info."
@@ -50,7 +51,7 @@ def run_lines(status: int, flags: int, micros: int) -> bytes:
     """The header lines that tell how ``run`` went."""
     run = RUN_BAD if flags & RUN_FAILED or (status >= 500 and not flags & UNSERIALIZABLE) else RUN_OK
     if flags & RETURNED and not flags & UNSERIALIZABLE:
-        return run + b"x-ms-run-fn-exec-ms: %.3f\r\n" % (micros / 1000)
+        return run + RUN_TIME % (micros / 1000)
     return run
 
 

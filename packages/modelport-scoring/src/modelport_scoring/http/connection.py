@@ -276,8 +276,7 @@ class Connection(asyncio.Protocol):
         start = head(response, connection=connection, date=self._listener.date_line)
         body = b"" if request.method == b"HEAD" or response.status in WITHOUT_BODY else response.body
         if len(body) > SMALL_BODY_BYTES:
-            held, self._held = self._held, []
-            transport.writelines((*held, start, body))  # one system call, and no copy
+            self._write(transport, start, body)
         elif self._pending and not last:
             # A client that pipelines: what is ready within this turn of the event loop is one write.
             if not self._held:
@@ -289,16 +288,16 @@ class Connection(asyncio.Protocol):
             self._end(transport, lingering=response.close)
         return not last
 
-    def _write(self, transport: asyncio.Transport, data: bytes) -> None:
-        """Send what is held back, and this behind it."""
+    def _write(self, transport: asyncio.Transport, *parts: bytes) -> None:
+        """Send what is held back, and these parts behind it: by one system call, and without a copy."""
         if self._held:
-            data = b"".join((*self._held, data))
+            parts = (*self._held, *parts)
             self._held.clear()
-        transport.write(data)
+        transport.writelines(parts)
 
     def _send_held(self) -> None:
         if self._held and self._transport is not None:
-            self._write(self._transport, b"")
+            self._write(self._transport)
 
     # --- bodies that are sent as they are made ------------------------------------------------------------------------
 

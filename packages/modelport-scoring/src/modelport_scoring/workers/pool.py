@@ -203,16 +203,14 @@ class Pool:
     @property
     def _is_full(self) -> bool:
         """Whether the workers hold as many requests as they may, all together."""
-        return self.in_flight >= self.line.limits.max_concurrent_requests
+        most = self.line.limits.max_concurrent_requests
+        return most < len(self._ready) * MOST_HELD and self.in_flight >= most
 
     def _free_worker(self) -> Worker | None:
-        ready = self._ready
-        if self.line.limits.max_concurrent_requests < len(ready) * MOST_HELD and self._is_full:
+        if self._is_full:
             return None
-        if len(ready) == 1:
-            return ready[0] if ready[0].takes_more else None
         free = None
-        for worker in ready:
+        for worker in self._ready:
             if worker.takes_more and (free is None or len(worker.in_flight) < len(free.in_flight)):
                 free = worker
         return free
