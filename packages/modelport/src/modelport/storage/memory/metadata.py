@@ -1,28 +1,19 @@
-"""The in-memory twins of both stores: for tests, and for trying things without a trace.
-
-They keep the same promises as the real ones, but for outliving the process. Safe to use from several threads.
-"""
+"""Rows in memory."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import datetime as dt
-import errno
-import hashlib
-import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from modelport.domain.environments import EnvironmentDefinition, EnvironmentVersion
-from modelport.domain.errors import StoreException, UserErrorException
 from modelport.domain.events import Event, EventType
-from modelport.domain.models import Condition, ModelChange, ModelDraft, ModelFilter, ModelVersion
+from modelport.domain.models import ModelChange, ModelDraft, ModelFilter, ModelVersion
 from modelport.domain.names import split_model_id
-from modelport.domain.progress import Progress
 from modelport.domain.services import Service, ServiceFilter
 from modelport.domain.tokens import SigningKey
 from modelport.domain.workspaces import WorkspaceRecord
@@ -34,7 +25,7 @@ from modelport.storage.changes import (
     signing_key_change,
     workspace_change,
 )
-from modelport.storage.interface import MetadataStore, Staging
+from modelport.storage.memory.matching import model_fits, service_fits
 from modelport.storage.refusals import (
     model_in_use,
     model_not_found,
@@ -109,7 +100,7 @@ class MemoryStore:
 
     def models(self, wanted: ModelFilter) -> list[ModelVersion]:
         with self._lock:
-            found = [model for model in self._models.values() if _model_fits(model, wanted)]
+            found = [model for model in self._models.values() if model_fits(model, wanted)]
         found.sort(key=lambda model: (model.name, -model.version))
         if not wanted.latest:
             return found
@@ -166,7 +157,7 @@ class MemoryStore:
 
     def services(self, wanted: ServiceFilter) -> list[Service]:
         with self._lock:
-            found = [service for service in self._services.values() if _service_fits(service, wanted)]
+            found = [service for service in self._services.values() if service_fits(service, wanted)]
         return sorted(found, key=lambda service: service.name)
 
     def create_service(self, service: Service) -> None:
@@ -232,123 +223,9 @@ class MemoryStore:
         return None
 
 
-class MemoryObjects:
-    """An ObjectStore (storage/interface.py says what each method promises).
-
-    ``referenced`` (``MetadataStore.referenced_objects``) is asked before anything is forgotten.
-    """
-
-    def __init__(self, *, referenced: Callable[[Sequence[str]], set[str]]) -> None:
-        self._referenced = referenced
-        self._lock = threading.RLock()
-        self._contents: dict[str, bytes] = {}
-        self._claims: Counter[str] = Counter()
-
-    @contextlib.contextmanager
-    def stage(self) -> Iterator[Staging]:
-        staging = _MemoryStaging(self._claim)
-        try:
-            yield staging
-        finally:
-            with self._lock:
-                self._claims.subtract(staging.digests)
-                if not staging.is_committed:
-                    self.remove_unreferenced(sorted(staging.digests), set())
-
-    def _claim(self, digest: str, content: bytes) -> None:
-        with self._lock:
-            self._claims[digest] += 1
-            self._contents.setdefault(digest, content)
-
-    def open(self, digest: str) -> Iterator[bytes]:
-        yield self._content(digest)
-
-    def place(self, digest: str, target: Path, *, link: bool, executable: bool = False) -> None:
-        mode = (0o444 if link else 0o666) | (0o111 if executable else 0)
-        content = self._content(digest)
-        try:
-            with os.fdopen(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
-                file.write(content)
-        except OSError as error:
-            raise StoreException(f"Cannot write {target}: {os.strerror(error.errno or errno.EIO)}.") from error
-
-    def remove_unreferenced(self, digests: Sequence[str], referenced: set[str]) -> None:
-        with self._lock:
-            unclaimed = [digest for digest in digests if digest not in referenced and not self._claims[digest]]
-            for digest in set(unclaimed) - self._referenced(unclaimed):
-                self._contents.pop(digest, None)
-
-    def sweep(self, store: MetadataStore) -> None:
-        """Nothing outlives the process, so nothing is left behind."""
-
-    def damage(self, digest: str, content: bytes) -> None:
-        """For tests: replace the content behind the store's back."""
-        self._contents[digest] = content
-
-    def _content(self, digest: str) -> bytes:
-        content = self._contents.get(digest)
-        if content is None:
-            raise StoreException(f"The object {digest} of the model store is missing.")
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise StoreException(f"The object {digest} of the model store is damaged.")
-        return content
-
-
-class _MemoryStaging:
-    """A Staging."""
-
-    def __init__(self, claim: Callable[[str, bytes], None]) -> None:
-        self._claim = claim
-        self.digests: list[str] = []
-        self.is_committed = False
-
-    def add_file(self, source: Path, *, label: str, progress: Progress) -> tuple[str, int]:
-        try:
-            content = source.read_bytes()
-        except OSError as error:
-            raise UserErrorException(f"Cannot read {source}: {error.strerror}.") from error
-        digest = hashlib.sha256(content).hexdigest()
-        self._claim(digest, content)
-        self.digests.append(digest)
-        progress.amount(label, len(content), len(content))
-        return digest, len(content)
-
-    def commit(self) -> None:
-        self.is_committed = True
-
-
 def _not_none(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
 def _all_model_ids(service: Service) -> Iterable[str]:
     return [model_id for revision in service.revisions for model_id in revision.model_ids]
-
-
-def _model_fits(model: ModelVersion, wanted: ModelFilter) -> bool:
-    plain = ("name", "version", "run_id", "framework")
-    return (
-        all(getattr(wanted, field) in (None, getattr(model, field)) for field in plain)
-        and _labels_fit(model.tags, wanted.tags)
-        and _labels_fit(model.properties, wanted.properties)
-    )
-
-
-def _service_fits(service: Service, wanted: ServiceFilter) -> bool:
-    models = [split_model_id(model_id) for model_id in service.model_ids]
-    return (
-        wanted.compute_type in (None, service.compute_type)
-        and (wanted.model_name is None or wanted.model_name in [name for name, _ in models])
-        and (wanted.model_id is None or split_model_id(wanted.model_id) in models)
-        and _labels_fit(service.tags, wanted.tags)
-        and _labels_fit(service.properties, wanted.properties)
-    )
-
-
-def _labels_fit(labels: Mapping[str, str], conditions: Sequence[Condition]) -> bool:
-    return all(_label_fits(labels, condition) for condition in conditions)
-
-
-def _label_fits(labels: Mapping[str, str], condition: Condition) -> bool:
-    key, *value = [condition] if isinstance(condition, str) else condition
-    return key in labels and all(labels[key] == wanted for wanted in value)
