@@ -60,16 +60,19 @@ def test_a_damaged_page_is_an_error(path: Path) -> None:
         "UPDATE modelport_services SET desired_state = 'no state'",
         "UPDATE modelport_services SET created_time = 'no time'",
         "UPDATE modelport_services SET description = CAST(x'ff' AS TEXT)",
+        "UPDATE modelport_assets SET body = '[1]'",
     ],
 )
 def test_a_row_that_makes_no_sense_is_an_error(path: Path, statement: str) -> None:
     store = created(path)
     store.create_service(samples.service())
+    store.add_asset("compute", "cluster", {}, created_by="me")
     with sqlite3.connect(path) as connection:
         connection.execute(statement)
     connection.close()
     with pytest.raises(StoreException, match=f"{path} is damaged"):
         store.service("diabetes")
+        store.assets("compute")
     store.close()
 
 

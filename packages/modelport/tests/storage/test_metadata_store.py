@@ -82,12 +82,16 @@ def test_nothing_is_kept_before_the_workspace_was_created(open_store: Opener) ->
         lambda: store.add_model(samples.draft()),
         lambda: store.register_environment(samples.definition()),
         lambda: store.create_service(samples.service()),
+        lambda: store.add_asset("compute", "cluster", {}, created_by="me"),
+        lambda: store.replace_asset("compute", "cluster", 1, {}),
+        lambda: store.delete_asset("compute", "cluster"),
         lambda: store.update_workspace(description="d"),
     ]
     for change in changes:
         with pytest.raises(WorkspaceException, match="does not exist"):
             change()
     assert store.models(ModelFilter()) == []
+    assert store.assets("compute") == []
     assert store.events() == []
 
 

@@ -10,6 +10,7 @@ from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -57,6 +58,26 @@ def test_the_comparison_would_notice(database: Database) -> None:
 def test_the_code_knows_every_migration() -> None:
     scripts = ScriptDirectory.from_config(configuration()).walk_revisions()
     assert tuple(script.revision for script in scripts)[::-1] == REVISIONS
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_a_database_of_an_earlier_release_is_brought_up_to_date(
+    database: Database, empty_database: str, revision: str
+) -> None:
+    config = configuration()
+    with database.upgrading() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        values = {"name": "w", "id": "i", "created_time": samples.NOW, "sku": "basic", "tags": {"kept": "1"}}
+        cloud = {"subscription_id": "", "resource_group": "", "location": "local"}
+        connection.execute(sa.insert(metadata.tables["modelport_workspaces"]).values({**values, **cloud}))
+    store = open_sql(empty_database, workspace="w")
+    record = store.workspace()
+    assert record is not None
+    assert record.tags == {"kept": "1"}
+    store.keep_signing_key(samples.signing_key())
+    assert store.add_asset("compute", "cluster", {"n": [1]}, created_by="me").version == 1
+    store.close()
 
 
 def test_a_second_upgrade_changes_nothing(database: Database) -> None:
@@ -131,7 +152,10 @@ def test_workspaces_share_a_database_and_nothing_else(empty_database: str) -> No
     one.add_model(samples.draft())
     one.register_environment(samples.definition())
     one.create_service(samples.service("diabetes", samples.revision(1, "ridge:1")))
+    one.add_asset("compute", "cluster", {}, created_by="me", unique=True)
     assert two.models(ModelFilter()) == []
+    assert two.asset("compute", "cluster") is None
+    assert two.delete_asset("compute", "cluster") == 0
     assert two.environments() == []
     assert two.service("diabetes") is None
     assert two.referenced_objects([samples.digest("a")]) == set()
@@ -139,6 +163,11 @@ def test_workspaces_share_a_database_and_nothing_else(empty_database: str) -> No
     assert two.add_model(samples.draft()).version == 1
     two.delete_model("ridge", 1)
     assert len(one.models(ModelFilter())) == 2
+    assert two.add_asset("compute", "cluster", {"n": 2}, created_by="me", unique=True).version == 1
+    assert [asset.body for asset in one.assets("compute", latest=True)] == [{}]
+    assert two.replace_asset("compute", "cluster", 1, {"n": 3}).body == {"n": 3}
+    assert two.delete_asset("compute", "cluster") == 1
+    assert [asset.body for asset in one.assets("compute")] == [{}]
     for store in stores:
         store.close()
 

@@ -18,13 +18,17 @@ class EventType(StrEnum):
     SERVICE_CREATED = "ServiceCreated"
     SERVICE_UPDATED = "ServiceUpdated"
     SERVICE_DELETED = "ServiceDeleted"
+    ASSET_CREATED = "AssetCreated"
+    ASSET_UPDATED = "AssetUpdated"
+    ASSET_DELETED = "AssetDeleted"
     TOKEN_KEY_CREATED = "TokenKeyCreated"  # noqa: S105 - the name of an event
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """One change. ``number`` grows with time within a workspace; ``subject`` is ``workspaces/{name}``,
-    ``models/{name}:{version}``, ``environments/{name}:{version}`` or ``services/{name}``."""
+    ``models/{name}:{version}``, ``environments/{name}:{version}``, ``services/{name}`` or
+    ``assets/{kind}/{name}:{version}``."""
 
     number: int
     type: EventType

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from modelport.domain.assets import Asset
 from modelport.domain.environments import EnvironmentVersion
 from modelport.domain.events import EventType
 from modelport.domain.models import ModelVersion
@@ -54,6 +55,14 @@ def service_change(type: EventType, service: Service) -> Change:
             "ServiceComputeType": service.compute_type,
             "ModelIds": ",".join(service.model_ids),
         },
+    )
+
+
+def asset_change(type: EventType, asset: Asset) -> Change:
+    return Change(
+        type=type,
+        subject=f"assets/{asset.kind}/{asset.id}",
+        data={"AssetKind": asset.kind, "AssetName": asset.name, "AssetVersion": str(asset.version)},
     )
 
 

@@ -6,8 +6,9 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from modelport.domain.assets import Asset
 from modelport.domain.environments import EnvironmentDefinition, EnvironmentVersion
 from modelport.domain.events import Event
 from modelport.domain.models import ModelChange, ModelDraft, ModelFilter, ModelVersion
@@ -72,6 +73,25 @@ class MetadataStore(Protocol):
 
     def delete_service(self, name: str) -> None:
         """Delete the row; nothing happens where there is none."""
+
+    def add_asset(
+        self, kind: str, name: str, body: Mapping[str, Any], *, created_by: str, unique: bool = False
+    ) -> Asset:
+        """Make it the next version of that name within the kind: 1, 2, 3 …, never again after a deletion. ``unique``:
+        raises ConflictException where there is a version already. Raises UserErrorException where the body is not JSON
+        (``json_object`` says what is)."""
+
+    def asset(self, kind: str, name: str, version: int | None = None) -> Asset | None:
+        """That version, or the newest; None where it is not there."""
+
+    def assets(self, kind: str, *, name: str | None = None, latest: bool = False) -> list[Asset]:
+        """The versions, by name, newest first within a name. ``latest``: only the newest of each name."""
+
+    def replace_asset(self, kind: str, name: str, version: int, body: Mapping[str, Any]) -> Asset:
+        """Replace the whole body. Raises UserErrorException where the version is not there, or the body is not JSON."""
+
+    def delete_asset(self, kind: str, name: str, version: int | None = None) -> int:
+        """Delete that version, or every version of the name. Returns how many there were: 0 where there is none."""
 
     def signing_keys(self) -> list[SigningKey]:
         """The keys that sign access tokens, or did: newest first."""

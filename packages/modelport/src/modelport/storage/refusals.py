@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from modelport.domain.errors import ConflictException, ModelNotFoundException, WebserviceException, WorkspaceException
+from modelport.domain.errors import (
+    ConflictException,
+    ModelNotFoundException,
+    UserErrorException,
+    WebserviceException,
+    WorkspaceException,
+)
 
 
 def workspace_missing(name: str) -> WorkspaceException:
@@ -41,4 +47,17 @@ def service_not_found(name: str) -> WebserviceException:
 def service_exists(name: str) -> ConflictException:
     return ConflictException(
         f"There is a service named {name!r} already.", hint="Choose another name, delete it, or give overwrite=True."
+    )
+
+
+def asset_not_found(kind: str, name: str, version: int) -> UserErrorException:
+    return UserErrorException(
+        f"The {kind} {name}:{version} was not found in the workspace.",
+        hint="It may have been deleted meanwhile: list what is there, or create it anew.",
+    )
+
+
+def asset_exists(kind: str, name: str) -> ConflictException:
+    return ConflictException(
+        f"There is a {kind} named {name!r} already.", hint="Choose another name, or delete that one first."
     )

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from modelport.domain.assets import Asset
 from modelport.domain.environments import EnvironmentDefinition, EnvironmentVersion
 from modelport.domain.events import Event, EventType
 from modelport.domain.models import ModelChange, ModelDraft, ModelFilter, ModelVersion
@@ -19,12 +20,14 @@ from modelport.domain.tokens import SigningKey
 from modelport.domain.workspaces import WorkspaceRecord
 from modelport.storage.changes import (
     Change,
+    asset_change,
     environment_change,
     model_change,
     service_change,
     signing_key_change,
     workspace_change,
 )
+from modelport.storage.memory.assets import MemoryAssets
 from modelport.storage.memory.matching import model_fits, service_fits
 from modelport.storage.refusals import (
     model_in_use,
@@ -47,6 +50,7 @@ class MemoryStore:
         self._last_versions: Counter[str] = Counter()
         self._environments: dict[str, list[EnvironmentVersion]] = {}
         self._services: dict[str, Service] = {}
+        self._assets = MemoryAssets()
         self._signing_keys: list[SigningKey] = []
         self._events: list[Event] = []
 
@@ -188,6 +192,35 @@ class MemoryStore:
             service = self._services.pop(name, None)
             if service is not None:
                 self._note(service_change(EventType.SERVICE_DELETED, service))
+
+    def add_asset(
+        self, kind: str, name: str, body: Mapping[str, Any], *, created_by: str, unique: bool = False
+    ) -> Asset:
+        with self._writing():
+            asset = self._assets.add(kind, name, body, created_by=created_by, unique=unique)
+            self._note(asset_change(EventType.ASSET_CREATED, asset))
+            return asset
+
+    def asset(self, kind: str, name: str, version: int | None = None) -> Asset | None:
+        with self._lock:
+            return next(iter(self._assets.find(kind, name, version=version)), None)
+
+    def assets(self, kind: str, *, name: str | None = None, latest: bool = False) -> list[Asset]:
+        with self._lock:
+            return self._assets.find(kind, name, latest=latest)
+
+    def replace_asset(self, kind: str, name: str, version: int, body: Mapping[str, Any]) -> Asset:
+        with self._writing():
+            asset = self._assets.replace(kind, name, version, body)
+            self._note(asset_change(EventType.ASSET_UPDATED, asset))
+            return asset
+
+    def delete_asset(self, kind: str, name: str, version: int | None = None) -> int:
+        with self._writing():
+            deleted = self._assets.delete(kind, name, version=version)
+            for asset in reversed(deleted):
+                self._note(asset_change(EventType.ASSET_DELETED, asset))
+            return len(deleted)
 
     def signing_keys(self) -> list[SigningKey]:
         with self._lock:

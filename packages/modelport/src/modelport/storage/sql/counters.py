@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from modelport.storage.sql.scope import Scope
-from modelport.storage.sql.tables import Counter, counters
+from modelport.storage.sql.tables import counters
 
 
-def next_number(scope: Scope, kind: Counter, name: str = "") -> int:
-    """The next number of that kind and name: 1, 2, 3 … It is used up when the transaction commits."""
+def next_number(scope: Scope, kind: str, name: str = "") -> int:
+    """The next number of that kind (``Counter``) and name: 1, 2, 3 … It is used up when the transaction commits."""
     mine = sa.and_(scope.of(counters), counters.c.kind == kind, counters.c.name == name)
     last = scope.connection.scalar(sa.select(counters.c.last).where(mine))
     if last is None:

@@ -6,14 +6,16 @@ import contextlib
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from modelport.domain.assets import Asset
 from modelport.domain.environments import EnvironmentDefinition, EnvironmentVersion
 from modelport.domain.events import Event
 from modelport.domain.models import ModelChange, ModelDraft, ModelFilter, ModelVersion
 from modelport.domain.services import Service, ServiceFilter
 from modelport.domain.tokens import SigningKey
 from modelport.domain.workspaces import WorkspaceRecord
-from modelport.storage.sql import environments, events, models, schema, services, signing_keys, workspaces
+from modelport.storage.sql import assets, environments, events, models, schema, services, signing_keys, workspaces
 from modelport.storage.sql.database import Database, connect
 from modelport.storage.sql.scope import Scope
 
@@ -120,6 +122,28 @@ class SqlStore:
     def delete_service(self, name: str) -> None:
         with self._writing() as scope:
             services.delete(scope, name)
+
+    def add_asset(
+        self, kind: str, name: str, body: Mapping[str, Any], *, created_by: str, unique: bool = False
+    ) -> Asset:
+        with self._writing() as scope:
+            return assets.add(scope, kind, name, body, created_by=created_by, unique=unique)
+
+    def asset(self, kind: str, name: str, version: int | None = None) -> Asset | None:
+        with self._reading() as scope:
+            return next(iter(assets.find(scope, kind, name, version=version, latest=version is None)), None)
+
+    def assets(self, kind: str, *, name: str | None = None, latest: bool = False) -> list[Asset]:
+        with self._reading() as scope:
+            return assets.find(scope, kind, name, latest=latest)
+
+    def replace_asset(self, kind: str, name: str, version: int, body: Mapping[str, Any]) -> Asset:
+        with self._writing() as scope:
+            return assets.replace(scope, kind, name, version, body)
+
+    def delete_asset(self, kind: str, name: str, version: int | None = None) -> int:
+        with self._writing() as scope:
+            return assets.delete(scope, kind, name, version=version)
 
     def signing_keys(self) -> list[SigningKey]:
         with self._reading() as scope:

@@ -7,6 +7,7 @@ because a PostgreSQL database may be shared with other programs too. A change he
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,11 +26,12 @@ class Label(StrEnum):
 
 
 class Counter(StrEnum):
-    """What is counted: versions by name; events, under the empty name."""
+    """What is counted: versions by name (of assets: as ``asset/<kind>``); events, under the empty name."""
 
     MODEL = "model"
     ENVIRONMENT = "environment"
     EVENT = "event"
+    ASSET = "asset"
 
 
 metadata = sa.MetaData()
@@ -194,6 +196,19 @@ revision_models = sa.Table(
     # The database itself refuses to delete a model that a kept revision has.
     _model_key(ondelete="RESTRICT"),
     sa.Index("modelport_revision_models_by_model", "workspace", "model_name", "model_version"),
+)
+
+assets = sa.Table(
+    "modelport_assets",
+    metadata,
+    _workspace(),
+    sa.Column("kind", NAME, primary_key=True),
+    sa.Column("name", NAME, primary_key=True),
+    sa.Column("version", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("body", Document(dict[str, Any]), nullable=False),
+    sa.Column("created_time", UtcTime, nullable=False),
+    sa.Column("updated_time", UtcTime, nullable=False),
+    sa.Column("created_by", sa.String, nullable=False),
 )
 
 signing_keys = sa.Table(
