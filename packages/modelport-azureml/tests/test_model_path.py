@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from azureml.core import Model
+from azureml._served_model import Model
 from azureml.exceptions import ModelNotFoundException, WebserviceException
 
 
@@ -103,10 +103,3 @@ def test_unknown_version_lists_what_is_there(root: Path) -> None:
 def test_without_any_folder(root: Path) -> None:
     with pytest.raises(ModelNotFoundException, match="there is no such folder"):
         Model.get_model_path("flowers")
-
-
-def test_what_is_the_clients(root: Path) -> None:
-    with pytest.raises(ImportError, match=r"modelport-azureml\[client\]"):
-        Model(object(), "flowers")
-    with pytest.raises(ImportError, match=r"modelport-azureml\[client\]"):
-        Model.get_model_path("flowers", _workspace=object())

@@ -228,6 +228,28 @@ def test_our_azureml_names_win_and_others_stay(app: App, python: str) -> None:
         assert worker.ask().json == ["1.36.0", "azureml-models/flowers/10/m.pkl", "theirs", "theirs too"]
 
 
+def test_a_service_does_not_load_the_client(app: App) -> None:
+    app.write("site/modelport/__init__.py", "raise RuntimeError('loaded')")
+    app.write("site/azureml_core-1.34.0.dist-info/METADATA", "")
+    app.write("site/azureml/__init__.py", "")
+    code = """
+        import sys
+        from azureml.core import Model
+
+        def init():
+            pass
+
+        def run(data):
+            try:
+                Model.list(None)
+            except RuntimeError as error:
+                return [Model.get_model_path("score.py"), str(error)]
+    """
+    with app.run(sys.executable, code, PYTHONPATH=str(app.root / "site")) as worker:
+        worker.start()
+        assert worker.ask().json == ["score.py", "loaded"]
+
+
 def test_every_file_is_python_3_6(tmp_path: Path) -> None:
     files = [str(file) for package in (modelport_worker, azureml) for file in Path(package.__path__[0]).rglob("*.py")]
     check = "import sys\nfor name in sys.argv[1:]: compile(open(name, encoding='utf-8').read(), name, 'exec')"

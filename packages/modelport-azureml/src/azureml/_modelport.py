@@ -2,7 +2,10 @@
 
 from typing import Any, Callable, List, Tuple
 
-_state = {"raw_http": False}
+IN_SERVICE = False
+"""Whether a worker of a service runs this: the package's ``__init__`` says so."""
+
+_state = {"raw_http": False, "client": False}
 _request_factory: List[Callable[..., Any]] = []
 
 
@@ -15,6 +18,16 @@ def request_raw_http(make_request: Callable[..., Any]) -> None:
 def raw_http_requested() -> bool:
     """Whether the script wants whole requests instead of arguments."""
     return _state["raw_http"]
+
+
+def note_client() -> None:
+    """Note that a name of the client was asked for through ``azureml``: errors then read as v1's do."""
+    _state["client"] = True
+
+
+def client_noted() -> bool:
+    """Whether this program uses v1's names."""
+    return _state["client"]
 
 
 def make_request(method: str, path: str, *, query: str, headers: List[Tuple[str, str]], body: bytes) -> Any:

@@ -46,11 +46,15 @@ class AzureMLException(Exception):
         traceback.print_exception(type(self), self, self.__traceback__, file=sys.stderr)
 
     def __str__(self) -> str:
-        error: Dict[str, str] = {"message": self.message}
+        return self.v1_text(self.message)
+
+    def v1_text(self, message: str) -> str:
+        """The lines that ``str()`` of v1 had, around the message."""
+        error: Dict[str, str] = {"message": message}
         if self._error_code:
             error["code"] = self._error_code
         return "{}:\n\tMessage: {}\n\tInnerException {}\n\tErrorResponse \n{}".format(
-            type(self).__name__, self.message, self.inner_exception, json.dumps({"error": error}, indent=4)
+            type(self).__name__, message, self.inner_exception, json.dumps({"error": error}, indent=4)
         )
 
     def __repr__(self) -> str:

@@ -9,6 +9,8 @@ from types import ModuleType
 from typing import Any, Optional, Sequence
 
 PACKAGE = "azureml"
+IN_SERVICE = "in a service"
+"""What the package finds in its ``__spec__.loader_state``: it does not load the client there."""
 
 
 class AzuremlFinder(MetaPathFinder):
@@ -27,7 +29,10 @@ class AzuremlFinder(MetaPathFinder):
         if fullname != PACKAGE:
             return None
         start = os.path.join(self._folder, "__init__.py")
-        return importlib.util.spec_from_file_location(fullname, start, submodule_search_locations=[self._folder])
+        spec = importlib.util.spec_from_file_location(fullname, start, submodule_search_locations=[self._folder])
+        if spec is not None:
+            spec.loader_state = IN_SERVICE
+        return spec
 
 
 def offer_azureml(folder: str) -> None:

@@ -1,32 +1,5 @@
-"""What an entry script finds in ``azureml.core``: the version, and the paths of its models."""
+"""A door: its names are in ``azureml._table``."""
 
-from azureml._client import explain_client_names
-from azureml.core.model import Model
+from azureml._doors import open_door
 
-VERSION = "1.36.0"
-"""The SDK whose names these are; scripts print it and compare it."""
-
-__version__ = VERSION
-
-__all__ = ["VERSION", "Model"]
-
-explain_client_names(
-    __name__,
-    frozenset(
-        (
-            "ComputeTarget",
-            "ContainerRegistry",
-            "Dataset",
-            "Datastore",
-            "Environment",
-            "Experiment",
-            "Image",
-            "Keyvault",
-            "Run",
-            "RunConfiguration",
-            "ScriptRunConfig",
-            "Webservice",
-            "Workspace",
-        )
-    ),
-)
+__all__, __getattr__, __dir__ = open_door(__name__)

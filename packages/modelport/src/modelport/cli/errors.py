@@ -51,7 +51,7 @@ def complain(error: BaseException) -> None:
 
 def _described(error: BaseException) -> str:
     if isinstance(error, ModelportError):
-        return str(error)
+        return error.text
     if isinstance(error, json.JSONDecodeError):
         return f"This is not valid JSON: {error}.\nCheck the file or the text that was given."
     if isinstance(error, FileNotFoundError) and _started_in_nowhere():

@@ -61,5 +61,5 @@ def _row(
         "workspace": workspace,
         "service": service,
         "state": "failed" if error and service else state,
-        "error": str(error) if error else None,
+        "error": error.text if error else None,
     }

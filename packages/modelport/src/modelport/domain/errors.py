@@ -11,33 +11,63 @@ ModelportError
     │   └── ModelPathNotFoundException
     ├── ConflictException              the name is taken, or another operation is under way
     └── DeploymentFailed               a phase of a deployment failed; holds the Failure
+
+Each is also what v1 called it: ``except azureml.exceptions.WebserviceException`` catches ours.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import azureml
+from azureml import exceptions as v1
+
+if not hasattr(azureml, "IS_MODELPORT"):  # the vendor's files lie over ours
+    raise ImportError(
+        f"The package azureml in {azureml.__path__[0]} is not Modelport's. Use an environment of its own for "
+        "Modelport; or uninstall the vendor's packages (pip uninstall azureml-core ...), and install again "
+        "what they have overwritten: pip install --force-reinstall --no-deps modelport-azureml"
+    )
+from azureml._modelport import client_noted
+
 if TYPE_CHECKING:
     from modelport.domain.failures import Failure
 
 
-class ModelportError(Exception):
-    """The root. ``message`` says what is wrong and where; ``hint``, one thing to try (may be empty)."""
+class ModelportError(v1.AzureMLException):
+    """The root. ``message`` says what is wrong and where; ``hint``, one thing to try (may be empty).
+
+    ``str()`` is the text; in a program that uses v1's names (it has imported one of the client from ``azureml``), v1's
+    lines around the same text (azureml-v1 reference, 2.13).
+    """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
 
-    def __str__(self) -> str:
+    @property
+    def text(self) -> str:
+        """What is wrong, and what to try."""
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
+    @property
+    def inner_exception(self) -> BaseException | None:
+        """The error behind this one, or None."""
+        return self.__cause__
 
-class UserErrorException(ModelportError):
+    def __str__(self) -> str:
+        return self.v1_text(self.text) if client_noted() else self.text
+
+    def __repr__(self) -> str:
+        return str(self) if client_noted() else f"{type(self).__name__}({self.message!r})"
+
+
+class UserErrorException(ModelportError, v1.UserErrorException):
     """What was given cannot be used as it is."""
 
 
-class WorkspaceException(ModelportError):
+class WorkspaceException(ModelportError, v1.WorkspaceException):
     """A workspace is missing, taken, or cannot be opened."""
 
 
@@ -53,7 +83,7 @@ class ResolutionFailed(EnvironmentException):
     """The requirements contradict each other or cannot be had; the message holds the resolver's own words."""
 
 
-class WebserviceException(ModelportError):
+class WebserviceException(ModelportError, v1.WebserviceException):
     """A model or a service was not found, is taken, is in use, or failed.
 
     ``status_code`` is an HTTP status where one is known, as in the v1 SDK: nearly always ``None``.
@@ -64,11 +94,11 @@ class WebserviceException(ModelportError):
         self.status_code = status_code
 
 
-class ModelNotFoundException(WebserviceException):
+class ModelNotFoundException(WebserviceException, v1.ModelNotFoundException):
     """No such model. (A WebserviceException too: the v1 SDK documented one and raised the other.)"""
 
 
-class ModelPathNotFoundException(ModelNotFoundException):
+class ModelPathNotFoundException(ModelNotFoundException, v1.ModelPathNotFoundException):
     """The file or folder of a model is not there."""
 
 

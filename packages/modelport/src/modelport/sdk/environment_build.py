@@ -70,7 +70,7 @@ class EnvironmentBuild:
                 self.step(note)
             interpreter = self._environments.materialise(lock, progress=self)
         except Exception as error:  # it is raised again where somebody waits for it
-            self._finish(str(error) if isinstance(error, ModelportError) else repr(error), error=error)
+            self._finish(error.text if isinstance(error, ModelportError) else repr(error), error=error)
         else:
             self._finish(f"Ready: {' '.join(interpreter.command)}", interpreter=interpreter)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azureml.core.model import Model as ServedModel
+from azureml._served_model import Model as ServedModel
 from modelport.domain.errors import ModelNotFoundException, ModelportError, WebserviceException
 from modelport.domain.models import Condition, Framework, ModelChange, ModelFilter, ModelVersion, ResourceConfiguration
 from modelport.domain.names import split_model_id

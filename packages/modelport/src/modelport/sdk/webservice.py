@@ -70,7 +70,7 @@ class Webservice:
         self.auth_enabled = bool(service.deployment.auth_enabled)
         self.token_auth_enabled = bool(service.deployment.token_auth_enabled)
         failure = failure_now(self.workspace.context, service, observation)
-        self.error = str(DeploymentFailed(failure)) if failure else None
+        self.error = DeploymentFailed(failure).text if failure else None
 
     # --- what it is ---------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,12 @@
+"""Values that scripts print and compare."""
+
+VERSION = "1.36.0"
+"""The SDK whose names these are."""
+
+DEFAULT_CPU_IMAGE = "mcr.microsoft.com/azureml/openmpi3.1.2-ubuntu18.04:20210806.v1"
+DEFAULT_GPU_IMAGE = "mcr.microsoft.com/azureml/openmpi3.1.2-cuda10.1-cudnn7-ubuntu18.04:20210806.v1"
+"""Names of the images that v1 took. Modelport pulls neither: they mean "no image of your own"."""
+
+HTTP_TRIGGER = "httpTrigger"
+BLOB_TRIGGER = "blobTrigger"
+SERVICE_BUS_QUEUE_TRIGGER = "serviceBusQueueTrigger"
