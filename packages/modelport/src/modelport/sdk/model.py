@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import builtins
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from azureml._served_model import Model as ServedModel
 from modelport.domain.errors import ModelNotFoundException, ModelportError, WebserviceException
-from modelport.domain.models import Condition, Framework, ModelChange, ModelFilter, ModelVersion, ResourceConfiguration
+from modelport.domain.models import Condition, Framework, ModelChange, ModelFilter, ResourceConfiguration
 from modelport.domain.names import split_model_id
-from modelport.sdk.deploying import deploy_service
+from modelport.sdk.model_deployment import ModelDeployment
+from modelport.sdk.model_snapshot import ModelSnapshot
 from modelport.usecases.change_model import change_tags_and_properties
 from modelport.usecases.delete_model import delete_model
 from modelport.usecases.download_model import download_model
@@ -20,13 +20,10 @@ from modelport.usecases.find_models import find_model
 from modelport.usecases.register_model import ModelRegistration, register_model
 
 if TYPE_CHECKING:
-    from modelport.sdk.inference import InferenceConfig
-    from modelport.sdk.local_configuration import LocalDeploymentConfiguration
-    from modelport.sdk.webservice import Webservice
     from modelport.sdk.workspace import Workspace
 
 
-class Model:
+class Model(ModelSnapshot, ModelDeployment):
     """One version of a registered model, as it was when this object was made."""
 
     Framework = Framework
@@ -60,43 +57,6 @@ class Model:
             framework=model_framework,
         )
         self._take(workspace, find_model(workspace.context, wanted))
-
-    @classmethod
-    def _from_version(cls, workspace: Workspace, version: ModelVersion) -> Model:
-        model = cls.__new__(cls)
-        model._take(workspace, version)
-        return model
-
-    def _take(self, workspace: Workspace, version: ModelVersion) -> None:
-        self.workspace = workspace
-        self._version = version
-        self.name = version.name
-        self.id = version.id
-        self.version = version.version
-        self.description = version.description
-        self.tags = dict(version.tags)
-        self.properties = dict(version.properties)
-        self.created_time: dt.datetime = version.created_time
-        self.created_by = {"userName": version.created_by}
-        self.model_framework = version.framework
-        self.model_framework_version = version.framework_version
-        self.resource_configuration = version.resource_configuration
-        self.sample_input_dataset = version.sample_input
-        self.sample_output_dataset = version.sample_output
-        self.run_id = version.run_id
-        self.run: object = None  # there are no runs here, and no models that are made from models
-        self.parent_id: str | None = None
-        self.derived_model_ids: builtins.list[str] = []
-        self.datasets: dict[str, Any] = {}
-        self.experiment_name = version.experiment_name
-        self.unpack = version.is_folder
-        self.mime_type = "application/x-python"
-        self.url = f"modelport://{workspace.name}/models/{version.name}/{version.version}"
-
-    @property
-    def record(self) -> ModelVersion:
-        """The version as the registry keeps it: its files with sizes and SHA-256 digests."""
-        return self._version
 
     # --- registering and finding --------------------------------------------------------------------------------------
 
@@ -244,74 +204,6 @@ class Model:
     def delete(self) -> None:
         """Delete this version. Raises ConflictException, naming the services, while one uses it."""
         delete_model(self.workspace.context, self._version)
-
-    # --- deploying ----------------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def deploy(
-        workspace: Workspace,
-        name: str,
-        models: Sequence[Model | str],
-        inference_config: InferenceConfig | None = None,
-        deployment_config: LocalDeploymentConfiguration | None = None,
-        deployment_target: object = None,
-        overwrite: bool = False,
-        show_output: bool = False,
-    ) -> Webservice:
-        """Deploy the models as a web service and return it while it starts: see ``wait_for_deployment``.
-
-        ``models`` may be empty and may hold ids (``name:version``). Raises ConflictException where the name is taken
-        and not ``overwrite``; whatever is wrong with the configuration, before anything is started.
-        """
-        return deploy_service(
-            workspace,
-            name,
-            [model.id if isinstance(model, Model) else model for model in models],
-            inference_config=inference_config,
-            deployment_config=deployment_config,
-            deployment_target=deployment_target,
-            overwrite=overwrite,
-            show_output=show_output,
-        )
-
-    # --- writing down -------------------------------------------------------------------------------------------------
-
-    def serialize(self) -> dict[str, Any]:
-        """The model as a dictionary with the keys of v1 (azureml-v1 reference, 4.6)."""
-        return _serialized(self)
-
-    def __repr__(self) -> str:
-        return (
-            f"Model(workspace={self.workspace!r}, name={self.name}, id={self.id}, version={self.version}, "
-            f"tags={self.tags}, properties={self.properties})"
-        )
-
-
-def _serialized(model: Model) -> dict[str, Any]:
-    resources = model.resource_configuration
-    return {
-        "createdTime": model.created_time.isoformat(),
-        "createdBy": model.created_by,
-        "description": model.description,
-        "id": model.id,
-        "mimeType": model.mime_type,
-        "name": model.name,
-        "framework": model.model_framework,
-        "frameworkVersion": model.model_framework_version,
-        "tags": model.tags,
-        "properties": model.properties,
-        "unpack": model.unpack,
-        "url": model.url,
-        "version": model.version,
-        "experimentName": model.experiment_name,
-        "runId": model.run_id,
-        "runDetails": str(model.run_id),
-        "datasets": [],
-        "resourceConfiguration": resources
-        and {"cpu": resources.cpu, "memoryInGB": resources.memory_in_gb, "gpu": resources.gpu},
-        "sampleInputDatasetId": model.sample_input_dataset,
-        "sampleOutputDatasetId": model.sample_output_dataset,
-    }
 
 
 def _texts(values: Mapping[str, object] | None) -> dict[str, str]:

@@ -11,22 +11,18 @@ from typing import Any
 
 from modelport.composition import Installation, open_workspace, workspace_exists
 from modelport.domain.errors import ConflictException, WorkspaceException
-from modelport.domain.models import ModelFilter
 from modelport.domain.progress import Progress
-from modelport.domain.services import ServiceFilter
 from modelport.domain.workspaces import WorkspaceLabels
 from modelport.sdk.cloud_only import WORKSPACE_ARGUMENTS, without_effect
 from modelport.sdk.console import Console
-from modelport.sdk.environment import Environment
-from modelport.sdk.model import Model
-from modelport.sdk.webservice import Webservice
 from modelport.sdk.workspace_config import WorkspaceConfig, read_config, write_config
+from modelport.sdk.workspace_contents import WorkspaceContents
 from modelport.storage.interface import MetadataStore
 from modelport.usecases import tokens
 from modelport.usecases.context import Context
 
 
-class Workspace:
+class Workspace(WorkspaceContents):
     """A workspace on this machine.
 
     ``subscription_id``, ``resource_group`` and ``location`` are labels: they are kept and shown, and name nothing.
@@ -201,29 +197,6 @@ class Workspace:
         return own | dict.fromkeys(_CLOUD_ONLY)
 
     # --- what is in it ------------------------------------------------------------------------------------------------
-
-    @property
-    def models(self) -> dict[str, Model]:
-        """The newest version of each model, by name."""
-        found = self.registry.models(ModelFilter(latest=True))
-        return {version.name: Model._from_version(self, version) for version in found}
-
-    def model_versions(self) -> dict[str, Model]:
-        """Every version of every model, by id."""
-        found = self.registry.models(ModelFilter())
-        return {version.id: Model._from_version(self, version) for version in found}
-
-    @property
-    def environments(self) -> dict[str, Environment]:
-        """The newest version of each environment, by name."""
-        return Environment.list(self)
-
-    @property
-    def webservices(self) -> dict[str, Webservice]:
-        """The services, by name."""
-        return {
-            service.name: Webservice._from_service(self, service) for service in self.registry.services(ServiceFilter())
-        }
 
     def jwks(self) -> dict[str, Any]:
         """The public keys that check the access tokens of the services: a JSON Web Key Set (RFC 7517)."""

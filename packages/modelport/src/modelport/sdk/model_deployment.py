@@ -1,0 +1,52 @@
+"""What models are made into (azureml-v1 reference, 2.2): the static methods of ``Model`` that start from models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from modelport.sdk.deploying import deploy_service
+from modelport.sdk.model_snapshot import ModelSnapshot
+
+if TYPE_CHECKING:
+    from modelport.sdk.inference import InferenceConfig
+    from modelport.sdk.local_configuration import LocalDeploymentConfiguration
+    from modelport.sdk.model import Model
+    from modelport.sdk.webservice import Webservice
+    from modelport.sdk.workspace import Workspace
+
+
+class ModelDeployment:
+    """``Model.deploy`` and its companions."""
+
+    @staticmethod
+    def deploy(
+        workspace: Workspace,
+        name: str,
+        models: Sequence[Model | str],
+        inference_config: InferenceConfig | None = None,
+        deployment_config: LocalDeploymentConfiguration | None = None,
+        deployment_target: object = None,
+        overwrite: bool = False,
+        show_output: bool = False,
+    ) -> Webservice:
+        """Deploy the models as a web service and return it while it starts: see ``wait_for_deployment``.
+
+        ``models`` may be empty and may hold ids (``name:version``). Raises ConflictException where the name is taken
+        and not ``overwrite``; whatever is wrong with the configuration, before anything is started.
+        """
+        return deploy_service(
+            workspace,
+            name,
+            ids_of(models),
+            inference_config=inference_config,
+            deployment_config=deployment_config,
+            deployment_target=deployment_target,
+            overwrite=overwrite,
+            show_output=show_output,
+        )
+
+
+def ids_of(models: Sequence[Model | str]) -> list[str]:
+    """The id of each model, whether it is given as an object or as an id."""
+    return [model.id if isinstance(model, ModelSnapshot) else str(model) for model in models]

@@ -1,0 +1,86 @@
+"""What an object of a model shows: one version, as it was when the object was made (azureml-v1 reference, 2.2, 4.6)."""
+
+from __future__ import annotations
+
+import builtins
+import datetime as dt
+from typing import TYPE_CHECKING, Any, Self
+
+from modelport.domain.models import ModelVersion
+
+if TYPE_CHECKING:
+    from modelport.sdk.workspace import Workspace
+
+
+class ModelSnapshot:
+    """The attributes of ``Model``."""
+
+    @classmethod
+    def _from_version(cls, workspace: Workspace, version: ModelVersion) -> Self:
+        model = cls.__new__(cls)
+        model._take(workspace, version)
+        return model
+
+    def _take(self, workspace: Workspace, version: ModelVersion) -> None:
+        self.workspace = workspace
+        self._version = version
+        self.name = version.name
+        self.id = version.id
+        self.version = version.version
+        self.description = version.description
+        self.tags = dict(version.tags)
+        self.properties = dict(version.properties)
+        self.created_time: dt.datetime = version.created_time
+        self.created_by = {"userName": version.created_by}
+        self.model_framework = version.framework
+        self.model_framework_version = version.framework_version
+        self.resource_configuration = version.resource_configuration
+        self.sample_input_dataset = version.sample_input
+        self.sample_output_dataset = version.sample_output
+        self.run_id = version.run_id
+        self.run: object = None  # there are no runs here, and no models that are made from models
+        self.parent_id: str | None = None
+        self.derived_model_ids: builtins.list[str] = []
+        self.datasets: dict[str, Any] = {}
+        self.experiment_name = version.experiment_name
+        self.unpack = version.is_folder
+        self.mime_type = "application/x-python"
+        self.url = f"modelport://{workspace.name}/models/{version.name}/{version.version}"
+
+    @property
+    def record(self) -> ModelVersion:
+        """The version as the registry keeps it: its files with sizes and SHA-256 digests."""
+        return self._version
+
+    def serialize(self) -> dict[str, Any]:
+        """The model as a dictionary with the keys of v1 (azureml-v1 reference, 4.6)."""
+        resources = self.resource_configuration
+        return {
+            "createdTime": self.created_time.isoformat(),
+            "createdBy": self.created_by,
+            "description": self.description,
+            "id": self.id,
+            "mimeType": self.mime_type,
+            "name": self.name,
+            "framework": self.model_framework,
+            "frameworkVersion": self.model_framework_version,
+            "tags": self.tags,
+            "properties": self.properties,
+            "unpack": self.unpack,
+            "url": self.url,
+            "version": self.version,
+            "experimentName": self.experiment_name,
+            "runId": self.run_id,
+            "runDetails": str(self.run_id),
+            "datasets": [],
+            "resourceConfiguration": resources
+            and {"cpu": resources.cpu, "memoryInGB": resources.memory_in_gb, "gpu": resources.gpu},
+            "sampleInputDatasetId": self.sample_input_dataset,
+            "sampleOutputDatasetId": self.sample_output_dataset,
+        }
+
+    def __repr__(self) -> str:
+        return (
+            f"Model(workspace={self.workspace!r}, name={self.name}, id={self.id}, version={self.version}, "
+            f"tags={self.tags}, properties={self.properties})"
+        )

@@ -1,0 +1,40 @@
+"""What is in a workspace, as dictionaries by name (azureml-v1 reference, 2.1): the collection properties."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modelport.domain.models import ModelFilter
+from modelport.domain.services import ServiceFilter
+from modelport.sdk.environment import Environment
+from modelport.sdk.model import Model
+from modelport.sdk.webservice import Webservice
+
+if TYPE_CHECKING:
+    from modelport.sdk.workspace import Workspace
+
+
+class WorkspaceContents:
+    """The collections of ``Workspace``."""
+
+    @property
+    def models(self: Workspace) -> dict[str, Model]:  # type: ignore[misc]
+        """The newest version of each model, by name."""
+        found = self.registry.models(ModelFilter(latest=True))
+        return {version.name: Model._from_version(self, version) for version in found}
+
+    def model_versions(self: Workspace) -> dict[str, Model]:  # type: ignore[misc]
+        """Every version of every model, by id."""
+        found = self.registry.models(ModelFilter())
+        return {version.id: Model._from_version(self, version) for version in found}
+
+    @property
+    def environments(self: Workspace) -> dict[str, Environment]:  # type: ignore[misc]
+        """The newest version of each environment, by name."""
+        return Environment.list(self)
+
+    @property
+    def webservices(self: Workspace) -> dict[str, Webservice]:  # type: ignore[misc]
+        """The services, by name."""
+        found = self.registry.services(ServiceFilter())
+        return {service.name: Webservice._from_service(self, service) for service in found}
