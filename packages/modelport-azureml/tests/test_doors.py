@@ -38,7 +38,6 @@ NOT_YET = {
     "Dataset DatasetConsumptionConfig Datastore FileDataset FileDatasetFactory OutputFileDatasetConfig "
     "PromoteHeadersBehavior TabularDataset TabularDatasetFactory",
     "modelport.sdk.diagnostics": "diagnostic_log set_diagnostics_collection",
-    "modelport.sdk.environment": "RSection",
     "modelport.sdk.images": "ContainerImage ContainerImageConfig Image UnknownImage",
     "modelport.sdk.keyvault": "Keyvault",
     "modelport.sdk.packages": "ModelPackage",

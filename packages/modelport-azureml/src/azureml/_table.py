@@ -52,10 +52,13 @@ _MODEL = _of("modelport.sdk.model", "Model")
 _INFERENCE = _of("modelport.sdk.inference", "InferenceConfig")
 _PACKAGE = _of("modelport.sdk.packages", "ModelPackage")
 _PROFILE = _of("modelport.sdk.profiles", "ModelProfile")
-_ENVIRONMENT = _of("modelport.sdk.environment", "Environment")
-_SECTIONS = _of("modelport.sdk.environment", "PythonSection", "DockerSection", "SparkSection")
-_REGISTRY = _of("modelport.sdk.environment", "ContainerRegistry")
-_DEPENDENCIES = _of("modelport.sdk.conda_dependencies", "CondaDependencies")
+_ENVIRONMENT = _of("modelport.sdk.v1.environment", "Environment")
+_SECTIONS = {
+    **_of("modelport.sdk.v1.environment", "PythonSection", "DockerSection"),
+    **_of("modelport.sdk.environment_sections", "SparkSection"),
+}
+_REGISTRY = _of("modelport.sdk.environment_sections", "ContainerRegistry")
+_DEPENDENCIES = _of("modelport.sdk.v1.conda_dependencies", "CondaDependencies")
 _RESOURCES = _of("modelport.domain.models", "ResourceConfiguration")
 _KEYVAULT = _of("modelport.sdk.keyvault", "Keyvault")
 _WEBSERVICE = _of("modelport.sdk.webservice", "Webservice")
@@ -185,7 +188,7 @@ DOORS: Dict[str, Names] = {
     "azureml.core.environment": {
         **_ENVIRONMENT,
         **_SECTIONS,
-        **_of("modelport.sdk.environment", "RSection"),
+        **_of("modelport.sdk.environment_sections", "RSection", "DatabricksSection"),
         **_DEPENDENCIES,
         **_REGISTRY,
         **_IMAGE_NAMES,

@@ -146,3 +146,24 @@ def test_merged_requirements() -> None:
 def test_the_origin_is_the_index_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://a.example/simple")
     assert CondaDependencies.sdk_origin_url() == "https://a.example/simple"
+
+
+@pytest.mark.parametrize(
+    ("core_type", "version", "requirement"),
+    [("cpu", None, "tensorflow"), ("gpu", None, "tensorflow-gpu"), ("gpu", "1.13.1", "tensorflow-gpu==1.13.1")],
+)
+def test_tensorflow_takes_the_place_of_tensorflow(core_type: str, version: str | None, requirement: str) -> None:
+    made = CondaDependencies.create(pip_packages=["tensorflow==1.0", "six"], conda_packages=["tensorflow=1.0"])
+    made.add_tensorflow_pip_package(core_type, version)
+    assert made.pip_packages == ["azureml-defaults", "six", requirement]
+    made.add_tensorflow_conda_package(core_type=core_type, version=version)
+    assert made.conda_packages[1:] == [requirement]
+    with pytest.raises(UserErrorException, match="'cpu' or 'gpu'"):
+        made.add_tensorflow_pip_package("tpu")
+
+
+def test_cntk() -> None:
+    made = CondaDependencies()
+    made.add_cntk_package()
+    made.add_cntk_package(core_type="gpu")
+    assert made.pip_packages == ["azureml-defaults", "cntk-gpu"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import sys
@@ -9,31 +10,22 @@ from pathlib import Path
 import pytest
 
 from modelport import CondaDependencies, Environment
-from modelport.domain.environments import EnvironmentDefinition, EnvironmentVersion, Interpreter, Lock
+from modelport.domain.environments import EnvironmentDefinition, Interpreter, Lock
 from modelport.domain.errors import EnvironmentException, ResolutionFailed, UserErrorException
 from modelport.domain.progress import Progress
+from modelport.domain.workspaces import WorkspaceRecord
 from modelport.environments.interface import Environments
 from modelport.environments.memory import MemoryEnvironments
-from modelport.sdk.environment import ContainerRegistry
+from modelport.sdk.environment_sections import ContainerRegistry, RSection
+from modelport.storage.memory import MemoryStore
 
 RUNNING = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-class Registry:
-    """A store that holds environments and nothing else."""
-
-    def __init__(self) -> None:
-        self._versions: list[EnvironmentVersion] = []
-
-    def register_environment(self, definition: EnvironmentDefinition) -> EnvironmentVersion:
-        known = self.environments(definition.name)
-        if not known or known[0].definition != definition:
-            self._versions.insert(0, EnvironmentVersion(definition=definition, version=str(len(known) + 1)))
-        return self.environments(definition.name)[0]
-
-    def environments(self, name: str | None = None) -> list[EnvironmentVersion]:
-        found = [version for version in self._versions if name in (None, version.definition.name)]
-        return sorted(found, key=lambda version: version.definition.name)
+def empty_store() -> MemoryStore:
+    store = MemoryStore(workspace="ws")
+    store.create_workspace(WorkspaceRecord(name="ws", id="0", created_time=dt.datetime.now(dt.UTC)))
+    return store
 
 
 @dataclass
@@ -41,7 +33,8 @@ class OpenWorkspace:
     """A workspace as far as environments see it."""
 
     environments: Environments = field(default_factory=MemoryEnvironments)
-    registry: Registry = field(default_factory=Registry)
+    registry: MemoryStore = field(default_factory=empty_store)
+    folder: Path = Path("nowhere")
 
     @property
     def context(self) -> OpenWorkspace:
@@ -49,8 +42,8 @@ class OpenWorkspace:
 
 
 @pytest.fixture
-def workspace() -> OpenWorkspace:
-    return OpenWorkspace()
+def workspace(tmp_path: Path) -> OpenWorkspace:
+    return OpenWorkspace(folder=tmp_path / "ws")
 
 
 def test_a_new_environment_is_as_in_v1() -> None:
@@ -208,6 +201,65 @@ def test_what_is_not_registered_is_named_with_what_is(workspace: OpenWorkspace) 
         Environment.get(workspace, "mine", version="7")
     with pytest.raises(EnvironmentException, match="no label 'best'"):
         Environment.get(workspace, "mine", label="best")
+
+
+def test_labels_lead_to_versions(workspace: OpenWorkspace) -> None:
+    made = Environment("mine")
+    made.register(workspace)
+    made.environment_variables["B"] = "2"
+    made.register(workspace)
+    Environment.label(workspace, "mine", "1", ["good", "old"])
+    Environment.label(workspace, "mine", version=2, labels=["good"])
+    assert Environment.get(workspace, "mine", label="good").version == "2"
+    assert Environment.get(workspace, "mine", label="old").version == "1"
+    assert Environment.get(workspace, "mine", label="latest").version == "2"
+    with pytest.raises(EnvironmentException, match=r"no label 'new'\.\nThere is 'latest', 'good', 'old'"):
+        Environment.get(workspace, "mine", label="new")
+    with pytest.raises(EnvironmentException, match="no version 3"):
+        Environment.label(workspace, "mine", "3", ["good"])
+    for labels in ("good", ["latest"]):
+        with pytest.raises(UserErrorException):
+            Environment.label(workspace, "mine", "1", labels)
+
+
+def test_a_private_wheel_is_kept_with_the_workspace(workspace: OpenWorkspace, tmp_path: Path) -> None:
+    wheel = tmp_path / "mine-1.0-py3-none-any.whl"
+    with pytest.raises(FileNotFoundError):
+        Environment.add_private_pip_wheel(workspace, str(wheel))
+    wheel.write_bytes(b"first")
+    url = Environment.add_private_pip_wheel(workspace, str(wheel))
+    kept = workspace.folder / "wheels" / wheel.name
+    assert url == kept.as_uri()
+    wheel.write_bytes(b"second")
+    with pytest.raises(UserErrorException, match="exist_ok"):
+        Environment.add_private_pip_wheel(workspace, str(wheel))
+    assert Environment.add_private_pip_wheel(workspace, str(wheel), exist_ok=True) == url
+    assert kept.read_bytes() == b"second"
+    with pytest.raises(UserErrorException, match="no wheel"):
+        Environment.add_private_pip_wheel(workspace, __file__)
+
+
+def test_what_a_service_on_this_machine_does_not_have_is_named() -> None:
+    made = Environment("mine")
+    assert made.without_effect() == ()
+    made.docker.base_image = "image:1"
+    made.spark.packages.append(object())  # type: ignore[arg-type]  # v1's were objects
+    made.databricks.pypi_libraries.append("six")
+    made.r = RSection()
+    assert made.without_effect() == (
+        "environment.docker.base_image",
+        "environment.spark",
+        "environment.databricks",
+        "environment.r",
+    )
+
+
+def test_details_of_the_image_that_is_not_there(workspace: OpenWorkspace) -> None:
+    made = Environment.from_docker_image("mine", "image:1").register(workspace)
+    details = made.get_image_details(workspace)
+    assert (details["image_exist"], details["image"], details["interpreter_path"]) == (False, "image:1", "python")
+    with pytest.raises(EnvironmentException):
+        Environment("yours").get_image_details(workspace)
 
 
 @pytest.mark.parametrize("name", ["AzureML-Minimal", "Microsoft-x", "azureml-own", " "])

@@ -31,6 +31,15 @@ def check_model_name(name: str | None) -> None:
         )
 
 
+def check_environment_name(name: str) -> None:
+    """Raise UserErrorException unless an environment of that name can be registered."""
+    if not name or not name.strip():
+        raise UserErrorException("An environment needs a name.")
+    if name.lower().startswith(("microsoft", "azureml")):
+        message = f"The name {name!r} is reserved: it starts with Microsoft or AzureML."
+        raise UserErrorException(message, hint="Choose another name; clone(new_name) makes a copy under it.")
+
+
 def check_workspace_name(name: str) -> None:
     """Raise WorkspaceException unless ``name`` can name a workspace."""
     if not isinstance(name, str) or not _WORKSPACE.fullmatch(name):

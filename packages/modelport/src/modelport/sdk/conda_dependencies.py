@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from modelport.domain.environments import CondaSpecification
 from modelport.domain.errors import UserErrorException
@@ -15,12 +15,13 @@ from modelport.environments.index_settings import for_uv
 from modelport.environments.python_request import conda_name
 from modelport.environments.requirement_lines import package_name
 from modelport.environments.specification import conda_from_json, conda_to_json, conda_to_yaml, read_conda_file
+from modelport.sdk.framework_packages import framework_package
 
 DEFAULT_FILE = "conda_dependencies.yml"
 
 _NAME = "project_environment"
 _CHANNELS = ("anaconda", "conda-forge")
-_PIP = ("azureml-defaults",)
+_SDK = "azureml-defaults"
 _HEADER = """\
 # A conda environment file: what the entry script needs.
 # With no conda packages but python and pip, it is a virtual environment, and no conda channel is asked.
@@ -31,9 +32,12 @@ _HEADER = """\
 class CondaDependencies:
     """The Python version, the conda packages and the pip requirements of an environment.
 
-    Without a file it starts with the Python that runs this, ``azureml-defaults`` and the channels that v1 had. The
-    helpers of v1 for TensorFlow and CNTK (such as ``add_tensorflow_pip_package``) come with the compatibility package.
+    Without a file it starts with the Python that runs this, ``azureml-defaults`` and the channels that v1 had.
     """
+
+    _DEFAULT_PYTHON: ClassVar[str] = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    _PINNED_SDK: ClassVar[str] = _SDK
+    """What ``create`` puts into the pip list where the version of the SDK is to be pinned."""
 
     def __init__(
         self, conda_dependencies_file_path: str | None = None, _underlying_structure: Mapping[str, Any] | None = None
@@ -45,22 +49,25 @@ class CondaDependencies:
         elif _underlying_structure is not None:
             self._take(conda_from_json(_underlying_structure, where="the conda dependencies"))
         else:
-            python = f"python={running_python()}"
-            self._take(CondaSpecification(name=_NAME, channels=_CHANNELS, packages=(python,), pip=_PIP))
+            python = f"python={self._DEFAULT_PYTHON}"
+            self._take(CondaSpecification(name=_NAME, channels=_CHANNELS, packages=(python,), pip=(_SDK,)))
 
-    @staticmethod
+    @classmethod
     def create(
+        cls,
         pip_indexurl: str | None = None,
         pip_packages: Iterable[str] | None = None,
         conda_packages: Iterable[str] | None = None,
         python_version: str | None = None,
         pin_sdk_version: bool = True,
-    ) -> CondaDependencies:
+    ) -> Self:
         """The defaults, and what is given.
 
-        ``pin_sdk_version`` changes nothing: what it pinned, ``azureml-defaults``, is never downloaded.
+        ``pin_sdk_version`` is about the line ``azureml-defaults``, and of no consequence: that is never downloaded.
         """
-        made = CondaDependencies()
+        made = cls()
+        if pin_sdk_version:
+            made.add_pip_package(cls._PINNED_SDK)
         if python_version is not None:
             made.set_python_version(python_version)
         if pip_indexurl is not None:
@@ -72,7 +79,7 @@ class CondaDependencies:
         return made
 
     @classmethod
-    def from_specification(cls, specification: CondaSpecification) -> CondaDependencies:
+    def from_specification(cls, specification: CondaSpecification) -> Self:
         """The same, as an object that can be changed."""
         made = cls(_underlying_structure={})
         made._take(specification)
@@ -178,6 +185,29 @@ class CondaDependencies:
             self.remove_pip_option(name)
         self.set_pip_option(f"--index-url {index_url}")
 
+    def add_tensorflow_pip_package(self, core_type: str = "cpu", version: str | None = None) -> None:
+        """Require TensorFlow by pip, instead of any that is required; ``core_type`` is ``cpu`` or ``gpu``."""
+        requirement, others = framework_package("tensorflow", core_type, version)
+        self._replace(requirement, others, self.add_pip_package, self.remove_pip_package)
+
+    def add_tensorflow_conda_package(self, core_type: str = "cpu", version: str | None = None) -> None:
+        """Take TensorFlow from the conda channels, instead of any that is asked for."""
+        package, others = framework_package("tensorflow", core_type, version)
+        self._replace(package, others, self.add_conda_package, self.remove_conda_package)
+
+    def add_cntk_package(self, core_type: str = "cpu") -> None:
+        """Require CNTK by pip, as it is on the package index: its last version is for Python 3.6."""
+        requirement, others = framework_package("cntk", core_type, None)
+        self._replace(requirement, others, self.add_pip_package, self.remove_pip_package)
+
+    @staticmethod
+    def _replace(
+        package: str, others: Iterable[str], add: Callable[[str], None], remove: Callable[[str], None]
+    ) -> None:
+        for other in others:
+            remove(other)
+        add(package)
+
     # --- writing it ---------------------------------------------------------------------------------------------------
 
     def serialize_to_string(self) -> str:
@@ -225,12 +255,7 @@ class CondaDependencies:
     @staticmethod
     def get_default_number_of_packages() -> int:
         """How many requirements the pip list starts with."""
-        return len(_PIP)
-
-
-def running_python() -> str:
-    """``3.11``: the version of the Python that runs this."""
-    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+        return len((_SDK,))
 
 
 def _put(entries: list[str], entry: str, name_of: Callable[[str], str | None]) -> None:

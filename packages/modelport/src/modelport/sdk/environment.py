@@ -5,108 +5,62 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable
 from copy import deepcopy
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from modelport.domain.environments import CondaSpecification, EnvironmentDefinition, EnvironmentVersion
-from modelport.domain.environments import DockerSection as DockerDefinition
-from modelport.domain.environments import PythonSection as PythonDefinition
 from modelport.domain.errors import EnvironmentException, UserErrorException
+from modelport.domain.names import check_environment_name
 from modelport.environments.definition_json import definition_to_json, load_definition, save_definition
-from modelport.environments.specification import parse_conda, read_conda_file, read_requirements, read_text
-from modelport.sdk.conda_dependencies import CondaDependencies, running_python
+from modelport.environments.specification import parse_conda, read_conda_file, read_requirements
+from modelport.sdk.conda_dependencies import CondaDependencies
 from modelport.sdk.environment_build import BuildContext, EnvironmentBuild
-
-_RESERVED = ("microsoft", "azureml")
-_REGISTRY_FIELDS = ("address", "username", "password", "registry_identity")
-
-
-class EnvironmentRegistry(Protocol):
-    """What environments need of the store of a workspace (a part of MetadataStore)."""
-
-    def register_environment(self, definition: EnvironmentDefinition) -> EnvironmentVersion:
-        """The newest version if it has this definition, else a new one."""
-
-    def environments(self, name: str | None = None) -> list[EnvironmentVersion]:
-        """All versions, by name, newest first within a name."""
+from modelport.sdk.environment_sections import (
+    ContainerRegistry,
+    DatabricksSection,
+    DockerSection,
+    PythonSection,
+    RSection,
+    SparkSection,
+    dockerfile_text,
+)
+from modelport.storage.interface import MetadataStore
+from modelport.usecases.environment_labels import label_environment, version_with_label
+from modelport.usecases.private_wheels import keep_wheel
 
 
 class EnvironmentWorkspace(Protocol):
     """What environments need of a workspace."""
 
     @property
-    def registry(self) -> EnvironmentRegistry: ...
+    def registry(self) -> MetadataStore: ...
 
     @property
     def context(self) -> BuildContext: ...
 
-
-@dataclass
-class ContainerRegistry:
-    """Where a base image is pulled from."""
-
-    address: str | None = None
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    registry_identity: str | None = None
-
-
-@dataclass
-class PythonSection:
-    """The Python of an environment.
-
-    With ``user_managed_dependencies`` nothing is installed and ``interpreter_path`` runs as it is: ``python`` is the
-    interpreter that runs this. ``conda_dependencies_file``, where given, counts instead of ``conda_dependencies``.
-    """
-
-    user_managed_dependencies: bool = False
-    interpreter_path: str = "python"
-    conda_dependencies_file: str | None = None
-    base_conda_environment: str | None = None
-    conda_dependencies: CondaDependencies | None = field(default_factory=CondaDependencies)
-
-
-@dataclass
-class DockerSection:
-    """The image of an environment, for the targets that make images. A service on this machine needs none."""
-
-    enabled: bool = False
-    base_image: str | None = None
-    base_dockerfile: str | None = None
-    """The text of a Dockerfile, or the path of one."""
-    base_image_registry: ContainerRegistry = field(default_factory=ContainerRegistry)
-    platform: dict[str, str] = field(default_factory=lambda: {"os": "Linux", "architecture": "amd64"})
-    shared_volumes: bool = True
-    shm_size: str | None = "2g"
-    arguments: list[str] = field(default_factory=list)
-    gpu_support: bool = False
-
-
-@dataclass
-class SparkSection:
-    """Accepted, as v1 scripts set it; nothing here runs on Spark."""
-
-    repositories: list[str] = field(default_factory=list)
-    packages: list[str] = field(default_factory=list)
-    precache_packages: bool = True
+    @property
+    def folder(self) -> Path: ...
 
 
 class Environment:
     """A named environment. It gets a version when it is registered."""
+
+    _conda_class: ClassVar[type[CondaDependencies]] = CondaDependencies
+    _python_class: ClassVar[type[PythonSection]] = PythonSection
+    _docker_class: ClassVar[type[DockerSection]] = DockerSection
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         """``kwargs`` set attributes. Raises UserErrorException where one is not known."""
         self.name = name
         self.version: str | None = None
         self.environment_variables: dict[str, str] = {"EXAMPLE_ENV_VAR": "EXAMPLE_VALUE"}
-        self.python = PythonSection()
-        self.docker = DockerSection()
+        self.python = self._python_class()
+        self.docker = self._docker_class()
         self.spark = SparkSection()
-        self.databricks: object = None
-        self.r: object = None
+        self.databricks = DatabricksSection()
+        self.r: RSection | None = None
         self.inferencing_stack_version: str | None = None
         for key, value in kwargs.items():
             if not hasattr(self, key):
@@ -115,42 +69,43 @@ class Environment:
 
     # --- making -------------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def from_conda_specification(name: str, file_path: str) -> Environment:
+    @classmethod
+    def from_conda_specification(cls, name: str, file_path: str) -> Self:
         """From a conda environment file. Raises FileNotFoundError, and UserErrorException naming file and line."""
-        return _with_conda(name, read_conda_file(file_path))
+        return cls._with_conda(name, read_conda_file(file_path))
 
-    @staticmethod
-    def from_pip_requirements(name: str, file_path: str, pip_version: str | None = None) -> Environment:
+    @classmethod
+    def from_pip_requirements(cls, name: str, file_path: str, pip_version: str | None = None) -> Self:
         """From a requirements file: its lines are kept verbatim. Raises FileNotFoundError and UserErrorException."""
-        return _with_conda(name, _conda_of_requirements(file_path, pip_version))
+        return cls._with_conda(name, cls._conda_of_requirements(file_path, pip_version))
 
-    @staticmethod
+    @classmethod
     def from_docker_image(
+        cls,
         name: str,
         image: str,
         container_registry: ContainerRegistry | None = None,
         conda_specification: str | None = None,
         pip_requirements: str | None = None,
-    ) -> Environment:
+    ) -> Self:
         """On an image. Without conda or pip file the image's own Python is used as it is."""
-        environment = _on_image(name, conda_specification, pip_requirements)
+        environment = cls._on_image(name, conda_specification, pip_requirements)
         environment.docker.base_image = image
         environment.docker.base_image_registry = container_registry or ContainerRegistry()
         return environment
 
-    @staticmethod
+    @classmethod
     def from_dockerfile(
-        name: str, dockerfile: str, conda_specification: str | None = None, pip_requirements: str | None = None
-    ) -> Environment:
+        cls, name: str, dockerfile: str, conda_specification: str | None = None, pip_requirements: str | None = None
+    ) -> Self:
         """On the image that a Dockerfile (a path, or its text) makes."""
-        environment = _on_image(name, conda_specification, pip_requirements)
+        environment = cls._on_image(name, conda_specification, pip_requirements)
         environment.docker.base_image = None
-        environment.docker.base_dockerfile = _dockerfile_text(dockerfile)
+        environment.docker.base_dockerfile = dockerfile_text(dockerfile)
         return environment
 
-    @staticmethod
-    def from_existing_conda_environment(name: str, conda_environment_name: str) -> Environment | None:
+    @classmethod
+    def from_existing_conda_environment(cls, name: str, conda_environment_name: str) -> Self | None:
         """What ``conda env export`` says of an environment; None where there is no conda, or no such environment."""
         conda = shutil.which("conda")
         if conda is None:
@@ -159,15 +114,19 @@ class Environment:
         exported = subprocess.run(command, capture_output=True, text=True)
         if exported.returncode != 0:
             return None
-        return _with_conda(name, parse_conda(exported.stdout, source="conda env export"))
+        return cls._with_conda(name, parse_conda(exported.stdout, source="conda env export"))
 
-    @staticmethod
-    def from_definition(definition: EnvironmentDefinition, *, version: str | None = None) -> Environment:
+    @classmethod
+    def from_definition(cls, definition: EnvironmentDefinition, *, version: str | None = None) -> Self:
         """From the domain's form."""
-        environment = Environment(definition.name, version=version)
+        environment = cls(definition.name, version=version)
         environment.environment_variables = dict(definition.environment_variables)
-        environment.python = _python_section(definition.python)
-        environment.docker = _docker_section(definition.docker)
+        python = definition.python
+        environment.python.user_managed_dependencies = python.user_managed_dependencies
+        environment.python.interpreter_path = python.interpreter_path
+        conda = cls._conda_class.from_specification(python.conda) if python.conda else None
+        environment.python.conda_dependencies = conda
+        environment.docker.take(definition.docker)
         environment.inferencing_stack_version = definition.inferencing_stack_version
         return environment
 
@@ -179,16 +138,46 @@ class Environment:
         return EnvironmentDefinition(
             name=self.name,
             environment_variables={str(key): str(value) for key, value in self.environment_variables.items()},
-            python=_python_definition(self.python),
-            docker=_docker_definition(self.docker),
+            python=self.python.to_definition(),
+            docker=self.docker.to_definition(),
             inferencing_stack_version=self.inferencing_stack_version,
         )
 
-    def clone(self, new_name: str) -> Environment:
+    def clone(self, new_name: str) -> Self:
         """A copy under another name, not registered."""
         copy = deepcopy(self)
         copy.name, copy.version = new_name, None
         return copy
+
+    @classmethod
+    def _with_conda(cls, name: str, conda: CondaSpecification) -> Self:
+        environment = cls(name)
+        environment.python.conda_dependencies = cls._conda_class.from_specification(conda)
+        return environment
+
+    @classmethod
+    def _conda_of_requirements(cls, file_path: str, pip_version: str | None) -> CondaSpecification:
+        defaults = cls._conda_class().to_specification()
+        pip = f"pip={pip_version}" if pip_version else "pip"
+        return CondaSpecification(
+            name=defaults.name,
+            channels=defaults.channels,
+            packages=(*defaults.packages, pip),
+            pip=read_requirements(file_path),
+            source=str(file_path),
+        )
+
+    @classmethod
+    def _on_image(cls, name: str, conda_specification: str | None, pip_requirements: str | None) -> Self:
+        if conda_specification and pip_requirements:
+            raise UserErrorException("conda_specification and pip_requirements exclude each other.", hint="Give one.")
+        if conda_specification:
+            return cls.from_conda_specification(name, conda_specification)
+        if pip_requirements:
+            return cls.from_pip_requirements(name, pip_requirements)
+        environment = cls(name)
+        environment.python.user_managed_dependencies = True
+        return environment
 
     # --- files --------------------------------------------------------------------------------------------------------
 
@@ -199,145 +188,99 @@ class Environment:
         """
         save_definition(self.to_definition(), Path(path), overwrite=overwrite, version=self.version)
 
-    @staticmethod
-    def load_from_directory(path: str) -> Environment:
+    @classmethod
+    def load_from_directory(cls, path: str) -> Self:
         """What ``save_to_directory`` wrote. Raises FileNotFoundError, and UserErrorException naming file and line."""
         definition, version = load_definition(Path(path))
-        return Environment.from_definition(definition, version=version)
+        return cls.from_definition(definition, version=version)
 
     # --- the workspace ------------------------------------------------------------------------------------------------
 
-    def register(self, workspace: EnvironmentWorkspace) -> Environment:
+    def register(self, workspace: EnvironmentWorkspace) -> Self:
         """Register it: a new version, unless the newest is the same. Raises UserErrorException for a reserved name."""
-        _check_name(self.name)
-        return _registered(workspace.registry.register_environment(self.to_definition()))
+        check_environment_name(self.name)
+        return self._registered(workspace.registry.register_environment(self.to_definition()))
 
-    @staticmethod
+    @classmethod
     def get(
-        workspace: EnvironmentWorkspace, name: str, version: str | int | None = None, label: str | None = None
-    ) -> Environment:
+        cls, workspace: EnvironmentWorkspace, name: str, version: str | int | None = None, label: str | None = None
+    ) -> Self:
         """The newest version, or the one that is asked for. Raises EnvironmentException where there is none."""
+        if version is None and label is not None:
+            version = version_with_label(workspace.registry, name, label)
         versions = workspace.registry.environments(name)
-        if label not in (None, "latest"):
-            raise EnvironmentException(f"The environment {name!r} has no label {label!r}.", hint="There is 'latest'.")
         wanted = None if version is None else str(version)
         for found in versions:
             if wanted in (None, found.version):
-                return _registered(found)
+                return cls._registered(found)
         raise _missing(workspace, name, wanted, versions)
 
-    @staticmethod
-    def list(workspace: EnvironmentWorkspace) -> dict[str, Environment]:
+    @classmethod
+    def list(cls, workspace: EnvironmentWorkspace) -> dict[str, Self]:
         """The newest version of each environment, by name."""
-        newest: dict[str, Environment] = {}
+        newest: dict[str, Self] = {}
         for version in workspace.registry.environments():
-            newest.setdefault(version.definition.name, _registered(version))
+            newest.setdefault(version.definition.name, cls._registered(version))
         return newest
+
+    @staticmethod
+    def label(workspace: EnvironmentWorkspace, name: str, version: str | int, labels: Iterable[str]) -> None:
+        """Give the version labels by which ``get`` finds it; a label that another version has moves to this one.
+
+        Raises EnvironmentException where there is no such version, UserErrorException for the label ``latest``, which
+        is always the newest version's.
+        """
+        label_environment(workspace.registry, name, str(version), labels)
+
+    @staticmethod
+    def add_private_pip_wheel(workspace: EnvironmentWorkspace, file_path: str, exist_ok: bool = False) -> str:
+        """Keep a wheel with the workspace; returns the URL to put into a pip list.
+
+        Raises FileNotFoundError, and UserErrorException for what is no wheel, or where one of that name is kept
+        already and not ``exist_ok``.
+        """
+        return keep_wheel(workspace.folder, Path(file_path), exist_ok=exist_ok)
 
     def build(self, workspace: EnvironmentWorkspace, image_build_compute: object = None) -> EnvironmentBuild:
         """Resolve and build it on this machine, in the background. ``image_build_compute`` is not needed."""
         return EnvironmentBuild(self.to_definition(), workspace.context.environments)
+
+    def get_image_details(self, workspace: EnvironmentWorkspace) -> dict[str, Any]:
+        """What v1 said of the environment's image. Here services run without one: ``image_exist`` is False.
+
+        Raises EnvironmentException where the environment is not registered.
+        """
+        registered = type(self).get(workspace, self.name, self.version)
+        return {
+            "image_exist": False,
+            "repository": None,
+            "registry": None,
+            "image": registered.docker.own_image(),
+            "interpreter_path": registered.python.interpreter_path,
+            "environment_path": None,
+            "dockerfile": registered.docker.base_dockerfile,
+        }
+
+    def without_effect(self) -> tuple[str, ...]:
+        """What is asked for that a service on this machine does not have: it runs without image, Spark and R."""
+        asked = {
+            "environment.docker.base_image": self.docker.own_image(),
+            "environment.docker.base_dockerfile": self.docker.base_dockerfile,
+            "environment.spark": self.spark.repositories or self.spark.packages,
+            "environment.databricks": any(vars(self.databricks).values()) if self.databricks else None,
+            "environment.r": self.r,
+        }
+        return tuple(name for name, value in asked.items() if value)
+
+    @classmethod
+    def _registered(cls, version: EnvironmentVersion) -> Self:
+        return cls.from_definition(version.definition, version=version.version)
 
     def __repr__(self) -> str:
         content = definition_to_json(self.to_definition(), version=self.version)
         registry = content["docker"]["baseImageRegistry"]
         content["docker"]["baseImageRegistry"] = {**registry, "password": registry["password"] and "…"}
         return json.dumps(content, indent=4, ensure_ascii=False)
-
-
-def _with_conda(name: str, conda: CondaSpecification) -> Environment:
-    environment = Environment(name)
-    environment.python.conda_dependencies = CondaDependencies.from_specification(conda)
-    return environment
-
-
-def _conda_of_requirements(file_path: str, pip_version: str | None) -> CondaSpecification:
-    defaults = CondaDependencies().to_specification()
-    pip = f"pip={pip_version}" if pip_version else "pip"
-    return CondaSpecification(
-        name=defaults.name,
-        channels=defaults.channels,
-        packages=(f"python={running_python()}", pip),
-        pip=read_requirements(file_path),
-        source=str(file_path),
-    )
-
-
-def _on_image(name: str, conda_specification: str | None, pip_requirements: str | None) -> Environment:
-    if conda_specification and pip_requirements:
-        raise UserErrorException("conda_specification and pip_requirements exclude each other.", hint="Give one.")
-    if conda_specification:
-        return Environment.from_conda_specification(name, conda_specification)
-    if pip_requirements:
-        return Environment.from_pip_requirements(name, pip_requirements)
-    environment = Environment(name)
-    environment.python.user_managed_dependencies = True
-    return environment
-
-
-def _dockerfile_text(dockerfile: str) -> str:
-    """The text itself, or that of the file it names."""
-    if "\n" in dockerfile or (" " in dockerfile.strip() and not Path(dockerfile).is_file()):
-        return dockerfile
-    return read_text(Path(dockerfile))
-
-
-def _python_definition(python: PythonSection) -> PythonDefinition:
-    conda = python.conda_dependencies.to_specification() if python.conda_dependencies else None
-    if python.conda_dependencies_file is not None:
-        conda = read_conda_file(python.conda_dependencies_file)
-    return PythonDefinition(
-        user_managed_dependencies=python.user_managed_dependencies,
-        interpreter_path=python.interpreter_path,
-        conda=conda,
-    )
-
-
-def _docker_definition(docker: DockerSection) -> DockerDefinition:
-    if docker.base_image and docker.base_dockerfile:
-        hint = "Set the other one to None: environment.docker.base_image = None."
-        raise UserErrorException("base_image and base_dockerfile exclude each other.", hint=hint)
-    registry = {key: getattr(docker.base_image_registry, key) for key in _REGISTRY_FIELDS}
-    return DockerDefinition(
-        enabled=docker.enabled,
-        base_image=docker.base_image,
-        base_dockerfile=_dockerfile_text(docker.base_dockerfile) if docker.base_dockerfile else None,
-        base_image_registry={key: value for key, value in registry.items() if value is not None},
-        shm_size=docker.shm_size,
-        arguments=tuple(docker.arguments),
-    )
-
-
-def _python_section(python: PythonDefinition) -> PythonSection:
-    return PythonSection(
-        user_managed_dependencies=python.user_managed_dependencies,
-        interpreter_path=python.interpreter_path,
-        conda_dependencies=CondaDependencies.from_specification(python.conda) if python.conda else None,
-    )
-
-
-def _docker_section(docker: DockerDefinition) -> DockerSection:
-    known: Mapping[str, str | None] = docker.base_image_registry
-    return DockerSection(
-        enabled=docker.enabled,
-        base_image=docker.base_image,
-        base_dockerfile=docker.base_dockerfile,
-        base_image_registry=ContainerRegistry(**{key: known.get(key) for key in _REGISTRY_FIELDS}),
-        shm_size=docker.shm_size,
-        arguments=list(docker.arguments),
-    )
-
-
-def _registered(version: EnvironmentVersion) -> Environment:
-    return Environment.from_definition(version.definition, version=version.version)
-
-
-def _check_name(name: str) -> None:
-    if not name or not name.strip():
-        raise UserErrorException("An environment needs a name.")
-    if name.lower().startswith(_RESERVED):
-        message = f"The name {name!r} is reserved: it starts with Microsoft or AzureML."
-        raise UserErrorException(message, hint="Choose another name; clone(new_name) makes a copy under it.")
 
 
 def _missing(

@@ -113,13 +113,14 @@ class InferenceConfig:
 
     def without_effect(self) -> list[str]:
         """What is asked for that only an image could have: a service on this machine runs without one."""
-        docker = self.environment.docker if self.environment is not None else None
         asked = {
             "extra_docker_file_steps": self.extra_docker_file_steps,
             "base_image": self.base_image,
-            "environment.docker.base_dockerfile": docker and docker.base_dockerfile,
+            "base_image_registry": self.base_image_registry,
+            "cuda_version": self.cuda_version,
         }
-        return [name for name, value in asked.items() if value]
+        of_environment = () if self.environment is None else self.environment.without_effect()
+        return [*(name for name, value in asked.items() if value), *of_environment]
 
     def __repr__(self) -> str:
         source = self.source_directory
