@@ -185,7 +185,7 @@ def test_cloud_resources_of_a_workspace_are_named_as_unused(desk: Path, capsys: 
     said = capsys.readouterr()
     assert "storage_account, hbi_workspace" in said.out + said.err
     with pytest.raises(TypeError, match="storage_acount"):
-        Workspace.create("other", storage_acount="misspelt")
+        Workspace.create("other", storage_acount="misspelt")  # type: ignore[call-arg]
 
 
 def test_write_config(ws: Workspace) -> None:

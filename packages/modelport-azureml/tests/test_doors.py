@@ -29,15 +29,11 @@ NOT_YET = {
     "modelport.sdk.aci": "AciServiceDeploymentConfiguration AciWebservice",
     "modelport.sdk.aks": "AksServiceDeploymentConfiguration AksWebservice",
     "modelport.sdk.aks_endpoint": "AksEndpoint AksEndpointDeploymentConfiguration",
-    "modelport.sdk.authentication": "AbstractAuthentication ArmTokenAuthentication AzureCliAuthentication "
-    "AzureMLTokenAuthentication InteractiveLoginAuthentication MsiAuthentication ServicePrincipalAuthentication "
-    "TokenAuthentication",
     "modelport.sdk.compute": "AksCompute AksComputeStatus AksUpdateConfiguration AmlCompute AmlComputeStatus "
     "ComputeInstance ComputeTarget KubernetesCompute ScaleSettings SslConfiguration",
     "modelport.sdk.data": "AbstractDataset AzureBlobDatastore AzureFileDatastore DataPath DataReference DataType "
     "Dataset DatasetConsumptionConfig Datastore FileDataset FileDatasetFactory OutputFileDatasetConfig "
     "PromoteHeadersBehavior TabularDataset TabularDatasetFactory",
-    "modelport.sdk.diagnostics": "diagnostic_log set_diagnostics_collection",
     "modelport.sdk.images": "ContainerImage ContainerImageConfig Image UnknownImage",
     "modelport.sdk.keyvault": "Keyvault",
     "modelport.sdk.packages": "ModelPackage",

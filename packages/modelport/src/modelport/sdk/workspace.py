@@ -2,46 +2,62 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
-import weakref
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from modelport.composition import Installation, open_workspace, workspace_exists
-from modelport.domain.errors import ConflictException, WorkspaceException
+from modelport.domain.errors import ConflictException, UserErrorException, WorkspaceException
 from modelport.domain.progress import Progress
 from modelport.domain.workspaces import WorkspaceLabels
-from modelport.sdk.cloud_only import WORKSPACE_ARGUMENTS, without_effect
+from modelport.sdk.cloud_only import say_unused
 from modelport.sdk.console import Console
+from modelport.sdk.workspace_cloud import WorkspaceOfACloud
 from modelport.sdk.workspace_config import WorkspaceConfig, read_config, write_config
 from modelport.sdk.workspace_contents import WorkspaceContents
-from modelport.storage.interface import MetadataStore
+from modelport.sdk.workspace_opened import OpenedWorkspace
 from modelport.usecases import tokens
 from modelport.usecases.context import Context
 
 
-class Workspace(WorkspaceContents):
+class Workspace(WorkspaceContents, WorkspaceOfACloud, OpenedWorkspace):
     """A workspace on this machine.
 
     ``subscription_id``, ``resource_group`` and ``location`` are labels: they are kept and shown, and name nothing.
     """
 
-    def __init__(
-        self, subscription_id: str = "", resource_group: str = "", workspace_name: str = "", auth: object = None
-    ) -> None:
-        """Open the workspace of that name. Raises WorkspaceException where there is none. ``auth`` is not needed."""
-        self._take(open_workspace(workspace_name, progress=Console()))
+    DEFAULT_CPU_CLUSTER_NAME = "cpu-cluster"
+    DEFAULT_GPU_CLUSTER_NAME = "gpu-cluster"
 
-    def _take(self, context: Context) -> None:
-        self._context = context
-        weakref.finalize(self, context.registry.close)
+    def __init__(
+        self,
+        subscription_id: str,
+        resource_group: str,
+        workspace_name: str,
+        auth: object = None,
+        _location: str | None = None,
+        _disable_service_check: bool = False,
+        _workspace_id: str | None = None,
+        sku: str = "basic",
+        tags: Mapping[str, str] | None = None,
+        _cloud: str = "AzureCloud",
+    ) -> None:
+        """Open the workspace of that name. Raises WorkspaceException where there is none.
+
+        The name alone finds it, and what else it is called was said when it was made. ``auth`` is kept and not needed.
+        """
+        progress = Console()
+        self._take(open_workspace(workspace_name, progress=progress), auth)
+        say_unused(progress, {"auth": auth, "tags": tags})
 
     @classmethod
-    def _opened(cls, context: Context) -> Workspace:
+    def _opened(cls, context: Context, auth: object = None) -> Workspace:
         workspace = cls.__new__(cls)
-        workspace._take(context)
+        workspace._take(context, auth)
+        say_unused(context.progress, {"auth": auth})
         return workspace
 
     # --- finding and making -------------------------------------------------------------------------------------------
@@ -54,21 +70,35 @@ class Workspace(WorkspaceContents):
         resource_group: str | None = None,
         location: str | None = None,
         create_resource_group: bool = True,
-        *,
         sku: str = "basic",
         tags: Mapping[str, str] | None = None,
         friendly_name: str | None = None,
-        description: str | None = None,
+        storage_account: str | None = None,
+        key_vault: str | None = None,
+        app_insights: str | None = None,
+        container_registry: str | None = None,
+        adb_workspace: str | None = None,
+        primary_user_assigned_identity: str | None = None,
+        cmk_keyvault: str | None = None,
+        resource_cmk_uri: str | None = None,
+        hbi_workspace: bool = False,
+        default_cpu_compute_target: object = None,
+        default_gpu_compute_target: object = None,
+        private_endpoint_config: object = None,
+        private_endpoint_auto_approval: bool = True,
         exist_ok: bool = False,
         show_output: bool = True,
+        user_assigned_identity_for_cmk_encryption: str | None = None,
+        system_datastores_auth_mode: str = "accessKey",
+        *,
+        description: str | None = None,
         progress: Progress | None = None,
-        **cloud_only: object,
     ) -> Workspace:
         """Make a workspace. Raises WorkspaceException where there is one of that name, unless ``exist_ok``.
 
         A resource group is a label that needs no making. What else only a cloud has is named on the terminal as unused.
         """
-        unused = without_effect(cloud_only, known=WORKSPACE_ARGUMENTS, function="Workspace.create")
+        given = locals()
         if not exist_ok and workspace_exists(name):
             raise WorkspaceException(
                 f"The workspace {name!r} exists already.",
@@ -84,9 +114,10 @@ class Workspace(WorkspaceContents):
             description=description,
         )
         progress = progress or Console(shown=show_output)
-        if unused:
-            progress.step(f"Not used on this machine: {', '.join(unused)}")
-        return Workspace._opened(open_workspace(name, create=labels, progress=progress))
+        workspace = Workspace._opened(open_workspace(name, create=labels, progress=progress), auth)
+        defaults = inspect.signature(Workspace.create).parameters
+        say_unused(progress, {name: given[name] != defaults[name].default for name in _CLOUD_ARGUMENTS})
+        return workspace
 
     @staticmethod
     def get(
@@ -95,13 +126,13 @@ class Workspace(WorkspaceContents):
         subscription_id: str | None = None,
         resource_group: str | None = None,
         location: str | None = None,
-        cloud: str | None = None,
+        cloud: str = "AzureCloud",
         id: str | None = None,
         *,
         progress: Progress | None = None,
     ) -> Workspace:
         """The workspace of that name, which alone finds it here. Raises WorkspaceException where there is none."""
-        return Workspace._opened(open_workspace(name, progress=progress or Console()))
+        return Workspace._opened(open_workspace(name, progress=progress or Console()), auth)
 
     @staticmethod
     def from_config(
@@ -116,7 +147,7 @@ class Workspace(WorkspaceContents):
         config = read_config(path, file_name=_file_name)
         labels = WorkspaceLabels(subscription_id=config.subscription_id, resource_group=config.resource_group)
         context = open_workspace(config.workspace_name, create=labels, progress=progress or Console())
-        return Workspace._opened(context)
+        return Workspace._opened(context, auth)
 
     @staticmethod
     def list(
@@ -131,72 +162,26 @@ class Workspace(WorkspaceContents):
             and resource_group in (None, workspace.resource_group)
         }
 
+    @staticmethod
+    def setup() -> Workspace:
+        """Ask on the terminal for a name, open or make the workspace of that name, and write its ``config.json``.
+
+        Raises UserErrorException where there is nobody to ask.
+        """
+        if not sys.stdin.isatty():
+            raise UserErrorException(
+                "Workspace.setup() asks questions, and there is no terminal to ask on.",
+                hint="Use Workspace.create(name, exist_ok=True) and its write_config().",
+            )
+        workspace = Workspace.create(input("Name of the workspace [default]: ").strip() or "default", exist_ok=True)
+        workspace.write_config()
+        return workspace
+
     def write_config(self, path: str | None = None, file_name: str | None = None) -> None:
         """Write ``<path or cwd>/.azureml/config.json``, from which ``from_config`` opens this workspace."""
         write_config(WorkspaceConfig(self.subscription_id, self.resource_group, self.name), path, file_name=file_name)
 
-    # --- what it is ---------------------------------------------------------------------------------------------------
-
-    @property
-    def name(self) -> str:
-        return self._context.record.name
-
-    @property
-    def subscription_id(self) -> str:
-        return self._context.record.subscription_id or _NONE_GIVEN
-
-    @property
-    def resource_group(self) -> str:
-        return self._context.record.resource_group or "local"
-
-    @property
-    def location(self) -> str:
-        return self._context.record.location
-
-    @property
-    def sku(self) -> str:
-        return self._context.record.sku
-
-    @property
-    def tags(self) -> dict[str, str]:
-        return dict(self._context.record.tags)
-
-    @property
-    def folder(self) -> Path:
-        """Where this machine keeps the workspace."""
-        return self._context.folder
-
-    @property
-    def context(self) -> Context:
-        """What the use cases work with."""
-        return self._context
-
-    @property
-    def registry(self) -> MetadataStore:
-        return self._context.registry
-
-    def get_details(self) -> dict[str, Any]:
-        """The workspace as a dictionary with the keys that v1 had; what only a cloud has is None."""
-        record = self._context.record
-        own = {
-            "id": f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}/providers/"
-            f"Microsoft.MachineLearningServices/workspaces/{record.name}",
-            "name": record.name,
-            "location": record.location,
-            "type": "Microsoft.MachineLearningServices/workspaces",
-            "tags": dict(record.tags),
-            "sku": record.sku,
-            "workspaceid": record.id,
-            "description": record.description,
-            "friendlyName": record.friendly_name or record.name,
-            "creationTime": record.created_time.isoformat(),
-            "hbiWorkspace": False,
-            "provisioningState": "Succeeded",
-            "storageAccount": str(self._context.folder / "objects"),
-        }
-        return own | dict.fromkeys(_CLOUD_ONLY)
-
-    # --- what is in it ------------------------------------------------------------------------------------------------
+    # --- keys of the tokens -------------------------------------------------------------------------------------------
 
     def jwks(self) -> dict[str, Any]:
         """The public keys that check the access tokens of the services: a JSON Web Key Set (RFC 7517)."""
@@ -205,9 +190,23 @@ class Workspace(WorkspaceContents):
     # --- changing it --------------------------------------------------------------------------------------------------
 
     def update(
-        self, friendly_name: str | None = None, description: str | None = None, tags: Mapping[str, str] | None = None
+        self,
+        friendly_name: str | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        image_build_compute: str | None = None,
+        service_managed_resources_settings: object = None,
+        primary_user_assigned_identity: str | None = None,
+        allow_public_access_when_behind_vnet: bool | None = None,
     ) -> dict[str, Any]:
-        """Replace what is given; returns ``get_details()``."""
+        """Replace what is given; returns ``get_details()``. What only a cloud has is named as unused."""
+        unused = {
+            "image_build_compute": image_build_compute,
+            "service_managed_resources_settings": service_managed_resources_settings,
+            "primary_user_assigned_identity": primary_user_assigned_identity,
+            "allow_public_access_when_behind_vnet": allow_public_access_when_behind_vnet,
+        }
+        say_unused(self._context.progress, unused)
         record = self.registry.update_workspace(friendly_name=friendly_name, description=description, tags=tags)
         self._context = replace(self._context, record=record)
         return self.get_details()
@@ -235,22 +234,22 @@ class Workspace(WorkspaceContents):
         self.registry.close()
         shutil.rmtree(self._context.folder)
 
-    def __repr__(self) -> str:
-        return (
-            f"Workspace.create(name={self.name!r}, subscription_id={self.subscription_id!r}, "
-            f"resource_group={self.resource_group!r})"
-        )
 
-
-_NONE_GIVEN = "00000000-0000-0000-0000-000000000000"
-_CLOUD_ONLY = (
-    "identityPrincipalId",
-    "identityTenantId",
-    "identityType",
-    "containerRegistry",
-    "keyVault",
-    "applicationInsights",
-    "imageBuildCompute",
-    "discoveryUrl",
-    "notebookInfo",
+_CLOUD_ARGUMENTS = (
+    "storage_account",
+    "key_vault",
+    "app_insights",
+    "container_registry",
+    "adb_workspace",
+    "primary_user_assigned_identity",
+    "cmk_keyvault",
+    "resource_cmk_uri",
+    "hbi_workspace",
+    "default_cpu_compute_target",
+    "default_gpu_compute_target",
+    "private_endpoint_config",
+    "private_endpoint_auto_approval",
+    "user_assigned_identity_for_cmk_encryption",
+    "system_datastores_auth_mode",
 )
+"""Arguments of ``create``."""
