@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -184,6 +185,16 @@ def test_a_missing_object_is_an_error_and_leaves_nothing(objects: ObjectStore, t
     with pytest.raises(StoreException, match=f"{'a' * 64}.*missing"):
         objects.place("a" * 64, tmp_path / "target", link=link)
     assert not (tmp_path / "target").exists()
+
+
+def test_the_location_of_an_object_can_be_read(objects: ObjectStore, source: Callable[[bytes], Path]) -> None:
+    with objects.stage() as staging:
+        digest, _ = staging.add_file(source(b"content"), label="file", progress=Silent())
+        staging.commit()
+    with urllib.request.urlopen(objects.location(digest)) as content:
+        assert content.read() == b"content"
+    with pytest.raises(StoreException):
+        objects.location("0" * 64)
 
 
 @pytest.mark.parametrize("link", [True, False])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 class Framework:
@@ -26,6 +27,17 @@ class ResourceConfiguration:
     cpu: float | None = None
     memory_in_gb: float | None = None
     gpu: int | None = None
+
+    def serialize(self) -> dict[str, float | None]:
+        """With the keys of v1."""
+        return {"cpu": self.cpu, "memoryInGB": self.memory_in_gb, "gpu": self.gpu}
+
+    @classmethod
+    def deserialize(cls, payload: Mapping[str, Any] | None) -> ResourceConfiguration | None:
+        """What ``serialize`` made; None for None."""
+        if payload is None:
+            return None
+        return cls(cpu=payload.get("cpu"), memory_in_gb=payload.get("memoryInGB"), gpu=payload.get("gpu"))
 
 
 @dataclass(frozen=True, order=True)

@@ -11,12 +11,14 @@ from azureml._served_model import Model as ServedModel
 from modelport.domain.errors import ModelNotFoundException, ModelportError, WebserviceException
 from modelport.domain.models import Condition, Framework, ModelChange, ModelFilter, ResourceConfiguration
 from modelport.domain.names import split_model_id
+from modelport.sdk.cloud_only import say_unused
 from modelport.sdk.model_deployment import ModelDeployment
 from modelport.sdk.model_snapshot import ModelSnapshot
 from modelport.usecases.change_model import change_tags_and_properties
 from modelport.usecases.delete_model import delete_model
 from modelport.usecases.download_model import download_model
 from modelport.usecases.find_models import find_model
+from modelport.usecases.model_datasets import Reference, add_dataset_references, models_of_dataset
 from modelport.usecases.register_model import ModelRegistration, register_model
 
 if TYPE_CHECKING:
@@ -39,11 +41,13 @@ class Model(ModelSnapshot, ModelDeployment):
         run_id: str | None = None,
         model_framework: str | None = None,
         expand: bool = True,
+        **kwargs: object,
     ) -> None:
         """The newest version that fits. ``expand`` changes nothing: there is no part that could be left out.
 
         Raises WebserviceException without a name or id, ModelNotFoundException.
         """
+        say_unused(workspace.context.progress, kwargs)
         if id is not None:
             name, version = split_model_id(id) if ":" in id else (id, version)
         if not name:
@@ -68,7 +72,7 @@ class Model(ModelSnapshot, ModelDeployment):
         tags: Mapping[str, str] | None = None,
         properties: Mapping[str, str] | None = None,
         description: str | None = None,
-        datasets: object = None,
+        datasets: Sequence[tuple[str, object]] | None = None,
         model_framework: str | None = None,
         model_framework_version: str | None = None,
         child_paths: Sequence[str] | None = None,
@@ -81,7 +85,8 @@ class Model(ModelSnapshot, ModelDeployment):
     ) -> Model:
         """Register a file or a folder as the next version of ``model_name``; prints ``Registering model <name>``.
 
-        ``run_id`` and ``experiment_name`` are labels: where the model came from.
+        ``datasets`` is as for ``add_dataset_references``. ``run_id`` and ``experiment_name`` are labels: where the
+        model came from.
         Raises ModelPathNotFoundException (a WebserviceException) where there is nothing at the path,
         WebserviceException for a name that is empty or not allowed.
         """
@@ -101,7 +106,11 @@ class Model(ModelSnapshot, ModelDeployment):
             experiment_name=experiment_name,
         )
         workspace.context.progress.step(f"Registering model {model_name}")
-        return Model._from_version(workspace, register_model(workspace.context, registration))
+        references = _references(datasets)
+        model = Model._from_version(workspace, register_model(workspace.context, registration))
+        if references:
+            model.add_dataset_references(references)
+        return model
 
     @staticmethod
     def list(
@@ -117,8 +126,6 @@ class Model(ModelSnapshot, ModelDeployment):
         model_framework: str | None = None,
     ) -> builtins.list[Model]:
         """The versions that fit, newest first within a name; with ``latest``, one for each name."""
-        if dataset_id is not None:
-            return []  # models are not linked to data sets here, so none fits
         wanted = ModelFilter(
             name=name,
             tags=tags or (),
@@ -127,7 +134,11 @@ class Model(ModelSnapshot, ModelDeployment):
             framework=model_framework,
             latest=latest,
         )
-        return [Model._from_version(workspace, version) for version in workspace.registry.models(wanted)]
+        found = workspace.registry.models(wanted)
+        if dataset_id is not None:
+            referring = models_of_dataset(workspace.registry, dataset_id)
+            found = [version for version in found if version.id in referring]
+        return [Model._from_version(workspace, version) for version in found]
 
     @staticmethod
     def get_model_path(model_name: str, version: int | None = None, _workspace: Workspace | None = None) -> str:
@@ -151,7 +162,18 @@ class Model(ModelSnapshot, ModelDeployment):
         Raises WebserviceException where something is in the way and not ``exist_ok``, StoreException for damaged files.
         """
         allowed = exist_ok if exists_ok is None else exists_ok
-        return str(download_model(self.workspace.context, self._version, target=Path(target_dir), exist_ok=allowed))
+        context, version = self.workspace.context, self._version
+        if not version.files:  # it was made by deserialize(), and was not registered here then
+            version = find_model(context, ModelFilter(name=self.name, version=self.version))
+        return str(download_model(context, version, target=Path(target_dir), exist_ok=allowed))
+
+    def get_sas_urls(self) -> dict[str, str]:
+        """A URL for each of the model's files, by its path in the model. On this machine they need no signature.
+
+        The files there must not be changed: they are the store's own.
+        """
+        objects = self.workspace.context.objects
+        return {file.path: objects.location(file.sha256) for file in self._version.files}
 
     # --- changing -----------------------------------------------------------------------------------------------------
 
@@ -201,6 +223,10 @@ class Model(ModelSnapshot, ModelDeployment):
         """Add properties. Raises WebserviceException for one that is there with another value."""
         self.update_tags_properties(add_properties=properties)
 
+    def add_dataset_references(self, datasets: Sequence[tuple[str, object]]) -> None:
+        """Note which data sets the model was made from: pairs of a word (``"training"``) and a data set or its id."""
+        add_dataset_references(self.workspace.registry, self._version, _references(datasets))
+
     def delete(self) -> None:
         """Delete this version. Raises ConflictException, naming the services, while one uses it."""
         delete_model(self.workspace.context, self._version)
@@ -208,6 +234,17 @@ class Model(ModelSnapshot, ModelDeployment):
 
 def _texts(values: Mapping[str, object] | None) -> dict[str, str]:
     return {str(key): str(value) for key, value in (values or {}).items()}
+
+
+def _references(datasets: Sequence[tuple[str, object]] | None) -> list[Reference]:
+    """Raises WebserviceException for what is no list of pairs."""
+    given = list(datasets or ())
+    if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in given):
+        raise WebserviceException(
+            "datasets must be a list of pairs: what a data set was for, and the data set.",
+            hint="Write [('training', dataset)].",
+        )
+    return [(str(purpose), str(getattr(dataset, "id", dataset))) for purpose, dataset in given]
 
 
 def _text_or_none(value: object) -> str | None:

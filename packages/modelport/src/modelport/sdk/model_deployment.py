@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from modelport.sdk.configuration_text import configuration_lines
 from modelport.sdk.deploying import deploy_service
 from modelport.sdk.model_snapshot import ModelSnapshot
 
@@ -35,6 +36,8 @@ class ModelDeployment:
         ``models`` may be empty and may hold ids (``name:version``). Raises ConflictException where the name is taken
         and not ``overwrite``; whatever is wrong with the configuration, before anything is started.
         """
+        if show_output:
+            ModelDeployment.print_configuration(models, inference_config, deployment_config, deployment_target)
         return deploy_service(
             workspace,
             name,
@@ -45,6 +48,17 @@ class ModelDeployment:
             overwrite=overwrite,
             show_output=show_output,
         )
+
+    @staticmethod
+    def print_configuration(
+        models: Sequence[Model | str],
+        inference_config: InferenceConfig | None,
+        deployment_config: LocalDeploymentConfiguration | None,
+        deployment_target: object,
+    ) -> None:
+        """Print what ``deploy`` would use, without keys. ``deploy(show_output=True)`` does so first."""
+        lines = configuration_lines(ids_of(models), inference_config, deployment_config, deployment_target)
+        print("\n".join(lines), flush=True)  # noqa: T201 - it is what was asked for
 
 
 def ids_of(models: Sequence[Model | str]) -> list[str]:

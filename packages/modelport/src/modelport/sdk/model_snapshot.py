@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import builtins
 import datetime as dt
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from modelport.domain.models import ModelVersion
+from modelport.sdk.model_payload import version_of_payload
+from modelport.usecases.model_datasets import Reference, dataset_references
 
 if TYPE_CHECKING:
     from modelport.sdk.workspace import Workspace
@@ -38,10 +41,9 @@ class ModelSnapshot:
         self.sample_input_dataset = version.sample_input
         self.sample_output_dataset = version.sample_output
         self.run_id = version.run_id
-        self.run: object = None  # there are no runs here, and no models that are made from models
-        self.parent_id: str | None = None
+        self.run: object = None  # there are no runs here
+        self.parent_id: str | None = None  # no model here is made from another one
         self.derived_model_ids: builtins.list[str] = []
-        self.datasets: dict[str, Any] = {}
         self.experiment_name = version.experiment_name
         self.unpack = version.is_folder
         self.mime_type = "application/x-python"
@@ -51,6 +53,26 @@ class ModelSnapshot:
     def record(self) -> ModelVersion:
         """The version as the registry keeps it: its files with sizes and SHA-256 digests."""
         return self._version
+
+    @property
+    def datasets(self) -> dict[str, builtins.list[Any]]:
+        """The ids of the data sets that the model refers to, by what each was for."""
+        found: dict[str, builtins.list[Any]] = {}
+        for purpose, dataset_id in self._dataset_references():
+            found.setdefault(purpose, []).append(dataset_id)
+        return found
+
+    def _dataset_references(self) -> builtins.list[Reference]:
+        return dataset_references(self.workspace.registry, self._version)
+
+    @classmethod
+    def deserialize(cls, workspace: Workspace, model_payload: Mapping[str, Any]) -> Self:
+        """The model that a dictionary with the keys of v1's service describes; the workspace is not asked.
+
+        The files are those of the registered version of that id, where there is one. Raises WebserviceException where
+        a key is missing.
+        """
+        return cls._from_version(workspace, version_of_payload(model_payload, workspace.registry))
 
     def serialize(self) -> dict[str, Any]:
         """The model as a dictionary with the keys of v1 (azureml-v1 reference, 4.6)."""
@@ -72,9 +94,8 @@ class ModelSnapshot:
             "experimentName": self.experiment_name,
             "runId": self.run_id,
             "runDetails": str(self.run_id),
-            "datasets": [],
-            "resourceConfiguration": resources
-            and {"cpu": resources.cpu, "memoryInGB": resources.memory_in_gb, "gpu": resources.gpu},
+            "datasets": [{"name": purpose, "id": dataset_id} for purpose, dataset_id in self._dataset_references()],
+            "resourceConfiguration": resources and resources.serialize(),
             "sampleInputDatasetId": self.sample_input_dataset,
             "sampleOutputDatasetId": self.sample_output_dataset,
         }

@@ -141,6 +141,9 @@ class ObjectStore(Protocol):
         file system allows; else a copy that the user may write to. Raises StoreException as ``open`` does, naming the
         object's file, and leaves nothing then."""
 
+    def location(self, digest: str) -> str:
+        """A URL that the content can be read from, unverified. Raises StoreException where the object is missing."""
+
     def remove_unreferenced(self, digests: Sequence[str], referenced: set[str]) -> None:
         """Forget those of the digests that are not referenced."""
 

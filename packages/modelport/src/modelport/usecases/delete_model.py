@@ -8,6 +8,7 @@ from modelport.domain.models import ModelVersion
 from modelport.domain.services import Service, ServiceFilter
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
+from modelport.usecases.model_datasets import forget_dataset_references
 
 
 def delete_model(context: Context, model: ModelVersion) -> None:
@@ -20,6 +21,7 @@ def delete_model(context: Context, model: ModelVersion) -> None:
         if model.id not in service.model_ids and _keeps(service, model):
             _let_go(context, service.name, model)
     deleted = context.registry.delete_model(model.name, model.version)
+    forget_dataset_references(context.registry, deleted)
     digests = [file.sha256 for file in deleted.files]
     context.objects.remove_unreferenced(digests, context.registry.referenced_objects(digests))
 

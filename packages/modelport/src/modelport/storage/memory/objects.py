@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
 import hashlib
@@ -55,6 +56,9 @@ class MemoryObjects:
                 file.write(content)
         except OSError as error:
             raise StoreException(f"Cannot write {target}: {os.strerror(error.errno or errno.EIO)}.") from error
+
+    def location(self, digest: str) -> str:
+        return "data:application/octet-stream;base64," + base64.b64encode(self._content(digest)).decode()
 
     def remove_unreferenced(self, digests: Sequence[str], referenced: set[str]) -> None:
         with self._lock:

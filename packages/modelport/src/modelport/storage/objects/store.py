@@ -84,6 +84,11 @@ class FolderStore:
                 beside.unlink(missing_ok=True)
             self._verified.follow(target)
 
+    def location(self, digest: str) -> str:
+        path = self._folders.object(digest)
+        _status(path)
+        return path.as_uri()
+
     def remove_unreferenced(self, digests: Sequence[str], referenced: set[str]) -> None:
         """What a registration that is under way needs stays, too."""
         unreferenced = set(digests) - referenced
