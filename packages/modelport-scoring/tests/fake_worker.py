@@ -90,6 +90,17 @@ def wrong_id(worker: FakeWorker) -> None:
     )
 
 
+def odd_payloads(worker: FakeWorker) -> None:
+    """Answers with the payload and the flags that it is asked for: ``<flags> <payload in hexadecimal digits>``."""
+    worker.become_ready()
+
+    def answer(number: int, payload: bytes) -> bytes:
+        flags, digits = payload.decode().split(" ")
+        return pack(number, RESULT, bytes.fromhex(digits), flags=RETURNED | int(flags), code=200, micros=10)
+
+    worker.serve(answer)
+
+
 def raw_headers(worker: FakeWorker) -> None:
     """Sends the body it got as the ``meta`` of its answer."""
     worker.become_ready()
@@ -167,6 +178,7 @@ BEHAVIOURS: dict[str, Callable[[FakeWorker], None]] = {
     function.__name__: function
     for function in (
         echo,
+        odd_payloads,
         garbage,
         wrong_id,
         raw_headers,

@@ -12,8 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
 
+from modelport_scoring.workers.arena import SMALLEST_BYTES
 from modelport_scoring.workers.contract import ArrayParameter
-from modelport_scoring.workers.numbers import MOST_BYTES, NumberReader
+from modelport_scoring.workers.numbers import LONG_BYTES, MOST_BYTES, NumberReader, count_arrays, write_numbers
+from modelport_worker.answers import MANY_NUMBERS, MOST_NUMBERS, numbers_of
 
 SHAPES: list[tuple[int, ...]] = [(), (1,), (3,), (2, 3)]
 TYPES = ["<f8", "<i8"]
@@ -85,13 +87,13 @@ def ordinary(body: bytes, *, kind: str, row: tuple[int, ...]) -> Any:
 def check(body: bytes) -> None:
     for (kind, row), reader in READERS.items():
         read = reader.read(body)
-        assert read is None or isinstance(read, bytes)
+        assert read is None or isinstance(read, bytes | memoryview)
         if read is None:
             continue
         expected = ordinary(body, kind=kind, row=row)
         assert expected is not None, f"{kind} {row}: a body that has no array was read"
         assert expected.shape == (len(read) // (8 * max(1, math.prod(row))), *row)
-        assert expected.tobytes() == read
+        assert expected.tobytes() == bytes(read)
 
 
 @settings(max_examples=500, deadline=None)
@@ -151,3 +153,67 @@ def test_a_name_with_brackets_is_counted_out() -> None:
     reader = NumberReader(ArrayParameter(name="a[0]", type="<f8", row=[2]))
     assert reader.read(b'{"a[0]": [[1, 2]]}') == np.array([[1.0, 2.0]]).tobytes()
     assert reader.read(b'{"a\\u005b0]": [[1, 2]]}') is None
+
+
+def test_a_large_array_is_not_copied_and_outlives_the_next_body() -> None:
+    rows = [[float(number), number / 3] for number in range(SMALLEST_BYTES // 8)]
+    read = READERS["<f8", (3,)].read(json.dumps({NAME: [[*row, 0.5] for row in rows]}).encode())
+    assert isinstance(read, memoryview)
+    assert READERS["<f8", (3,)].read(b'{"data": [[1, 2, 3]]}') is not None
+    assert np.frombuffer(read).reshape(-1, 3)[:, :2].tolist() == rows
+
+
+@pytest.mark.parametrize("text", ["[[1], [2]]", '["[[["]', "[" * LONG_BYTES, "x" * LONG_BYTES, ""])
+def test_brackets_are_counted_in_short_and_in_long_bodies(text: str) -> None:
+    for body in (text.encode(), bytearray(text.encode()), text.encode() + b" " * LONG_BYTES):
+        assert count_arrays(body) == text.count("[")
+
+
+# --- results ----------------------------------------------------------------------------------------------------------
+
+ANY_FLOAT = st.floats(allow_nan=True, allow_infinity=True)
+rows_of_floats = st.integers(1, 5).flatmap(
+    lambda width: st.lists(st.lists(ANY_FLOAT, min_size=width, max_size=width), min_size=MANY_NUMBERS, max_size=40)
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.lists(ANY_FLOAT, min_size=MANY_NUMBERS, max_size=80), rows_of_floats))
+@example([1e16, 1e-7, 5e-324, -0.0, 1.7976931348623157e308, 123456789.0, 0.1, 1 / 3] * 4)
+@example([math.nan, math.inf, -math.inf, 1.0] * 8)
+def test_a_result_of_floats_is_written_as_json_writes_it(values: list[Any]) -> None:
+    payload = numbers_of(values)
+    assert payload is not None
+    text = write_numbers(payload)
+    assert repr(json.loads(text)) == repr(values)
+    if any(not math.isfinite(value) for value in np.ravel(values)):
+        assert text == json.dumps(values).encode()
+
+
+class Number(float):
+    """A subclass, which a script's own encoder might write otherwise."""
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        [1.0] * (MANY_NUMBERS - 1),
+        [1.0] * (MOST_NUMBERS + 1),
+        [1] * MANY_NUMBERS,
+        [True] * MANY_NUMBERS,
+        [1.0] * MANY_NUMBERS + [2],
+        [1.0] * MANY_NUMBERS + [None],
+        [Number(1)] * MANY_NUMBERS,
+        [np.float64(1)] * MANY_NUMBERS,
+        [[1.0]] * MANY_NUMBERS + [[1.0, 2.0]],
+        [[1.0, 2.0]] * MANY_NUMBERS + [[1.0, 2]],
+        [[1.0]] * MANY_NUMBERS + [(1.0,)],
+        [[]] * MANY_NUMBERS,
+        [[[1.0]]] * MANY_NUMBERS,
+        [1.0] * MANY_NUMBERS + [[1.0]],
+        [[1.0]] * MANY_NUMBERS + [1.0],
+    ],
+)
+def test_other_results_are_left_to_json(values: list[Any]) -> None:
+    assert numbers_of(values) is None

@@ -13,6 +13,7 @@ import pytest
 
 from modelport_scoring import Limits, RevisionSettings, ServiceState, SwitchFailed
 from modelport_scoring.service_lock import is_alive
+from modelport_worker.frames import NUMBERS, SHARED
 from scoring_services import RunningService, Services, wait_until
 from test_http import post, read_answers
 
@@ -146,6 +147,25 @@ def test_a_worker_that_speaks_nonsense_is_replaced(services: Services, behaviour
     assert service.score(poison).status == 502
     assert service.score("good").status == 200
     assert "is ended" in service.log
+
+
+@pytest.mark.parametrize(
+    ("flags", "payload", "what"),
+    [
+        (NUMBERS, "00" * 7, "numbers without a row's length"),
+        (NUMBERS, "00" * 13, "half a number"),
+        (SHARED, "00" * 12, "shared memory that no request was given"),
+        (SHARED | NUMBERS, "", "neither"),
+    ],
+)
+def test_a_worker_whose_answer_cannot_be_read_is_replaced(
+    services: Services, flags: int, payload: str, what: str
+) -> None:
+    service = services.start("odd_payloads", fake=True)
+    assert service.score(f"{NUMBERS} {'00' * 8}").body == b"[]"
+    assert service.score(f"{flags} {payload}").status == 502, what
+    assert service.score(f"0 {b'good'.hex()}").body == b"good"
+    assert "that cannot be read" in service.log
 
 
 def test_what_a_worker_forked_ends_with_it(services: Services) -> None:

@@ -11,8 +11,10 @@ import pytest
 
 from driving import DEADLINE_S, App, Received, WorkerProcess, score_frame
 from interpreters import THIS_PYTHON, make_environment
+from modelport_worker.answers import MANY_NUMBERS
 from modelport_worker.batching import MOST_FAILURES
 from modelport_worker.frames import ALONE, ARRAY, BATCH, REDONE, RESULT, SCORE, STARTED, STOPPED, pack
+from modelport_worker.frames import NUMBERS as LEFT_TO_SERVER
 
 ENVIRONMENTS = {
     "3.6 and 1.0.2": ("3.6", ["inference-schema==1.0.2", "numpy", "pandas"]),
@@ -156,6 +158,20 @@ def test_numbers_that_were_read_once(app: App, environment: tuple[str, str]) -> 
     assert batch.answers == alone
     assert [answer[0] for answer in alone] == [200] * 3
     assert [(frame.code, frame.flags) for frame in batch.announced] == [(3, 0)]
+
+
+def test_many_numbers_are_written_the_same_way_alone_and_together(app: App, environment: tuple[str, str]) -> None:
+    name, python = environment
+    script = script_of(NUMBERS, "return (data[:, 0].astype('f8') / 3).tolist()")
+    payloads = [np.arange(2.0 * rows).tobytes() for rows in (1, MANY_NUMBERS, 40, 2)]
+    alone = answers_alone(app, python, script, payloads, flags=ARRAY)
+    with app.batch(python, script) as worker:
+        worker.start()
+        batch = ask_together(worker, payloads, flags=ARRAY)
+    assert batch.answers == alone
+    assert batch.announced
+    left_to_server = [bool(flags & LEFT_TO_SERVER) for _, flags, _ in alone]
+    assert left_to_server == ([False] * 4 if name == "here" else [False, True, True, False])  # orjson is here
 
 
 @pytest.mark.parametrize(

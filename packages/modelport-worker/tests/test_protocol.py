@@ -113,8 +113,7 @@ def test_page_names_the_request_that_crashed(app: App, python: str) -> None:
     with app.run(python, code) as worker:
         worker.start()
         worker.ask("one")
-        fatal = worker.send(b"die")
-        worker.send(b"never started")
+        fatal = worker.send_at_once(b"die", b"never started")
         assert worker.receive() is None
         assert worker.process.wait(20) == 7
         assert worker.started == fatal

@@ -103,7 +103,7 @@ class Scoring(CopiableTicket):
         if not head.is_json:
             self._answer(message(415, EXPECTS_JSON))
             return False
-        if numbers is not None and (read := numbers.read(self.payload)) is not None:
+        if numbers is not None and (read := numbers.read(self._exchange.body)) is not None:
             self.payload = read
             self.flags |= ARRAY
         return True
@@ -206,6 +206,20 @@ def describe_request(exchange: Exchange, *, hides_key: bool, trace: Trace | None
     """The ``meta`` of a SCORE frame. The script does not get the service's key; it always finds a request id; and where
     requests are traced, the headers by which it continues the trace."""
     head = exchange.head
+    if trace is not None:
+        described = describe_head(head, hides_key=hides_key, trace=trace)
+    else:
+        hid_key, described = head.described
+        if not described or hid_key is not hides_key:
+            described = describe_head(head, hides_key=hides_key)
+            head.described = hides_key, described
+    if exchange.ids is None or b"x-ms-request-id" in head.headers:
+        return described
+    return described + exchange.ids.ms_request_id
+
+
+def describe_head(head: Head, *, hides_key: bool, trace: Trace | None = None) -> bytes:
+    """The part of it that is the same for every request with this head; the id of one follows."""
     headers = dict(head.headers)
     if hides_key:
         headers.pop(b"authorization", None)
@@ -214,15 +228,14 @@ def describe_request(exchange: Exchange, *, hides_key: bool, trace: Trace | None
         headers.pop(b"tracestate", None)
         if trace.state:
             headers[b"tracestate"] = trace.state
-    if exchange.ids is not None:
-        headers.setdefault(b"x-ms-request-id", exchange.ids.ms_request_id)
     return orjson.dumps(
         {
             "method": head.method.decode("latin-1"),
             "path": head.path.decode("latin-1"),
             "query": head.query.decode("latin-1"),
             "headers": [[title_case(name), value.decode("latin-1")] for name, value in headers.items()],
-        }
+        },
+        option=orjson.OPT_APPEND_NEWLINE,
     )
 
 

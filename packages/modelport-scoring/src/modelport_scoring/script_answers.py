@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import orjson
 
@@ -43,6 +44,9 @@ OURS = frozenset(
 )
 """Headers that belong to the server; a script that sets one is not listened to."""
 
+KNOWN_BYTES = 1024
+"""Longer headers are not remembered."""
+
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -69,12 +73,22 @@ def returned(code: int, meta: bytes, payload: bytes) -> Response:
     if not meta and code == 200:
         return Response(200, lines=JSON_TYPE, body=payload)
     try:
-        lines = script_lines(orjson.loads(meta)) if meta else JSON_TYPE
+        lines = known_lines(meta) if meta else JSON_TYPE
         if not 200 <= code <= 599:
             raise ValueError(f"the status {code}")
     except (ValueError, TypeError) as error:
         return message(500, f"The scoring script answered with what HTTP cannot carry: {error}")
     return Response(code, lines=lines, body=payload)
+
+
+def known_lines(meta: bytes) -> bytes:
+    """The header lines of a RESULT's ``meta``. Most answers of a script have the same: they are made once."""
+    return lines_of(meta) if len(meta) <= KNOWN_BYTES else lines_of.__wrapped__(meta)
+
+
+@lru_cache(maxsize=256)
+def lines_of(meta: bytes) -> bytes:
+    return script_lines(orjson.loads(meta))
 
 
 def script_lines(headers: list[tuple[str, str]]) -> bytes:

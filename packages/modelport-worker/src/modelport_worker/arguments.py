@@ -1,7 +1,7 @@
 """How a request becomes the arguments of ``run`` (reference, 5.5)."""
 
 import json
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 from urllib.parse import unquote_plus
 
 from modelport_worker.failures import ScriptError
@@ -12,6 +12,13 @@ from modelport_worker.signature import REQUEST_HEADERS, RunSignature
 
 REQUEST_CONTEXT = "_modelport_context"
 """The attribute in which our ``azureml`` leaves a context manager for the call of ``run``, where one is needed."""
+
+REQUEST_ID = "X-Ms-Request-Id"
+
+KNOWN_HEADS: Dict[bytes, "RequestHead"] = {}
+MOST_HEADS = 256
+MOST_HEAD_BYTES = 2048
+"""So many heads of requests are remembered, by the bytes that told of them."""
 
 Arguments = Callable[[Frame], Dict[str, Any]]
 """From a SCORE frame to keyword arguments. Raises Rejected where the request is at fault."""
@@ -42,7 +49,7 @@ def text_arguments(signature: RunSignature) -> Arguments:
     return arguments
 
 
-def json_arguments(signature: RunSignature, array_of: Optional[Callable[[bytearray], Any]]) -> Arguments:
+def json_arguments(signature: RunSignature, array_of: Optional[Callable[[Any], Any]]) -> Arguments:
     """For a ``run`` with ``@input_schema``: the keys of the body are the arguments; keys that it lacks are ignored.
 
     ``array_of`` makes the only argument of the numbers in an ARRAY frame.
@@ -51,7 +58,7 @@ def json_arguments(signature: RunSignature, array_of: Optional[Callable[[bytearr
 
     def arguments(frame: Frame) -> Dict[str, Any]:
         if frame.flags & ARRAY and array_of is not None:
-            return {names[0]: array_of(bytearray(frame.payload))}  # a copy, which the script may write to
+            return {names[0]: array_of(frame.payload)}
         given = parse_query(frame.payload.decode("latin-1")) if frame.flags & QUERY else parse_body(frame)
         chosen = {}
         for name in names:
@@ -103,12 +110,36 @@ def raw_arguments(signature: RunSignature, make_request: Callable[..., Any]) -> 
     name = signature.names[0]
 
     def arguments(frame: Frame) -> Dict[str, Any]:
-        meta = json.loads(frame.meta)
+        head = describe(frame)
         body = b"" if frame.flags & QUERY else frame.payload
-        request = make_request(meta["method"], meta["path"], query=meta["query"], headers=meta["headers"], body=body)
-        return {name: request}
+        return {name: make_request(head.method, head.path, query=head.query, headers=head.headers, body=body)}
 
     return arguments
+
+
+class RequestHead(NamedTuple):
+    """Method, path and query as they came, and the headers with their names in Title-Case."""
+
+    method: str
+    path: str
+    query: str
+    headers: List[Tuple[str, str]]
+
+
+def describe(frame: Frame) -> RequestHead:
+    """What a SCORE frame tells of its request. Most of it is the same for all requests of a client: it is read once."""
+    text, _, request_id = frame.meta.partition(b"\n")
+    known = KNOWN_HEADS.get(text)
+    if known is None:
+        told = json.loads(text.decode("utf-8"))
+        headers = [(name, value) for name, value in told["headers"]]
+        known = RequestHead(told.get("method", ""), told.get("path", ""), told.get("query", ""), headers)
+        if len(KNOWN_HEADS) >= MOST_HEADS:
+            KNOWN_HEADS.clear()
+        if len(text) <= MOST_HEAD_BYTES:
+            KNOWN_HEADS[text] = known
+    own = [(REQUEST_ID, request_id.decode("latin-1"))] if request_id else []
+    return known._replace(headers=known.headers + own)
 
 
 def with_context(run: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -129,7 +160,7 @@ def with_headers(arguments: Arguments) -> Arguments:
 
     def arguments_and_headers(frame: Frame) -> Dict[str, Any]:
         chosen = arguments(frame)
-        chosen[REQUEST_HEADERS] = join_headers(json.loads(frame.meta)["headers"])
+        chosen[REQUEST_HEADERS] = join_headers(describe(frame).headers)
         return chosen
 
     return arguments_and_headers

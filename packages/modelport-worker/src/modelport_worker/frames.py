@@ -24,8 +24,8 @@ HEADER_SIZE = HEADER.size  # 24 bytes
 SCORE = 1
 """Score one request. ``payload``: the body as it came; with QUERY, the raw query string (ASCII, without ``?``); with
 ARRAY, the numbers that the body held, as READY's ``array`` describes them.
-``meta``: ``{"method", "path", "query", "headers": [[name, value], …]}`` if READY said ``"wants_request": true``, else
-nothing. Header names are in Title-Case."""
+``meta``: if READY said ``"wants_request": true``, ``{"method", "path", "query", "headers": [[name, value], …]}``, a
+line feed, and behind it the request's id, where no header has it; else nothing. Header names are in Title-Case."""
 
 STOP = 2
 """Finish what was received, then exit with status 0."""
@@ -98,6 +98,12 @@ UNSERIALIZABLE = 8
 
 MORE = 16
 """The body follows in CHUNK frames."""
+
+NUMBERS = 64
+"""The body is a JSON list of numbers that the server has still to write: the payload is ROW and, behind it, the numbers
+as doubles. ROW is 0 for a plain list; for a list of lists, the length of each."""
+
+ROW = struct.Struct("<Q")
 
 # --- flags of a CHUNK -------------------------------------------------------------------------------------------------
 LAST = 1

@@ -10,6 +10,7 @@ from typing import Any, List, NamedTuple, Optional, Set, Tuple, Union
 
 from modelport_worker.forking import call_around_fork
 from modelport_worker.frames import (
+    ARRAY,
     BATCH,
     CANCELLED,
     CANCELLED_AT,
@@ -38,7 +39,8 @@ class Frame(NamedTuple):
     id: int
     kind: int
     flags: int
-    payload: bytes
+    payload: Union[bytes, bytearray]
+    """With ARRAY a bytearray: the script may write to its argument."""
     meta: bytes
     slot: Optional[Tuple[int, int]] = None
     """Offset and size of the place in the shared memory that the payload came in, and the answer may go out in."""
@@ -79,11 +81,16 @@ class Inbox:
         view = self._view
         if flags & SHARED:
             offset, length, room = SLOT.unpack_from(self._buffer, payload)
-            shared = self._memory[offset : offset + length]
+            shared = self._copy_shared(offset, length, writable=bool(flags & ARRAY))
             return Frame(request_id, kind, flags, shared, bytes(view[meta:payload]), (offset, room))
-        return Frame(
-            request_id, kind, flags, bytes(view[payload:stop]), bytes(view[meta:payload]) if meta_size else b""
-        )
+        body = bytearray(view[payload:stop]) if flags & ARRAY else bytes(view[payload:stop])
+        return Frame(request_id, kind, flags, body, bytes(view[meta:payload]) if meta_size else b"")
+
+    def _copy_shared(self, offset: int, length: int, *, writable: bool) -> Union[bytes, bytearray]:
+        if not writable:
+            return self._memory[offset : offset + length]
+        with memoryview(self._memory) as memory, memory[offset : offset + length] as shared:
+            return bytearray(shared)
 
     def _take_large(self) -> Optional[Frame]:
         frame, self._large = self._large, None
@@ -110,7 +117,7 @@ class Inbox:
         meta = self._receive_whole(meta_size, received[:meta_size])
         payload = self._receive_whole(payload_size, received[meta_size:])
         self._start = self._end = 0
-        self._large = Frame(request_id, kind, flags, payload, meta)
+        self._large = Frame(request_id, kind, flags, bytearray(payload) if flags & ARRAY else payload, meta)
 
     def _receive_whole(self, size: int, beginning: memoryview) -> bytes:
         """``size`` bytes, the first of which have come. A BytesIO gives up its memory as bytes, without a copy."""

@@ -13,11 +13,12 @@ class Head:
     """Method, target and headers. ``headers`` maps names in lower case to values; the values of a repeated header are
     joined with commas.
 
-    One object may serve many requests, namely all whose heads have the same bytes; nothing changes it once the
-    application has screened it.
+    One object may serve many requests, namely all whose heads have the same bytes; nothing but ``described``, which is
+    made when it is needed, changes once the application has screened it.
     """
 
     __slots__ = (
+        "described",
         "headers",
         "ids",
         "is_json",
@@ -48,6 +49,8 @@ class Head:
         """Header lines that the application adds to every answer."""
         self.route: Any = None
         """The application's own note: who answers."""
+        self.described = (False, b"")
+        """What a worker is told of it, once it was told, and whether the key was left out of that."""
         self.until = FOREVER
         """Unix time, in seconds, up to which the application's permission holds."""
 

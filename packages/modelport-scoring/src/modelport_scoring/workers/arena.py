@@ -32,7 +32,7 @@ class Arena:
         self._free: dict[int, list[int]] = {}
         self._in_use = 0
 
-    def put(self, body: bytes | bytearray) -> Slot | None:
+    def put(self, body: bytes | bytearray | memoryview) -> Slot | None:
         """Copy the body into a slot; None where it is too large, or no slot is free."""
         if len(body) > LARGEST_BYTES:
             return None

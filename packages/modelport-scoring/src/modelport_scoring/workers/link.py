@@ -17,6 +17,8 @@ LARGE_BYTES = 64 * 1024
 COLLECTED_BYTES = 512 * 1024
 """From here on a payload is collected where it will stay: it is never there twice."""
 
+Payload = bytes | bytearray | memoryview
+
 KNOWN_KINDS = frozenset((PHASE, READY, FAILED, RESULT, CHUNK, BATCH))
 
 
@@ -119,9 +121,7 @@ class Link(asyncio.Protocol):
         self.has_room = True
         self._observer.link_has_room()
 
-    def send(
-        self, request_id: int, kind: int, payload: bytes | bytearray = b"", meta: bytes = b"", flags: int = 0
-    ) -> None:
+    def send(self, request_id: int, kind: int, payload: Payload = b"", meta: bytes = b"", flags: int = 0) -> None:
         """Send one frame, within this turn of the event loop. Nothing happens on a closed link: whoever sends learns of
         that by ``link_closed``."""
         outgoing = self._outgoing
@@ -140,7 +140,7 @@ class Link(asyncio.Protocol):
             self._outgoing.clear()
             self._write(data)
 
-    def _write(self, *parts: bytes | bytearray) -> None:
+    def _write(self, *parts: Payload) -> None:
         if not self._closed and self._transport is not None and not self._transport.is_closing():
             self._transport.writelines(parts)
 

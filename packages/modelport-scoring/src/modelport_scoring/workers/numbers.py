@@ -1,4 +1,5 @@
-"""Numbers in a request's body, read once: from JSON straight into an array's memory.
+"""Numbers, read once and written once: from a body's JSON straight into an array's memory, and from the memory of a
+result to JSON.
 
 A body is taken only where what ``json`` and ``numpy.array`` would make of it is certain to be the same; everything else
 (other keys, text, null, NaN, ragged rows, integers beyond 64 bits, errors) takes the ordinary way, in the worker, and
@@ -7,15 +8,22 @@ gets its answer or its error there.
 
 from __future__ import annotations
 
+import json
 from math import prod
 from typing import Any
 
+import orjson
 import simdjson
 
+from modelport_scoring.workers.arena import SMALLEST_BYTES
 from modelport_scoring.workers.contract import ArrayParameter
+from modelport_worker.frames import ROW
 
 MOST_BYTES = 4 * 1024 * 1024
 """A longer body would keep the event loop from its other work: 4 MiB take about ten milliseconds."""
+
+LONG_BYTES = 1024
+"""From here on a search for brackets is quicker than a look at each byte."""
 
 JSON_ARRAY: type[Any] = simdjson.Array
 
@@ -37,17 +45,17 @@ class NumberReader:
         """Of a row that is a plain list, as nearly all are."""
         self._parser = simdjson.Parser()
 
-    def read(self, body: bytes | bytearray) -> bytes | None:
-        """The array's memory, or None where the ordinary way has to be taken."""
+    def read(self, body: bytes | bytearray) -> bytes | memoryview | None:
+        """The array's memory, or None where the ordinary way has to be taken. A view is of memory of its own."""
         if len(body) > MOST_BYTES:
             return None
         try:
             # Nothing of the document may outlive this call: the parser would refuse the next one.
-            return self._read(self._parser.parse(body), body.count(b"[") - self._brackets_in_name)
+            return self._read(self._parser.parse(body), count_arrays(body) - self._brackets_in_name)
         except NOT_CERTAIN:
             return None
 
-    def _read(self, document: Any, arrays: int) -> bytes | None:
+    def _read(self, document: Any, arrays: int) -> bytes | memoryview | None:
         """``arrays``: how many there are in the body, on whatever level."""
         if len(document) != 1:  # of a key that occurs twice, simdjson takes the first and json the last
             return None
@@ -63,8 +71,27 @@ class NumberReader:
                 return None
         elif not has_shape(rows, self._row):
             return None
-        numbers = bytes(rows.as_buffer(of_type=self._buffer_type))
-        return numbers if len(numbers) == count * self._row_bytes else None
+        numbers = memoryview(rows.as_buffer(of_type=self._buffer_type))
+        if len(numbers) != count * self._row_bytes:
+            return None
+        return bytes(numbers) if len(numbers) < SMALLEST_BYTES else numbers
+
+
+def count_arrays(body: bytes | bytearray) -> int:
+    """How many brackets open in a JSON text."""
+    if len(body) < LONG_BYTES:
+        return body.count(b"[")
+    return len(body) - len(body.replace(b"[", b""))
+
+
+def write_numbers(payload: bytes) -> bytes:
+    """The JSON of a result with NUMBERS (``modelport_worker.frames``), as ``json`` would have written it, but for the
+    form of its numbers. Raises ValueError or TypeError where it is none."""
+    (row,) = ROW.unpack_from(payload)
+    numbers = memoryview(payload)[ROW.size :].cast("d").tolist()
+    lines = [numbers[start : start + row] for start in range(0, len(numbers), row)] if row else numbers
+    text = orjson.dumps(lines)
+    return text if b"n" not in text else json.dumps(lines).encode()  # NaN, Infinity
 
 
 def has_shape(members: Any, shape: tuple[int, ...]) -> bool:

@@ -46,7 +46,7 @@ class Ticket(ABC):
     """What a worker gets, and who is told how it went. Exactly one of ``scored``, ``stream_began``, ``lost``,
     ``timed_out`` and ``refused`` is called, unless ``admit`` said no: then the ticket has answered for itself."""
 
-    payload: bytes | bytearray
+    payload: bytes | bytearray | memoryview
     flags: int
     meta = b""
     id = 0

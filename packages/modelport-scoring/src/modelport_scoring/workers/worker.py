@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import struct
 import time
 from collections import deque
 from enum import StrEnum
@@ -17,6 +18,7 @@ from modelport_scoring.workers.arena import SMALLEST_BYTES
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.link import Link
+from modelport_scoring.workers.numbers import write_numbers
 from modelport_scoring.workers.process import WorkerProcess, ended_early
 from modelport_scoring.workers.ticket import Ticket
 from modelport_scoring.workers.window import Window
@@ -26,6 +28,7 @@ from modelport_worker.frames import (
     CHUNK,
     LAST,
     MORE,
+    NUMBERS,
     PHASE,
     READY,
     REDONE,
@@ -43,6 +46,8 @@ us, and it may still be about to say with which status it exits."""
 
 
 ANSWERS = frozenset((RESULT, CHUNK))
+
+UNREADABLE = (ValueError, TypeError, struct.error)
 
 
 class WorkerState(StrEnum):
@@ -244,14 +249,27 @@ class Worker:
         else:
             self._together = 1
             self._window.measured(micros)
-        ticket = self.in_flight.popleft()
+        ticket = self.in_flight[0]
+        if flags & (SHARED | NUMBERS):
+            try:
+                payload = self._read_payload(ticket, flags, payload)
+            except UNREADABLE as error:
+                self.garbage_received(f"an answer to request {ticket.id} that cannot be read ({error})")
+                return
+            flags &= ~(SHARED | NUMBERS)
+        self.in_flight.popleft()
         if ticket.slot is not None:
-            if flags & SHARED:
-                flags -= SHARED
-                payload = self._process.page.arena.read(ticket.slot, SLOT.unpack(payload)[1])
             self._free_slot(ticket)
         if not ticket.settled:
             ticket.scored(code, flags, micros, meta, payload, self._together)
+
+    def _read_payload(self, ticket: Ticket, flags: int, payload: bytes) -> bytes:
+        """What stands for it, or has still to be written. Raises one of UNREADABLE."""
+        if flags & SHARED:
+            if ticket.slot is None:
+                raise ValueError("it says that it lies in memory that it did not get")
+            payload = self._process.page.arena.read(ticket.slot, SLOT.unpack(payload)[1])
+        return write_numbers(payload) if flags & NUMBERS else payload
 
     def _free_slot(self, ticket: Ticket) -> None:
         slot, ticket.slot = ticket.slot, None

@@ -1,8 +1,11 @@
 """The mappings of HTTP: headers, whose names have no case, and fields, of which there may be several of one name."""
 
+import re
 from typing import Any, Callable, Dict, Iterable, Iterator, List, MutableMapping, Optional, Tuple, TypeVar
 
 V = TypeVar("V")
+
+breaks_line = re.compile("[\r\n\0]").search
 
 
 class Headers(MutableMapping[str, str]):
@@ -12,15 +15,15 @@ class Headers(MutableMapping[str, str]):
     """
 
     def __init__(self, pairs: Iterable[Tuple[str, str]] = ()) -> None:
-        self._pairs: List[Tuple[str, str]] = []
-        for name, value in pairs:
-            self.add(name, value)
+        self._pairs: List[Tuple[str, str]] = [(name, str(value)) for name, value in pairs]
+        if breaks_line("".join(map("".join, self._pairs))):
+            for name, text in self._pairs:
+                refuse_line_break(name, text)
 
     def add(self, name: str, value: Any) -> None:
         """One more header, also where there is one of the name."""
         text = str(value)
-        if any(letter in text or letter in name for letter in "\r\n\0"):
-            raise ValueError("The header {!r} holds a line break: {!r}".format(name, text))
+        refuse_line_break(name, text)
         self._pairs.append((name, text))
 
     def getlist(self, name: str) -> List[str]:
@@ -66,6 +69,11 @@ class Headers(MutableMapping[str, str]):
 
     def __repr__(self) -> str:
         return "Headers({!r})".format(self._pairs)
+
+
+def refuse_line_break(name: str, text: str) -> None:
+    if breaks_line(name + text):
+        raise ValueError("The header {!r} holds a line break: {!r}".format(name, text))
 
 
 class Fields(Dict[str, V]):
