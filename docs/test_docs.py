@@ -13,7 +13,7 @@ import pytest
 
 from modelport import LocalWebservice, exceptions
 from modelport.domain.failures import Phase
-from modelport_scoring import Batching, ErrorMode, Limits, ServiceSettings, Traffic, WorkerStart
+from modelport_scoring import Autoscale, Batching, ErrorMode, Limits, ServiceSettings, Traffic, WorkerStart
 from modelport_scoring.settings import LONGEST_WAIT_MS, MOST_TOGETHER
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +61,12 @@ def test_batching_is_documented_with_its_defaults() -> None:
     assert rows == {field.name: str(field.default) for field in msgspec.structs.fields(Batching)}
     assert str(MOST_TOGETHER) in section
     assert str(LONGEST_WAIT_MS) in section
+
+
+def test_autoscaling_is_documented_with_its_defaults() -> None:
+    section = (ROOT / "docs/settings.md").read_text().split("### Autoscaling\n")[1].split("\n### ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", section, re.MULTILINE))
+    assert rows == {field.name: str(field.default) for field in msgspec.structs.fields(Autoscale)}
 
 
 def test_every_worker_start_is_documented() -> None:

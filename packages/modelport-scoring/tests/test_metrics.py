@@ -134,13 +134,16 @@ def test_events(memory: int) -> None:
 def test_gauges_are_those_of_all_living_processes(memory: int) -> None:
     first, second = process(memory, 0), process(memory, 1)
     for telemetry in (first, second):
-        telemetry.gauges = Gauges(workers_ready=lambda: 2, queue_length=lambda: 5, in_flight=lambda: 3)
+        telemetry.gauges = Gauges(
+            workers_ready=lambda: 2, workers_wanted=lambda: 3, queue_length=lambda: 5, in_flight=lambda: 3
+        )
         telemetry.connection_opened()
         telemetry.connection_opened()
         telemetry.connection_closed()
         telemetry.publish()
     samples = scrape(first)
     assert value(samples, "modelport_workers_ready") == 4
+    assert value(samples, "modelport_workers_wanted") == 6
     assert value(samples, "modelport_queue_length") == 10
     assert value(samples, "modelport_requests_in_flight") == 6
     assert value(samples, "modelport_connections") == 2
@@ -149,7 +152,7 @@ def test_gauges_are_those_of_all_living_processes(memory: int) -> None:
 
 def test_a_process_that_has_not_been_heard_of_has_no_gauges_but_keeps_its_counters(memory: int) -> None:
     first, gone = process(memory, 0), process(memory, 1)
-    gone.gauges = Gauges(workers_ready=lambda: 2, queue_length=lambda: 5, in_flight=lambda: 3)
+    gone.gauges = Gauges(workers_ready=lambda: 2, workers_wanted=lambda: 2, queue_length=lambda: 5, in_flight=lambda: 3)
     gone.scored(*FAST)
     gone.publish()
     gone.counters.head[layout.PUBLISHED_AT] -= 60

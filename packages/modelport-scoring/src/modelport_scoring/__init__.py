@@ -26,6 +26,7 @@ from modelport_scoring.service_folder import (
 from modelport_scoring.service_lock import supervisor_pid
 from modelport_scoring.settings import (
     AuthSettings,
+    Autoscale,
     Batching,
     ErrorMode,
     Limits,
@@ -44,6 +45,7 @@ from modelport_scoring.version import __version__
 
 __all__ = [
     "AuthSettings",
+    "Autoscale",
     "Batching",
     "ControlClient",
     "ErrorMode",

@@ -66,7 +66,7 @@ class Hosted:
 
     @property
     def workers(self) -> list[WorkerStatus]:
-        slots = self.revision.pool.slots if self.revision is not None else []
+        slots = self.revision.pool.group.slots if self.revision is not None else []
         return [
             WorkerStatus(
                 pid=slot.worker.pid if slot.worker is not None else None,
@@ -76,6 +76,11 @@ class Hosted:
             for slot in slots
         ]
 
+    @property
+    def workers_wanted(self) -> int:
+        """How many workers there should be; those that are too many are still among ``workers`` while they end."""
+        return self.revision.pool.wanted if self.revision is not None else 0
+
     def status(self, *, percent: float, is_shadow: bool) -> RevisionStatus:
         """Its part of the status object."""
         return RevisionStatus(
@@ -84,6 +89,7 @@ class Hosted:
             percent=percent,
             shadow=is_shadow,
             workers=self.workers,
+            workers_wanted=self.workers_wanted,
             requests_in_flight=self.in_flight,
             requests_waiting=self.waiting,
             failure=self.failure,

@@ -15,9 +15,11 @@ from modelport_scoring.openapi import Documents, find_user_documents
 from modelport_scoring.service_folder import log_path, work_path
 from modelport_scoring.settings import RevisionSettings, ServiceSettings
 from modelport_scoring.telemetry.telemetry import Telemetry
+from modelport_scoring.workers.autoscaler import Autoscaler
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.launch import Launch, plan_launch
 from modelport_scoring.workers.pool import Pool
+from modelport_scoring.workers.size import Size, size_of
 
 
 class Revision:
@@ -28,6 +30,9 @@ class Revision:
         settings: RevisionSettings,
         *,
         pool: Pool,
+        size: Size,
+        journal: Journal,
+        loop: asyncio.AbstractEventLoop,
         work: Path,
         source_directory: str | None,
         cors_origins: Sequence[str],
@@ -36,6 +41,11 @@ class Revision:
         self.pool = pool
         self.cors_origins = cors_origins
         """What the revision's environment says of them (``AML_CORS_ORIGINS``)."""
+        self._size = size
+        self._autoscaler: Autoscaler | None = None
+        self._has_started = False
+        self._journal = journal
+        self._loop = loop
         self._work = work
         self._source_directory = source_directory
         self._documents: Documents | None = None
@@ -52,6 +62,26 @@ class Revision:
     async def start(self) -> None:
         """Start the workers and wait until they are ready. Raises StartFailed; then none is left."""
         await self.pool.start()
+        self._has_started = True
+        self._scale()
+
+    def settings_changed(self, service: ServiceSettings) -> None:
+        """Work by these from now on."""
+        self.pool.limits = service.limits
+        size = size_of(service, self.settings)
+        if size != self._size:
+            self._size = size
+            if self._has_started:
+                self._scale()
+
+    def _scale(self) -> None:
+        """Have as many workers as is said, or go on from as many as there are by the load."""
+        if self._autoscaler is not None:
+            self._autoscaler.stop()
+            self._autoscaler = None
+        self.pool.resize(self._size.fitted(self.pool.wanted))
+        if self._size.autoscale is not None:
+            self._autoscaler = Autoscaler(self.pool, self._size.autoscale, loop=self._loop, journal=self._journal)
 
     def documents(self, service: ServiceSettings) -> Documents | None:
         """The OpenAPI documents, None until a worker has told what they say."""
@@ -96,16 +126,26 @@ async def prepare(
     except (BundleInvalid, OSError) as error:
         await asyncio.to_thread(remove_working_folder, work)
         raise StartFailed(Failure(phase="start", type=type(error).__name__, message=str(error))) from error
+    size = size_of(service, revision)
     pool = Pool(
         launch,
         revision=revision.number,
-        size=service.workers,
+        size=size.fitted(size.workers),
         limits=service.limits,
         loop=loop,
         observer=Counted(telemetry, revision.number),
     )
     origins = parse_origins(launch.environment.get("AML_CORS_ORIGINS", ""))
-    return Revision(revision, pool=pool, work=work, source_directory=source_directory, cors_origins=origins)
+    return Revision(
+        revision,
+        pool=pool,
+        size=size,
+        journal=Journal(launch.log),
+        loop=loop,
+        work=work,
+        source_directory=source_directory,
+        cors_origins=origins,
+    )
 
 
 def _prepare_files(service: ServiceSettings, *, work: Path, folder: Path) -> tuple[Launch, str | None]:

@@ -7,8 +7,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from modelport_scoring.access.gate import Gate
 from modelport_scoring.control.messages import RevisionStatus, Status
 from modelport_scoring.cors import Cors
@@ -20,21 +18,13 @@ from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.revision import Revision
 from modelport_scoring.service_folder import SETTINGS, check_settings, write_settings
-from modelport_scoring.settings import AuthSettings, ErrorMode, Limits, ServiceSettings
+from modelport_scoring.settings import Changes, ServiceSettings
 from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.telemetry import Gauges, Telemetry
 from modelport_scoring.traffic.router import Router
 from modelport_scoring.traffic.settings import shares
 from modelport_scoring.traffic.shadow import CopiableTicket
 from modelport_scoring.workers.ticket import Refusal, Ticket
-
-
-class Changes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What ``configure`` may change; None: as it is."""
-
-    auth: AuthSettings | None = None
-    limits: Limits | None = None
-    error_mode: ErrorMode | None = None
 
 
 class Service:
@@ -98,6 +88,7 @@ class Service:
         """How to ask the service how it is: all its revisions together."""
         return Gauges(
             workers_ready=lambda: sum(revision.pool.ready_count for revision in self.hosting.running),
+            workers_wanted=lambda: sum(revision.pool.wanted for revision in self.hosting.running),
             queue_length=lambda: len(self._early) + sum(len(revision.pool.line) for revision in self.hosting.running),
             in_flight=lambda: sum(revision.pool.in_flight for revision in self.hosting.running),
         )
@@ -114,6 +105,7 @@ class Service:
             started_at=started_at,
             switching=self.hosting.is_busy,
             workers=default.workers,
+            workers_wanted=default.workers_wanted,
             requests_in_flight=default.in_flight,
             requests_waiting=len(self._early) + default.waiting,
             failure=default.failure,
@@ -136,8 +128,7 @@ class Service:
 
     def configure(self, changes: Changes) -> None:
         """Replace what is given, in force at once, and write it down. Raises RequestRefused, and changes nothing."""
-        given = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not None}
-        settings = msgspec.structs.replace(self.settings, **given)
+        settings = changes.applied_to(self.settings)
         try:
             check_settings(settings, path=Path(SETTINGS))
             gate = Gate(settings.auth)
@@ -171,7 +162,7 @@ class Service:
         self.input = common_input(self.hosting.all)
         self.cors = Cors(self.settings.cors_origins or (active.cors_origins if active is not None else ()))
         for revision in self.hosting.running:
-            revision.pool.limits = self.settings.limits
+            revision.settings_changed(self.settings)
         self._router = self._make_router()
         self._submit_early()
 

@@ -11,7 +11,15 @@ import msgspec
 
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
-from modelport_scoring.settings import FORMAT, LONGEST_WAIT_MS, MOST_TOGETHER, AuthSettings, Batching, ServiceSettings
+from modelport_scoring.settings import (
+    FORMAT,
+    LONGEST_WAIT_MS,
+    MOST_TOGETHER,
+    AuthSettings,
+    Autoscale,
+    Batching,
+    ServiceSettings,
+)
 from modelport_scoring.telemetry.settings import check_telemetry
 from modelport_scoring.traffic.settings import check_traffic
 
@@ -44,8 +52,7 @@ def check_settings(settings: ServiceSettings, *, path: Path) -> None:
     if settings.format != FORMAT:
         raise SettingsInvalid(f"{path}: format {settings.format} is not known here, only {FORMAT}")
     check_revisions(settings, path=path)
-    if settings.workers < 1:
-        raise SettingsInvalid(f"{path}: workers must be at least 1, not {settings.workers}")
+    check_workers(settings.workers, settings.autoscale, path=path)
     if not 0 <= settings.port <= 65535:
         raise SettingsInvalid(f"{path}: port {settings.port} is not between 0 and 65535")
     if settings.batching is not None:
@@ -65,11 +72,32 @@ def check_revisions(settings: ServiceSettings, *, path: Path) -> None:
     for revision in settings.others:
         if not revision.interpreter:
             raise SettingsInvalid(f"{path}: the interpreter of revision {revision.number} is empty")
+    for revision in (settings.revision, *settings.others):
+        where = f"revision {revision.number}: "
+        check_workers(revision.workers, revision.autoscale, path=path, where=where)
     try:
         others = [revision.number for revision in settings.others]
         check_traffic(settings.traffic, default=settings.revision.number, others=others)
     except ValueError as error:
         raise SettingsInvalid(f"{path}: {error}") from error
+
+
+def check_workers(workers: int | None, autoscale: Autoscale | None, *, path: Path, where: str = "") -> None:
+    """Raise SettingsInvalid for a number of workers that cannot be, or bounds of it."""
+    if workers is not None and workers < 1:
+        raise SettingsInvalid(f"{path}: {where}workers must be at least 1, not {workers}")
+    if autoscale is None:
+        return
+    least, most = autoscale.min_workers, autoscale.max_workers
+    if least < 1:
+        raise SettingsInvalid(f"{path}: {where}autoscale.min_workers must be at least 1, not {least}")
+    if most < least:
+        text = f"autoscale.max_workers must be at least autoscale.min_workers, which is {least}, not {most}"
+        raise SettingsInvalid(f"{path}: {where}{text}")
+    for name in ("target_utilization", "refresh_s", "calm_s"):
+        value = getattr(autoscale, name)
+        if value <= 0:
+            raise SettingsInvalid(f"{path}: {where}autoscale.{name} must be above 0, not {value}")
 
 
 def check_batching(batching: Batching, *, path: Path) -> None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.traffic.settings import Traffic
@@ -64,6 +65,19 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A log that grows beyond this is cut; the last part stays."""
 
 
+class Autoscale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """As many workers as the load asks for, within bounds (reference, 2.9 and 6.9)."""
+
+    min_workers: int = 1
+    max_workers: int = 10
+    target_utilization: float = 70.0
+    """Percent of the workers that should be busy: above it some are added, below it some are removed."""
+    refresh_s: float = 1.0
+    """How often that is decided."""
+    calm_s: float = 60.0
+    """Workers are removed once so many were not needed for so long."""
+
+
 class RevisionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One revision of a service: a bundle, and the interpreter that runs it."""
 
@@ -75,6 +89,10 @@ class RevisionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     environment_variables: dict[str, str] = {}
     keeps_python_path: bool = False
     """Whether the worker sees the caller's PYTHONPATH: only where it runs on the caller's own interpreter."""
+    workers: int | None = None
+    """So many workers instead of the service's, and without ``autoscale`` always so many, whatever the service has."""
+    autoscale: Autoscale | None = None
+    """Instead of the service's."""
 
 
 class TokenKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -168,6 +186,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     version: str = "1.0"
     """``info.version`` of the OpenAPI document."""
     workers: int = 1
+    """Of each revision that does not say otherwise; with ``autoscale`` those to begin with."""
+    autoscale: Autoscale | None = None
     worker_start: WorkerStart = WorkerStart.SPAWN
     warm_up: bool = False
     """Whether a worker calls ``run()`` with the schema's sample before it takes requests."""
@@ -179,3 +199,18 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     auth: AuthSettings = AuthSettings()
     tls: TlsSettings | None = None
     limits: Limits = Limits()
+
+
+class Changes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What may change while a service runs; UNSET: as it is."""
+
+    auth: AuthSettings | UnsetType = UNSET
+    limits: Limits | UnsetType = UNSET
+    error_mode: ErrorMode | UnsetType = UNSET
+    workers: int | UnsetType = UNSET
+    autoscale: Autoscale | UnsetType | None = UNSET
+
+    def applied_to(self, settings: ServiceSettings) -> ServiceSettings:
+        """The settings with what is given."""
+        given = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not UNSET}
+        return msgspec.structs.replace(settings, **given)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from modelport_scoring.control.messages import MOST_LINE_BYTES, Answer, Command, Status
 from modelport_scoring.errors import RequestRefused, ServiceNotRunning, SwitchFailed, SwitchInProgress
 from modelport_scoring.service_folder import CONTROL
-from modelport_scoring.settings import AuthSettings, ErrorMode, Limits, RevisionSettings
+from modelport_scoring.settings import AuthSettings, Autoscale, Changes, ErrorMode, Limits, RevisionSettings
 from modelport_scoring.traffic.settings import Traffic
 
 ANSWER_PATIENCE_S = 10.0
@@ -65,14 +66,16 @@ class ControlClient:
     def configure(
         self,
         *,
-        auth: AuthSettings | None = None,
-        limits: Limits | None = None,
-        error_mode: ErrorMode | None = None,
+        auth: AuthSettings | UnsetType = UNSET,
+        limits: Limits | UnsetType = UNSET,
+        error_mode: ErrorMode | UnsetType = UNSET,
+        workers: int | UnsetType = UNSET,
+        autoscale: Autoscale | UnsetType | None = UNSET,
     ) -> None:
-        """Replace what is given, without a restart. Raises RequestRefused, and nothing is changed."""
-        given = {"auth": auth, "limits": limits, "error_mode": error_mode}
-        settings = {name: msgspec.to_builtins(value) for name, value in given.items() if value is not None}
-        self._expect_ok(self._do(Command(do="configure", settings=settings), patience_s=ANSWER_PATIENCE_S))
+        """Replace what is given, without a restart; ``autoscale`` None: as many workers as ``workers`` says. Workers
+        that are added are not waited for. Raises RequestRefused, and nothing is changed."""
+        changes = Changes(auth=auth, limits=limits, error_mode=error_mode, workers=workers, autoscale=autoscale)
+        self._expect_ok(self._do(Command(do="configure", settings=changes), patience_s=ANSWER_PATIENCE_S))
 
     def stop(self) -> None:
         """Have the service finish what it holds and end; returns when it has begun to."""

@@ -11,9 +11,9 @@ import msgspec
 
 from modelport_scoring.control.messages import MOST_LINE_BYTES, Answer, Command, Status
 from modelport_scoring.errors import RequestRefused, SwitchFailed, SwitchInProgress
-from modelport_scoring.service import Changes, Service
+from modelport_scoring.service import Service
 from modelport_scoring.service_folder import CONTROL
-from modelport_scoring.settings import RevisionSettings
+from modelport_scoring.settings import Changes, RevisionSettings
 from modelport_scoring.traffic.settings import Traffic
 
 VERBS = ("status", "switch", "host", "release", "promote", "split", "configure", "stop")
@@ -87,7 +87,7 @@ class ControlEndpoint:
             case "split":
                 hosting.split(traffic(command))
             case "configure":
-                self._service.configure(msgspec.convert(command.settings or {}, Changes))
+                self._service.configure(command.settings or Changes())
             case "stop":
                 pass  # when the answer has gone
             case _:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from modelport_scoring.failures import Failure
-from modelport_scoring.settings import RevisionSettings
+from modelport_scoring.settings import Changes, RevisionSettings
 from modelport_scoring.states import ServiceState
 from modelport_scoring.traffic.settings import Traffic
 
@@ -33,6 +31,7 @@ class RevisionStatus(msgspec.Struct, frozen=True, kw_only=True):
     shadow: bool
     """Whether it gets copies of requests."""
     workers: list[WorkerStatus]
+    workers_wanted: int
     requests_in_flight: int
     """Copies are counted too, here and below."""
     requests_waiting: int
@@ -52,6 +51,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     switching: bool
     """Whether a revision is being brought up, by ``switch`` or ``host``."""
     workers: list[WorkerStatus]
+    """Also those that are being ended."""
+    workers_wanted: int
+    """How many there should be: what the settings say, or the load."""
     requests_in_flight: int
     requests_waiting: int
     failure: Failure | None
@@ -65,7 +67,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     do: str
     revision: RevisionSettings | int | None = None
     """The whole of it for ``switch`` and ``host``, its number for ``release`` and ``promote``."""
-    settings: dict[str, Any] | None = None
+    settings: Changes | None = None
     traffic: Traffic | None = None
 
 

@@ -53,6 +53,7 @@ PROCESS_COUNTERS = (
 )
 GAUGES = (
     ("modelport_workers_ready", "Workers that take requests.", layout.WORKERS_READY),
+    ("modelport_workers_wanted", "Workers that there should be.", layout.WORKERS_WANTED),
     ("modelport_queue_length", "Requests that wait for a worker.", layout.QUEUE_LENGTH),
     ("modelport_requests_in_flight", "Requests that workers hold.", layout.IN_FLIGHT),
     ("modelport_connections", "Open connections.", layout.CONNECTIONS),

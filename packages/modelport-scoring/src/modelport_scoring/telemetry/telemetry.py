@@ -36,6 +36,7 @@ class Gauges:
     """How to ask the process how it is at the moment."""
 
     workers_ready: Callable[[], int]
+    workers_wanted: Callable[[], int]
     queue_length: Callable[[], int]
     in_flight: Callable[[], int]
 
@@ -139,6 +140,7 @@ class Telemetry:
         head[layout.CONNECTIONS] = self._connections
         if self.gauges is not None:
             head[layout.WORKERS_READY] = self.gauges.workers_ready()
+            head[layout.WORKERS_WANTED] = self.gauges.workers_wanted()
             head[layout.QUEUE_LENGTH] = self.gauges.queue_length()
             head[layout.IN_FLIGHT] = self.gauges.in_flight()
         head[layout.PUBLISHED_AT] = now

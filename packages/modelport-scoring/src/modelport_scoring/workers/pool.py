@@ -1,24 +1,20 @@
-"""The workers of one revision: kept alive, and given the requests that wait."""
+"""The workers of one revision, given the requests that wait."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from modelport_scoring.backoff import BackOff
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.journal import Journal
-from modelport_scoring.settings import MOST_TOGETHER, Limits, WorkerStart
+from modelport_scoring.settings import MOST_TOGETHER, Limits
 from modelport_scoring.workers.contract import Contract
+from modelport_scoring.workers.group import STOP_PATIENCE_S, WorkerGroup
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.numbers import NumberReader
-from modelport_scoring.workers.process import ProcessSource, SpawnedProcesses
 from modelport_scoring.workers.queue import WaitingLine
-from modelport_scoring.workers.template import ForkedProcesses
 from modelport_scoring.workers.ticket import Refusal, Ticket
 from modelport_scoring.workers.timeouts import Timeouts
 from modelport_scoring.workers.worker import Worker
@@ -28,19 +24,6 @@ MOST_ATTEMPTS = 3
 
 MOST_HELD = 2 * MOST_TOGETHER
 """No worker holds more: a limit above that needs no counting."""
-
-STOP_PATIENCE_S = 5.0
-"""An idle worker that was told to stop may take so long."""
-
-
-@dataclass(eq=False, slots=True)
-class Slot:
-    """The place of one worker: who is in it, and how often that changed."""
-
-    first_attempt: asyncio.Future[Failure | None]
-    worker: Worker | None = None
-    restarts: int = -1
-    backoff: BackOff = field(default_factory=BackOff)
 
 
 class PoolObserver(Protocol):
@@ -54,7 +37,7 @@ class PoolObserver(Protocol):
 
 
 class Pool:
-    """``size`` workers behind one queue. A worker that dies is started again, with back-off."""
+    """Workers behind one queue."""
 
     def __init__(
         self,
@@ -66,29 +49,22 @@ class Pool:
         loop: asyncio.AbstractEventLoop,
         observer: PoolObserver,
     ) -> None:
-        """``revision``: number of the one whose workers these are."""
+        """``revision``: number of the one whose workers these are; ``size``: how many there are to begin with."""
         self.contract: Contract | None = None
         """What the script keeps to; None until a worker was ready."""
-        self.failure: Failure | None = None
-        """Why the last start failed; None again once a worker is ready."""
         self.given_up = False
         """The first start failed: nothing is tried again."""
+        self.given = 0
+        """How often a request went to a worker."""
         self.line = WaitingLine(limits=limits, loop=loop)
+        self.group = WorkerGroup(launch, size=size, loop=loop, owner=self)
         self._numbers: NumberReader | None = None
         self._observer = observer
         self._revision = revision
         self._timeouts = Timeouts(self, loop=loop)
-        self.slots = [Slot(loop.create_future()) for _ in range(size)]
         self._ready: list[Worker] = []
-        self._launch = launch
-        self._processes: ProcessSource = (
-            ForkedProcesses(launch, loop=loop) if launch.start is WorkerStart.FORK else SpawnedProcesses(launch)
-        )
         self._journal = Journal(launch.log)
         self._loop = loop
-        self._closing = asyncio.Event()
-        self._verdict: asyncio.Future[bool] = loop.create_future()
-        self._keepers: list[asyncio.Task[None]] = []
         self._idle: asyncio.Future[None] | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -96,42 +72,31 @@ class Pool:
     async def start(self) -> None:
         """Start the workers; return when each has tried and one is ready. Raises StartFailed when none is; then all
         have ended and nothing is tried again."""
-        self._keepers = [self._loop.create_task(self._keep(slot)) for slot in self.slots]
-        failures = await asyncio.gather(*(slot.first_attempt for slot in self.slots))
-        if None in failures:
-            self._verdict.set_result(True)
-            return
-        self.given_up = True
-        self._verdict.set_result(False)
-        await asyncio.gather(*self._keepers)
-        await self._processes.end()
-        assert failures[0] is not None
-        self.refuse_all()
-        raise StartFailed(failures[0])
+        try:
+            await self.group.start()
+        except StartFailed:
+            self.given_up = True
+            self.refuse_all()
+            raise
 
     def hand_over(self) -> list[Ticket]:
         """Take nothing new, and give up what waits, for the pool that takes over."""
-        self._closing.set()
+        self.group.close()
         return self.line.clear()
 
     async def drain(self, timeout_s: float) -> list[Ticket]:
         """Finish what is held and waits, end the workers, and return what they never began with. What they have begun
         and not finished after ``timeout_s`` is lost."""
-        self._closing.set()
-        self._processes.stop()
+        self.group.close()
+        self.group.stop_starting()
         await self._finished(timeout_s)
-        patience_s = 0.0 if self.in_flight else STOP_PATIENCE_S
-        for slot in self.slots:
-            if slot.worker is not None:
-                slot.worker.stop()
-        if self._keepers:
-            await asyncio.wait(self._keepers, timeout=patience_s)
-        for slot in self.slots:
-            if slot.worker is not None:
-                slot.worker.kill()
-        await asyncio.gather(*self._keepers)
-        await self._processes.end()
+        await self.group.end(patience_s=0.0 if self.in_flight else STOP_PATIENCE_S)
         return self.line.clear()
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the last start of a worker failed; None again once one is ready."""
+        return self.group.failure
 
     @property
     def _cannot_restart(self) -> bool:
@@ -143,9 +108,38 @@ class Pool:
         return len(self._ready)
 
     @property
+    def busy_count(self) -> int:
+        """How many of the ready workers have a request."""
+        return sum(bool(worker.in_flight) for worker in self._ready)
+
+    @property
     def in_flight(self) -> int:
         """Requests that the workers hold."""
-        return sum(len(slot.worker.in_flight) for slot in self.slots if slot.worker is not None)
+        return self.group.in_flight
+
+    @property
+    def waiting_count(self) -> int:
+        """Requests that wait for a worker."""
+        return len(self.line)
+
+    @property
+    def wanted(self) -> int:
+        """How many workers there should be."""
+        return self.group.wanted
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether no worker is started any more."""
+        return self.given_up or self.group.closing
+
+    def resize(self, wanted: int) -> None:
+        """Have so many workers from now on. What one that goes still holds, it finishes."""
+        self.group.resize(wanted)
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """Those that may hold requests, ready or not."""
+        return self.group.workers
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
@@ -181,11 +175,6 @@ class Pool:
         self._timeouts.limits_changed()
         self.take_over(())
 
-    @property
-    def ready(self) -> Sequence[Worker]:
-        """The workers that take requests."""
-        return self._ready
-
     def has_room(self, worker: Worker) -> None:
         """A worker has room: give it what waits."""
         line = self.line
@@ -219,6 +208,7 @@ class Pool:
         assert self.contract is not None
         ticket.revision = self._revision
         if ticket.admit(self.contract, self._numbers):
+            self.given += 1
             worker.send(ticket, time.monotonic())
             self._timeouts.watch()
 
@@ -233,66 +223,27 @@ class Pool:
             return
         self._idle.set_result(None)
 
-    # --- one slot -----------------------------------------------------------------------------------------------------
+    # --- what its workers tell ----------------------------------------------------------------------------------------
 
-    async def _keep(self, slot: Slot) -> None:
-        """Keep a worker in the slot until the pool closes."""
-        while not self._closing.is_set():
-            lived_s = await self._live(slot)
-            if self._closing.is_set() or not await self._verdict:
-                return
-            with contextlib.suppress(TimeoutError):
-                was_of_use = slot.worker is not None and slot.worker.has_answered
-                delay_s = slot.backoff.after(lived_s, was_of_use=was_of_use)
-                await asyncio.wait_for(self._closing.wait(), delay_s)
+    def worker_restarted(self) -> None:
+        self._observer.worker_restarted()
 
-    async def _live(self, slot: Slot) -> float:
-        """One worker's life in the slot; returns the seconds that it took requests."""
-        slot.restarts += 1
-        if slot.restarts:
-            self._observer.worker_restarted()
-        try:
-            process = await self._processes.start()
-            slot.worker = Worker(process, self._launch, loop=self._loop, pool=self)
-            contract = await slot.worker.started()
-        except StartFailed as failed:
-            self._start_failed(slot, failed.failure)
-            return 0.0
-        born = self._loop.time()
-        self._became_ready(slot.worker, contract)
-        if not slot.first_attempt.done():
-            slot.first_attempt.set_result(None)
-        await self._ended(slot.worker)
-        return self._loop.time() - born
-
-    def _start_failed(self, slot: Slot, failure: Failure) -> None:
-        slot.worker = None
-        self.failure = failure
-        self._journal.write(f"modelport: a worker did not start (phase {failure.phase}): {failure.message}")
-        if not slot.first_attempt.done():
-            slot.first_attempt.set_result(failure)
-        if self._cannot_restart:
-            self.refuse_all()
-
-    def _became_ready(self, worker: Worker, contract: Contract) -> None:
+    def worker_ready(self, worker: Worker, contract: Contract) -> None:
         self.contract = contract
         self._numbers = NumberReader(contract.array) if contract.array is not None else None
-        self.failure = None
-        for note in contract.notes:
-            self._journal.write(f"modelport: {note}")
-        if self._closing.is_set():
-            worker.stop()
-            return
         self._ready.append(worker)
         self.has_room(worker)
 
-    async def _ended(self, worker: Worker) -> None:
-        """Wait for the worker's end and settle what it held."""
-        await worker.ended
+    def worker_failed(self, failure: Failure) -> None:
+        if self._cannot_restart:
+            self.refuse_all()
+
+    def worker_leaves(self, worker: Worker) -> None:
+        self._ready.remove(worker)
+
+    def worker_ended(self, worker: Worker) -> None:
         if worker in self._ready:
             self._ready.remove(worker)
-        if not self._closing.is_set():
-            self._journal.write(f"modelport: worker {worker.pid} ended ({worker.exit}); another one is started")
         started, untouched = worker.unanswered()
         again = [ticket for ticket in untouched if ticket.attempts < MOST_ATTEMPTS]
         for ticket in (*started, *(t for t in untouched if t.attempts >= MOST_ATTEMPTS)):

@@ -20,7 +20,7 @@ class Watched(Protocol):
     def limits(self) -> Limits: ...
 
     @property
-    def ready(self) -> Sequence[Worker]: ...
+    def workers(self) -> Sequence[Worker]: ...
 
 
 class Timeouts:
@@ -46,7 +46,7 @@ class Timeouts:
     def _look(self) -> None:
         self._timer = None
         now = time.monotonic()
-        remaining_s = [self._remaining_s(worker, now) for worker in self._pool.ready if worker.in_flight]
+        remaining_s = [self._remaining_s(worker, now) for worker in self._pool.workers if worker.in_flight]
         if remaining_s:
             self._timer = self._loop.call_later(max(min(remaining_s), SOONEST_S), self._look)
 

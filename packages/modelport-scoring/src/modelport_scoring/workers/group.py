@@ -1,0 +1,227 @@
+"""The worker processes of one revision: kept alive, as many as are wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from modelport_scoring.backoff import BackOff
+from modelport_scoring.failures import Failure, StartFailed
+from modelport_scoring.journal import Journal
+from modelport_scoring.settings import WorkerStart
+from modelport_scoring.workers.contract import Contract
+from modelport_scoring.workers.launch import Launch
+from modelport_scoring.workers.process import ProcessSource, SpawnedProcesses
+from modelport_scoring.workers.template import ForkedProcesses
+from modelport_scoring.workers.worker import Worker, WorkerObserver, WorkerState
+
+STOP_PATIENCE_S = 5.0
+"""An idle worker that was told to stop may take so long."""
+
+
+@dataclass(eq=False, slots=True)
+class Slot:
+    """The place of one worker: who is in it, and how often that changed."""
+
+    first_attempt: asyncio.Future[Failure | None]
+    worker: Worker | None = None
+    restarts: int = -1
+    backoff: BackOff = field(default_factory=BackOff)
+    given_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once nobody is to follow who is in it."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that its worker holds."""
+        return len(self.worker.in_flight) if self.worker is not None else 0
+
+
+class Owner(WorkerObserver, Protocol):
+    """The pool: what its workers tell it, and what becomes of them."""
+
+    def worker_ready(self, worker: Worker, contract: Contract) -> None:
+        """It takes requests from now on."""
+
+    def worker_leaves(self, worker: Worker) -> None:
+        """It takes no more requests, and ends when it has answered what it holds."""
+
+    def worker_ended(self, worker: Worker) -> None:
+        """What it held is to be settled."""
+
+    def worker_failed(self, failure: Failure) -> None:
+        """One did not start; ``failure`` of the group has changed."""
+
+    def worker_restarted(self) -> None:
+        """One is started in the place of one that has ended."""
+
+
+class WorkerGroup:
+    """So many workers as are wanted. One that dies is started again, with back-off; one too many finishes what it
+    holds and goes."""
+
+    def __init__(self, launch: Launch, *, size: int, loop: asyncio.AbstractEventLoop, owner: Owner) -> None:
+        self.wanted = size
+        """How many there should be; ``slots`` has besides those that have not gone yet."""
+        self.failure: Failure | None = None
+        """Why the last start failed; None again once a worker is ready."""
+        self.closing = False
+        """No worker is started any more."""
+        self.slots: list[Slot] = [Slot(loop.create_future()) for _ in range(size)]
+        self._launch = launch
+        self._loop = loop
+        self._owner = owner
+        self._journal = Journal(launch.log)
+        self._processes: ProcessSource = (
+            ForkedProcesses(launch, loop=loop) if launch.start is WorkerStart.FORK else SpawnedProcesses(launch)
+        )
+        self._verdict: asyncio.Future[bool] = loop.create_future()
+        """Whether any of the first workers came up."""
+        self._keepers: set[asyncio.Task[None]] = set()
+
+    @property
+    def workers(self) -> list[Worker]:
+        """Those that run, or have just ended, ready or not."""
+        return [slot.worker for slot in self.slots if slot.worker is not None]
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that they hold."""
+        return sum(slot.in_flight for slot in self.slots)
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the workers; return when each has tried and one is ready. Raises StartFailed when none is; then all
+        have ended and nothing is tried again."""
+        first = list(self.slots)
+        for slot in first:
+            self._keep(slot)
+        failures = await asyncio.gather(*(slot.first_attempt for slot in first))
+        if None in failures:
+            self._verdict.set_result(True)
+            self._fit()
+            return
+        self._verdict.set_result(False)
+        await asyncio.gather(*self._keepers)
+        await self._processes.end()
+        assert failures[0] is not None
+        raise StartFailed(failures[0])
+
+    def resize(self, wanted: int) -> None:
+        """Have so many from now on, at least one. Those that are started are not waited for."""
+        self.wanted = wanted
+        if self._verdict.done():
+            self._fit()
+
+    def close(self) -> None:
+        """Start nothing more. What is there goes on until ``end``."""
+        self.closing = True
+        for slot in self.slots:
+            slot.given_up.set()
+
+    def stop_starting(self) -> None:
+        """Give up what is being started."""
+        self._processes.stop()
+
+    async def end(self, *, patience_s: float) -> None:
+        """Have all finish what they hold; what has not gone after so long is killed."""
+        for worker in self.workers:
+            worker.stop()
+        if self._keepers:
+            await asyncio.wait(self._keepers, timeout=patience_s)
+        for worker in self.workers:
+            worker.kill()
+        await asyncio.gather(*self._keepers)
+        await self._processes.end()
+
+    # --- how many -----------------------------------------------------------------------------------------------------
+
+    def _fit(self) -> None:
+        staying = [slot for slot in self.slots if not slot.given_up.is_set()]
+        if self.closing:
+            return
+        for _ in range(self.wanted - len(staying)):
+            slot = Slot(self._loop.create_future())
+            self.slots.append(slot)
+            self._keep(slot)
+        for slot in sorted(staying, key=cost_of_leaving)[: max(0, len(staying) - self.wanted)]:
+            self._give_up(slot)
+
+    def _give_up(self, slot: Slot) -> None:
+        slot.given_up.set()
+        worker = slot.worker
+        if worker is not None:
+            if worker.state is WorkerState.READY:
+                self._owner.worker_leaves(worker)
+            worker.stop()
+
+    # --- one slot -----------------------------------------------------------------------------------------------------
+
+    def _keep(self, slot: Slot) -> None:
+        task = self._loop.create_task(self._keep_alive(slot))
+        self._keepers.add(task)
+        task.add_done_callback(self._keepers.discard)
+
+    async def _keep_alive(self, slot: Slot) -> None:
+        """Keep a worker in the slot until the slot is given up."""
+        while not slot.given_up.is_set():
+            lived_s = await self._live(slot)
+            if slot.given_up.is_set() or not await self._verdict:
+                break
+            with contextlib.suppress(TimeoutError):
+                was_of_use = slot.worker is not None and slot.worker.has_answered
+                delay_s = slot.backoff.after(lived_s, was_of_use=was_of_use)
+                await asyncio.wait_for(slot.given_up.wait(), delay_s)
+        if not self.closing and await self._verdict:
+            self.slots.remove(slot)
+
+    async def _live(self, slot: Slot) -> float:
+        """One worker's life in the slot; returns the seconds that it took requests."""
+        slot.restarts += 1
+        if slot.restarts:
+            self._owner.worker_restarted()
+        try:
+            process = await self._processes.start()
+            slot.worker = Worker(process, self._launch, loop=self._loop, pool=self._owner)
+            contract = await slot.worker.started()
+        except StartFailed as failed:
+            self._start_failed(slot, failed.failure)
+            return 0.0
+        born = self._loop.time()
+        self._became_ready(slot, slot.worker, contract)
+        await slot.worker.ended
+        if not slot.given_up.is_set():
+            self._say(f"worker {slot.worker.pid} ended ({slot.worker.exit}); another one is started")
+        self._owner.worker_ended(slot.worker)
+        return self._loop.time() - born
+
+    def _start_failed(self, slot: Slot, failure: Failure) -> None:
+        slot.worker = None
+        if not (slot.given_up.is_set() and self._verdict.done()):  # else it was told to go before it was there
+            self.failure = failure
+            self._say(f"a worker did not start (phase {failure.phase}): {failure.message}")
+            self._owner.worker_failed(failure)
+        if not slot.first_attempt.done():
+            slot.first_attempt.set_result(failure)
+
+    def _became_ready(self, slot: Slot, worker: Worker, contract: Contract) -> None:
+        self.failure = None
+        for note in contract.notes:
+            self._say(note)
+        if not slot.first_attempt.done():
+            slot.first_attempt.set_result(None)
+        if slot.given_up.is_set():
+            worker.stop()
+        else:
+            self._owner.worker_ready(worker, contract)
+
+    def _say(self, text: str) -> None:
+        self._journal.write(f"modelport: {text}")
+
+
+def cost_of_leaving(slot: Slot) -> tuple[bool, int]:
+    """Who is missed least goes first: one that takes no requests yet, then one that holds few."""
+    is_ready = slot.worker is not None and slot.worker.state is WorkerState.READY
+    return is_ready, slot.in_flight
