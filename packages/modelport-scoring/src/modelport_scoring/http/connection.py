@@ -12,19 +12,10 @@ from typing import cast
 from modelport_scoring.http.application import Application
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.listener import Listener
+from modelport_scoring.http.outgoing import Outgoing
 from modelport_scoring.http.reader import RequestReader, Unreadable
 from modelport_scoring.http.request import FOREVER, Head
-from modelport_scoring.http.response import (
-    CHUNKED,
-    LAST_CHUNK,
-    SMALL_BODY_BYTES,
-    WITHOUT_BODY,
-    Response,
-    head,
-    in_chunk,
-    limit_message,
-    stream_head,
-)
+from modelport_scoring.http.response import Response, limit_message
 from modelport_scoring.http.stream import BodyStream
 from modelport_scoring.settings import Limits
 
@@ -46,10 +37,6 @@ connection, and the client might lose the answer."""
 
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, for no time at all."""
-
-CLOSE = b"connection: close\r\n"
-KEEP_ALIVE = b"connection: keep-alive\r\n"
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Wait(Enum):
@@ -77,8 +64,8 @@ class Connection(asyncio.Protocol):
         "_continue_due",
         "_current",
         "_flushing",
-        "_held",
         "_listener",
+        "_outgoing",
         "_pending",
         "_reader",
         "_reading",
@@ -104,8 +91,7 @@ class Connection(asyncio.Protocol):
         self._closing = False
         self._continue_due = False
         self._flushing = False
-        self._held: list[bytes] = []
-        """Answers that are sent together with those behind them."""
+        self._outgoing: Outgoing | None = None
         self._reading = True
         self._streaming: Exchange | None = None
         """The one whose head has been sent, and whose body is still being made."""
@@ -123,8 +109,8 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """End it, after what was written."""
         self._closing = True
-        if self._transport is not None:
-            self._send_held()
+        if self._transport is not None and self._outgoing is not None:
+            self._outgoing.flush()
             self._transport.close()
 
     # --- transport ----------------------------------------------------------------------------------------------------
@@ -132,6 +118,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=MOST_UNREAD_BYTES)
+        self._outgoing = Outgoing(self._transport, self._listener)
         if self._listener.opened(self):
             self._wait_for(Wait.REQUEST)
         elif self._listener.overcrowded(self.limits):
@@ -148,7 +135,8 @@ class Connection(asyncio.Protocol):
                 exchange.work.client_gone()
         self._pending.clear()
         self._backlog.clear()
-        self._held.clear()
+        if self._outgoing is not None:
+            self._outgoing.drop()
         self._streaming = None
 
     def data_received(self, data: bytes) -> None:
@@ -268,36 +256,14 @@ class Connection(asyncio.Protocol):
 
     def _send(self, request: Head, response: Response) -> bool:
         """Whether another answer may follow."""
-        transport = self._transport
-        if transport is None or transport.is_closing():
+        transport, outgoing = self._transport, self._outgoing
+        if transport is None or outgoing is None or transport.is_closing():
             return False
         last = response.close or not request.keep_alive or (self._listener.stopping and not self._pending)
-        connection = CLOSE if last else KEEP_ALIVE if request.version == "1.0" else b""
-        start = head(response, connection=connection, date=self._listener.date_line)
-        body = b"" if request.method == b"HEAD" or response.status in WITHOUT_BODY else response.body
-        if len(body) > SMALL_BODY_BYTES:
-            self._write(transport, start, body)
-        elif self._pending and not last:
-            # A client that pipelines: what is ready within this turn of the event loop is one write.
-            if not self._held:
-                self._listener.call_soon(self._send_held)
-            self._held.append(start + body)
-        else:
-            self._write(transport, start + body)
+        outgoing.send(request, response, last=last, more_follow=bool(self._pending))
         if last:
             self._end(transport, lingering=response.close)
         return not last
-
-    def _write(self, transport: asyncio.Transport, *parts: bytes) -> None:
-        """Send what is held back, and these parts behind it: by one system call, and without a copy."""
-        if self._held:
-            parts = (*self._held, *parts)
-            self._held.clear()
-        transport.writelines(parts)
-
-    def _send_held(self) -> None:
-        if self._held and self._transport is not None:
-            self._write(self._transport)
 
     # --- bodies that are sent as they are made ------------------------------------------------------------------------
 
@@ -315,33 +281,24 @@ class Connection(asyncio.Protocol):
 
     def _begin_stream(self, exchange: Exchange, response: Response, stream: BodyStream) -> bool:
         """Send the head and what there is of the body. Whether another answer may follow."""
-        transport = self._transport
-        if transport is None or transport.is_closing() or self._streaming is exchange:
+        transport, outgoing = self._transport, self._outgoing
+        if transport is None or outgoing is None or transport.is_closing() or self._streaming is exchange:
             return False
         self._streaming = exchange
-        framing = CHUNKED if exchange.head.version == "1.1" else b""
-        if not (framing and exchange.head.keep_alive):
-            framing += CLOSE
-        self._write(transport, stream_head(response, framing=framing, date=self._listener.date_line))
+        outgoing.begin_stream(exchange.head, response)
         return self._send_stream(exchange, stream)
 
     def _send_stream(self, exchange: Exchange, stream: BodyStream) -> bool:
         """Send what there is of the body. Whether it was the last, and another answer may follow."""
-        transport = self._transport
-        assert transport is not None
-        chunked = exchange.head.version == "1.1"
-        for chunk in stream.take():
-            if chunked:
-                transport.writelines(in_chunk(chunk))
-            else:
-                transport.write(chunk)
+        transport, outgoing, head = self._transport, self._outgoing, exchange.head
+        assert transport is not None and outgoing is not None
+        outgoing.send_stream(head, stream)
         if not stream.done:
             return False
         self._streaming = None
         self._pending.popleft()
-        if chunked and not stream.broken:
-            transport.write(LAST_CHUNK)
-        last = stream.broken or not chunked or not exchange.head.keep_alive or self._listener.stopping
+        chunked = head.version == "1.1"
+        last = stream.broken or not chunked or not head.keep_alive or self._listener.stopping
         if stream.broken and not chunked:
             reset(transport)  # only so can a client of HTTP/1.0 tell
         elif last:
@@ -349,9 +306,9 @@ class Connection(asyncio.Protocol):
         return not last
 
     def _send_continue(self) -> None:
-        if self._continue_due and not self._pending and self._transport is not None:
+        if self._continue_due and not self._pending and self._outgoing is not None:
             self._continue_due = False
-            self._write(self._transport, CONTINUE)
+            self._outgoing.send_continue()
 
     def _end(self, transport: asyncio.Transport, *, lingering: bool) -> None:
         self._closing = True

@@ -1,0 +1,88 @@
+"""What goes out to one client: answers as bytes, in the order in which they are given."""
+
+from __future__ import annotations
+
+import asyncio
+
+from modelport_scoring.http.listener import Listener
+from modelport_scoring.http.request import Head
+from modelport_scoring.http.response import (
+    CHUNKED,
+    LAST_CHUNK,
+    SMALL_BODY_BYTES,
+    WITHOUT_BODY,
+    Response,
+    head,
+    in_chunk,
+    stream_head,
+)
+from modelport_scoring.http.stream import BodyStream
+
+CLOSE = b"connection: close\r\n"
+KEEP_ALIVE = b"connection: keep-alive\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Outgoing:
+    """Writes to the transport: as few system calls as may be, and no copy of a large body."""
+
+    __slots__ = ("_held", "_listener", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, listener: Listener) -> None:
+        self._transport = transport
+        self._listener = listener
+        self._held: list[bytes] = []
+        """Answers that are sent together with those behind them."""
+
+    def send(self, request: Head, response: Response, *, last: bool, more_follow: bool) -> None:
+        """Send a whole answer. ``last``: the connection ends with it. ``more_follow``: the client waits for others:
+        what is ready within this turn of the event loop is then one write."""
+        connection = CLOSE if last else KEEP_ALIVE if request.version == "1.0" else b""
+        start = head(response, connection=connection, date=self._listener.date_line)
+        body = b"" if request.method == b"HEAD" or response.status in WITHOUT_BODY else response.body
+        if len(body) > SMALL_BODY_BYTES:
+            self._write(start, body)
+        elif more_follow and not last:
+            if not self._held:
+                self._listener.call_soon(self.flush)
+            self._held.append(start + body)
+        else:
+            self._write(start + body)
+
+    def send_continue(self) -> None:
+        """Tell the client that it may send the body."""
+        self._write(CONTINUE)
+
+    def begin_stream(self, request: Head, response: Response) -> None:
+        """Send the head of an answer whose body is made while it is sent."""
+        framing = CHUNKED if request.version == "1.1" else b""
+        if not (framing and request.keep_alive):
+            framing += CLOSE
+        self._write(stream_head(response, framing=framing, date=self._listener.date_line))
+
+    def send_stream(self, request: Head, stream: BodyStream) -> None:
+        """Send what there is of that body, and its end if that has come."""
+        chunked = request.version == "1.1"
+        for chunk in stream.take():
+            if chunked:
+                self._transport.writelines(in_chunk(chunk))
+            else:
+                self._transport.write(chunk)
+        if chunked and stream.done and not stream.broken:
+            self._transport.write(LAST_CHUNK)
+
+    def flush(self) -> None:
+        """Send what is held back."""
+        if self._held:
+            self._write()
+
+    def drop(self) -> None:
+        """The client has gone."""
+        self._held.clear()
+
+    def _write(self, *parts: bytes) -> None:
+        """Send what is held back, and these parts behind it: by one system call, and without a copy."""
+        if self._held:
+            parts = (*self._held, *parts)
+            self._held.clear()
+        self._transport.writelines(parts)
