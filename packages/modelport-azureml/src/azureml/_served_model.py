@@ -56,7 +56,7 @@ class Model(metaclass=_ServedModel):
 def _of_client(what: str) -> Any:
     if importlib.util.find_spec("modelport") is None:
         needs_client(what)
-    return import_module("modelport.sdk.model").Model
+    return import_module("modelport.sdk.v1.model").Model
 
 
 def _path_of_latest(name: str) -> str:

@@ -2,7 +2,7 @@
 
 A place is one of:
 
-``modelport.sdk.model:Model``
+``modelport.sdk.keyvault:Keyvault``
     a name of the client, imported from there when it is asked for;
 ``azureml._constants:VERSION``
     a name that needs no client;
@@ -48,7 +48,7 @@ _IMAGES = "modelport.sdk.images"
 _RUNS = "modelport.sdk.runs"
 
 _WORKSPACE = _of("modelport.sdk.workspace", "Workspace")
-_MODEL = _of("modelport.sdk.model", "Model")
+_MODEL = _of("modelport.sdk.v1.model", "Model")
 _INFERENCE = _of("modelport.sdk.inference", "InferenceConfig")
 _PACKAGE = _of("modelport.sdk.packages", "ModelPackage")
 _PROFILE = _of("modelport.sdk.profiles", "ModelProfile")
@@ -364,5 +364,5 @@ DOORS: Dict[str, Names] = {
     "azureml.widgets": _of(_RUNS, "RunDetails"),
 }
 
-WITHOUT_CLIENT = {"modelport.sdk.model:Model": "azureml._served_model:Model"}
+WITHOUT_CLIENT = {"modelport.sdk.v1.model:Model": "azureml._served_model:Model"}
 """Where a name of the client is looked up in a service, and in a Python that has no client."""

@@ -54,8 +54,11 @@ class AzureMLException(Exception):
         if self._error_code:
             error["code"] = self._error_code
         return "{}:\n\tMessage: {}\n\tInnerException {}\n\tErrorResponse \n{}".format(
-            type(self).__name__, message, self.inner_exception, json.dumps({"error": error}, indent=4)
+            self._v1_name(), message, self.inner_exception, json.dumps({"error": error}, indent=4)
         )
+
+    def _v1_name(self) -> str:
+        return type(self).__name__
 
     def __repr__(self) -> str:
         return str(self)

@@ -1,6 +1,7 @@
 """The exceptions that Modelport raises; see ``modelport.domain.errors`` for the tree."""
 
 from modelport.domain.errors import (
+    AuthenticationOff,
     ConflictException,
     DeploymentFailed,
     EnvironmentException,
@@ -15,6 +16,7 @@ from modelport.domain.errors import (
 )
 
 __all__ = [
+    "AuthenticationOff",
     "ConflictException",
     "DeploymentFailed",
     "EnvironmentException",

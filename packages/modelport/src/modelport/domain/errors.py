@@ -9,6 +9,7 @@ ModelportError
 └── WebserviceException                a model or a service: not found, taken, in use, failed
     ├── ModelNotFoundException
     │   └── ModelPathNotFoundException
+    ├── AuthenticationOff              a service that asks for no key or token was asked for one
     ├── ConflictException              the name is taken, or another operation is under way
     └── DeploymentFailed               a phase of a deployment failed; holds the Failure
 
@@ -56,6 +57,10 @@ class ModelportError(v1.AzureMLException):
         """The error behind this one, or None."""
         return self.__cause__
 
+    def _v1_name(self) -> str:
+        """The name of the nearest class that v1 had."""
+        return next(each.__name__ for each in type(self).__mro__ if each.__module__ == v1.__name__)
+
     def __str__(self) -> str:
         return self.v1_text(self.text) if client_noted() else self.text
 
@@ -100,6 +105,10 @@ class ModelNotFoundException(WebserviceException, v1.ModelNotFoundException):
 
 class ModelPathNotFoundException(ModelNotFoundException, v1.ModelPathNotFoundException):
     """The file or folder of a model is not there."""
+
+
+class AuthenticationOff(WebserviceException, NotImplementedError):
+    """The service asks for no key, or for no token, so it has none. (v1's local services raised the latter.)"""
 
 
 class ConflictException(WebserviceException):

@@ -1,4 +1,4 @@
-"""The dots that ``wait_for_deployment(show_output=True)`` prints while it waits."""
+"""The dots that ``wait_for_deployment(show_output=True)`` prints while it waits (azureml-v1 reference, 2.6)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ _EVERY_S = 1.0
 
 
 class Dots:
-    """Prints ``Running``, a dot a second, and how it ended."""
+    """Prints ``Running``, a dot a second, and how the operation ended, in the words of v1."""
 
-    def __init__(self, *, shown: bool) -> None:
+    def __init__(self, *, shown: bool, operation: str) -> None:
         self._shown = shown
+        self._operation = operation
         self._next = time.monotonic() + _EVERY_S
 
     def __enter__(self) -> Dots:
@@ -26,15 +27,13 @@ class Dots:
             self._next += _EVERY_S
             self._print(".")
 
-    def finish(self, line: str) -> None:
-        """It succeeded."""
-        self._print(f"\nSucceeded\n{line}\n")
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        outcome = "Succeeded"
         if error is not None:
-            self._print("\nTimedOut\n" if "TimedOut" in str(error) else "\nFailed\n")
+            outcome = "TimedOut" if "TimedOut" in str(error) else "Failed"
+        self._print(f'\n{outcome}\n{self._operation} finished, operation "{outcome}"\n')
 
     def _print(self, text: str) -> None:
         if self._shown:

@@ -6,9 +6,11 @@ import builtins
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from modelport.domain.errors import WebserviceException
 from modelport.domain.services import ServiceState
 from modelport.sdk.inference import InferenceConfig
 from modelport.sdk.local_configuration import LocalDeploymentConfiguration
+from modelport.sdk.service_settings import ServiceSettings
 from modelport.sdk.webservice import Webservice
 from modelport.usecases.find_models import find_model_by_id
 from modelport.usecases.prepare_revision import RevisionRequest
@@ -42,10 +44,11 @@ def _file_key(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-class LocalWebservice(Webservice):
+class LocalWebservice(Webservice, ServiceSettings):
     """A service on this machine: its own processes, which outlive the program that deployed it."""
 
     compute_type: ClassVar[str] = "Local"
+    retries: ClassVar[bool] = False
 
     NETWORK_NAME = "azureml-local"
     STATE_DEPLOYING = ServiceState.DEPLOYING.value
@@ -75,54 +78,34 @@ class LocalWebservice(Webservice):
         else:
             self._take_nothing()
 
-    # --- its settings -------------------------------------------------------------------------------------------------
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Every setting by its name in docs/settings.md, with its default where none was asked for; empty where there
-        is no service."""
-        if self.state == self.STATE_UNKNOWN:
-            return {}
-        return self.workspace.context.target(self.compute_type).settings(self._service)
-
-    @property
-    def scoring_timeout_ms(self) -> int | None:
-        """The limit of that name; None, as below, where there is no service."""
-        return self._limit("scoring_timeout_ms")
-
-    @property
-    def max_concurrent_requests_per_container(self) -> int | None:
-        """The limit ``max_concurrent_requests``."""
-        return self._limit("max_concurrent_requests")
-
-    @property
-    def max_request_wait_time(self) -> int | None:
-        """The limit ``queue_wait_ms``."""
-        return self._limit("queue_wait_ms")
-
-    @property
-    def enable_app_insights(self) -> bool:
-        """Whether each request is recorded in the access log because that was asked for by v1's name."""
-        return self.state != self.STATE_UNKNOWN and bool(self._service.deployment.app_insights_enabled)
-
-    def _limit(self, name: str) -> int | None:
-        limits: dict[str, int] = self.settings.get("limits", {})
-        return limits.get(name)
+    # --- finding and writing down -------------------------------------------------------------------------------------
 
     def serialize(self) -> dict[str, Any]:
-        """As of every service, and its settings by their keys in a deployment configuration file; where there is no
-        service, the keys of v1 with nothing in them."""
+        """As of every service, its addresses and revisions, and its settings by their keys in a deployment
+        configuration file; where there is no service, the keys of v1 with nothing in them."""
         if self.state != self.STATE_UNKNOWN:
             return {
                 **super().serialize(),
+                "swaggerUri": self.swagger_uri,
+                "port": self.port,
+                "tokenAuthEnabled": self.token_auth_enabled,
+                "sslEnabled": bool(self._service.deployment.ssl_enabled),
+                "revision": self.revision,
+                "revisions": [kept.number for kept in self._service.revisions],
                 **{_file_key(name): value for name, value in self.settings.items()},
-                "appInsightsEnabled": self.enable_app_insights,
                 "scoringTimeoutMs": self.scoring_timeout_ms,
                 "maxConcurrentRequestsPerContainer": self.max_concurrent_requests_per_container,
                 "maxQueueWaitMs": self.max_request_wait_time,
             }
         own = {"name": self.name, "state": self.state, "computeType": self.compute_type}
         return dict.fromkeys(_V1_KEYS) | own | {"workspaceName": self.workspace.name, "tags": {}, "properties": {}}
+
+    @classmethod
+    def deserialize(cls, workspace: Workspace, payload: Mapping[str, Any]) -> Webservice:
+        """Raises NotImplementedError, as in v1: a local service is found by its name."""
+        raise NotImplementedError(
+            "A local service is not made from a dictionary: use LocalWebservice(workspace, name)."
+        )
 
     @staticmethod
     def list(  # type: ignore[override]
@@ -180,6 +163,42 @@ class LocalWebservice(Webservice):
         configuration = LocalDeploymentConfiguration(**locals())
         configuration.validate_configuration()
         return configuration
+
+    def wait_for_deployment(self, show_output: bool = False, timeout_sec: float | None = None) -> None:
+        """As of every service; with ``show_output`` the last line says where it runs: ``http://localhost:<port>``."""
+        super().wait_for_deployment(show_output, timeout_sec)
+        if show_output and self.scoring_uri:
+            self.workspace.context.progress.step(
+                f"Local webservice is running at {self.scoring_uri.removesuffix('/score')}"
+            )
+
+    def _explain_wait(self, error: WebserviceException) -> None:
+        """v1's local services had the log in the message, as ours has."""
+
+    def reload(self, wait: bool = False) -> None:
+        """Ship the source again and switch to it, with the same models and environment, without dropping a request.
+
+        ``wait`` changes nothing: it returns when the new code takes the requests.
+        """
+        super().reload()
+
+    def deploy_to_cloud(
+        self, name: str | None = None, deployment_config: Any = None, deployment_target: Any = None
+    ) -> Webservice:
+        """Deploy the same models, code and environment again, by another name or for another target, and return that.
+
+        This service goes on. Raises ConflictException where the name is taken, as this one's is on this machine.
+        """
+        was = self._service.active.inference
+        config = InferenceConfig(
+            entry_script=was.entry_script,
+            source_directory=was.source_directory,
+            description=was.description,
+            environment=self.environment,
+        )
+        return self.workspace._deploy(
+            name or self.name, self._service.model_ids, config, deployment_config, deployment_target, False
+        )
 
     def update(
         self,

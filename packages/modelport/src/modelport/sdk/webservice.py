@@ -7,32 +7,36 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from modelport.domain.errors import DeploymentFailed
+from modelport.domain.errors import WebserviceException
 from modelport.domain.models import Condition
-from modelport.domain.services import Service, ServiceFilter
+from modelport.domain.services import Service, ServiceFilter, ServiceState
 from modelport.domain.tokens import AccessToken
 from modelport.sdk.dots import Dots
+from modelport.sdk.legacy_deployment import LegacyDeployment
+from modelport.sdk.polling_text import polling_ended
+from modelport.sdk.service_snapshot import ServiceSnapshot
 from modelport.targets.interface import Observation
 from modelport.usecases import keys, run_service, tokens
 from modelport.usecases.change_model import merged_properties
 from modelport.usecases.reload import reload
 from modelport.usecases.roll_back import roll_back
-from modelport.usecases.score import base_url, score
+from modelport.usecases.score import score
+from modelport.usecases.score_again import score_again
 from modelport.usecases.update import ServiceChange, update
-from modelport.usecases.wait import failure_now, observe, wait_for_deployment
+from modelport.usecases.wait import observe, wait_for_deployment
 
 if TYPE_CHECKING:
-    from modelport.sdk.model import Model
     from modelport.sdk.workspace import Workspace
 
 
-class Webservice:
+class Webservice(ServiceSnapshot, LegacyDeployment):
     """A service. Attributes are a snapshot; ``update_deployment_state()`` takes a new one.
 
     ``Webservice(workspace, name)`` returns an object of the class that fits the service's target.
     """
 
-    compute_type: ClassVar[str] = ""
+    retries: ClassVar[bool] = True
+    """Whether ``run`` tries again where the service answers with 500 to 504, as v1's services in a cloud did."""
     _classes: ClassVar[dict[str, type[Webservice]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -51,49 +55,11 @@ class Webservice:
 
     @classmethod
     def _class_of(cls, service: Service) -> type[Webservice]:
-        return cls._classes[service.compute_type.upper()]
+        return cls._classes.get(service.compute_type.upper(), UnknownWebservice)
 
     @staticmethod
     def _from_service(workspace: Workspace, service: Service) -> Webservice:
         return Webservice._class_of(service)(workspace, service.name)
-
-    def _take(self, service: Service, observation: Observation) -> None:
-        self._service = service
-        self.state: str = observation.state.value
-        self.description = service.description
-        self.tags = dict(service.tags)
-        self.properties = dict(service.properties)
-        self.created_time = service.created_time
-        self.updated_time = service.updated_time
-        self.created_by = {"userName": service.created_by}
-        self.port = observation.port or service.port
-        self.auth_enabled = bool(service.deployment.auth_enabled)
-        self.token_auth_enabled = bool(service.deployment.token_auth_enabled)
-        failure = failure_now(self.workspace.context, service, observation)
-        self.error = DeploymentFailed(failure).text if failure else None
-
-    # --- what it is ---------------------------------------------------------------------------------------------------
-
-    @property
-    def scoring_uri(self) -> str | None:
-        """Where to POST; None before the service has a port."""
-        return None if self.port is None else f"{base_url(self._service, self.port)}/score"
-
-    @property
-    def swagger_uri(self) -> str | None:
-        """Where the OpenAPI document is."""
-        return None if self.port is None else f"{base_url(self._service, self.port)}/swagger.json"
-
-    @property
-    def models(self) -> builtins.list[Model]:
-        """The models of the active revision; one that was deleted since is left out."""
-        known = self.workspace.model_versions()
-        return [known[model_id] for model_id in self._service.model_ids if model_id in known]
-
-    @property
-    def revision(self) -> int:
-        """Number of the revision that takes the requests."""
-        return self._service.active_revision
 
     def update_deployment_state(self) -> None:
         """Take a new snapshot. Raises WebserviceException where the service is gone."""
@@ -107,26 +73,41 @@ class Webservice:
         Raises DeploymentFailed (a WebserviceException) within a second of a failure, with the phase, the traceback and
         one thing to try; WebserviceException at the timeout.
         """
-        with Dots(shown=show_output) as dots:
-            wait_for_deployment(self.workspace.context, self.name, timeout_s=timeout_sec, tick=dots.tick)
-            self.update_deployment_state()
-            dots.finish(f'{self.compute_type or "Local"} service creation operation finished, operation "Succeeded"')
-        if show_output and self.scoring_uri:
-            self.workspace.context.progress.step(f"The service runs at {self.scoring_uri}")
+        try:
+            with Dots(shown=show_output, operation=f"{self.compute_type} service creation operation") as dots:
+                wait_for_deployment(self.workspace.context, self.name, timeout_s=timeout_sec, tick=dots.tick)
+        except WebserviceException as error:
+            self._explain_wait(error)
+            raise
+        finally:
+            if self.workspace.registry.service(self.name) is not None:
+                self.update_deployment_state()
+
+    def _explain_wait(self, error: WebserviceException) -> None:
+        """Have the error say what v1's said where a service in a cloud did not come up."""
+        state = Webservice(self.workspace, self.name).state
+        error.message = polling_ended(state=state, error=error)
 
     def run(self, input_data: str | bytes) -> Any:
         """POST the text, as it is, and return the parsed JSON of the answer.
 
-        Raises WebserviceException with ``Response Code:``, ``Headers:`` and ``Content:`` lines for any other answer.
+        As in v1, an answer of 500, 502, 503 or 504 is tried again: up to four attempts, with pauses of 3 to 28 seconds
+        together. (Services on this machine under v1's local type are asked once.) Raises WebserviceException with
+        ``Response Code:``, ``Headers:`` and ``Content:`` lines for any other answer.
         """
-        return score(self.workspace.context, self.name, input_data)
+        ask = score_again if self.retries else score
+        return ask(self.workspace.context, self.name, input_data)
 
     def get_logs(self, num_lines: int = 5000, init: bool = False) -> str:
-        """The last lines of what the script printed and the server said of it."""
+        """The last lines of what the script printed and the server said of it; with ``init``, that nothing runs before
+        it."""
+        if init:
+            return "There is no init container: the models lie in the service's folder before it starts.\n"
         return self.workspace.context.target(self.compute_type).logs(self._service, lines=num_lines)
 
     def get_keys(self) -> tuple[str, str]:
-        """The primary and the secondary key. Raises WebserviceException where key authentication is off."""
+        """The primary and the secondary key. Raises AuthenticationOff, a WebserviceException and a
+        NotImplementedError, where key authentication is off."""
         current = keys.get_keys(self.workspace.context.service(self.name))
         return current.primary, current.secondary
 
@@ -137,18 +118,13 @@ class Webservice:
     def get_token(self) -> tuple[str, dt.datetime]:
         """A new access token, and the local time from which on the next one should be asked for.
 
-        Raises NotImplementedError where token authentication is off, as v1's local services did.
+        Raises AuthenticationOff, a WebserviceException and a NotImplementedError, where token authentication is off.
         """
-        if not self.token_auth_enabled:
-            raise NotImplementedError(
-                f"The service {self.name!r} has no token authentication: update it with token_auth_enabled=True, or "
-                "use auth_enabled and get_keys()."
-            )
         token = self.get_access_token()
         return token.access_token, token.refresh_after
 
     def get_access_token(self) -> AccessToken:
-        """A new access token with its times. Raises WebserviceException where token authentication is off."""
+        """A new access token with its times. Raises AuthenticationOff where token authentication is off."""
         context = self.workspace.context
         return tokens.get_access_token(context, context.service(self.name))
 
@@ -228,37 +204,28 @@ class Webservice:
         )
         return [Webservice._from_service(workspace, service) for service in workspace.registry.services(wanted)]
 
-    def serialize(self) -> dict[str, Any]:
-        """The service as a dictionary with the keys that v1's local services had, and ours."""
-        return {
-            "name": self.name,
-            "description": self.description,
-            "tags": self.tags,
-            "properties": self.properties,
-            "state": self.state,
-            "createdTime": self.created_time.isoformat(),
-            "updatedTime": self.updated_time.isoformat(),
-            "createdBy": self.created_by,
-            "error": self.error,
-            "computeType": self.compute_type,
-            "workspaceName": self.workspace.name,
-            "imageId": None,
-            "scoringUri": self.scoring_uri,
-            "swaggerUri": self.swagger_uri,
-            "port": self.port,
-            "authEnabled": self.auth_enabled,
-            "tokenAuthEnabled": self.token_auth_enabled,
-            "sslEnabled": bool(self._service.deployment.ssl_enabled),
-            "modelDetails": [{"id": model_id} for model_id in self._service.model_ids],
-            "revision": self.revision,
-            "revisions": [kept.number for kept in self._service.revisions],
-        }
+    @classmethod
+    def deserialize(cls, workspace: Workspace, payload: Mapping[str, Any]) -> Webservice:
+        """The service that the dictionary names, as it is now. Raises WebserviceException where there is none."""
+        if not payload.get("name"):
+            raise WebserviceException(
+                "Invalid service payload: it has no name.", hint="Give what serialize() returned."
+            )
+        return cls(workspace, str(payload["name"]))
 
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(workspace={self.workspace!r}, name={self.name}, compute_type={self.compute_type}, "
-            f"state={self.state}, scoring_uri={self.scoring_uri}, tags={self.tags}, properties={self.properties})"
-        )
+
+class UnknownWebservice(Webservice):
+    """A service of a target that this Modelport does not have: it is shown, and cannot be used."""
+
+    compute_type: ClassVar[str] = "Unknown"
+
+    def __init__(self, workspace: Workspace, name: str) -> None:
+        self.workspace, self.name = workspace, name
+        self.update_deployment_state()
+
+    def update_deployment_state(self) -> None:
+        """Take what the workspace knows; nobody can be asked for more."""
+        self._take(self.workspace.context.service(self.name), Observation(state=ServiceState.UNKNOWN))
 
 
 def _conditions(given: Sequence[Condition] | None) -> tuple[str | tuple[str, ...], ...]:

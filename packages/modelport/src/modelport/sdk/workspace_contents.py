@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from modelport.domain.models import ModelFilter
 from modelport.domain.services import ServiceFilter
 from modelport.sdk.environment import Environment
 from modelport.sdk.model import Model
+from modelport.sdk.v1.model import Model as V1Model
 from modelport.sdk.webservice import Webservice
 
 if TYPE_CHECKING:
+    from modelport.sdk.inference import InferenceConfig
     from modelport.sdk.workspace import Workspace
 
 
@@ -32,6 +35,24 @@ class WorkspaceContents:
     def environments(self: Workspace) -> dict[str, Environment]:  # type: ignore[misc]
         """The newest version of each environment, by name."""
         return Environment.list(self)
+
+    # --- what Webservice's ways to deploy need: it cannot import Model, whose module needs it ---
+
+    def _register(self: Workspace, path: str, name: str) -> Model:  # type: ignore[misc]
+        return Model.register(self, path, name)
+
+    def _deploy(  # type: ignore[misc]
+        self: Workspace,
+        name: str,
+        models: Sequence[Model | str],
+        inference_config: InferenceConfig | None,
+        deployment_config: Any,
+        deployment_target: Any,
+        overwrite: bool,
+    ) -> Webservice:
+        return V1Model.deploy(
+            self, name, models, inference_config, deployment_config, deployment_target, overwrite=overwrite
+        )
 
     @property
     def webservices(self: Workspace) -> dict[str, Webservice]:  # type: ignore[misc]

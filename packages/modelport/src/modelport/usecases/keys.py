@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 
-from modelport.domain.errors import UserErrorException, WebserviceException
+from modelport.domain.errors import AuthenticationOff, UserErrorException, WebserviceException
 from modelport.domain.services import Keys, Service
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
@@ -42,9 +42,9 @@ def _random_key() -> str:
 
 
 def get_keys(service: Service) -> Keys:
-    """The keys. Raises WebserviceException where the service asks for none."""
+    """The keys. Raises AuthenticationOff where the service asks for none."""
     if not service.deployment.auth_enabled or service.keys is None:
-        raise WebserviceException(
+        raise AuthenticationOff(
             f"The service {service.name!r} has no keys: key authentication is off.",
             hint="Update it with auth_enabled=True (--auth-enabled true).",
         )
@@ -54,7 +54,7 @@ def get_keys(service: Service) -> Keys:
 def regenerate_key(context: Context, name: str, key: str, *, value: str | None = None) -> Keys:
     """Replace one key, ``Primary`` or ``Secondary`` in any case; the other one goes on working. Without a restart.
 
-    Raises WebserviceException for another name, or where the service has no keys.
+    Raises WebserviceException for another name, AuthenticationOff where the service has no keys.
     """
     chosen = key.title() if isinstance(key, str) else key
     if chosen not in _NAMES:

@@ -31,7 +31,7 @@ def revision_again(
     context: Context, revision: Revision, *, models: Sequence[ModelVersion] | None = None
 ) -> RevisionRequest:
     """What would make the revision anew from its source; with other models, where they are given."""
-    was, environment = revision.inference, _environment_of(context, revision)
+    was, environment = revision.inference, environment_of(context, revision)
     return RevisionRequest(
         models=models_of(context, revision) if models is None else models,
         inference=validate_inference(
@@ -46,7 +46,11 @@ def models_of(context: Context, revision: Revision) -> list[ModelVersion]:
     return [find_model_by_id(context, model_id) for model_id in revision.model_ids]
 
 
-def _environment_of(context: Context, revision: Revision) -> EnvironmentDefinition | None:
+def environment_of(context: Context, revision: Revision) -> EnvironmentDefinition | None:
+    """The environment that the revision was made for; None for the deploying program's own interpreter.
+
+    Raises EnvironmentException where it is not in the workspace any more.
+    """
     if revision.environment_name == SYSTEM:
         return None
     for known in context.registry.environments(revision.environment_name):

@@ -20,18 +20,27 @@ _WORKER_ENDED = re.compile(r"worker \d+ ended \(.*?\)(?=;)")
 """As the scoring server writes it."""
 
 
+class BadResponse(WebserviceException):
+    """The answer is no success. ``response_code`` is its status; ``status_code`` is None, as in v1."""
+
+    def __init__(self, message: str, *, hint: str, response_code: int) -> None:
+        super().__init__(message, hint=hint)
+        self.response_code = response_code
+
+
 def score(context: Context, name: str, body: str | bytes) -> Any:
     """POST the body, as it is given, with the service's key; returns the parsed JSON, or the text where it is none.
 
-    Raises WebserviceException: the service does not run, or the answer is not a success. The message has the lines
-    ``Response Code:``, ``Headers:`` and ``Content:`` that v1 scripts parse; the hint, the script's traceback.
+    Raises WebserviceException where the service does not run, BadResponse where the answer is no success. Its message
+    has the lines ``Response Code:``, ``Headers:`` and ``Content:`` that v1 scripts parse; its hint, the script's
+    traceback.
     """
     service, observation = observe(context, name)
     if observation.state not in (ServiceState.RUNNING, ServiceState.UNHEALTHY, ServiceState.DEPLOYING):
         reason = service.failure.describe() if service.failure else ""
         raise WebserviceException(
-            f"Unable to score: scoring_uri unavailable, the service {name!r} does not run.\n"
-            f"Current State: {observation.state}\nErrors: {reason}",
+            f"Error, scoring_uri unavailable: the service {name!r} does not run. It may be a failed or unfinished "
+            f"deployment.\nCurrent State: {observation.state}\nErrors: {reason}",
             hint="Start it: modelport service start." if observation.state is ServiceState.STOPPED else "",
         )
     response = _post(context, service, observation.port or service.port or 0, body)
@@ -105,12 +114,13 @@ def _parsed(response: httpx.Response) -> Any:
         return response.text
 
 
-def _bad_response(context: Context, service: Service, response: httpx.Response) -> WebserviceException:
+def _bad_response(context: Context, service: Service, response: httpx.Response) -> BadResponse:
     message = (
         "Received bad response from service. `.get_logs()` on the webservice object tells more.\n"
         f"Response Code: {response.status_code}\nHeaders: {dict(response.headers)}\nContent: {response.content!r}"
     )
-    return WebserviceException(message, hint=_of_the_script(context, service, response))
+    hint = _of_the_script(context, service, response)
+    return BadResponse(message, hint=hint, response_code=response.status_code)
 
 
 def _of_the_script(context: Context, service: Service, response: httpx.Response) -> str:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from modelport.domain.errors import ModelportError, WebserviceException
+from modelport.domain.errors import AuthenticationOff, ModelportError, WebserviceException
 from modelport.domain.services import Service, ServiceFilter
 from modelport.domain.tokens import (
     LEEWAY,
@@ -32,9 +32,9 @@ def utc_now() -> dt.datetime:
 
 
 def get_access_token(context: Context, service: Service, *, now: Clock = utc_now) -> AccessToken:
-    """A new token for the service. Raises WebserviceException where it asks for none."""
+    """A new token for the service. Raises AuthenticationOff where it asks for none."""
     if not service.deployment.token_auth_enabled:
-        raise WebserviceException(
+        raise AuthenticationOff(
             f"The service {service.name!r} has no tokens: token authentication is off.",
             hint="Update it with token_auth_enabled=True (--token-auth-enabled true).",
         )
