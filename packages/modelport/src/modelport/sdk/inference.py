@@ -118,6 +118,7 @@ class InferenceConfig:
             "base_image": self.base_image,
             "base_image_registry": self.base_image_registry,
             "cuda_version": self.cuda_version,
+            "runtime": str(self.runtime).lower() == "spark-py" and "it runs as Python",
         }
         of_environment = () if self.environment is None else self.environment.without_effect()
         return [*(name for name, value in asked.items() if value), *of_environment]
