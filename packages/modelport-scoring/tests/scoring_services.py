@@ -263,7 +263,9 @@ def ask(
 
 
 @contextmanager
-def load(service: RunningService, *, clients: int = 4) -> Iterator[Counter[Any]]:
+def load(
+    service: RunningService, *, clients: int = 4, body: str = "x", headers: Mapping[str, str] | None = None
+) -> Iterator[Counter[Any]]:
     """Clients that ask without a pause; counts the answers by status and body, and every error."""
     seen: Counter[Any] = Counter()
     stop = threading.Event()
@@ -272,7 +274,7 @@ def load(service: RunningService, *, clients: int = 4) -> Iterator[Counter[Any]]
         connection = service.connect()
         while not stop.is_set():
             try:
-                answer = ask(connection, "POST", "/score", body="x")
+                answer = ask(connection, "POST", "/score", body=body, headers=headers)
                 seen[answer.status, answer.body] += 1
             except Exception as error:
                 seen[repr(error)] += 1

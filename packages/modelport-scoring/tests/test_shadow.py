@@ -9,12 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from modelport_scoring import RevisionSettings, Traffic
+from modelport_scoring import RevisionSettings, Traffic, WorkerStart
 from modelport_scoring.hosted import Hosted
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.stream import BodyStream
+from modelport_scoring.settings import WorkerOptions
 from modelport_scoring.traffic.router import Marked
 from modelport_scoring.traffic.shadow import MOST_KEPT_BYTES, CopiableTicket, Shadow
 from modelport_scoring.workers.contract import Contract
@@ -201,5 +202,6 @@ def test_nothing_is_left_for_the_collector(refused: bool) -> None:
 
 
 def test_a_revision_that_has_not_begun_is_not_ready() -> None:
-    hosted = Hosted(RevisionSettings(number=2, bundle="/", interpreter=["python"]))
+    options = WorkerOptions(WorkerStart.SPAWN, warm_up=False, batching=None)
+    hosted = Hosted(RevisionSettings(number=2, bundle="/", interpreter=["python"]), options=options)
     assert (hosted.is_ready, hosted.input, hosted.workers, hosted.failure) == (False, None, [], None)

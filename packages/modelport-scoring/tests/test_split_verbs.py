@@ -17,7 +17,7 @@ from modelport_scoring import (
     Traffic,
     write_settings,
 )
-from scoring_services import Services, wait_until
+from scoring_services import Services, load, wait_until
 from split_services import answering, asked, hosting, state_of
 
 
@@ -149,3 +149,39 @@ def test_a_split_that_cannot_be_written_down_is_none(services: Services) -> None
     (service.folder / "kept").rename(service.folder / "service.json")
     assert asked(service, 20) == {"1": 20}
     assert [r.revision for r in service.status.revisions] == [1, 2]
+
+
+def test_a_hosted_revision_is_replaced_with_its_share(services: Services) -> None:
+    service = hosting(services, answering("1"), answering("2"), answering("3"), traffic=Traffic(weights={2: 100}))
+    with load(service) as seen:
+        service.control.switch(service.revision(4, answering("4")), replacing=2)
+        wait_until(lambda: seen[200, b'"4"'] > 50, what="the new one has its share")
+    assert set(seen) == {(200, b'"2"'), (200, b'"4"')}
+    assert [revision.revision for revision in service.status.revisions] == [1, 4, 3]
+    assert service.settings.traffic == Traffic(weights={4: 100})
+    with pytest.raises(RequestRefused, match="revision 9 is not hosted"):
+        service.control.switch(service.revision(5, answering("5")), replacing=9)
+    service.control.switch(service.revision(6, answering("6")), replacing=1)
+    assert [revision.revision for revision in service.status.revisions] == [6, 4, 3]
+
+
+def test_what_waits_for_a_replaced_revision_waits_for_the_new_one(services: Services) -> None:
+    service = hosting(services, answering("1"), answering("2", inside="time.sleep(1)"))
+    service.control.split(Traffic(weights={2: 100}))
+    with ThreadPoolExecutor(3) as pool:
+        asking = [pool.submit(service.score, "x") for _ in range(3)]
+        wait_until(lambda: state_of(service, 2).requests_waiting == 2, what="one is held, two wait")
+        service.control.switch(service.revision(4, answering("4")), replacing=2)
+        assert sorted(each.result().json for each in asking) == ["2", "4", "4"]
+
+
+def test_a_revision_has_limits_of_its_own(services: Services) -> None:
+    service = services.start(answering("1", inside="time.sleep(0.2)"), limits={"drain_timeout_s": 0.1})
+    own = service.revision(2, answering("2", inside="time.sleep(0.2)"), limits={"scoring_timeout_ms": 50})
+    service.control.host(own)
+    assert service.score("x").status == 200
+    service.control.split(Traffic(weights={2: 100}))
+    assert service.score("x").status == 504
+    for limits, named in (({"nope": 1.0}, "nope"), ({"queue_wait_ms": 0.0}, r"limits\.queue_wait_ms")):
+        with pytest.raises(RequestRefused, match=rf"revision 3: .*{named}"):
+            service.control.host(msgspec.structs.replace(own, number=3, limits=limits))

@@ -46,27 +46,46 @@ def read_manifest(bundle: Path) -> Manifest:
     return manifest
 
 
-def make_working_folder(bundle: Path, *, work: Path) -> Path:
-    """Copy the bundle's ``app/`` into the working folder, link the models there, and return the app root.
+class WorkingFolder:
+    """Where the workers of a revision run: a copy of the bundle's ``app/`` (docs/adr/0001-working-folder.md).
 
-    Whatever an earlier start left there is removed first. Raises OSError, also where a file could not be copied.
+    A revision whose workers are replaced by others of the same revision is there twice for a while: the folder stays
+    until the last one has left.
     """
-    remove_working_folder(work)
-    app = work / "app"
-    try:
-        shutil.copytree(bundle / "app", app)
-    except shutil.Error as error:
-        source, _, reason = error.args[0][0]
-        raise OSError(f"{source}: {reason}") from error
-    models = bundle / "azureml-models"
-    if models.is_dir():
-        (app / "azureml-models").symlink_to(models.resolve(), target_is_directory=True)
-    return app
 
+    def __init__(self, path: Path) -> None:
+        self.app = path / "app"
+        """The app root."""
+        self._path = path
+        self._present = 0
 
-def remove_working_folder(work: Path) -> None:
-    """Remove it, as far as it can be removed; a link in it is removed, never what it leads to."""
-    shutil.rmtree(work, ignore_errors=True)
+    def fill(self, bundle: Path) -> None:
+        """Copy the bundle's ``app/`` there and link the models. Whatever an earlier start left is removed first.
+
+        Raises OSError, also where a file could not be copied.
+        """
+        self.remove()
+        try:
+            shutil.copytree(bundle / "app", self.app)
+        except shutil.Error as error:
+            source, _, reason = error.args[0][0]
+            raise OSError(f"{source}: {reason}") from error
+        models = bundle / "azureml-models"
+        if models.is_dir():
+            (self.app / "azureml-models").symlink_to(models.resolve(), target_is_directory=True)
+
+    def enter(self) -> None:
+        """Somebody works there."""
+        self._present += 1
+
+    def leave(self) -> bool:
+        """Somebody does no more; returns whether that was the last one, so that it can be removed."""
+        self._present -= 1
+        return self._present <= 0
+
+    def remove(self) -> None:
+        """Remove it, as far as it can be removed; a link in it is removed, never what it leads to."""
+        shutil.rmtree(self._path, ignore_errors=True)
 
 
 def model_directory(manifest: Manifest, *, app: Path) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelport_scoring.control.messages import RevisionStatus, WorkerStatus
 from modelport_scoring.failures import Failure
 from modelport_scoring.revision import Revision
-from modelport_scoring.settings import RevisionSettings
+from modelport_scoring.settings import RevisionSettings, WorkerOptions
 from modelport_scoring.states import ServiceState
 from modelport_scoring.workers.contract import Contract
 
@@ -13,8 +13,10 @@ from modelport_scoring.workers.contract import Contract
 class Hosted:
     """One revision of those that a service hosts."""
 
-    def __init__(self, settings: RevisionSettings, *, revision: Revision | None = None) -> None:
+    def __init__(self, settings: RevisionSettings, *, options: WorkerOptions, revision: Revision | None = None) -> None:
         self.settings = settings
+        self.options = options
+        """What its workers were started with."""
         self.revision = revision
         """None until its working folder is there."""
         self.start_failure: Failure | None = None

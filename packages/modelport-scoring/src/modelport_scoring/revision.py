@@ -4,56 +4,60 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
-from modelport_scoring.bundle import BundleInvalid, make_working_folder, read_manifest, remove_working_folder
+from modelport_scoring.bundle import BundleInvalid, Manifest, WorkingFolder, read_manifest
 from modelport_scoring.cors import parse_origins
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.journal import Journal
 from modelport_scoring.openapi import Documents, find_user_documents
 from modelport_scoring.service_folder import log_path, work_path
-from modelport_scoring.settings import RevisionSettings, ServiceSettings
+from modelport_scoring.settings import RevisionSettings, ServiceSettings, limits_of
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.workers.autoscaler import Autoscaler
 from modelport_scoring.workers.contract import Contract
-from modelport_scoring.workers.launch import Launch, plan_launch
+from modelport_scoring.workers.launch import plan_launch
 from modelport_scoring.workers.pool import Pool
-from modelport_scoring.workers.size import Size, size_of
+from modelport_scoring.workers.size import size_of
 
 
 class Revision:
-    """Made by ``prepare``; its workers run between ``start`` and the end of ``end``."""
+    """Made by ``prepare``; its workers run between ``start`` and the end of its pool."""
 
     def __init__(
         self,
-        settings: RevisionSettings,
+        service: ServiceSettings,
+        manifest: Manifest,
+        folder: WorkingFolder,
         *,
-        pool: Pool,
-        size: Size,
-        journal: Journal,
+        log: Path,
         loop: asyncio.AbstractEventLoop,
-        work: Path,
-        source_directory: str | None,
-        cors_origins: Sequence[str],
+        telemetry: Telemetry,
     ) -> None:
-        self.settings = settings
-        self.pool = pool
-        self.cors_origins = cors_origins
-        """What the revision's environment says of them (``AML_CORS_ORIGINS``)."""
-        self._size = size
-        self._autoscaler: Autoscaler | None = None
-        self._has_started = False
-        self._journal = journal
+        """Of ``service.revision``, in the folder that was made for it; raises OSError."""
+        self.number = service.revision.number
+        launch = plan_launch(service, manifest, app=folder.app, log=log, caller=os.environ)
+        self._size = size_of(service, service.revision)
+        self.pool = Pool(
+            launch,
+            revision=self.number,
+            size=self._size.fitted(self._size.workers),
+            limits=service.limits,
+            loop=loop,
+            observer=Counted(telemetry, self.number),
+        )
+        self.cors_origins = parse_origins(launch.environment.get("AML_CORS_ORIGINS", ""))
+        """What the revision's environment says of them."""
+        self._manifest = manifest
+        self._folder = folder
+        self._log = log
         self._loop = loop
-        self._work = work
-        self._source_directory = source_directory
+        self._telemetry = telemetry
+        self._has_started = self._has_left = False
+        self._autoscaler: Autoscaler | None = None
         self._documents: Documents | None = None
         self._documented: ServiceSettings | None = None
-
-    @property
-    def number(self) -> int:
-        return self.settings.number
+        folder.enter()
 
     @property
     def contract(self) -> Contract | None:
@@ -65,10 +69,21 @@ class Revision:
         self._has_started = True
         self._scale()
 
-    def settings_changed(self, service: ServiceSettings) -> None:
-        """Work by these from now on."""
-        self.pool.limits = service.limits
-        size = size_of(service, self.settings)
+    def renewed(self, service: ServiceSettings) -> Revision:
+        """The same in the same folder, with workers of its own, as these settings say."""
+        return Revision(
+            service, self._manifest, self._folder, log=self._log, loop=self._loop, telemetry=self._telemetry
+        )
+
+    def begin_with(self, workers: int) -> None:
+        """Before ``start``: have so many workers, where the load decides on their number, as its predecessor has."""
+        if self._size.autoscale is not None:
+            self.pool.resize(self._size.fitted(max(workers, self._size.workers)))
+
+    def settings_changed(self, service: ServiceSettings, revision: RevisionSettings) -> None:
+        """Work by these from now on, as far as the same workers can."""
+        self.pool.limits = limits_of(service, revision)
+        size = size_of(service, revision)
         if size != self._size:
             self._size = size
             if self._has_started:
@@ -81,21 +96,24 @@ class Revision:
             self._autoscaler = None
         self.pool.resize(self._size.fitted(self.pool.wanted))
         if self._size.autoscale is not None:
-            self._autoscaler = Autoscaler(self.pool, self._size.autoscale, loop=self._loop, journal=self._journal)
+            self._autoscaler = Autoscaler(self.pool, self._size.autoscale, loop=self._loop, journal=Journal(self._log))
 
     def documents(self, service: ServiceSettings) -> Documents | None:
         """The OpenAPI documents, None until a worker has told what they say."""
         if self._documented is not service and self.contract is not None:
             self._documented = service
-            folders = [self._work / "app"]
-            if self._source_directory is not None:
-                folders.append(self._work / "app" / self._source_directory)
+            folders = [self._folder.app]
+            if self._manifest.source_directory is not None:
+                folders.append(self._folder.app / self._manifest.source_directory)
             self._documents = Documents(service, self.contract, supplied=find_user_documents(folders))
         return self._documents
 
-    async def remove_folder(self) -> None:
-        """Remove the working folder, once the workers have ended."""
-        await asyncio.to_thread(remove_working_folder, self._work)
+    async def leave_folder(self) -> None:
+        """Once its workers have ended: remove the working folder, unless the same revision goes on in it."""
+        if not self._has_left:
+            self._has_left = True
+            if self._folder.leave():
+                await asyncio.to_thread(self._folder.remove)
 
 
 class Counted:
@@ -119,39 +137,19 @@ async def prepare(
 
     Raises StartFailed, phase ``start``, where the bundle or the disk does not allow it.
     """
-    revision = service.revision
-    work = work_path(folder, revision.number)
+    number = service.revision.number
+    log = log_path(folder, number)
+    work = WorkingFolder(work_path(folder, number))
     try:
-        launch, source_directory = await asyncio.to_thread(_prepare_files, service, work=work, folder=folder)
+        manifest = await asyncio.to_thread(_prepare_files, Path(service.revision.bundle), work)
+        Journal(log).write(f"modelport: revision {number} starts from {service.revision.bundle}")
+        return Revision(service, manifest, work, log=log, loop=loop, telemetry=telemetry)
     except (BundleInvalid, OSError) as error:
-        await asyncio.to_thread(remove_working_folder, work)
+        await asyncio.to_thread(work.remove)
         raise StartFailed(Failure(phase="start", type=type(error).__name__, message=str(error))) from error
-    size = size_of(service, revision)
-    pool = Pool(
-        launch,
-        revision=revision.number,
-        size=size.fitted(size.workers),
-        limits=service.limits,
-        loop=loop,
-        observer=Counted(telemetry, revision.number),
-    )
-    origins = parse_origins(launch.environment.get("AML_CORS_ORIGINS", ""))
-    return Revision(
-        revision,
-        pool=pool,
-        size=size,
-        journal=Journal(launch.log),
-        loop=loop,
-        work=work,
-        source_directory=source_directory,
-        cors_origins=origins,
-    )
 
 
-def _prepare_files(service: ServiceSettings, *, work: Path, folder: Path) -> tuple[Launch, str | None]:
-    bundle = Path(service.revision.bundle)
+def _prepare_files(bundle: Path, work: WorkingFolder) -> Manifest:
     manifest = read_manifest(bundle)
-    app = make_working_folder(bundle, work=work)
-    log = log_path(folder, service.revision.number)
-    Journal(log).write(f"modelport: revision {service.revision.number} starts from {bundle}")
-    return plan_launch(service, manifest, app=app, log=log, caller=os.environ), manifest.source_directory
+    work.fill(bundle)
+    return manifest

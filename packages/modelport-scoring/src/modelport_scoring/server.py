@@ -32,6 +32,7 @@ from modelport_scoring.settings import ServiceSettings
 from modelport_scoring.supervisor import STATUS_CANNOT_SERVE
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.tls import HANDSHAKE_TIMEOUT_S, Certificate
+from modelport_scoring.verbs import Verbs
 
 BACKLOG = 1024
 SPARE_DESCRIPTORS = 128
@@ -61,7 +62,8 @@ class Server:
         if self._certificate is not None:
             self._listener.sweep_with(self._certificate.look)
         self._routes = Routes(self._service)
-        self._control = ControlEndpoint(self._service, status=self._status, stop=self.stop)
+        self._verbs = Verbs(self._service)
+        self._control = ControlEndpoint(self._verbs, status=self._status, stop=self.stop)
         self._stopped: asyncio.Future[float | None] = loop.create_future()
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
 
@@ -115,7 +117,12 @@ class Server:
         return Connection(self._routes, self._listener)
 
     def _status(self) -> Status:
-        return self._service.status(pid=os.getpid(), supervisor_pid=os.getppid(), started_at=self._started_at)
+        return self._service.status(
+            pid=os.getpid(),
+            supervisor_pid=os.getppid(),
+            started_at=self._started_at,
+            switching=self._verbs.is_busy,
+        )
 
 
 def raise_descriptor_limit() -> int:

@@ -10,7 +10,6 @@ from pathlib import Path
 from modelport_scoring.access.gate import Gate
 from modelport_scoring.control.messages import RevisionStatus, Status
 from modelport_scoring.cors import Cors
-from modelport_scoring.errors import RequestRefused, SettingsInvalid
 from modelport_scoring.failures import Failure
 from modelport_scoring.hosted import Hosted
 from modelport_scoring.hosting import Hosting
@@ -18,7 +17,7 @@ from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.revision import Revision
 from modelport_scoring.service_folder import SETTINGS, check_settings, write_settings
-from modelport_scoring.settings import Changes, ServiceSettings
+from modelport_scoring.settings import Limits, ServiceSettings, limits_of
 from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.telemetry import Gauges, Telemetry
 from modelport_scoring.traffic.router import Router
@@ -83,6 +82,11 @@ class Service:
         """Why the default revision did not start."""
         return self.hosting.default.start_failure
 
+    def limits_of(self, number: int) -> Limits:
+        """The limits of that revision; the service's, where it is gone."""
+        hosted = self.hosting.find(number)
+        return self.settings.limits if hosted is None else limits_of(self.settings, hosted.settings)
+
     @property
     def gauges(self) -> Gauges:
         """How to ask the service how it is: all its revisions together."""
@@ -93,7 +97,7 @@ class Service:
             in_flight=lambda: sum(revision.pool.in_flight for revision in self.hosting.running),
         )
 
-    def status(self, *, pid: int, supervisor_pid: int, started_at: str) -> Status:
+    def status(self, *, pid: int, supervisor_pid: int, started_at: str, switching: bool) -> Status:
         """The status object of the control socket."""
         default = self.hosting.default
         return Status(
@@ -103,7 +107,7 @@ class Service:
             supervisor_pid=supervisor_pid,
             port=self.settings.port,
             started_at=started_at,
-            switching=self.hosting.is_busy,
+            switching=switching,
             workers=default.workers,
             workers_wanted=default.workers_wanted,
             requests_in_flight=default.in_flight,
@@ -126,17 +130,17 @@ class Service:
         """Start the revisions. A failure is kept, and nothing is tried again."""
         await self.hosting.start()
 
-    def configure(self, changes: Changes) -> None:
-        """Replace what is given, in force at once, and write it down. Raises RequestRefused, and changes nothing."""
-        settings = changes.applied_to(self.settings)
-        try:
-            check_settings(settings, path=Path(SETTINGS))
-            gate = Gate(settings.auth)
-            self.save(settings)
-        except (SettingsInvalid, OSError) as error:
-            raise RequestRefused(str(error)) from error
-        self.gate = gate
-        self.revisions_changed()
+    def put_in_force(self, settings: ServiceSettings) -> None:
+        """Write the settings down, and work by them from now on; what they need was prepared by ``hosting``.
+
+        Raises SettingsInvalid and OSError, and changes nothing.
+        """
+        check_settings(settings, path=Path(SETTINGS))
+        gate = self.gate if settings.auth == self.settings.auth else Gate(settings.auth)
+        write_settings(self._folder, settings)
+        self.settings, self.gate = settings, gate
+        self.telemetry.configure(settings.telemetry)
+        self.hosting.adopt(settings)
 
     async def stop(self, *, drain_timeout_s: float | None = None) -> None:
         """Finish what is held, end all workers, and remove the working folders."""
@@ -149,20 +153,13 @@ class Service:
 
     # --- what its revisions need of it --------------------------------------------------------------------------------
 
-    def save(self, settings: ServiceSettings) -> None:
-        """Write the settings down and make them those of the service. Raises SettingsInvalid and OSError."""
-        check_settings(settings, path=Path(SETTINGS))
-        write_settings(self._folder, settings)
-        self.settings = settings
-
     def revisions_changed(self) -> None:
         """The settings or the revisions are others: every head is judged anew, and requests go where they say."""
         self.known_heads.clear()
         self.active = active = self.hosting.default.revision
         self.input = common_input(self.hosting.all)
         self.cors = Cors(self.settings.cors_origins or (active.cors_origins if active is not None else ()))
-        for revision in self.hosting.running:
-            revision.settings_changed(self.settings)
+        self.hosting.settings_changed(self.settings)
         self._router = self._make_router()
         self._submit_early()
 

@@ -18,7 +18,10 @@ from modelport_scoring.settings import (
     AuthSettings,
     Autoscale,
     Batching,
+    Limits,
+    RevisionSettings,
     ServiceSettings,
+    limits_of,
 )
 from modelport_scoring.telemetry.settings import check_telemetry
 from modelport_scoring.traffic.settings import check_traffic
@@ -60,9 +63,7 @@ def check_settings(settings: ServiceSettings, *, path: Path) -> None:
     check_auth(settings.auth, path=path)
     if (wrong := check_telemetry(settings.telemetry)) is not None:
         raise SettingsInvalid(f"{path}: {wrong}")
-    for name, value in msgspec.structs.asdict(settings.limits).items():
-        if value <= 0:
-            raise SettingsInvalid(f"{path}: limits.{name} must be above 0, not {value}")
+    check_limits(settings.limits, path=path)
 
 
 def check_revisions(settings: ServiceSettings, *, path: Path) -> None:
@@ -75,6 +76,8 @@ def check_revisions(settings: ServiceSettings, *, path: Path) -> None:
     for revision in (settings.revision, *settings.others):
         where = f"revision {revision.number}: "
         check_workers(revision.workers, revision.autoscale, path=path, where=where)
+        if revision.limits:
+            check_limits_of(settings, revision, path=path)
     try:
         others = [revision.number for revision in settings.others]
         check_traffic(settings.traffic, default=settings.revision.number, others=others)
@@ -98,6 +101,23 @@ def check_workers(workers: int | None, autoscale: Autoscale | None, *, path: Pat
         value = getattr(autoscale, name)
         if value <= 0:
             raise SettingsInvalid(f"{path}: {where}autoscale.{name} must be above 0, not {value}")
+
+
+def check_limits(limits: Limits, *, path: Path, where: str = "") -> None:
+    """Raise SettingsInvalid for a limit that nothing could keep."""
+    for name, value in msgspec.structs.asdict(limits).items():
+        if value <= 0:
+            raise SettingsInvalid(f"{path}: {where}limits.{name} must be above 0, not {value}")
+
+
+def check_limits_of(settings: ServiceSettings, revision: RevisionSettings, *, path: Path) -> None:
+    """Raise SettingsInvalid for limits that a revision cannot have."""
+    where = f"revision {revision.number}: "
+    try:
+        limits = limits_of(settings, revision)
+    except msgspec.ValidationError as error:
+        raise SettingsInvalid(f"{path}: {where}limits: {error}") from error
+    check_limits(limits, path=path, where=where)
 
 
 def check_batching(batching: Batching, *, path: Path) -> None:

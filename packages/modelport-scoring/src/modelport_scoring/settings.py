@@ -6,7 +6,7 @@ The file lies in the service's folder, is readable by its owner only, and holds 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -93,6 +93,8 @@ class RevisionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """So many workers instead of the service's, and without ``autoscale`` always so many, whatever the service has."""
     autoscale: Autoscale | None = None
     """Instead of the service's."""
+    limits: dict[str, float] = {}
+    """By name, instead of the service's."""
 
 
 class TokenKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -167,6 +169,14 @@ class WorkerStart(StrEnum):
     """``init()`` runs once, in a process that is then forked for each worker: they share memory until they write."""
 
 
+class WorkerOptions(NamedTuple):
+    """What a worker is started with beside its revision: where one of them changes, workers have to be others."""
+
+    start: WorkerStart
+    warm_up: bool
+    batching: Batching | None
+
+
 class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole of ``service.json``."""
 
@@ -200,6 +210,22 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     tls: TlsSettings | None = None
     limits: Limits = Limits()
 
+    @property
+    def revisions(self) -> list[RevisionSettings]:
+        """All that are hosted, the default one first."""
+        return [self.revision, *self.others]
+
+    @property
+    def worker_options(self) -> WorkerOptions:
+        return WorkerOptions(self.worker_start, self.warm_up, self.batching)
+
+
+class RevisionSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How many workers one revision has; None: as the service says."""
+
+    workers: int | None = None
+    autoscale: Autoscale | None = None
+
 
 class Changes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What may change while a service runs; UNSET: as it is."""
@@ -209,8 +235,26 @@ class Changes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     error_mode: ErrorMode | UnsetType = UNSET
     workers: int | UnsetType = UNSET
     autoscale: Autoscale | UnsetType | None = UNSET
+    worker_start: WorkerStart | UnsetType = UNSET
+    warm_up: bool | UnsetType = UNSET
+    batching: Batching | UnsetType | None = UNSET
+    cors_origins: list[str] | UnsetType = UNSET
+    telemetry: TelemetrySettings | UnsetType = UNSET
+
+    @property
+    def may_renew_workers(self) -> bool:
+        """Whether workers may have to be replaced by others."""
+        return any(each is not UNSET for each in (self.worker_start, self.warm_up, self.batching))
 
     def applied_to(self, settings: ServiceSettings) -> ServiceSettings:
         """The settings with what is given."""
         given = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not UNSET}
         return msgspec.structs.replace(settings, **given)
+
+
+def limits_of(settings: ServiceSettings, revision: RevisionSettings) -> Limits:
+    """The limits of one of the service's revisions. Raises msgspec.ValidationError for names or values that cannot
+    be."""
+    if not revision.limits:
+        return settings.limits
+    return msgspec.convert({**msgspec.structs.asdict(settings.limits), **revision.limits}, Limits, strict=False)

@@ -191,11 +191,14 @@ class Supervisor:
             self._wait(left)
 
     def _cut_logs(self) -> None:
+        """By the settings of the moment."""
         with contextlib.suppress(OSError, SettingsInvalid):
             changed = Path(SETTINGS).stat().st_mtime_ns
             if changed != self._settings_read_at:
                 self._settings_read_at = changed
-                self._limits = read_settings(Path()).limits
+                settings = read_settings(Path())
+                self._limits = settings.limits
+                write_as(settings.telemetry.log_format)
         cut_logs(Path(LOGS), limit=self._limits.log_bytes)
 
 

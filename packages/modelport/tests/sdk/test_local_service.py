@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from modelport import LocalWebservice, Model, Webservice, Workspace
@@ -21,7 +22,7 @@ from modelport.domain.errors import ConflictException, DeploymentFailed, Modelpo
 from modelport.domain.services import LocalDeployment
 from modelport.targets.local import LocalTarget
 from modelport.usecases import run_service
-from modelport_scoring import ControlClient, supervisor_pid
+from modelport_scoring import Autoscale, ControlClient, Traffic, read_settings, supervisor_pid
 
 from .conftest import SCRIPT, Deployer
 from .constant_load import ConstantLoad
@@ -178,6 +179,48 @@ def test_a_new_port_and_more_workers_restart_the_service(deployer: Deployer) -> 
     assert len(ControlClient(folder_of(service)).status().workers) == 2
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{before}/", trust_env=False)
+
+
+def test_settings_change_under_load_and_drop_no_request(deployer: Deployer) -> None:
+    service = running(deployer.deploy())
+    client = ControlClient(folder_of(service))
+    before = client.status()
+    with ConstantLoad(str(service.scoring_uri), "1") as load:
+        load.wait_for('"first"')
+        for change in (
+            {"workers": 2, "worker_start": "fork"},
+            {"cors_origins": "*", "telemetry": {"access_log": True}},
+            {"workers": 1, "worker_start": "spawn"},
+        ):
+            service.update(deployment_config=LocalWebservice.deploy_configuration(**change))
+    assert load.failures == []
+    after = client.status()
+    assert (after.pid, after.supervisor_pid, after.workers_wanted) == (before.pid, before.supervisor_pid, 1)
+    with pytest.raises(DeploymentFailed, match=r"batching.* \(it goes on with its old settings\)"):
+        service.update(deployment_config=LocalWebservice.deploy_configuration(batching=True))
+    assert service.run("1") == {"model": "first", "data": 1}
+    assert deployer.workspace.context.service("svc").deployment.batching is None
+
+
+def test_what_is_hosted_beside_it_survives_a_restart(deployer: Deployer) -> None:
+    service = running(deployer.deploy())
+    client = ControlClient(folder_of(service))
+    hosted = msgspec.structs.replace(read_settings(folder_of(service)).revision, number=7)
+    traffic = Traffic(weights={7: 30.0}, sticky_header="x-user")
+    client.host(hosted)
+    client.split(traffic)
+    client.scale(1, workers=2)
+    client.scale(7, autoscale=Autoscale(min_workers=2, max_workers=3))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    service.update(deployment_config=LocalWebservice.deploy_configuration(port=port))
+    service.stop()
+    service.start()
+    running(service)
+    until(lambda: [revision.state for revision in client.status().revisions] == ["running", "running"])
+    revisions = client.status().revisions
+    assert [(each.revision, each.percent, each.workers_wanted) for each in revisions] == [(1, 70, 2), (7, 30, 2)]
+    assert read_settings(folder_of(service)).traffic == traffic
 
 
 @pytest.mark.parametrize(

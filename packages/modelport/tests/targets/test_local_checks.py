@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from modelport.domain.errors import UserErrorException, WebserviceException
 from modelport.domain.services import Batching, LocalDeployment
 from modelport.targets.local import LocalTarget
+from modelport.targets.local.plan import with_hosted
 from modelport.targets.local.settings import scoring_settings
-from modelport_scoring import RevisionSettings, ServiceSettings
+from modelport_scoring import RevisionSettings, ServiceSettings, Traffic
 
 from ..storage import samples
 
@@ -126,6 +128,7 @@ def test_defaults_are_those_of_the_scoring_server() -> None:
 def test_every_setting_of_the_scoring_server_can_be_asked_for() -> None:
     """But for what the control plane itself decides."""
     own = {"name", "workspace", "revision", "others", "traffic", "format", "port", "path_prefix", "version", "auth"}
+    own |= {"autoscale"}
     assert {field.name for field in msgspec.structs.fields(ServiceSettings)} - own == set(
         scoring_settings(LocalDeployment())
     )
@@ -146,13 +149,29 @@ def test_application_insights_are_the_access_log_and_a_collector(
     assert (settings.access_log_format, settings.access_log, settings.tracing) == recorded
 
 
+def test_a_start_keeps_what_the_scoring_server_has_decided() -> None:
+    def revision(number: int, *, workers: int | None = None) -> RevisionSettings:
+        return RevisionSettings(number=number, bundle="", interpreter=["python"], workers=workers)
+
+    def settings(number: int, **more: Any) -> ServiceSettings:
+        return ServiceSettings(name="svc", workspace="ws", revision=revision(number), **more)
+
+    present = settings(1, others=[revision(2, workers=3), revision(3)], traffic=Traffic(weights={2: 5, 3: 5}))
+    assert with_hosted(settings(1), present=None) == settings(1)
+    again = with_hosted(settings(1, port=5), present=present)
+    assert again == msgspec.structs.replace(present, port=5)
+    promoted = with_hosted(settings(2), present=present)
+    assert (promoted.revision.workers, [other.number for other in promoted.others]) == (3, [3])
+    assert promoted.traffic == Traffic(weights={3: 5})
+
+
 @pytest.mark.parametrize(
     ("deployment", "names"),
     [
         (LocalDeployment(limits={"scoring_timeout_ms": 1}, error_mode="json", auth_enabled=True), ()),
         (LocalDeployment(workers=1, warm_up=False, batching=Batching(enabled=False), worker_start="SPAWN"), ()),
-        (LocalDeployment(batching=Batching(), warm_up=True), ("warm_up", "batching")),
-        (LocalDeployment(telemetry={"metrics": False}, cors_origins=("*",)), ("cors_origins", "telemetry")),
+        (LocalDeployment(batching=Batching(), warm_up=True, worker_start="fork", workers=2), ()),
+        (LocalDeployment(telemetry={"metrics": False}, cors_origins=("*",)), ()),
         (LocalDeployment(ssl_enabled=True, host="127.0.0.2"), ("host", "tls")),
     ],
 )

@@ -307,8 +307,19 @@ def test_a_restart_that_fails_goes_back_to_the_old_settings(
     bench.service()
     target.failure = INIT_FAILED
     with pytest.raises(DeploymentFailed, match="runs with its old settings again"):
-        update(context, "svc", ServiceChange(deployment=LocalDeployment(workers=3)))
-    assert context.service("svc").deployment.workers is None
+        update(context, "svc", ServiceChange(deployment=LocalDeployment(host="127.0.0.2")))
+    assert context.service("svc").deployment.host is None
+    assert observe(context, "svc")[1].state is ServiceState.RUNNING
+
+
+def test_settings_that_the_script_does_not_suit_are_not_kept(
+    bench: Workbench, context: Context, target: MemoryTarget
+) -> None:
+    bench.service()
+    target.failure = INIT_FAILED
+    with pytest.raises(DeploymentFailed, match="goes on with its old settings"):
+        update(context, "svc", ServiceChange(deployment=LocalDeployment(batching=Batching())))
+    assert context.service("svc").deployment.batching is None
     assert observe(context, "svc")[1].state is ServiceState.RUNNING
 
 
@@ -350,8 +361,8 @@ def test_what_an_update_does_not_say_stays(bench: Workbench, context: Context) -
     ("given", "said"),
     [
         (LocalDeployment(limits={"scoring_timeout_ms": 5}, auth_enabled=True, error_mode="json"), None),
-        (LocalDeployment(batching=Batching(), warm_up=True), "a change of batching and warm_up needs"),
-        (LocalDeployment(port=4711), "a change of port needs"),
+        (LocalDeployment(batching=Batching(), warm_up=True, workers=2), None),
+        (LocalDeployment(port=4711, host="127.0.0.2"), "a change of port and host needs"),
     ],
 )
 def test_a_restart_is_announced_with_what_it_is_for(

@@ -13,10 +13,22 @@ from msgspec import UNSET, UnsetType
 from modelport_scoring.control.messages import MOST_LINE_BYTES, Answer, Command, Status
 from modelport_scoring.errors import RequestRefused, ServiceNotRunning, SwitchFailed, SwitchInProgress
 from modelport_scoring.service_folder import CONTROL
-from modelport_scoring.settings import AuthSettings, Autoscale, Changes, ErrorMode, Limits, RevisionSettings
+from modelport_scoring.settings import (
+    AuthSettings,
+    Autoscale,
+    Batching,
+    Changes,
+    ErrorMode,
+    Limits,
+    RevisionSettings,
+    RevisionSize,
+    WorkerStart,
+)
+from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.traffic.settings import Traffic
 
 ANSWER_PATIENCE_S = 10.0
+NOTHING = Changes()
 
 Message = TypeVar("Message", Status, Answer)
 
@@ -32,14 +44,23 @@ class ControlClient:
         """How the service is at this moment."""
         return self._decode(self._ask(Command(do="status"), patience_s=ANSWER_PATIENCE_S), Status)
 
-    def switch(self, revision: RevisionSettings, *, patience_s: float | None = None) -> int:
-        """Start the revision beside the active one and hand the requests over; returns its number.
+    def switch(
+        self,
+        revision: RevisionSettings,
+        *,
+        replacing: int | None = None,
+        changes: Changes = NOTHING,
+        patience_s: float | None = None,
+    ) -> int:
+        """Start the revision beside the active one, or the hosted one that it is ``replacing``, and hand its requests
+        and its share over, with other settings of the service where ``changes`` has any; returns its number.
 
         Returns when that is done: limits.start_timeout_s bounds it, and ``patience_s`` where it is given; if that runs
-        out (ServiceNotRunning), the switch goes on. Raises SwitchFailed and SwitchInProgress; then the active revision
-        goes on untouched.
+        out (ServiceNotRunning), the switch goes on. Raises SwitchFailed, SwitchInProgress and RequestRefused; then the
+        active revision goes on untouched, with the old settings.
         """
-        self._expect_done(self._do(Command(do="switch", revision=revision), patience_s=patience_s))
+        command = Command(do="switch", revision=revision, replacing=replacing, settings=changes)
+        self._expect_done(self._do(command, patience_s=patience_s))
         return revision.number
 
     def host(self, revision: RevisionSettings, *, patience_s: float | None = None) -> None:
@@ -63,6 +84,12 @@ class ControlClient:
         """Divide requests so from now on. Raises RequestRefused, and nothing is changed."""
         self._expect_done(self._do(Command(do="split", traffic=traffic), patience_s=ANSWER_PATIENCE_S))
 
+    def scale(self, number: int, *, workers: int | None = None, autoscale: Autoscale | None = None) -> None:
+        """Give a revision, the active one too, workers of its own number; as many as the service says where neither is
+        given. Workers that are added are not waited for. Raises RequestRefused, and nothing is changed."""
+        size = RevisionSize(workers=workers, autoscale=autoscale)
+        self._expect_ok(self._do(Command(do="scale", revision=number, size=size), patience_s=ANSWER_PATIENCE_S))
+
     def configure(
         self,
         *,
@@ -71,11 +98,39 @@ class ControlClient:
         error_mode: ErrorMode | UnsetType = UNSET,
         workers: int | UnsetType = UNSET,
         autoscale: Autoscale | UnsetType | None = UNSET,
+        worker_start: WorkerStart | UnsetType = UNSET,
+        warm_up: bool | UnsetType = UNSET,
+        batching: Batching | UnsetType | None = UNSET,
+        cors_origins: list[str] | UnsetType = UNSET,
+        telemetry: TelemetrySettings | UnsetType = UNSET,
+        patience_s: float | None = None,
     ) -> None:
-        """Replace what is given, without a restart; ``autoscale`` None: as many workers as ``workers`` says. Workers
-        that are added are not waited for. Raises RequestRefused, and nothing is changed."""
-        changes = Changes(auth=auth, limits=limits, error_mode=error_mode, workers=workers, autoscale=autoscale)
-        self._expect_ok(self._do(Command(do="configure", settings=changes), patience_s=ANSWER_PATIENCE_S))
+        """Replace what is given; ``autoscale`` and ``batching`` None: off. Returns, and raises, as ``change`` does."""
+        changes = Changes(
+            auth=auth,
+            limits=limits,
+            error_mode=error_mode,
+            workers=workers,
+            autoscale=autoscale,
+            worker_start=worker_start,
+            warm_up=warm_up,
+            batching=batching,
+            cors_origins=cors_origins,
+            telemetry=telemetry,
+        )
+        self.change(changes, patience_s=patience_s)
+
+    def change(self, changes: Changes, *, patience_s: float | None = None) -> None:
+        """Replace the settings that are given, without a restart.
+
+        Workers that are added are not waited for. Where workers have to be others (another ``worker_start``,
+        ``warm_up`` or ``batching``), new ones of all revisions come up beside the old ones and take over: that is
+        waited for, as ``switch`` does, and SwitchFailed and SwitchInProgress are raised as there. Raises
+        RequestRefused, and nothing is changed.
+        """
+        if patience_s is None and not changes.may_renew_workers:
+            patience_s = ANSWER_PATIENCE_S
+        self._expect_done(self._do(Command(do="configure", settings=changes), patience_s=patience_s))
 
     def stop(self) -> None:
         """Have the service finish what it holds and end; returns when it has begun to."""

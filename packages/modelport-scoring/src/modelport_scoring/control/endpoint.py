@@ -11,12 +11,12 @@ import msgspec
 
 from modelport_scoring.control.messages import MOST_LINE_BYTES, Answer, Command, Status
 from modelport_scoring.errors import RequestRefused, SwitchFailed, SwitchInProgress
-from modelport_scoring.service import Service
 from modelport_scoring.service_folder import CONTROL
-from modelport_scoring.settings import Changes, RevisionSettings
+from modelport_scoring.settings import Changes, RevisionSettings, RevisionSize
 from modelport_scoring.traffic.settings import Traffic
+from modelport_scoring.verbs import Verbs
 
-VERBS = ("status", "switch", "host", "release", "promote", "split", "configure", "stop")
+VERBS = ("status", "switch", "host", "release", "promote", "split", "scale", "configure", "stop")
 
 PATIENCE_S = 10.0
 """Who connects says what it wants within this time."""
@@ -25,8 +25,8 @@ PATIENCE_S = 10.0
 class ControlEndpoint:
     """Listens in the current directory, which is the service's folder."""
 
-    def __init__(self, service: Service, *, status: Callable[[], Status], stop: Callable[[], None]) -> None:
-        self._service = service
+    def __init__(self, verbs: Verbs, *, status: Callable[[], Status], stop: Callable[[], None]) -> None:
+        self._verbs = verbs
         self._status = status
         self._stop = stop
         self._server: asyncio.Server | None = None
@@ -74,20 +74,23 @@ class ControlEndpoint:
             return Answer(ok=False, failure=error.failure), False
 
     async def _do(self, command: Command) -> Answer:
-        hosting = self._service.hosting
+        verbs = self._verbs
         match command.do:
             case "switch":
-                await hosting.switch(whole(command))
+                changes = command.settings or Changes()
+                await verbs.switch(whole(command), replacing=command.replacing, changes=changes)
             case "host":
-                await hosting.host(whole(command))
+                await verbs.host(whole(command))
             case "release":
-                await hosting.release(number(command))
+                await verbs.release(number(command))
             case "promote":
-                hosting.promote(number(command))
+                verbs.promote(number(command))
             case "split":
-                hosting.split(traffic(command))
+                verbs.split(traffic(command))
+            case "scale":
+                verbs.scale(number(command), command.size or RevisionSize())
             case "configure":
-                self._service.configure(command.settings or Changes())
+                await verbs.configure(command.settings or Changes())
             case "stop":
                 pass  # when the answer has gone
             case _:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from modelport_scoring.failures import Failure
-from modelport_scoring.settings import Changes, RevisionSettings
+from modelport_scoring.settings import Changes, RevisionSettings, RevisionSize
 from modelport_scoring.states import ServiceState
 from modelport_scoring.traffic.settings import Traffic
 
@@ -66,8 +66,12 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     do: str
     revision: RevisionSettings | int | None = None
-    """The whole of it for ``switch`` and ``host``, its number for ``release`` and ``promote``."""
+    """The whole of it for ``switch`` and ``host``, its number for ``release``, ``promote`` and ``scale``."""
+    replacing: int | None = None
+    """The number of the hosted revision whose place a ``switch`` is for; None: the default one's."""
     settings: Changes | None = None
+    """Of ``configure``, and of ``switch``, where they come with the revision."""
+    size: RevisionSize | None = None
     traffic: Traffic | None = None
 
 

@@ -52,6 +52,10 @@ class SpanExport:
         dropped, self._dropped = self._dropped, 0
         return dropped
 
+    def let_go(self) -> None:
+        """Have the thread send what is left, and end; nobody waits for it."""
+        self._stopping.set()
+
     def close(self) -> None:
         """Send what is left, for ``PATIENCE_S`` at most."""
         self._stopping.set()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelport_scoring.journal import write_as
 from modelport_scoring.telemetry import layout
 from modelport_scoring.telemetry.access_log import AccessLog
 from modelport_scoring.telemetry.counters import Counters, share_memory
@@ -74,7 +75,9 @@ class Telemetry:
     ) -> None:
         self.settings = settings
         self.gauges: Gauges | None = None
-        self.access_log = AccessLog(logs / ACCESS_LOG, form=settings.access_log_format) if settings.access_log else None
+        self._service = service
+        self._logs = logs
+        self.access_log = self._make_access_log()
         """None where it is off: then nobody prepares what it would be told."""
         self.tracer = make_tracer(settings, service=service) if settings.tracing else None
         """None where it is off."""
@@ -83,6 +86,22 @@ class Telemetry:
         self._rows = Rows(self.counters)
         self._pending: list[Scored] = []
         self._connections = 0
+
+    def configure(self, settings: TelemetrySettings) -> None:
+        """Work by these from now on. What was gathered by the old ones is written, and sent."""
+        before, self.settings = self.settings, settings
+        if logging_of(before) != logging_of(settings):
+            self._flush()
+            self.access_log = self._make_access_log()
+        if tracing_of(before) != tracing_of(settings):
+            if self.tracer is not None and self.tracer.export is not None:
+                self.tracer.export.let_go()
+            self.tracer = make_tracer(settings, service=self._service) if settings.tracing else None
+        write_as(settings.log_format)
+
+    def _make_access_log(self) -> AccessLog | None:
+        settings = self.settings
+        return AccessLog(self._logs / ACCESS_LOG, form=settings.access_log_format) if settings.access_log else None
 
     # --- each request -------------------------------------------------------------------------------------------------
 
@@ -148,11 +167,14 @@ class Telemetry:
             answered = sum(row[ANSWERED])
             if answered != row[layout.SEEN]:
                 row[layout.SEEN], row[layout.USED_AT] = answered, now
-        if self.access_log is not None:
-            self.access_log.flush()
-            head[layout.LINES_DROPPED] += self.access_log.take_dropped()
+        self._flush()
         if self.tracer is not None and self.tracer.export is not None:
             head[layout.SPANS_DROPPED] += self.tracer.export.take_dropped()
+
+    def _flush(self) -> None:
+        if self.access_log is not None:
+            self.access_log.flush()
+            self._head[layout.LINES_DROPPED] += self.access_log.take_dropped()
 
     def close(self) -> None:
         """Write and send what is left, for two seconds at most."""
@@ -173,6 +195,16 @@ class Telemetry:
         for revision in revisions:
             own = answers if len(revisions) == 1 else [answer for answer in answers if answer[1] == revision]
             tally(self._rows[revision], own)
+
+
+def logging_of(settings: TelemetrySettings) -> tuple[object, ...]:
+    """What another access log is needed for, where it changes."""
+    return settings.access_log, settings.access_log_format
+
+
+def tracing_of(settings: TelemetrySettings) -> tuple[object, ...]:
+    """What another tracer is needed for, where it changes."""
+    return settings.tracing, settings.otlp_endpoint, settings.sampling_ratio
 
 
 def load_renderer() -> Callable[[int, bytes | None], tuple[bytes, bytes]]:

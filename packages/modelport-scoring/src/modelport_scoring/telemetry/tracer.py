@@ -55,6 +55,9 @@ class Export(Protocol):
     def take_dropped(self) -> int:
         """How many spans were dropped since this was asked last."""
 
+    def let_go(self) -> None:
+        """Send what is left, some time soon. Never waits."""
+
     def close(self) -> None:
         """Send what is left, for a second or two."""
 

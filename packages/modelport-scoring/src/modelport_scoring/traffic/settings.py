@@ -100,6 +100,13 @@ def without(traffic: Traffic, number: int) -> Traffic:
     return msgspec.structs.replace(traffic, weights=weights, shadow=shadow)
 
 
+def renamed(traffic: Traffic, old: int, new: int) -> Traffic:
+    """The traffic once another revision has the place of that one."""
+    weights = {new if number == old else number: percent for number, percent in traffic.weights.items()}
+    shadow = new if traffic.shadow == old else traffic.shadow
+    return msgspec.structs.replace(traffic, weights=weights, shadow=shadow)
+
+
 def shares(traffic: Traffic, *, default: int, others: Collection[int]) -> dict[int, float]:
     """Percent of the requests by revision number, 100 together; the default one first."""
     given = {number: traffic.weights.get(number, 0.0) for number in others}

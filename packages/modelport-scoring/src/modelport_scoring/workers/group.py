@@ -68,7 +68,7 @@ class WorkerGroup:
         """Why the last start failed; None again once a worker is ready."""
         self.closing = False
         """No worker is started any more."""
-        self.slots: list[Slot] = [Slot(loop.create_future()) for _ in range(size)]
+        self.slots: list[Slot] = []
         self._launch = launch
         self._loop = loop
         self._owner = owner
@@ -78,7 +78,9 @@ class WorkerGroup:
         )
         self._verdict: asyncio.Future[bool] = loop.create_future()
         """Whether any of the first workers came up."""
+        self._has_begun = False
         self._keepers: set[asyncio.Task[None]] = set()
+        self.resize(size)
 
     @property
     def workers(self) -> list[Worker]:
@@ -95,6 +97,7 @@ class WorkerGroup:
     async def start(self) -> None:
         """Start the workers; return when each has tried and one is ready. Raises StartFailed when none is; then all
         have ended and nothing is tried again."""
+        self._has_begun = True
         first = list(self.slots)
         for slot in first:
             self._keep(slot)
@@ -112,7 +115,9 @@ class WorkerGroup:
     def resize(self, wanted: int) -> None:
         """Have so many from now on, at least one. Those that are started are not waited for."""
         self.wanted = wanted
-        if self._verdict.done():
+        if not self._has_begun:
+            self.slots = [Slot(self._loop.create_future()) for _ in range(wanted)]
+        elif self._verdict.done() and self._verdict.result():
             self._fit()
 
     def close(self) -> None:

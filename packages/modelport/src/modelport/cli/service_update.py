@@ -39,8 +39,8 @@ def update(
     """Change a service without dropping a request; what is not given stays.
 
     New models or code start beside the old ones and take over when init() has returned; where that fails, the old ones
-    go on. Limits, credentials and the error mode change while the service runs; any other setting of how it listens or
-    scores restarts it, which is said on stderr; where that fails, it runs with the old settings again.
+    go on. All settings change while the service runs, too; where the script does not come up with them, it goes on with
+    the old ones. Only another port or host, or TLS that is switched on or off, restarts it, which is said on stderr.
     """
     service = LocalWebservice(session.workspace, name)
     configuration = target.configuration(session, scoring)

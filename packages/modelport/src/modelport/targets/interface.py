@@ -43,7 +43,8 @@ class Target(Protocol):
 
     def switch(self, service: Service, number: int, bundle: Path) -> None:
         """Start revision ``number`` beside the active one, wait for its ``init()``, hand the requests over and let the
-        old one finish. Raises DeploymentFailed, and the old one goes on untouched."""
+        old one finish; the settings that need no restart are those of ``service`` from then on. Raises
+        DeploymentFailed, and the old one goes on untouched, with the old settings."""
 
     def settings(self, service: Service) -> dict[str, Any]:
         """Every setting of the service by its name, the default where none was asked for; JSON, and nothing secret."""
@@ -52,7 +53,9 @@ class Target(Protocol):
         """Names of the settings that differ and that ``configure`` cannot apply."""
 
     def configure(self, service: Service) -> None:
-        """Apply keys, limits and modes that need no restart."""
+        """Apply all settings that need no restart, without dropping a request. Where workers have to be others, it
+        returns when these have taken over. Raises DeploymentFailed where the script does not come up with the new
+        settings, and all goes on with the old ones."""
 
     def observe(self, service: Service) -> Observation:
         """How it is now."""

@@ -11,14 +11,15 @@ from modelport.domain.failures import Failure
 from modelport.domain.services import LocalDeployment, Service, ServiceState
 from modelport.targets.interface import Observation
 
-_CONFIGURABLE = ("port", "auth_enabled", "token_auth_enabled", "error_mode", "limits")
+_RESTARTING = ("host", "ssl_enabled")
 
 
 @dataclass
 class MemoryTarget:
     """Keeps in memory which revision of which service is active.
 
-    ``failure``: what the next ``start`` or ``switch`` fails with, as a script that raises in ``init()`` would.
+    ``failure``: what the next ``start``, ``switch`` or ``configure`` fails with, as a script that raises in ``init()``
+    would.
     ``refusal``: what the next ``start`` raises, as on a full disk or at Ctrl-C.
     """
 
@@ -64,13 +65,16 @@ class MemoryTarget:
         return {name: value for name, value in asdict(service.deployment).items() if value is not None}
 
     def restarting_changes(self, before: Service, after: Service) -> tuple[str, ...]:
-        """The port, and what is asked for but for limits and credentials."""
+        """The port, the host and TLS."""
         old, new = asdict(before.deployment), asdict(after.deployment)
         port = () if before.port == after.port else ("port",)
-        return (*port, *(name for name in new if name not in _CONFIGURABLE and old[name] != new[name]))
+        return (*port, *(name for name in _RESTARTING if old[name] != new[name]))
 
     def configure(self, service: Service) -> None:
-        """Nothing to apply."""
+        """Applied at once, or DeploymentFailed."""
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise DeploymentFailed(failure)
 
     def observe(self, service: Service) -> Observation:
         """As the last call left it."""

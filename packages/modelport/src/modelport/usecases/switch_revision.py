@@ -19,7 +19,7 @@ KEPT_REVISIONS = 5
 
 
 Settle = Callable[[Service], Service]
-"""Gives a service the settings that come with a new revision; called once the revision has taken over."""
+"""Gives a service the settings that come with a new revision."""
 
 
 def _as_it_is(service: Service) -> Service:
@@ -50,16 +50,11 @@ def switch_revision(
     """
     target = context.target(service.compute_type)
     runs = target.observe(service).has_process
-    if runs:
-        _switch(context, service, revision, bundle)
-    switched = replace(
-        service,
-        active_revision=revision.number,
-        desired_state=DesiredState.RUNNING,
-        failure=None,
-        updated_time=dt.datetime.now(dt.UTC),
-    )
+    switched = replace(service, active_revision=revision.number, desired_state=DesiredState.RUNNING, failure=None)
     switched = settle(_kept(switched))
+    if runs:
+        _switch(context, service, switched, bundle)
+    switched = replace(switched, updated_time=dt.datetime.now(dt.UTC))
     context.registry.update_service(switched)
     if not runs:
         context.progress.step(f"Starting the service {service.name!r}")
@@ -67,13 +62,13 @@ def switch_revision(
     return switched
 
 
-def _switch(context: Context, service: Service, revision: Revision, bundle: Path) -> None:
-    number, active = revision.number, service.active_revision
+def _switch(context: Context, service: Service, switched: Service, bundle: Path) -> None:
+    number, active = switched.active_revision, service.active_revision
     context.progress.step(f"Starting revision {number} of {service.name!r} beside revision {active}")
     try:
-        context.target(service.compute_type).switch(service, number, bundle)
+        context.target(service.compute_type).switch(switched, number, bundle)
     except DeploymentFailed as error:
-        raise _kept_old(context, service, revision, error) from error
+        raise _kept_old(context, service, service.revision(number), error) from error
     context.progress.step(f"Revision {number} of {service.name!r} has taken over")
 
 

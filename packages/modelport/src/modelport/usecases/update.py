@@ -68,7 +68,7 @@ def update_held_service(context: Context, service: Service, change: ServiceChang
         context.progress.step(f"Restarting {service.name!r}, as a change of {' and '.join(restarting)} needs")
         _restart(context, service, wanted)
     else:
-        target.configure(wanted)
+        _configure(context, service, wanted)
     remove_unused_bundles(context)
     return wanted
 
@@ -141,6 +141,18 @@ def _restarting_changes(context: Context, service: Service, wanted: Service) -> 
     """Which of the changes a restart is for; none where nothing runs."""
     target = context.target(service.compute_type)
     return target.restarting_changes(service, wanted) if target.observe(service).has_process else ()
+
+
+def _configure(context: Context, service: Service, wanted: Service) -> None:
+    """Have the new settings in force; if that fails, the old ones stay."""
+    try:
+        context.target(service.compute_type).configure(wanted)
+    except ModelportError as error:
+        context.registry.update_service(service)
+        if not isinstance(error, DeploymentFailed):
+            raise
+        failure = replace(error.failure, message=f"{error.failure.message} (it goes on with its old settings)")
+        raise DeploymentFailed(failure) from error
 
 
 def _restart(context: Context, service: Service, wanted: Service) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,16 @@ from modelport.targets.local.certificates import COPIES, check_certificate, copy
 from modelport.targets.local.devices import check_gpus
 from modelport.targets.local.failures import from_scoring, supervisor_failure
 from modelport.targets.local.logs import last_lines_of
-from modelport.targets.local.plan import LocalPlan, Trust, plan, revision_settings
+from modelport.targets.local.plan import LocalPlan, Trust, auth_settings, plan, revision_settings, with_hosted
 from modelport.targets.local.ports import check_address
-from modelport.targets.local.settings import CONFIGURABLE, check_deployment, restarting_changes, shown_settings
+from modelport.targets.local.settings import changes, check_deployment, restarting_changes, shown_settings
 from modelport_scoring import (
+    Changes,
     ControlClient,
     RequestRefused,
     ServiceNotRunning,
+    ServiceSettings,
+    SettingsInvalid,
     Status,
     SwitchFailed,
     SwitchInProgress,
@@ -86,7 +90,7 @@ class LocalTarget:
         todo = self._plan(service, bundle)
         try:
             (folder / "logs").mkdir(parents=True, exist_ok=True)
-            write_settings(folder, todo.settings)
+            write_settings(folder, with_hosted(todo.settings, present=settings_of(folder)))
             process = _spawn(folder)
         except OSError as error:
             raise StoreException(
@@ -110,6 +114,9 @@ class LocalTarget:
             trust=self._trust,
         )
 
+    def _changes(self, service: Service) -> Changes:
+        return changes(service.deployment, auth_settings(service, trust=self._trust))
+
     def _first_observation(self, service: Service, process: subprocess.Popen[bytes]) -> Observation:
         status = self._first_status(service.name, over=lambda: process.poll() is not None)
         if status is not None:
@@ -129,16 +136,13 @@ class LocalTarget:
         return None
 
     def switch(self, service: Service, number: int, bundle: Path) -> None:
-        """Returns when revision ``number`` has taken over."""
+        """Returns when revision ``number`` has taken over, with the service's settings."""
         folder = self.folder(service.name)
         self._first_status(service.name, over=lambda: supervisor_pid(folder) is None)
+        revision = revision_settings(service.revision(number), bundle)
         try:
-            ControlClient(folder).switch(revision_settings(service.revision(number), bundle))
-        except SwitchFailed as error:
-            log = last_lines_of(log_path(folder, number), count=50)
-            raise DeploymentFailed(from_scoring(error.failure, log=log)) from error
-        except SwitchInProgress as error:
-            raise ConflictException(f"The service {service.name!r} is being updated already.") from error
+            with self._refusals(service, number):
+                ControlClient(folder).switch(revision, changes=self._changes(service))
         except ServiceNotRunning as error:
             raise WebserviceException(
                 f"The service {service.name!r} stopped answering during the update: {error}.",
@@ -150,18 +154,25 @@ class LocalTarget:
         return shown_settings(service.deployment)
 
     def restarting_changes(self, before: Service, after: Service) -> tuple[str, ...]:
-        """All but the limits, the error mode and who may score."""
+        """Where it listens, and whether it speaks TLS."""
         return restarting_changes(before, after)
 
     def configure(self, service: Service) -> None:
-        """Apply credentials and what else is configurable to the running server, and to the next start."""
-        folder = self.folder(service.name)
-        settings = self._plan(service, folder).settings
-        taken_over = {name: getattr(settings, name) for name in CONFIGURABLE}
+        """Apply all that needs no restart to the running server, and so to the next start."""
+        # Where nobody answers, the next start writes service.json anew.
+        with contextlib.suppress(ServiceNotRunning), self._refusals(service, service.active_revision):
+            ControlClient(self.folder(service.name)).change(self._changes(service))
+
+    @contextlib.contextmanager
+    def _refusals(self, service: Service, number: int) -> Iterator[None]:
+        """What the scoring server refuses, in our words; ``number``: the revision whose log says more."""
         try:
-            ControlClient(folder).configure(auth=settings.auth, **taken_over)
-        except ServiceNotRunning:
-            return  # the next start writes service.json anew
+            yield
+        except SwitchFailed as error:
+            log = last_lines_of(log_path(self.folder(service.name), number), count=50)
+            raise DeploymentFailed(from_scoring(error.failure, log=log)) from error
+        except SwitchInProgress as error:
+            raise ConflictException(f"The service {service.name!r} is being updated already.") from error
         except RequestRefused as error:
             raise WebserviceException(f"The service {service.name!r} refused the settings: {error}.") from error
 
@@ -208,6 +219,14 @@ class LocalTarget:
             return ControlClient(self.folder(name)).status()
         except ServiceNotRunning:
             return None
+
+
+def settings_of(folder: Path) -> ServiceSettings | None:
+    """What ``service.json`` says; None where there is none that can be read."""
+    try:
+        return read_settings(folder)
+    except SettingsInvalid:
+        return None
 
 
 _children: list[subprocess.Popen[bytes]] = []

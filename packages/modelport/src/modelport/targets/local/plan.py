@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from modelport.domain.services import Revision, Service
 from modelport.domain.tokens import TokenTrust
 from modelport.targets.local.settings import scoring_settings
@@ -17,6 +19,7 @@ from modelport_scoring import (
     TokenKey,
     TokenSettings,
 )
+from modelport_scoring.traffic.settings import without
 
 Trust = Callable[[str], TokenTrust]
 """Tells whose tokens the service of that name is to accept."""
@@ -47,6 +50,23 @@ def plan(
         **scoring_settings(service.deployment),
     )
     return LocalPlan(folder=folder, settings=settings)
+
+
+def with_hosted(settings: ServiceSettings, *, present: ServiceSettings | None) -> ServiceSettings:
+    """The settings of a start, with what the scoring server keeps in its file: the revisions that are hosted beside
+    the default one, how requests are divided among them, and a number of workers that a revision has of its own."""
+    if present is None or settings.others:
+        return settings
+    default = settings.revision
+    kept = next((known for known in present.revisions if known.number == default.number), None)
+    if kept is not None:
+        default = msgspec.structs.replace(default, workers=kept.workers, autoscale=kept.autoscale)
+    traffic = present.traffic
+    if default.number != present.revision.number:
+        for number in (default.number, present.revision.number):
+            traffic = without(traffic, number)
+    others = [revision for revision in present.others if revision.number != default.number]
+    return msgspec.structs.replace(settings, revision=default, others=others, traffic=traffic)
 
 
 def revision_settings(revision: Revision, bundle: Path) -> RevisionSettings:

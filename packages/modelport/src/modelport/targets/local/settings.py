@@ -15,7 +15,9 @@ from modelport.domain.services import BOTH_CREDENTIALS, LocalDeployment, Service
 from modelport.domain.services import Batching as AskedBatching
 from modelport.targets.local.certificates import COPIES
 from modelport_scoring import (
+    AuthSettings,
     Batching,
+    Changes,
     ErrorMode,
     Limits,
     RevisionSettings,
@@ -26,8 +28,8 @@ from modelport_scoring import (
     check_settings,
 )
 
-CONFIGURABLE = ("limits", "error_mode")
-"""Settings that a running scoring server takes over; those of who may score besides."""
+RESTARTING = ("host", "tls")
+"""Settings that a running scoring server cannot take over, beside its port."""
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _Table = TypeVar("_Table", bound=msgspec.Struct)
@@ -73,11 +75,17 @@ def shown_settings(deployment: LocalDeployment) -> dict[str, Any]:
     return shown
 
 
+def changes(deployment: LocalDeployment, auth: AuthSettings) -> Changes:
+    """All that a running scoring server can take over. Raises UserErrorException as ``scoring_settings`` does."""
+    settings = scoring_settings(deployment)
+    return Changes(auth=auth, **{name: value for name, value in settings.items() if name not in RESTARTING})
+
+
 def restarting_changes(before: Service, after: Service) -> tuple[str, ...]:
     """Names of the settings that differ, and that a running scoring server cannot take over."""
     old, new = scoring_settings(before.deployment), scoring_settings(after.deployment)
     port = () if before.port == after.port else ("port",)
-    return (*port, *(name for name in new if name not in CONFIGURABLE and old[name] != new[name]))
+    return (*port, *(name for name in RESTARTING if old[name] != new[name]))
 
 
 def _choice(given: str, choices: type[_Choice], *, name: str) -> _Choice:
