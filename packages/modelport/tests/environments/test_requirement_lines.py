@@ -95,8 +95,8 @@ def test_a_missing_path_is_named_with_the_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["azureml-defaults>=1.0.45", "AzureML_Core[x]==1.34", "azureml-monitoring"])
-def test_what_the_worker_brings_is_known_in_every_spelling(text: str, tmp_path: Path) -> None:
-    assert [line.is_provided for line in _lines(tmp_path, text, "azureml-interpret")] == [True, False]
+def test_packages_of_azure_ml_are_known_in_every_spelling(text: str, tmp_path: Path) -> None:
+    assert [line.is_azureml for line in _lines(tmp_path, text, "azuremlbutnotquite")] == [True, False]
 
 
 def test_index_options_are_gathered_once(tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def test_a_python_that_is_not_here_lists_those_that_are(venvs: VenvEnvironments,
         venvs.resolve(definition(["six"], packages=["python=3.99"]), progress=progress)
     assert "python=3.99 was asked for" in caught.value.message
     assert "Found: 3." in caught.value.message
-    assert "uv python install 3.99" in caught.value.hint
+    assert "modelport environment install-python 3.99" in caught.value.hint
 
 
 def test_a_python_that_no_worker_runs_on_is_refused(venvs: VenvEnvironments, progress: RecordedProgress) -> None:
@@ -229,6 +229,43 @@ def test_nothing_but_provided_packages_is_an_empty_environment(
     interpreter = venvs.materialise(lock, progress=progress)
     assert lock.text == ""
     assert _output(interpreter, "import importlib.util as u;print(u.find_spec('yaml'))") == "None"
+
+
+def test_packages_of_azure_ml_are_never_fetched(
+    venvs: VenvEnvironments, progress: RecordedProgress, wheels: Path
+) -> None:
+    make_wheel(wheels, "azureml_core", "1.36.0")
+    make_wheel(wheels, "azureml_train_automl", "1.36.0")
+    make_wheel(wheels, "mp_plugin", "1.0", requires=["azureml-core>=1.0", "mp_one"])
+    asked = ("azureml-sdk[notebooks]~=1.0.57", "azureml_train_automl==1.36.0", "mp_plugin")
+    lock = venvs.resolve(from_wheels(wheels, *asked), progress=progress)
+    pins = [line.partition("==")[0].replace("_", "-") for line in lock.text.splitlines() if "==" in line]
+    assert pins == ["mp-one", "mp-plugin"]
+    brought, dropped = lock.notes
+    assert "azureml-sdk[notebooks]~=1.0.57 is not installed: Modelport's worker brings" in brought
+    assert "azureml_train_automl==1.36.0" in dropped and "imports azureml.train.automl" in dropped
+
+
+def test_pins_of_the_old_server_that_cannot_be_had_are_left_out(
+    venvs: VenvEnvironments, progress: RecordedProgress, wheels: Path
+) -> None:
+    make_wheel(wheels, "gunicorn", "19.9.0")
+    make_wheel(wheels, "flask", "1.0.3", requires=["markupsafe"])
+    made = from_wheels(wheels, "mp_one", "pynacl==1.2.1", "flask==1.0.3", "gunicorn==19.9.0")
+    lock = venvs.resolve(made, progress=progress)
+    assert [line for line in lock.text.replace("_", "-").splitlines() if "==" in line] == [
+        "gunicorn==19.9.0",
+        "mp-one==2.0",
+    ]
+    assert [note.partition(":")[0] for note in lock.notes] == [
+        "pynacl==1.2.1 is left out",
+        "flask==1.0.3 is left out",
+    ]
+    assert venvs.resolve(made, progress=progress) == lock
+    with pytest.raises(ResolutionFailed, match="mp-none"):
+        venvs.resolve(from_wheels(wheels, "mp_none==1", "pynacl==1.2.1"), progress=progress)
+    with pytest.raises(ResolutionFailed, match="Unexpected"):
+        venvs.resolve(from_wheels(wheels, "flask==="), progress=progress)
 
 
 def test_a_pinned_pip_is_noted(venvs: VenvEnvironments, progress: RecordedProgress) -> None:

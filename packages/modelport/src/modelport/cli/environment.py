@@ -11,8 +11,10 @@ from modelport.cli.command import command, group
 from modelport.cli.options import MetadataFile, Overwrite, write_metadata
 from modelport.cli.output import Result
 from modelport.cli.session import Session, VersionedSession
+from modelport.composition import Installation
 from modelport.environments.definition_json import definition_to_json
 from modelport.sdk.environment import Environment
+from modelport.usecases.install_python import install_python
 
 app = group("Write, register, list and download environments.")
 _COLUMNS = ("name", "version")
@@ -71,6 +73,23 @@ def download(
     environment = Environment.get(session.workspace, name, version)
     environment.save_to_directory(directory, overwrite=overwrite)
     return {"name": environment.name, "version": environment.version, "directory": str(Path(directory).absolute())}
+
+
+@command(app, "install-python")
+def install_python_(
+    session: Session,
+    version: Annotated[str, typer.Argument(help="The version: 3.6, or 3.6.15.")],
+    channel: Annotated[
+        list[str] | None, typer.Option("--channel", "-c", help="A conda channel to take it from, by name or URL.")
+    ] = None,
+) -> object:
+    """Get a Python that this machine lacks, for environments that ask for it.
+
+    From the builds that uv knows, and what has none there, as 3.6, from conda-forge; it is kept in MODELPORT_HOME.
+    """
+    home = Installation.from_environment().home
+    found = install_python(home, version, channels=channel or (), progress=session.progress)
+    return Result({"version": found.version, "path": found.path}, columns=("version", "path"))
 
 
 def _document(environment: Environment) -> dict[str, object]:

@@ -6,17 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-PROVIDED_PACKAGES = frozenset(
-    {
-        "azureml-defaults",
-        "azureml-core",
-        "azureml-contrib-services",
-        "azureml-monitoring",
-        "azureml-inference-server-http",
-    }
-)
-"""Packages that a dependency list may name and that are never downloaded: the worker brings what they were for."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class CondaSpecification:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modelport.domain.environments import EnvironmentDefinition, EnvironmentKind, Interpreter, Lock
 from modelport.domain.progress import Progress
-from modelport.environments.conda import CondaEnvironments
+from modelport.environments.conda_or_wheels import CondaOrWheels
 from modelport.environments.interface import EnvironmentBackend
 from modelport.environments.python_request import conda_name
 from modelport.environments.system import SystemEnvironments
@@ -32,7 +32,7 @@ class LocalEnvironments:
     def __init__(self, root: Path) -> None:
         self._system = SystemEnvironments()
         self._venv = VenvEnvironments(root)
-        self._conda = CondaEnvironments(root)
+        self._conda = CondaOrWheels(root, self._venv)
         self._backends: dict[EnvironmentKind, EnvironmentBackend] = {
             EnvironmentKind.SYSTEM: self._system,
             EnvironmentKind.VENV: self._venv,

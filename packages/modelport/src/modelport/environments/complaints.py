@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from modelport.domain.errors import EnvironmentException, ResolutionFailed
+from modelport.environments.azureml_packages import OF_OLD_SERVER
 from modelport.environments.requirement_lines import RequirementLine, normalised
 
 _URL = re.compile(r"(?:Failed to fetch:?|for url|error sending request for url)\s*[`(]?(\w+://[^\s`)]+)")
@@ -42,6 +43,10 @@ def installation_failed(complaint: str) -> EnvironmentException:
     unreachable = index_unreachable(complaint)
     if unreachable:
         return unreachable
+    needless = next((name for name in _failed_builds(complaint) if name in OF_OLD_SERVER), None)
+    if needless:
+        hint = f"Leave {needless} out: v1's scoring server, which it was for, is not in this environment."
+        return EnvironmentException(f"{needless} cannot be built.\n{complaint}", hint=hint)
     if "Hash mismatch" in complaint:
         hint = (
             "The index has another file than the one whose hash the requirement names: do not trust it, or correct it."
@@ -60,6 +65,17 @@ def index_unreachable(complaint: str) -> ResolutionFailed | None:
     host = parts.netloc.rpartition("@")[2]
     message = f"The package index at {parts.scheme}://{host} cannot be reached ({url[1]}).\n{complaint}"
     return ResolutionFailed(message, hint=_INDEX_HINT)
+
+
+def _failed_builds(complaint: str) -> list[str]:
+    return [normalised(name) for name in re.findall(r"Failed to build `?([A-Za-z0-9][\w.-]*)", complaint)]
+
+
+def cannot_be_had(complaint: str, lines: Sequence[RequirementLine]) -> list[RequirementLine]:
+    """The lines whose packages the resolver blames; none where it could not ask, or could not read a line."""
+    if index_unreachable(complaint) or _pointed_at(complaint, lines):
+        return []
+    return _blamed(complaint, lines)
 
 
 def _blamed(complaint: str, lines: Sequence[RequirementLine]) -> list[RequirementLine]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 from modelport.domain.environments import (
     CondaSpecification,
@@ -20,8 +18,10 @@ from modelport.domain.environments import (
     Interpreter,
     Lock,
 )
-from modelport.domain.errors import EnvironmentException, ResolutionFailed
+from modelport.domain.errors import ResolutionFailed
 from modelport.domain.progress import Progress
+from modelport.environments.azureml_packages import is_azureml, why_left_out
+from modelport.environments.channels import DEFAULT_CHANNEL, CondaChannels, Unsolvable, load_rattler
 from modelport.environments.complaints import resolution_failed
 from modelport.environments.disk_cache import DiskCache
 from modelport.environments.locks import make_lock, sha256_of
@@ -32,18 +32,7 @@ from modelport.environments.python_request import conda_name
 from modelport.environments.requirement_lines import RequirementLine, lines_of
 from modelport.environments.specification import line_of_entry
 from modelport.environments.uv import index_fingerprint, run_uv, without_credentials
-from modelport.environments.venv import install_pins, without_provided
-
-_T = TypeVar("_T")
-
-DEFAULT_CHANNEL = "conda-forge"
-_UNSTABLE = ("indexed_timestamp",)
-"""What a channel says of a package and that changes without the package."""
-
-_CHANNEL_HINT = (
-    "Check the network, or name a channel that can be reached under 'channels:' (a URL, or file:///path). Requirements "
-    "under 'pip:' need no channel: with only python and pip left among the conda packages, none is asked."
-)
+from modelport.environments.venv import install_pins, without_azureml
 
 
 @dataclass(frozen=True)
@@ -63,7 +52,7 @@ class CondaEnvironments:
     def __init__(self, root: Path) -> None:
         self._cache = DiskCache(root / "resolutions")
         self._prefixes = Prefixes(root / "environments")
-        self._packages = root / "conda-packages"
+        self._channels = CondaChannels(root / "conda-packages")
 
     def resolve(self, definition: EnvironmentDefinition, *, progress: Progress) -> Lock:
         question = _question(definition)
@@ -81,7 +70,7 @@ class CondaEnvironments:
 
         def build(folder: Path) -> None:
             progress.step(f"Installing {len(content['packages'])} conda packages")
-            self._install(content["packages"], folder)
+            self._channels.install(content["packages"], folder)
             if content["pip"]:
                 progress.step("Installing the pip requirements")
             install_pins("".join(f"{pin}\n" for pin in content["pip"]), str(folder / "bin" / "python"))
@@ -101,40 +90,12 @@ class CondaEnvironments:
         return {"python": python, "text": json.dumps({"packages": records, "pip": pins}, indent=1, sort_keys=True)}
 
     def _solve(self, question: _Question) -> list[dict[str, Any]]:
-        rattler = _rattler()
+        rattler = load_rattler()
         specs = [_checked(rattler, spec, question.conda) for spec in question.specs]
-
-        async def solve() -> list[Any]:
-            found: list[Any] = await rattler.solve(
-                sources=list(question.channels),
-                specs=specs,
-                gateway=rattler.Gateway(cache_dir=self._packages / "repodata"),
-                virtual_packages=rattler.VirtualPackage.detect(),
-            )
-            return found
-
         try:
-            records = _run(solve)
-        except (rattler.exceptions.GatewayError, rattler.exceptions.FetchRepoDataError) as error:
-            raise _unreachable(str(error), question.channels) from error
-        except (rattler.exceptions.SolverError, rattler.exceptions.InvalidChannelError) as error:
+            return self._channels.solve(specs, question.channels)
+        except Unsolvable as error:
             raise _unsolvable(str(error), question) from error
-        return sorted(map(_stable, records), key=lambda record: str(record["name"]))
-
-    def _install(self, records: Sequence[dict[str, Any]], prefix: Path) -> None:
-        rattler = _rattler()
-
-        async def install() -> None:
-            wanted = [_record(rattler, record) for record in records]
-            await rattler.install(wanted, prefix, cache_dir=self._packages / "packages", show_progress=False)
-
-        try:
-            _run(install)
-        except (rattler.exceptions.InstallerError, rattler.exceptions.LinkError, rattler.exceptions.IoError) as error:
-            complaint = without_credentials(str(error))
-            raise EnvironmentException(
-                f"The conda packages cannot be installed.\n{complaint}", hint=_CHANNEL_HINT
-            ) from error
 
     def _pip_pins(
         self, question: _Question, records: Sequence[dict[str, Any]], python: str, progress: Progress
@@ -143,11 +104,11 @@ class CondaEnvironments:
         progress.step("Resolving the pip requirements on top of the conda packages")
         with tempfile.TemporaryDirectory(prefix="modelport-conda-") as name:
             prefix = Path(name) / "prefix"
-            self._install(records, prefix)
+            self._channels.install(records, prefix)
             write_requirements(question.lines, Path(name))
             answer = run_uv(
-                *("pip", "install", "--dry-run", "--python", str(prefix / "bin" / "python"), "-r", "requirements.txt"),
-                *("--constraints", "constraints.txt", "--break-system-packages"),
+                *("pip", "install", "--dry-run", "--python", str(prefix / "bin" / "python"), "--break-system-packages"),
+                *("-r", "requirements.txt", "--constraints", "constraints.txt", "--excludes", "excludes.txt"),
                 cwd=Path(name),
             )
         if not answer.succeeded:
@@ -157,37 +118,26 @@ class CondaEnvironments:
 
 def _question(definition: EnvironmentDefinition) -> _Question:
     conda = definition.python.conda or CondaSpecification()
-    lines, notes = without_provided(lines_of(conda))
-    specs, more = conda.packages, tuple[str, ...]()
+    lines, left_out = without_azureml(lines_of(conda))
+    specs, notes = _without_azureml(conda.packages)
     if "python" not in map(conda_name, specs):
-        specs, more = (
-            ("python", *specs),
-            ("No Python is named among the conda packages; the newest that fits is taken.",),
-        )
-    return _Question(conda, specs, conda.channels or (DEFAULT_CHANNEL,), tuple(lines), (*more, *notes))
+        specs = ("python", *specs)
+        notes = ("No Python is named among the conda packages; the newest that fits is taken.", *notes)
+    return _Question(conda, specs, conda.channels or (DEFAULT_CHANNEL,), tuple(lines), (*notes, *left_out))
+
+
+def _without_azureml(packages: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    dropped = [spec for spec in packages if is_azureml(conda_name(spec))]
+    kept = tuple(spec for spec in packages if spec not in dropped)
+    return kept, tuple(why_left_out(conda_name(spec), spec) for spec in dropped)
 
 
 def _key(question: _Question) -> str:
     lines = [(line.text, line.constraint) for line in question.lines]
-    rattler = _rattler()
+    rattler = load_rattler()
     machine = [str(rattler.Subdir.current()), *map(str, rattler.VirtualPackage.detect())]
     local = local_traces(question.lines)
     return sha256_of("conda", question.specs, question.channels, lines, local, machine, index_fingerprint())
-
-
-def _rattler() -> ModuleType:
-    """rattler, loaded when the first conda environment asks for it: it takes longer than all else together."""
-    import rattler  # noqa: PLC0415
-    import rattler.exceptions  # noqa: PLC0415
-
-    module: ModuleType = rattler
-    return module
-
-
-def _run(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-    """Run it in a thread of its own: in a notebook the caller's thread has a running event loop already."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(lambda: asyncio.run(work())).result()
 
 
 def _checked(rattler: ModuleType, spec: str, conda: CondaSpecification) -> object:
@@ -198,19 +148,6 @@ def _checked(rattler: ModuleType, spec: str, conda: CondaSpecification) -> objec
             f"{_place(conda, spec)}: {spec!r} is not a conda package specification: {error}.",
             hint="Write it as name, name=1.2 or name>=1.2,<2.",
         ) from error
-
-
-def _stable(record: Any) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(record.to_json())
-    return {key: value for key, value in content.items() if key not in _UNSTABLE}
-
-
-def _record(rattler: ModuleType, content: dict[str, Any]) -> object:
-    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        package = rattler.PackageRecord.from_index_json(file.name)
-    return rattler.RepoDataRecord(package, content["fn"], content["url"], content["channel"])
 
 
 def _additions(log: str, lines: Sequence[RequirementLine]) -> str:
@@ -228,14 +165,6 @@ def _additions(log: str, lines: Sequence[RequirementLine]) -> str:
 def _place(conda: CondaSpecification, spec: str) -> str:
     line = line_of_entry(Path(conda.source), spec) if conda.source else None
     return f"{conda.source}:{line}" if line else "the conda packages"
-
-
-def _unreachable(complaint: str, channels: Sequence[str]) -> ResolutionFailed:
-    complaint = without_credentials(complaint)
-    url = re.search(r"\w+://[^\s'`)]+", complaint)
-    named = [name for name in map(without_credentials, channels) if name.rstrip("/") in complaint]
-    channel = named[0] if named else url[0] if url else ", ".join(map(without_credentials, channels))
-    return ResolutionFailed(f"The conda channel {channel} cannot be reached.\n{complaint}", hint=_CHANNEL_HINT)
 
 
 def _unsolvable(complaint: str, question: _Question) -> ResolutionFailed:

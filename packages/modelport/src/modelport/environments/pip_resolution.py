@@ -7,19 +7,29 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from modelport.environments.complaints import resolution_failed
+from modelport.environments.azureml_packages import OF_OLD_SERVER, OFTEN_REQUIRED
+from modelport.environments.complaints import cannot_be_had, resolution_failed
 from modelport.environments.disk_cache import DiskCache
 from modelport.environments.locks import sha256_of
 from modelport.environments.probe import FoundPython
 from modelport.environments.requirement_lines import RequirementLine, index_options, normalised
-from modelport.environments.uv import index_fingerprint, run_uv
+from modelport.environments.uv import Answer, index_fingerprint, run_uv
 
 _HASH = re.compile(r"--hash[= ]\s*(\S+)")
 _LOCAL_PIN = re.compile(r"^(?:\S+\s+@\s+)?(file://\S+|/.*)$")
 _NOT_CONTENT = frozenset({".git", "__pycache__", "build", ".venv"})
+
+
+@dataclass(frozen=True)
+class Pins:
+    """What was found: the text of a lock, and what the user should know about it."""
+
+    text: str
+    notes: tuple[str, ...] = ()
 
 
 class PipResolver:
@@ -28,26 +38,45 @@ class PipResolver:
     def __init__(self, cache: DiskCache) -> None:
         self._cache = cache
 
-    def pins(self, lines: Sequence[RequirementLine], python: FoundPython) -> str | None:
+    def found(self, lines: Sequence[RequirementLine], python: FoundPython) -> Pins | None:
         """What was found earlier for the same lines, Python and index settings; None where nothing was."""
         kept = self._cache.get(_key(lines, python))
-        return kept["pins"] if kept else None
+        return Pins(kept["pins"], tuple(kept.get("notes", ()))) if kept else None
 
-    def resolve(self, lines: Sequence[RequirementLine], python: FoundPython) -> str:
+    def resolve(self, lines: Sequence[RequirementLine], python: FoundPython) -> Pins:
         """Requirement lines with exact versions, and before them the index options that the user wrote.
 
-        Raises ResolutionFailed.
+        Raises ResolutionFailed. Pins of what only v1's scoring server needed are left out, and noted, where they cannot
+        be had.
         """
         if not asks_for_packages(lines):
-            return ""
-        found = _compile(lines, python)
-        text = lock_text(found, lines)
-        self._cache.put(_key(lines, python), {"pins": text})
-        return text
+            return Pins("")
+        found = self._without_old_server(lines, python)
+        self._cache.put(_key(lines, python), {"pins": found.text, "notes": found.notes})
+        return found
 
     def forget(self, lines: Sequence[RequirementLine], python: FoundPython) -> None:
         """The next resolution asks the index."""
         self._cache.remove(_key(lines, python))
+
+    def _without_old_server(self, lines: Sequence[RequirementLine], python: FoundPython) -> Pins:
+        kept, notes = list(lines), list[str]()
+        while True:
+            answer = _compile(kept, python)
+            if answer.succeeded:
+                return Pins(lock_text(answer.output, kept), tuple(notes))
+            needless = [line for line in cannot_be_had(answer.complaint, kept) if line.name in OF_OLD_SERVER]
+            if not needless:
+                raise resolution_failed(answer.complaint, kept, python_version=python.version)
+            kept = [line for line in kept if line not in needless]
+            notes += [_why_needless(line, python) for line in needless]
+
+
+def _why_needless(line: RequirementLine, python: FoundPython) -> str:
+    return (
+        f"{line.written.strip()} is left out: it cannot be had for Python {python.version}, and v1's scoring server, "
+        "which such pins were for, is not in this environment. A script that imports it needs another version of it."
+    )
 
 
 def _key(lines: Sequence[RequirementLine], python: FoundPython) -> str:
@@ -62,19 +91,16 @@ def local_traces(lines: Sequence[RequirementLine]) -> list[list[tuple[str, int, 
     return [list(_traces(line.local)) for line in lines if line.local]
 
 
-def _compile(lines: Sequence[RequirementLine], python: FoundPython) -> str:
+def _compile(lines: Sequence[RequirementLine], python: FoundPython) -> Answer:
     """What uv makes of the lines."""
     with tempfile.TemporaryDirectory(prefix="modelport-resolve-") as name:
         folder = Path(name)
         write_requirements(lines, folder)
-        answer = run_uv(
-            *("pip", "compile", "requirements.txt", "--constraints", "constraints.txt", "--python", python.path),
-            *("--quiet", "--no-header", "--no-annotate", "--no-strip-extras"),
+        return run_uv(
+            *("pip", "compile", "requirements.txt", "--constraints", "constraints.txt", "--excludes", "excludes.txt"),
+            *("--python", python.path, "--quiet", "--no-header", "--no-annotate", "--no-strip-extras"),
             cwd=folder,
         )
-    if not answer.succeeded:
-        raise resolution_failed(answer.complaint, lines, python_version=python.version)
-    return answer.output
 
 
 def asks_for_packages(lines: Sequence[RequirementLine]) -> bool:
@@ -83,9 +109,13 @@ def asks_for_packages(lines: Sequence[RequirementLine]) -> bool:
 
 
 def write_requirements(lines: Sequence[RequirementLine], folder: Path) -> None:
-    """Write ``requirements.txt`` and ``constraints.txt`` for uv. Lines keep their numbers, for complaints."""
+    """Write ``requirements.txt``, ``constraints.txt`` and ``excludes.txt`` for uv.
+
+    Lines keep their numbers, for complaints. Excluded is what is never fetched, whoever requires it.
+    """
     (folder / "requirements.txt").write_text(_file(lines, constraints=False), encoding="utf-8")
     (folder / "constraints.txt").write_text(_file(lines, constraints=True), encoding="utf-8")
+    (folder / "excludes.txt").write_text("".join(f"{name}\n" for name in OFTEN_REQUIRED), encoding="utf-8")
 
 
 def lock_text(pins: str, lines: Sequence[RequirementLine]) -> str:

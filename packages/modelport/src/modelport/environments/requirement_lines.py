@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from modelport.domain.environments import PROVIDED_PACKAGES, CondaSpecification
+from modelport.domain.environments import CondaSpecification
 from modelport.domain.errors import EnvironmentException
+from modelport.environments.azureml_packages import is_azureml
 from modelport.environments.specification import line_of_entry, read_text
 
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^]]*])?\s*(?=$|[<>=!~;@#(\s])")
@@ -60,9 +61,9 @@ class RequirementLine:
         return self.text.startswith("-e ")
 
     @property
-    def is_provided(self) -> bool:
-        """The worker brings it: it is never downloaded."""
-        return self.name in PROVIDED_PACKAGES
+    def is_azureml(self) -> bool:
+        """It is one of the packages that are never fetched."""
+        return is_azureml(self.name)
 
 
 def package_name(requirement: str) -> str | None:

@@ -41,12 +41,20 @@ class Answer:
         return without_credentials(self.log.strip())
 
 
-def run_uv(*arguments: str, cwd: Path, indexes: bool = True, search_path: str | None = None) -> Answer:
+def run_uv(
+    *arguments: str,
+    cwd: Path,
+    indexes: bool = True,
+    search_path: str | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Answer:
     """Run uv in the folder ``cwd``. ``indexes``: it may ask package indexes, as pip's or its own settings say.
+
+    ``variables`` are set over all others.
 
     Raises EnvironmentException where uv cannot be started.
     """
-    environ = uv_environment()
+    environ = {**uv_environment(), **(variables or {})}
     if search_path is not None:
         environ["PATH"] = search_path
     options = ["--directory", str(cwd), *([] if indexes else ["--no-config"])]

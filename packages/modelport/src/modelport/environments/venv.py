@@ -16,9 +16,10 @@ from modelport.domain.environments import (
 )
 from modelport.domain.errors import EnvironmentException
 from modelport.domain.progress import Progress
+from modelport.environments.azureml_packages import why_left_out
 from modelport.environments.complaints import installation_failed
 from modelport.environments.disk_cache import DiskCache
-from modelport.environments.interpreters import Interpreters
+from modelport.environments.interpreters import PYTHONS, Interpreters
 from modelport.environments.locks import make_lock
 from modelport.environments.pip_resolution import PipResolver
 from modelport.environments.prefixes import Prefixes
@@ -32,20 +33,24 @@ class VenvEnvironments:
 
     def __init__(self, root: Path) -> None:
         cache = DiskCache(root / "resolutions")
-        self._interpreters = Interpreters(cache)
+        self._interpreters = Interpreters(cache, root / PYTHONS)
         self._resolver = PipResolver(cache)
         self._prefixes = Prefixes(root / "environments")
 
-    def resolve(self, definition: EnvironmentDefinition, *, progress: Progress) -> Lock:
+    def resolve(
+        self, definition: EnvironmentDefinition, *, progress: Progress, more: Sequence[RequirementLine] = ()
+    ) -> Lock:
+        """As EnvironmentBackend; ``more`` is asked for besides the pip list."""
         conda = definition.python.conda or CondaSpecification()
-        python, notes = self._interpreters.find(requested_python(conda.packages))
-        lines, provided = without_provided(lines_of(conda))
-        text = self._resolver.pins(lines, python)
-        if text is None:
+        python, notes = self._interpreters.find(requested_python(conda.packages), progress=progress)
+        lines, left_out = without_azureml(lines_of(conda))
+        lines = [*more, *lines]
+        found = self._resolver.found(lines, python)
+        if found is None:
             progress.step(f"Resolving environment '{definition.name}' for Python {python.version}")
-            text = self._resolver.resolve(lines, python)
-        notes = (*notes, *_pip_notes(conda), *provided)
-        return make_lock(EnvironmentKind.VENV, python, text=text, notes=notes)
+            found = self._resolver.resolve(lines, python)
+        notes = (*notes, *_pip_notes(conda), *left_out, *found.notes)
+        return make_lock(EnvironmentKind.VENV, python, text=found.text, notes=notes)
 
     def materialise(self, lock: Lock, *, progress: Progress) -> Interpreter:
         def build(folder: Path) -> None:
@@ -54,22 +59,22 @@ class VenvEnvironments:
 
         return self._prefixes.ensure(lock, build, progress=progress)
 
-    def forget(self, definition: EnvironmentDefinition) -> None:
+    def forget(self, definition: EnvironmentDefinition, *, more: Sequence[RequirementLine] = ()) -> None:
         """Let the next ``resolve`` of the definition ask the index again."""
         conda = definition.python.conda or CondaSpecification()
         request = requested_python(conda.packages)
         python, _ = self._interpreters.find(request)
         self._interpreters.forget(request)
-        self._resolver.forget(without_provided(lines_of(conda))[0], python)
+        self._resolver.forget([*more, *without_azureml(lines_of(conda))[0]], python)
 
 
-def without_provided(lines: Iterable[RequirementLine]) -> tuple[list[RequirementLine], tuple[str, ...]]:
-    """The lines without the packages that the worker brings, and a note for each of those."""
+def without_azureml(lines: Iterable[RequirementLine]) -> tuple[list[RequirementLine], tuple[str, ...]]:
+    """The lines without the packages that are never fetched, and a note for each of those."""
     kept: list[RequirementLine] = []
     notes: list[str] = []
     for line in lines:
-        if line.is_provided:
-            notes.append(f"{line.written.strip()} is not installed: Modelport's worker brings what it is for.")
+        if line.name is not None and line.is_azureml:
+            notes.append(why_left_out(line.name, line.written.strip()))
         else:
             kept.append(line)
     return kept, tuple(dict.fromkeys(notes))

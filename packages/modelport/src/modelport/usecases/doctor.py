@@ -24,7 +24,7 @@ from uv import find_uv_bin
 from modelport.domain.errors import ModelportError
 from modelport.domain.services import DesiredState, Service, ServiceFilter, ServiceState
 from modelport.environments.index_settings import uv_options
-from modelport.environments.interpreters import installed_versions
+from modelport.environments.interpreters import PYTHONS, installed_versions
 from modelport.environments.uv import run_uv, uv_environment, without_credentials
 from modelport.targets.local.ports import check_address
 from modelport.usecases.context import Context
@@ -67,7 +67,7 @@ def examine(machine: Machine) -> Iterator[Check]:
     """Look at everything, one check after the other; a check that fails never stops the next."""
     yield _python()
     yield from _home(machine.home)
-    yield from _uv()
+    yield from _uv(machine.home / PYTHONS)
     yield _index()
     yield _open_files()
     opened = []
@@ -135,10 +135,10 @@ def _disk(place: Path) -> Check:
     return _warning("disk", finding, hint) if free < _LITTLE_DISK else _ok("disk", finding)
 
 
-def _uv() -> Iterator[Check]:
+def _uv(pythons_folder: Path) -> Iterator[Check]:
     try:
         version = run_uv("--version", cwd=Path(sys.base_exec_prefix), indexes=False).output.strip()
-        pythons = installed_versions()
+        pythons = installed_versions(pythons_folder)
     except (ModelportError, OSError) as error:
         yield _problem("uv", f"uv cannot be run: {error}", "Install Modelport anew: the package 'uv' is part of it.")
         return
@@ -146,7 +146,7 @@ def _uv() -> Iterator[Check]:
     if pythons:
         yield _ok("pythons", f"Environments can have Python {', '.join(pythons)}")
     else:
-        hint = "Install one that is found on PATH, or run: uv python install 3.11"
+        hint = "Install one that is found on PATH, or run: modelport environment install-python 3.11"
         yield _warning("pythons", "No Python for environments was found", hint)
 
 

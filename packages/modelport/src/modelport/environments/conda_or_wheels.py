@@ -1,0 +1,119 @@
+"""Conda packages from their channels; where none can be reached, or none is to be asked, from wheels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+
+from modelport.domain.environments import CondaSpecification, EnvironmentDefinition, Interpreter, Lock
+from modelport.domain.errors import EnvironmentException
+from modelport.domain.progress import Progress
+from modelport.environments.channels import ChannelUnreachable
+from modelport.environments.conda import CondaEnvironments
+from modelport.environments.conda_as_wheels import AsWheels, as_wheels, taken_as_wheels
+from modelport.environments.disk_cache import DiskCache
+from modelport.environments.locks import sha256_of
+from modelport.environments.venv import VenvEnvironments
+
+SOURCE_VARIABLE = "MODELPORT_CONDA_PACKAGES"
+
+
+class CondaSource(StrEnum):
+    """Where conda packages come from."""
+
+    AUTO = "auto"
+    """From their channels; from wheels where a channel cannot be reached and each package is known on PyPI."""
+    CHANNELS = "channels"
+    WHEELS = "wheels"
+
+
+def conda_source(environ: Mapping[str, str] = os.environ) -> CondaSource:
+    """What ``MODELPORT_CONDA_PACKAGES`` says. Raises EnvironmentException for a word that it does not know."""
+    said = environ.get(SOURCE_VARIABLE) or CondaSource.AUTO
+    try:
+        return CondaSource(said.lower())
+    except ValueError:
+        raise EnvironmentException(
+            f"{SOURCE_VARIABLE} is {said!r}.", hint=f"It may be: {', '.join(CondaSource)}."
+        ) from None
+
+
+class CondaOrWheels:
+    """EnvironmentBackend for definitions that ask for conda packages, whichever way they can be had."""
+
+    def __init__(self, root: Path, venvs: VenvEnvironments) -> None:
+        self._conda = CondaEnvironments(root)
+        self._venvs = venvs
+        self._cache = DiskCache(root / "resolutions")
+
+    def resolve(self, definition: EnvironmentDefinition, *, progress: Progress) -> Lock:
+        """As EnvironmentBackend. That wheels had to do is kept with the resolution, until ``forget``."""
+        source = conda_source()
+        wheels = as_wheels(_conda(definition))
+        if source is CondaSource.WHEELS:
+            if wheels.unknown:
+                raise _not_on_pypi(wheels)
+            return self._from_wheels(definition, wheels, f"{SOURCE_VARIABLE} is {source}.", progress)
+        kept = self._cache.get(_key(definition)) if source is CondaSource.AUTO else None
+        if kept is not None:
+            return self._from_wheels(definition, wheels, kept["why"], progress)
+        try:
+            return self._conda.resolve(definition, progress=progress)
+        except ChannelUnreachable as error:
+            if source is CondaSource.CHANNELS:
+                raise
+            return self._instead(definition, wheels, error, progress)
+
+    def materialise(self, lock: Lock, *, progress: Progress) -> Interpreter:
+        """As EnvironmentBackend, for locks that came from channels: the others are virtual environments."""
+        return self._conda.materialise(lock, progress=progress)
+
+    def forget(self, definition: EnvironmentDefinition) -> None:
+        """Let the next ``resolve`` of the definition ask channels and index again."""
+        if conda_source() is CondaSource.WHEELS or self._cache.get(_key(definition)) is not None:
+            self._cache.remove(_key(definition))
+            self._venvs.forget(definition, more=as_wheels(_conda(definition)).lines)
+        self._conda.forget(definition)
+
+    def _instead(
+        self, definition: EnvironmentDefinition, wheels: AsWheels, error: ChannelUnreachable, progress: Progress
+    ) -> Lock:
+        if wheels.unknown:
+            raise ChannelUnreachable(error.message, hint=f"{error.hint}\n{_unknown(wheels)}") from error
+        why = error.message.partition("\n")[0]
+        progress.step(f"{why} Taking wheels instead")
+        lock = self._from_wheels(definition, wheels, why, progress)
+        self._cache.put(_key(definition), {"why": why})
+        return lock
+
+    def _from_wheels(self, definition: EnvironmentDefinition, wheels: AsWheels, why: str, progress: Progress) -> Lock:
+        lock = self._venvs.resolve(definition, progress=progress, more=wheels.lines)
+        taken = (f"{why} {taken_as_wheels(wheels.lines)}.",) if wheels.lines else (why,)
+        return replace(lock, notes=(*taken, *wheels.notes, *lock.notes))
+
+
+def _conda(definition: EnvironmentDefinition) -> CondaSpecification:
+    return definition.python.conda or CondaSpecification()
+
+
+def _key(definition: EnvironmentDefinition) -> str:
+    conda = _conda(definition)
+    return sha256_of("wheels instead of conda", conda.channels, conda.packages)
+
+
+def _unknown(wheels: AsWheels) -> str:
+    return (
+        f"Without a channel, nobody can tell what these are on PyPI: {', '.join(wheels.unknown)}. Put what a "
+        "script imports of them under 'pip:', and leave out the rest."
+    )
+
+
+def _not_on_pypi(wheels: AsWheels) -> EnvironmentException:
+    return EnvironmentException(
+        f"{SOURCE_VARIABLE} asks for wheels, and these conda packages have none that is known: "
+        f"{', '.join(wheels.unknown)}.",
+        hint="Put what a script imports of them under 'pip:', and leave out the rest.",
+    )
