@@ -307,7 +307,7 @@ def test_two_operations_at_once_conflict(deployer: Deployer) -> None:
     program = 'from modelport import *; LocalWebservice(Workspace.get("ws"), "svc").reload()'
     with subprocess.Popen([sys.executable, "-c", program]) as other:
         try:
-            until(lambda: ControlClient(folder_of(service)).status().switching)
+            until(lambda: ControlClient(folder_of(service)).status().switching, within_s=60)
             with pytest.raises(ConflictException, match="under way"):
                 service.rollback()
         finally:
