@@ -10,12 +10,10 @@ from pathlib import Path
 import pytest
 
 from modelport import Environment, LocalWebservice, Model, Webservice, Workspace
-from modelport.domain.errors import ConflictException, DeploymentFailed, UserErrorException, WebserviceException
-from modelport.domain.failures import Failure, Phase
+from modelport.domain.errors import ConflictException, UserErrorException, WebserviceException
 from modelport.domain.services import Keys, LocalDeployment, ServiceFilter
 from modelport.sdk.dots import Dots
 from modelport.sdk.legacy_deployment import LegacyDeployment
-from modelport.sdk.polling_text import polling_ended
 from modelport.sdk.v1.model import Model as V1Model
 from modelport.sdk.webservice import UnknownWebservice
 from modelport.usecases.score_again import PAUSES_S, score_again
@@ -194,36 +192,14 @@ def test_the_lines_of_a_deployment_that_ends_badly(
     assert said == f'Running\n{outcome}\nACI service creation operation finished, operation "{outcome}"\n'
 
 
-def test_a_deployment_to_a_cloud_that_fails_reads_as_v1_wrote_it() -> None:
-    error = DeploymentFailed(Failure(phase=Phase.INIT, message="KeyError: 'x'", hint="Look at it."))
-    message = polling_ended(state="Failed", error=error)
-    first, second, third, *rest = message.splitlines()
-    assert first.endswith("non-successful terminal state, current service state: Failed")
-    assert (second, third) == ("More information can be found using '.get_logs()'", "Error:")
-    answer = json.loads("\n".join(rest[: rest.index("}") + 1]))
-    assert (answer["code"], answer["statusCode"]) == ("DeploymentFailed", 400)
-    assert answer["details"][0]["code"] == "CrashLoopBackOff"
-    assert message.endswith("Deployment failed in phase 'init': KeyError: 'x'")
-    late = polling_ended(state="Transitioning", error=WebserviceException("TimedOut: it is deploying"))
-    assert "DeploymentTimedOut" in late and late.endswith("TimedOut: it is deploying")
-
-
 def test_a_local_deployment_that_fails_has_the_log(deployer: Deployer) -> None:
     service = deployer.deploy(script="def init():\n    print('here')\n    raise KeyError('x')\ndef run(data): pass\n")
     with pytest.raises(WebserviceException) as raised:
         service.wait_for_deployment()
-    assert "polling" not in raised.value.message
     assert "KeyError: 'x'" in raised.value.message and "here" in raised.value.message
 
 
 # --- other ways to deploy ---------------------------------------------------------------------------------------------
-
-
-def test_a_local_service_is_deployed_again_elsewhere(service: LocalWebservice, workspace: Workspace) -> None:
-    second = service.deploy_to_cloud("second")
-    second.wait_for_deployment()
-    assert second.run("[1]") == service.run("[1]")
-    assert {found.name for found in Webservice.list(workspace)} == {"svc", "second"}
 
 
 def test_the_ways_of_2018(deployer: Deployer, workspace: Workspace) -> None:

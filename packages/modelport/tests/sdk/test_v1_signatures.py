@@ -137,7 +137,6 @@ SIGNATURES: dict[Callable[..., Any], str] = {
     LocalWebservice.get_logs: "num_lines=5000, raw=False",
     LocalWebservice.reload: "wait=False",
     LocalWebservice.update: "models=None, image_config=None, deployment_config=None, wait=False, inference_config=None",
-    LocalWebservice.deploy_to_cloud: "name=None, deployment_config=None, deployment_target=None",
     LocalWebservice.delete: "delete_cache=True, delete_image=False, delete_volume=True",
     LocalWebservice.list: "workspace, model_name=None, model_id=None, all=None",
     LocalWebservice.update_deployment_state: "must_exist=False",

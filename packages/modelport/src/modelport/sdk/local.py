@@ -6,7 +6,6 @@ import builtins
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from modelport.domain.errors import WebserviceException
 from modelport.domain.services import ServiceState
 from modelport.sdk.inference import InferenceConfig
 from modelport.sdk.local_configuration import LocalDeploymentConfiguration
@@ -172,33 +171,12 @@ class LocalWebservice(Webservice, ServiceSettings):
                 f"Local webservice is running at {self.scoring_uri.removesuffix('/score')}"
             )
 
-    def _explain_wait(self, error: WebserviceException) -> None:
-        """v1's local services had the log in the message, as ours has."""
-
     def reload(self, wait: bool = False) -> None:
         """Ship the source again and switch to it, with the same models and environment, without dropping a request.
 
         ``wait`` changes nothing: it returns when the new code takes the requests.
         """
         super().reload()
-
-    def deploy_to_cloud(
-        self, name: str | None = None, deployment_config: Any = None, deployment_target: Any = None
-    ) -> Webservice:
-        """Deploy the same models, code and environment again, by another name or for another target, and return that.
-
-        This service goes on. Raises ConflictException where the name is taken, as this one's is on this machine.
-        """
-        was = self._service.active.inference
-        config = InferenceConfig(
-            entry_script=was.entry_script,
-            source_directory=was.source_directory,
-            description=was.description,
-            environment=self.environment,
-        )
-        return self.workspace._deploy(
-            name or self.name, self._service.model_ids, config, deployment_config, deployment_target, False
-        )
 
     def update(
         self,

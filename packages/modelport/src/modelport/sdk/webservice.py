@@ -13,7 +13,6 @@ from modelport.domain.services import Service, ServiceFilter, ServiceState
 from modelport.domain.tokens import AccessToken
 from modelport.sdk.dots import Dots
 from modelport.sdk.legacy_deployment import LegacyDeployment
-from modelport.sdk.polling_text import polling_ended
 from modelport.sdk.service_snapshot import ServiceSnapshot
 from modelport.targets.interface import Observation
 from modelport.usecases import keys, run_service, tokens
@@ -76,17 +75,9 @@ class Webservice(ServiceSnapshot, LegacyDeployment):
         try:
             with Dots(shown=show_output, operation=f"{self.compute_type} service creation operation") as dots:
                 wait_for_deployment(self.workspace.context, self.name, timeout_s=timeout_sec, tick=dots.tick)
-        except WebserviceException as error:
-            self._explain_wait(error)
-            raise
         finally:
             if self.workspace.registry.service(self.name) is not None:
                 self.update_deployment_state()
-
-    def _explain_wait(self, error: WebserviceException) -> None:
-        """Have the error say what v1's said where a service in a cloud did not come up."""
-        state = Webservice(self.workspace, self.name).state
-        error.message = polling_ended(state=state, error=error)
 
     def run(self, input_data: str | bytes) -> Any:
         """POST the text, as it is, and return the parsed JSON of the answer.
