@@ -12,7 +12,7 @@ import pytest
 from modelport import CondaDependencies, Environment
 from modelport.domain.environments import EnvironmentDefinition, Interpreter, Lock
 from modelport.domain.errors import EnvironmentException, ResolutionFailed, UserErrorException
-from modelport.domain.progress import Progress
+from modelport.domain.progress import Progress, Silent
 from modelport.domain.workspaces import WorkspaceRecord
 from modelport.environments.interface import Environments
 from modelport.environments.memory import MemoryEnvironments
@@ -35,6 +35,7 @@ class OpenWorkspace:
     environments: Environments = field(default_factory=MemoryEnvironments)
     registry: MemoryStore = field(default_factory=empty_store)
     folder: Path = Path("nowhere")
+    progress: Progress = field(default_factory=Silent)
 
     @property
     def context(self) -> OpenWorkspace:

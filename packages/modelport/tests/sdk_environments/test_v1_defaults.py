@@ -10,7 +10,7 @@ import pytest
 
 import modelport
 from azureml._constants import DEFAULT_CPU_IMAGE
-from modelport.domain.errors import UserErrorException
+from modelport.domain.errors import EnvironmentException, UserErrorException
 from modelport.domain.workspaces import WorkspaceRecord
 from modelport.environments.memory import MemoryEnvironments
 from modelport.sdk import environment_sections
@@ -24,19 +24,34 @@ class OpenWorkspace:
     """A workspace as far as the registry of environments goes."""
 
     registry: MemoryStore
-    context: MemoryEnvironmentsOnly
+    context: Said
     folder: Path
 
 
-class MemoryEnvironmentsOnly:
+class Said:
+    """Environments that install nothing, and what is said."""
+
     environments = MemoryEnvironments()
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    @property
+    def progress(self) -> Said:
+        return self
+
+    def step(self, text: str) -> None:
+        self.steps.append(text)
+
+    def amount(self, label: str, done: int, total: int) -> None:
+        return None
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> OpenWorkspace:
     store = MemoryStore(workspace="ws")
     store.create_workspace(WorkspaceRecord(name="ws", id="0", created_time=dt.datetime.now(dt.UTC)))
-    return OpenWorkspace(store, MemoryEnvironmentsOnly(), tmp_path)
+    return OpenWorkspace(store, Said(), tmp_path)
 
 
 def test_conda_dependencies_start_as_in_v1() -> None:
@@ -102,3 +117,42 @@ def test_objects_of_modelport_are_objects_of_v1_too() -> None:
     assert not isinstance(ours, Special)
     assert not isinstance(Environment("mine"), Special)
     assert not isinstance(environment_sections.SparkSection(), PythonSection)
+
+
+@pytest.mark.parametrize(
+    ("name", "python", "pip"),
+    [
+        ("AzureML-Minimal", "3.6.2", []),
+        ("AzureML-Scikit-learn-0.20.3", "3.6.2", ["scikit-learn==0.20.3"]),
+        ("AzureML-sklearn-0.24-ubuntu18.04-py37-cpu", "3.7", ["scikit-learn==0.24.*"]),
+        ("AzureML-PyTorch-1.6-CPU", "3.6.2", ["torch==1.6.*"]),
+        ("AzureML-xgboost-0.9-ubuntu18.04-py37-cpu-inference", "3.7", ["xgboost==0.9.*", "scikit-learn"]),
+        ("AzureML-Tutorial", "3.6.2", ["scikit-learn", "matplotlib"]),
+    ],
+)
+def test_a_curated_environment_is_made_of_its_name(
+    workspace: OpenWorkspace, name: str, python: str, pip: list[str]
+) -> None:
+    conda = Environment.get(workspace, name).python.conda_dependencies
+    assert conda is not None
+    assert conda.get_python_version() == python
+    assert conda.pip_packages[: len(pip) + 1] == ["azureml-defaults", *pip]
+    assert ("numpy" in conda.pip_packages) == bool(pip)
+    assert name in workspace.context.steps[0] and f"python={python}" in workspace.context.steps[0]
+
+
+@pytest.mark.parametrize("name", ["AzureML-Quantum-1.0", "azureml", "mine"])
+def test_other_names_are_not_made_up(workspace: OpenWorkspace, name: str) -> None:
+    with pytest.raises(EnvironmentException, match="no environment named"):
+        Environment.get(workspace, name)
+
+
+def test_what_is_in_the_workspace_is_taken_first(workspace: OpenWorkspace) -> None:
+    own = Environment.get(workspace, "AzureML-Minimal")
+    own.environment_variables = {"OWN": "1"}
+    workspace.registry.register_environment(own.to_definition())
+    assert Environment.get(workspace, "AzureML-Minimal").environment_variables == {"OWN": "1"}
+    with pytest.raises(EnvironmentException, match="no version 2"):
+        Environment.get(workspace, "AzureML-Minimal", version=2)
+    copy = own.clone("mine").register(workspace)
+    assert (copy.name, copy.version) == ("mine", "1")

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from modelport.domain.environments import EnvironmentDefinition, Interpreter
 from modelport.domain.errors import ModelportError
+from modelport.domain.progress import Progress
 from modelport.environments.interface import Environments
 
 
@@ -86,3 +87,6 @@ class BuildContext(Protocol):
 
     @property
     def environments(self) -> Environments: ...
+
+    @property
+    def progress(self) -> Progress: ...

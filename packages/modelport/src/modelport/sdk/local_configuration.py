@@ -27,9 +27,12 @@ _TRUTHS = ("warm_up", "enable_app_insights", "collect_model_data")
 _BATCHING = {"max_requests": (int,), "max_wait_ms": (int, float)}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class LocalDeploymentConfiguration:
-    """How a service runs on this machine; None leaves the default (or, in an update, what there is)."""
+    """How a service runs on this machine; None leaves the default (or, in an update, what there is).
+
+    Scripts set its attributes too (``config.tags = …``); what is set is checked when it is used.
+    """
 
     port: int | None = None
     host: str | None = None
