@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from modelport_scoring.http.response import Response, limit_message, message
+from modelport_scoring.http.response import TEXT_TYPE, Response, limit_message, message
 from modelport_scoring.service import Service
+from modelport_scoring.settings import FrontEnd, Limits
 from modelport_scoring.states import ServiceState
 from modelport_scoring.workers.ticket import Refusal
 
 RETRY_AFTER = b"retry-after: 1\r\n"
 """Seconds: a queue that is full now may be empty then."""
 
+OVERLOADED = "Too many requests for service {name} (overloaded)"
+TIMED_OUT_ON_ACI = (
+    "Post http://localhost:5001/score: net/http: request canceled (Client.Timeout exceeded while awaiting headers)"
+)
+
 
 def limit_refusal(status: int, what: str, *, limit: str) -> Callable[[Service], Response]:
     """How to render the refusal of that limit with its value of the moment."""
 
     def render(service: Service) -> Response:
-        text = what.format(name=service.settings.name)
+        name = service.settings.name
+        if service.settings.front_end is FrontEnd.AKS:
+            lines = RETRY_AFTER + b"modelport-limit: %b\r\n" % limit.encode()
+            return plain(status, OVERLOADED.format(name=name), lines=lines)
         value = getattr(service.settings.limits, limit)
+        text = f"{OVERLOADED.format(name=name)}, {what}"
         return limit_message(status, text, limit=limit, value=value, lines=RETRY_AFTER)
 
     return render
@@ -27,8 +37,23 @@ def limit_refusal(status: int, what: str, *, limit: str) -> Callable[[Service], 
 
 def no_worker(service: Service) -> Response:
     """Why nobody takes requests."""
-    text = f"No ready replicas for service {service.settings.name}: {why_not_healthy(service)}"
-    return message(503, text, lines=RETRY_AFTER)
+    text, why = f"No ready replicas for service {service.settings.name}", why_not_healthy(service)
+    if service.settings.front_end is FrontEnd.AKS:
+        return plain(503, text, lines=RETRY_AFTER + b"modelport-reason: %b\r\n" % why.encode())
+    return message(503, f"{text}: {why}", lines=RETRY_AFTER)
+
+
+def timed_out(service: Service, limits: Limits) -> Response:
+    """A worker that took the request has not answered in time."""
+    if service.settings.front_end is FrontEnd.ACI:
+        return plain(504, TIMED_OUT_ON_ACI, lines=b"modelport-limit: scoring_timeout_ms\r\n")
+    limit = limits.scoring_timeout_ms
+    return limit_message(504, f"Scoring timeout after {limit} ms", limit="scoring_timeout_ms", value=limit)
+
+
+def plain(status: int, text: str, *, lines: bytes) -> Response:
+    """An error as the front ends of the clouds sent it: the bare text."""
+    return Response(status, lines=TEXT_TYPE + lines, body=text.encode())
 
 
 def no_such_revision(service: Service) -> Response:
@@ -68,19 +93,9 @@ def why_no_worker(service: Service) -> str:
 
 
 REFUSALS: dict[Refusal, Callable[[Service], Response]] = {
-    Refusal.QUEUE_LENGTH: limit_refusal(
-        503, "Too many requests for service {name} (overloaded), too many wait for a worker", limit="max_queue_length"
-    ),
-    Refusal.QUEUE_BYTES: limit_refusal(
-        503,
-        "Too many requests for service {name} (overloaded), their bodies take too much memory",
-        limit="max_queue_bytes",
-    ),
-    Refusal.QUEUE_WAIT: limit_refusal(
-        503,
-        "Too many requests for service {name} (overloaded), no worker took this one in time",
-        limit="queue_wait_ms",
-    ),
+    Refusal.QUEUE_LENGTH: limit_refusal(503, "too many wait for a worker", limit="max_queue_length"),
+    Refusal.QUEUE_BYTES: limit_refusal(503, "their bodies take too much memory", limit="max_queue_bytes"),
+    Refusal.QUEUE_WAIT: limit_refusal(503, "no worker took this one in time", limit="queue_wait_ms"),
     Refusal.NO_WORKER: no_worker,
     Refusal.NO_SUCH_REVISION: no_such_revision,
     Refusal.REVISION_DOWN: revision_down,

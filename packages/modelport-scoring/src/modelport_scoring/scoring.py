@@ -11,9 +11,9 @@ import orjson
 from modelport_scoring.cors import names_origin
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import Head
-from modelport_scoring.http.response import TEXT_TYPE, WITHOUT_BODY, Response, limit_message, message
+from modelport_scoring.http.response import TEXT_TYPE, WITHOUT_BODY, Response, message
 from modelport_scoring.http.stream import BodyStream
-from modelport_scoring.refusals import REFUSALS
+from modelport_scoring.refusals import REFUSALS, timed_out
 from modelport_scoring.script_answers import JSON_RETURNED, RUN_BAD, RUN_OK, failed, returned, run_lines
 from modelport_scoring.service import Service
 from modelport_scoring.settings import ErrorMode
@@ -138,9 +138,8 @@ class Scoring(CopiableTicket):
             self._cancel_body()
             self._exchange.end(broken=True)
             return
-        limit = self._service.settings.limits.scoring_timeout_ms
-        response = limit_message(504, f"Scoring timeout after {limit} ms", limit="scoring_timeout_ms", value=limit)
-        self._answer(response, run=RUN_BAD)
+        limits = self._service.limits_of(self.revision)
+        self._answer(timed_out(self._service, limits), run=RUN_BAD)
 
     def lost(self) -> None:
         if self.source is not None:

@@ -34,6 +34,19 @@ class ErrorMode(StrEnum):
     """500 and ``{"message": …}`` without the exception's text, as the current open scoring server answers."""
 
 
+class FrontEnd(StrEnum):
+    """In whose words a request is refused that no worker took, or none answered in time (reference, 6.4)."""
+
+    OWN = "own"
+    """JSON that names the limit, its value, and how to raise it."""
+
+    ACI = "aci"
+    """As clients of container instances read it."""
+
+    AKS = "aks"
+    """As the router of a cluster said it; which limit it was, a header tells."""
+
+
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Every bound of the data plane. The error that a bound causes names the field, so that it can be raised."""
 
@@ -56,6 +69,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """How long ``run()`` may take for one request before that is answered 504."""
     scoring_grace_ms: int = 2_000
     """A worker that goes on with such a request for so long is replaced."""
+    requests_per_worker: int = 1
+    """So many requests count as taken by each worker that is ready, though it scores one after the other:
+    ``queue_wait_ms`` holds for those beyond."""
     max_concurrent_requests: int = 100_000
     """Requests that the workers hold at once, over all workers of the service; they never hold more than keeps them
     busy, so that the default is no limit."""
@@ -205,6 +221,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     cors_origins: list[str] = []
     """Origins whose pages may read the answers; ``*``: any."""
     error_mode: ErrorMode = ErrorMode.CLOUD
+    front_end: FrontEnd = FrontEnd.OWN
     telemetry: TelemetrySettings = TelemetrySettings()
     auth: AuthSettings = AuthSettings()
     tls: TlsSettings | None = None

@@ -56,7 +56,7 @@ class Pool:
         """The first start failed: nothing is tried again."""
         self.given = 0
         """How often a request went to a worker."""
-        self.line = WaitingLine(limits=limits, loop=loop)
+        self.line = WaitingLine(limits=limits, loop=loop, room=self._room)
         self.group = WorkerGroup(launch, size=size, loop=loop, owner=self)
         self._numbers: NumberReader | None = None
         self._observer = observer
@@ -188,6 +188,11 @@ class Pool:
     def batch_redone(self, reason: str) -> None:
         self._journal.write(f"modelport: requests were scored one by one instead of together: {reason}")
         self._observer.batch_redone()
+
+    def _room(self) -> int:
+        """How many of the waiting requests the ready workers count as having taken."""
+        each = self.line.limits.requests_per_worker
+        return each * len(self._ready) - self.in_flight if each > 1 else 0
 
     @property
     def _is_full(self) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import islice
 
 from modelport_scoring.settings import Limits
 from modelport_scoring.workers.ticket import Refusal, Ticket
@@ -13,8 +14,11 @@ from modelport_scoring.workers.ticket import Refusal, Ticket
 class WaitingLine:
     """The queue of one revision, shared by its workers."""
 
-    def __init__(self, *, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, *, limits: Limits, loop: asyncio.AbstractEventLoop, room: Callable[[], int] = lambda: 0) -> None:
+        """``room``: how many of those that wait, the first ones, count as taken by a worker; nothing expires for
+        them."""
         self.limits = limits
+        self._room = room
         self._loop = loop
         self._tickets: deque[Ticket] = deque()
         self._abandoned = 0
@@ -34,7 +38,7 @@ class WaitingLine:
         self.limits = limits
         if self._timer is not None:
             self._timer.cancel()
-            self._expire()
+        self._expire()
 
     def put(self, ticket: Ticket) -> None:
         """Append the ticket, or refuse it where a limit is reached."""
@@ -93,18 +97,22 @@ class WaitingLine:
         return True
 
     def _watch(self) -> None:
-        if self._timer is None and self._tickets:
+        if self._timer is not None or not self._tickets:
+            return
+        room = self._room()
+        if len(self) > room:
             wait_s = self.limits.queue_wait_ms / 1000
-            oldest = min(ticket.waiting_since for ticket in self._tickets)  # rarely the first: some were put back
+            # rarely the first: some were put back
+            oldest = min(ticket.waiting_since for ticket in islice(self._tickets, max(room, 0), None))
             self._timer = self._loop.call_at(oldest + wait_s, self._expire)
 
     def _expire(self) -> None:
         self._timer = None
         oldest = self._loop.time() - self.limits.queue_wait_ms / 1000
         tickets, self._tickets = self._tickets, deque()
-        expired = []
+        expired, room = [], self._room()
         for ticket in tickets:
-            if not ticket.abandoned and ticket.waiting_since > oldest:
+            if not ticket.abandoned and (len(self._tickets) < room or ticket.waiting_since > oldest):
                 self._tickets.append(ticket)
             elif self._uncount(ticket):
                 expired.append(ticket)
