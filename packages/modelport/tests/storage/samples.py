@@ -6,18 +6,12 @@ import dataclasses
 import datetime as dt
 from typing import Any
 
+from modelport.domain.deployments import Autoscale, Batching, Deployment, Placement, Probe, Resources
+from modelport.domain.endpoints import EndpointVersion, VersionType
 from modelport.domain.environments import CondaSpecification, DockerSection, EnvironmentDefinition, PythonSection
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.models import ModelDraft, ModelFile, ResourceConfiguration
-from modelport.domain.services import (
-    Batching,
-    DesiredState,
-    InferenceConfiguration,
-    Keys,
-    LocalDeployment,
-    Revision,
-    Service,
-)
+from modelport.domain.services import DesiredState, InferenceConfiguration, Keys, Revision, Service
 from modelport.domain.tokens import SigningKey
 from modelport.domain.workspaces import WorkspaceRecord
 
@@ -100,11 +94,26 @@ def revision(number: int, *model_ids: str) -> Revision:
     )
 
 
+def version(name: str, number: int) -> EndpointVersion:
+    return EndpointVersion(
+        name=name,
+        revision=number,
+        deployment=Deployment(replicas=2, limits={"queue_wait_ms": 5}),
+        traffic_percentile=12.5,
+        version_type=VersionType.CONTROL,
+        description="d",
+        tags={"z": "1", "a": "2"},
+        properties={"p": "q"},
+        created_time=NOW,
+        updated_time=NOW,
+    )
+
+
 def service(name: str = "diabetes", *revisions: Revision, **changes: Any) -> Service:
     whole = Service(
         name=name,
         compute_type="LOCAL",
-        deployment=LocalDeployment(
+        deployment=Deployment(
             port=8890,
             host="127.0.0.1",
             auth_enabled=True,
@@ -116,17 +125,35 @@ def service(name: str = "diabetes", *revisions: Revision, **changes: Any) -> Ser
             workers=2,
             error_mode="2021",
             limits={"scoring_timeout_ms": 1.5},
+            replicas=3,
+            autoscale=Autoscale(enabled=False, min_replicas=2, max_replicas=5, refresh_s=1.5, target_utilization=150.0),
+            requests_per_replica=4,
+            resources=Resources(cpu=0.1, cpu_limit=1.5, memory_gb=0.5, memory_gb_limit=2.5),
             gpu_cores=1,
+            probe=Probe(period_s=1.5, initial_delay_s=310.5, timeout_s=2.5, success_threshold=2, failure_threshold=3),
+            placement=Placement(
+                compute_name="aks",
+                namespace="n",
+                location="eastus",
+                dns_name_label="d",
+                vnet_name="v",
+                subnet_name="s",
+                cmk_vault_base_url="u",
+                cmk_key_name="k",
+                cmk_key_version="1",
+            ),
             batching=Batching(enabled=False, max_requests=32, max_wait_ms=1.5),
             warm_up=True,
             worker_start="fork",
             cors_origins=("https://a.example", "*"),
             telemetry={"access_log": True, "sampling_ratio": 0.5, "log_format": "json", "otlp_endpoint": None},
             app_insights_enabled=True,
+            collects_model_data=True,
         ),
         desired_state=DesiredState.STOPPED,
         revisions=revisions or (revision(1),),
         active_revision=(revisions or (revision(1),))[-1].number,
+        versions=(version("blue", revisions[-1].number if revisions else 1),),
         created_time=NOW,
         updated_time=NOW + dt.timedelta(days=1),
         last_number=7,

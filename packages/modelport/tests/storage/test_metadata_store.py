@@ -333,6 +333,7 @@ def test_a_service_needs_its_models(store: MetadataStore) -> None:
     [
         (ServiceFilter(), ["one", "two"]),
         (ServiceFilter(compute_type="ACI"), ["two"]),
+        (ServiceFilter(compute_type="aci"), ["two"]),
         (ServiceFilter(model_name="a"), ["one"]),
         (ServiceFilter(model_name="b"), ["one", "two"]),
         (ServiceFilter(model_id="b:1"), ["two"]),
@@ -351,6 +352,21 @@ def test_services_are_found_by_every_field(store: MetadataStore, wanted: Service
     store.create_service(samples.service("two", earlier, later, compute_type="ACI", tags={"k": "2"}, properties={}))
     store.create_service(samples.service("one", samples.revision(1, "a:1", "b:2"), tags={"k": "1"}))
     assert names(store, wanted) == expected
+
+
+def test_an_endpoint_has_the_models_of_all_its_versions(store: MetadataStore) -> None:
+    for name in ("a", "b"):
+        store.add_model(samples.draft(name))
+    revisions = (samples.revision(1, "a:1"), samples.revision(2, "b:1"))
+    versions = (samples.version("blue", 1), samples.version("green", 2))
+    endpoint = samples.service("two", *revisions, compute_type="AKSENDPOINT", versions=versions)
+    store.create_service(endpoint)
+    store.create_service(samples.service("one", *revisions))
+    assert names(store, ServiceFilter(model_name="a")) == ["two"]
+    assert names(store, ServiceFilter(model_id="b:1")) == ["one", "two"]
+    found = store.service("two")
+    assert found == endpoint
+    assert found.model_ids == ("b:1", "a:1")
 
 
 def test_a_malformed_model_id_is_refused(store: MetadataStore) -> None:

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from modelport.domain.deployments import BOTH_CREDENTIALS as BOTH_CREDENTIALS
+from modelport.domain.deployments import Batching as Batching
+from modelport.domain.deployments import ComputeType, Deployment
+from modelport.domain.endpoints import EndpointVersion
 from modelport.domain.failures import Failure
 
 
@@ -23,6 +27,22 @@ class ServiceState(StrEnum):
     UNKNOWN = "unknown"
 
 
+_CLOUD_STATES = {
+    ServiceState.DEPLOYING: "Transitioning",
+    ServiceState.RUNNING: "Healthy",
+    ServiceState.FAILED: "Failed",
+    ServiceState.DELETED: "Deleting",
+}
+
+
+def shown_state(state: ServiceState, compute_type: str) -> str:
+    """The state by the name that v1 gave it: its services in a cloud had others than those of a machine (2.6).
+
+    One that is stopped, or that nobody knows anything of, is deployed and not reachable: ``Unhealthy``.
+    """
+    return state.value if ComputeType(compute_type) is ComputeType.LOCAL else _CLOUD_STATES.get(state, "Unhealthy")
+
+
 class DesiredState(StrEnum):
     """What should be so, whatever a reboot did."""
 
@@ -30,53 +50,8 @@ class DesiredState(StrEnum):
     STOPPED = "stopped"
 
 
-BOTH_CREDENTIALS = (
-    "Invalid configuration, auth_enabled and token_auth_enabled cannot both be True: "
-    "a service asks for keys or for tokens."
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batching:
-    """Whether requests that wait together are scored by one call of ``run()``. None: the target's default."""
-
-    enabled: bool = True
-    max_requests: int | None = None
-    max_wait_ms: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class LocalDeployment:
-    """How a service runs on this machine. Fields are None where nothing was asked for."""
-
-    port: int | None = None
-    host: str | None = None
-    auth_enabled: bool | None = None
-    """Whether a key is asked for."""
-    token_auth_enabled: bool | None = None
-    """Whether a token is asked for: never both."""
-    ssl_enabled: bool | None = None
-    ssl_cert_pem_file: str | None = None
-    ssl_key_pem_file: str | None = None
-    """Absolute paths, for the moment: the target keeps copies, and the workspace forgets where they came from."""
-    ssl_cname: str | None = None
-    """The host name that clients use, which the certificate must have."""
-    workers: int | None = None
-    gpu_cores: int | None = None
-    error_mode: str | None = None
-    limits: Mapping[str, float] = field(default_factory=dict)
-    batching: Batching | None = None
-    warm_up: bool | None = None
-    """Whether a worker scores the sample of the script's schema before it takes requests."""
-    worker_start: str | None = None
-    cors_origins: tuple[str, ...] | None = None
-    telemetry: Mapping[str, bool | float | str | None] = field(default_factory=dict)
-    app_insights_enabled: bool | None = None
-    """Whether each request is recorded, as v1's Application Insights did: on this machine, in the access log."""
-
-    def to_keep(self) -> LocalDeployment:
-        """The part that the workspace remembers."""
-        return replace(self, ssl_cert_pem_file=None, ssl_key_pem_file=None)
+LocalDeployment = Deployment
+"""By its former name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,12 +96,14 @@ class Service:
 
     name: str
     compute_type: str
-    deployment: LocalDeployment
+    deployment: Deployment
     desired_state: DesiredState
     revisions: tuple[Revision, ...]
     """Oldest first; the last few are kept for a roll-back."""
     active_revision: int
-    """Number of the revision that takes the requests."""
+    """Number of the revision that takes the requests; of an endpoint, the one of its default version."""
+    versions: tuple[EndpointVersion, ...] = ()
+    """Of an endpoint, oldest first; of other services, none. Each is one of the revisions."""
     created_time: dt.datetime
     updated_time: dt.datetime
     last_number: int = 0
@@ -152,6 +129,27 @@ class Service:
     def active(self) -> Revision:
         return self.revision(self.active_revision)
 
+    def version(self, name: str) -> EndpointVersion | None:
+        """The version of that name, where there is one."""
+        return next((version for version in self.versions if version.name == name), None)
+
+    @property
+    def default_version(self) -> EndpointVersion | None:
+        """The version that gets what no other one is given; None: this is no endpoint."""
+        return next((version for version in self.versions if version.revision == self.active_revision), None)
+
+    def activated(self, number: int) -> Service:
+        """The service with that revision as its active one. Where no version of an endpoint has it, it is the default
+        version's from now on."""
+        hosted = {version.revision for version in self.versions}
+        versions = self.versions
+        if number not in hosted:
+            versions = tuple(
+                replace(version, revision=number) if version.revision == self.active_revision else version
+                for version in versions
+            )
+        return replace(self, active_revision=number, versions=versions)
+
     @property
     def next_number(self) -> int:
         """The number of the revision that comes next."""
@@ -159,7 +157,10 @@ class Service:
 
     @property
     def model_ids(self) -> tuple[str, ...]:
-        return self.active.model_ids
+        """The models of what takes requests: of an endpoint, those of the default version first, and each once."""
+        hosted = {version.revision for version in self.versions}
+        beside = [revision for revision in self.revisions if revision.number in hosted]
+        return tuple(dict.fromkeys(model for revision in (self.active, *beside) for model in revision.model_ids))
 
 
 @dataclass(frozen=True, kw_only=True)

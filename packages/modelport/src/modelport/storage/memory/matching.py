@@ -21,7 +21,7 @@ def model_fits(model: ModelVersion, wanted: ModelFilter) -> bool:
 def service_fits(service: Service, wanted: ServiceFilter) -> bool:
     models = [split_model_id(model_id) for model_id in service.model_ids]
     return (
-        wanted.compute_type in (None, service.compute_type)
+        (wanted.compute_type is None or wanted.compute_type.upper() == service.compute_type.upper())
         and (wanted.model_name is None or wanted.model_name in [name for name, _ in models])
         and (wanted.model_id is None or split_model_id(wanted.model_id) in models)
         and _labels_fit(service.tags, wanted.tags)

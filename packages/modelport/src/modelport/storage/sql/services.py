@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
+from modelport.domain.deployments import ComputeType
 from modelport.domain.events import EventType
 from modelport.domain.names import split_model_id
 from modelport.domain.services import DesiredState, Keys, Service, ServiceFilter
@@ -55,7 +56,7 @@ def delete(scope: Scope, name: str) -> None:
 
 def _conditions(wanted: ServiceFilter) -> Iterator[sa.ColumnElement[bool]]:
     if wanted.compute_type is not None:
-        yield services.c.compute_type == wanted.compute_type
+        yield sa.func.upper(services.c.compute_type) == wanted.compute_type.upper()
     if wanted.model_name is not None:
         yield _active_has(revision_models.c.model_name == wanted.model_name)
     if wanted.model_id is not None:
@@ -67,11 +68,13 @@ def _conditions(wanted: ServiceFilter) -> Iterator[sa.ColumnElement[bool]]:
 
 
 def _active_has(*conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """The active revision has a model for which the conditions hold."""
+    """The active revision has a model for which the conditions hold; of an endpoint, which keeps the revisions of its
+    versions and no other, any of them."""
+    is_endpoint = services.c.compute_type == ComputeType.AKS_ENDPOINT.value
     return sa.exists().where(
         revision_models.c.workspace == services.c.workspace,
         revision_models.c.service == services.c.name,
-        revision_models.c.revision == services.c.active_revision,
+        sa.or_(revision_models.c.revision == services.c.active_revision, is_endpoint),
         *conditions,
     )
 
@@ -107,6 +110,7 @@ def _service(row: sa.Row[tuple[object, ...]], kept: _Rows, marks: _Rows) -> Serv
         desired_state=DesiredState(row.desired_state),
         revisions=tuple(revision.document for revision in kept),
         active_revision=row.active_revision,
+        versions=row.versions or (),
         last_number=row.last_number,
         created_time=row.created_time,
         updated_time=row.updated_time,
@@ -127,6 +131,7 @@ def _row(service: Service) -> dict[str, object]:
         "deployment": service.deployment,
         "desired_state": service.desired_state,
         "active_revision": service.active_revision,
+        "versions": service.versions or None,
         "last_number": service.last_number,
         "created_time": service.created_time,
         "updated_time": service.updated_time,

@@ -11,10 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from modelport.domain.deployments import Deployment
+from modelport.domain.endpoints import EndpointVersion
 from modelport.domain.environments import EnvironmentDefinition
 from modelport.domain.failures import Failure
 from modelport.domain.models import ResourceConfiguration
-from modelport.domain.services import LocalDeployment, Revision
+from modelport.domain.services import Revision
 from modelport.storage.sql.columns import NAME, Document, UtcTime
 
 
@@ -136,9 +138,10 @@ services = sa.Table(
     _workspace(),
     sa.Column("name", NAME, primary_key=True),
     sa.Column("compute_type", sa.String, nullable=False),
-    sa.Column("deployment", Document(LocalDeployment), nullable=False),
+    sa.Column("deployment", Document(Deployment), nullable=False),
     sa.Column("desired_state", sa.String, nullable=False),
     sa.Column("active_revision", sa.Integer, nullable=False),
+    sa.Column("versions", Document(tuple[EndpointVersion, ...])),
     sa.Column("last_number", sa.Integer, nullable=False),
     sa.Column("created_time", UtcTime, nullable=False),
     sa.Column("updated_time", UtcTime, nullable=False),
