@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from modelport.domain.deployments import ComputeType
 from modelport.domain.errors import WorkspaceException
 from modelport.domain.names import check_workspace_name
 from modelport.domain.progress import Progress, Silent
@@ -96,7 +97,7 @@ def open_workspace(
         registry=registry,
         objects=objects,
         environments=LocalEnvironments(installation.home),
-        targets={"LOCAL": _local_target(folder, registry, record)},
+        targets=dict.fromkeys((kind.upper() for kind in ComputeType), _local_target(folder, registry, record)),
         progress=progress or Silent(),
     )
 

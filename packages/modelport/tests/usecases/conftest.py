@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from modelport.domain.deployments import ComputeType, Deployment
 from modelport.domain.models import ModelVersion
-from modelport.domain.services import LocalDeployment, Service
+from modelport.domain.services import Service
 from modelport.domain.workspaces import WorkspaceRecord
 from modelport.environments.memory import MemoryEnvironments
 from modelport.storage.memory import MemoryObjects, MemoryStore
@@ -56,7 +58,7 @@ def context(tmp_path: Path, target: MemoryTarget, steps: Steps) -> Context:
         registry=registry,
         objects=MemoryObjects(referenced=registry.referenced_objects),
         environments=MemoryEnvironments(),
-        targets={"LOCAL": target},
+        targets={"LOCAL": target, "ACI": target, "AKSENDPOINT": target},
         progress=steps,
     )
 
@@ -86,14 +88,17 @@ class Workbench:
         name: str = "svc",
         *models: ModelVersion,
         overwrite: bool = False,
-        deployment: LocalDeployment | None = None,
+        deployment: Deployment | None = None,
+        compute_type: ComputeType = ComputeType.LOCAL,
+        **more: Any,
     ) -> Service:
         request = DeployRequest(
             name=name,
-            compute_type="Local",
+            compute_type=compute_type,
             revision=self.revision(*models),
             overwrite=overwrite,
-            deployment=deployment or LocalDeployment(),
+            deployment=deployment or Deployment(),
+            **more,
         )
         return deploy(self.context, request)
 

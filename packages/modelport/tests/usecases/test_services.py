@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import pytest
 
+from modelport.domain.deployments import Batching, ComputeType, Deployment, Placement
 from modelport.domain.environments import CondaSpecification, DockerSection, EnvironmentDefinition, PythonSection
 from modelport.domain.errors import (
     ConflictException,
@@ -18,7 +19,7 @@ from modelport.domain.errors import (
     WebserviceException,
 )
 from modelport.domain.failures import Failure, Phase
-from modelport.domain.services import Batching, DesiredState, LocalDeployment, ServiceFilter, ServiceState
+from modelport.domain.services import DesiredState, LocalDeployment, ServiceFilter, ServiceState
 from modelport.environments.memory import MemoryEnvironments
 from modelport.targets.interface import Observation
 from modelport.targets.memory import MemoryTarget
@@ -236,6 +237,35 @@ def test_the_same_model_twice_and_too_many_are_refused(bench: Workbench, context
         deploy(context, DeployRequest(name="svc", compute_type="Local", revision=bench.revision(model, model)))
     with pytest.raises(WebserviceException, match="no target of compute type 'aks'"):
         deploy(context, DeployRequest(name="svc", compute_type="aks", revision=bench.revision(model)))
+
+
+def test_a_service_of_this_machine_becomes_one_of_a_cloud_where_it_is(
+    bench: Workbench, context: Context, steps: Steps
+) -> None:
+    bench.service("svc", bench.model(), deployment=Deployment(workers=3, batching=Batching()))
+    service = bench.service("svc", bench.model(), compute_type=ComputeType.ACI, primary_key="mine")
+    assert (service.compute_type, service.active_revision, service.port) == ("ACI", 2, 10_000)
+    assert (service.deployment.auth_enabled, service.deployment.workers, service.deployment.batching) == (
+        False,
+        None,
+        None,
+    )
+    assert service.keys is not None and service.keys.primary == "mine"
+    assert any("becomes a service of type ACI" in text for text in steps.texts)
+    assert any("runs on this machine" in text for text in steps.texts)
+    with pytest.raises(ConflictException, match="ServiceExists"):
+        bench.service("svc", bench.model())
+    assert bench.service("svc", bench.model(), overwrite=True).deployment == Deployment()
+
+
+def test_a_container_instance_is_where_the_workspace_is(bench: Workbench, context: Context) -> None:
+    def location(deployment: Deployment) -> str | None:
+        service = bench.service("svc", deployment=deployment, compute_type=ComputeType.ACI, overwrite=True)
+        assert service.deployment.placement is not None
+        return service.deployment.placement.location
+
+    assert location(Deployment()) == context.record.location
+    assert location(Deployment(placement=Placement(location="eastus"))) == "eastus"
 
 
 def test_a_syntax_error_names_file_line_and_text(tmp_path: Path) -> None:

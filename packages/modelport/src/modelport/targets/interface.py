@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from modelport.domain.deployments import Deployment
 from modelport.domain.failures import Failure
-from modelport.domain.services import LocalDeployment, Service, ServiceState
+from modelport.domain.services import Service, ServiceState
+
+NONE_BESIDE: Mapping[int, Path] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RevisionObservation:
+    """How one revision of a service is at this moment."""
+
+    state: ServiceState
+    replicas: int = 0
+    """Those that are there, or are being started."""
+    ready_replicas: int = 0
+    """Those that take requests."""
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +34,8 @@ class Observation:
     active_revision: int | None = None
     port: int | None = None
     failure: Failure | None = None
+    revisions: Mapping[int, RevisionObservation] = field(default_factory=dict)
+    """Those that run, the active one among them, by number."""
 
     @property
     def has_process(self) -> bool:
@@ -28,23 +46,38 @@ class Observation:
 class Target(Protocol):
     """Runs services. All methods raise WebserviceException where the target cannot do what is asked."""
 
-    def check(self, name: str, deployment: LocalDeployment) -> None:
+    def check(self, name: str, deployment: Deployment) -> None:
         """Raise what is already known to stop a deployment (a taken port, no such device) before anything is built."""
 
-    def keep_certificate(self, name: str, deployment: LocalDeployment) -> None:
+    def keep_certificate(self, name: str, deployment: Deployment) -> None:
         """Copy the certificate and the key that the deployment names, if any: the service needs the caller's files no
         more. One that runs takes them over without a restart. Raises UserErrorException where they cannot be used."""
 
     def certificate(self, service: Service) -> Path | None:
         """The file of the certificate that the service shows; None where it speaks plain HTTP."""
 
-    def start(self, service: Service, bundle: Path) -> Observation:
-        """Start the active revision from its bundle and return at once; ``observe`` tells how it goes."""
+    def start(self, service: Service, bundle: Path, *, beside: Mapping[int, Path] = NONE_BESIDE) -> Observation:
+        """Start the active revision from its bundle, and those of the other versions of an endpoint, and return at
+        once; ``observe`` tells how it goes. ``beside`` has the bundles of the others by their numbers."""
 
-    def switch(self, service: Service, number: int, bundle: Path) -> None:
-        """Start revision ``number`` beside the active one, wait for its ``init()``, hand the requests over and let the
-        old one finish; the settings that need no restart are those of ``service`` from then on. Raises
-        DeploymentFailed, and the old one goes on untouched, with the old settings."""
+    def switch(self, service: Service, number: int, bundle: Path, *, replacing: int | None = None) -> None:
+        """Start revision ``number`` beside those that run, wait for its ``init()``, hand the requests of the active one
+        over, or of the one that it is ``replacing``, and let that one finish; the settings that need no restart are
+        those of ``service`` from then on. Raises DeploymentFailed, and the old one goes on untouched, with the old
+        settings."""
+
+    def host(self, service: Service, number: int, bundle: Path) -> None:
+        """Start revision ``number`` beside those that run and wait for its ``init()``; it gets no requests before
+        ``split``. Raises DeploymentFailed, and the others go on."""
+
+    def promote(self, service: Service, number: int) -> None:
+        """Make revision ``number``, which runs, the active one; the one that was goes on beside it."""
+
+    def release(self, service: Service, number: int) -> None:
+        """End revision ``number``, which runs beside the active one, once it has finished what it holds."""
+
+    def split(self, service: Service) -> None:
+        """Divide the requests as the versions of the endpoint say, from now on."""
 
     def settings(self, service: Service) -> dict[str, Any]:
         """Every setting of the service by its name, the default where none was asked for; JSON, and nothing secret."""

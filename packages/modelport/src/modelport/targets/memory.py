@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from modelport.domain.deployments import Deployment
+from modelport.domain.endpoints import traffic_weights
 from modelport.domain.errors import DeploymentFailed, WebserviceException
 from modelport.domain.failures import Failure
-from modelport.domain.services import LocalDeployment, Service, ServiceState
-from modelport.targets.interface import Observation
+from modelport.domain.services import Service, ServiceState
+from modelport.targets.interface import NONE_BESIDE, Observation, RevisionObservation
 
+_RUNS = RevisionObservation(state=ServiceState.RUNNING, replicas=1, ready_replicas=1)
 _RESTARTING = ("host", "ssl_enabled")
 
 
@@ -26,39 +30,84 @@ class MemoryTarget:
     failure: Failure | None = None
     refusal: BaseException | None = None
     observations: dict[str, Observation] = field(default_factory=dict)
+    weights: dict[str, dict[int, float]] = field(default_factory=dict)
+    """Percent of the requests by revision, as the last ``split`` of a service had them."""
     port: int = 10_000
 
-    def check(self, name: str, deployment: LocalDeployment) -> None:
+    def check(self, name: str, deployment: Deployment) -> None:
         """Everything is possible."""
 
-    def keep_certificate(self, name: str, deployment: LocalDeployment) -> None:
+    def keep_certificate(self, name: str, deployment: Deployment) -> None:
         """Nothing shows it."""
 
     def certificate(self, service: Service) -> Path | None:
         """Nothing is spoken."""
         return None
 
-    def start(self, service: Service, bundle: Path) -> Observation:
+    def start(self, service: Service, bundle: Path, *, beside: Mapping[int, Path] = NONE_BESIDE) -> Observation:
         """Active at once, or failed. Raises the refusal."""
         refusal, self.refusal = self.refusal, None
         if refusal is not None:
             raise refusal
         failure, self.failure = self.failure, None
         state = ServiceState.FAILED if failure else ServiceState.RUNNING
+        revisions = dict.fromkeys(beside, _RUNS)
         self.observations[service.name] = Observation(
-            state=state, active_revision=service.active_revision, port=service.port or self.port, failure=failure
+            state=state,
+            active_revision=service.active_revision,
+            port=service.port or self.port,
+            failure=failure,
+            revisions=revisions | {service.active_revision: replace(_RUNS, state=state, failure=failure)},
         )
+        self.split(service)
         return self.observations[service.name]
 
-    def switch(self, service: Service, number: int, bundle: Path) -> None:
+    def switch(self, service: Service, number: int, bundle: Path, *, replacing: int | None = None) -> None:
         """Active at once, or DeploymentFailed. Raises WebserviceException where nothing runs."""
-        if not self.observe(service).has_process:
+        present = self._begun(service)
+        gone = replacing or present.active_revision
+        kept = {other: seen for other, seen in present.revisions.items() if other != gone}
+        present = replace(present, revisions=kept | {number: _RUNS})
+        if gone == present.active_revision:
+            present = replace(present, state=ServiceState.RUNNING, active_revision=number, failure=None)
+        self.observations[service.name] = present
+
+    def host(self, service: Service, number: int, bundle: Path) -> None:
+        """There at once, or DeploymentFailed."""
+        present = self._begun(service)
+        self.observations[service.name] = replace(present, revisions={**present.revisions, number: _RUNS})
+
+    def promote(self, service: Service, number: int) -> None:
+        """Active at once. Raises WebserviceException for a revision that does not run."""
+        self._expect(service, number)
+        self.observations[service.name] = replace(self.observe(service), active_revision=number)
+
+    def release(self, service: Service, number: int) -> None:
+        """Gone at once. Raises WebserviceException for a revision that does not run, or is the active one."""
+        self._expect(service, number)
+        present = self.observe(service)
+        if number == present.active_revision:
+            raise WebserviceException(f"Revision {number} of {service.name!r} is the active one.")
+        kept = {other: seen for other, seen in present.revisions.items() if other != number}
+        self.observations[service.name] = replace(present, revisions=kept)
+
+    def split(self, service: Service) -> None:
+        """Keep it."""
+        self.weights[service.name] = traffic_weights(service.versions, default=service.active_revision)
+
+    def _begun(self, service: Service) -> Observation:
+        """What runs, unless the next start is to fail."""
+        present = self.observe(service)
+        if not present.has_process:
             raise WebserviceException(f"The service {service.name!r} does not run.")
         failure, self.failure = self.failure, None
         if failure is not None:
             raise DeploymentFailed(failure)
-        port = self.observe(service).port
-        self.observations[service.name] = Observation(state=ServiceState.RUNNING, active_revision=number, port=port)
+        return present
+
+    def _expect(self, service: Service, number: int) -> None:
+        if number not in self.observe(service).revisions:
+            raise WebserviceException(f"Revision {number} of {service.name!r} does not run.")
 
     def settings(self, service: Service) -> dict[str, Any]:
         """What was asked for."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from modelport.domain.deployments import ComputeType, Deployment, Placement, merged, with_defaults
+from modelport.domain.endpoints import split_deployment
 from modelport.domain.errors import ConflictException, WebserviceException
 from modelport.domain.failures import Phase, in_phase
 from modelport.domain.names import check_service_name
-from modelport.domain.services import DesiredState, Keys, LocalDeployment, Revision, Service
+from modelport.domain.services import DesiredState, Keys, Revision, Service
 from modelport.usecases.context import Context
+from modelport.usecases.deployment_notes import deployment_notes
+from modelport.usecases.endpoint_versions import VersionChange, new_version, put_held_version
 from modelport.usecases.exclusive import exclusive
 from modelport.usecases.keys import chosen_keys
 from modelport.usecases.prepare_revision import RevisionRequest, bundles_held, prepare_revision, remove_unused_bundles
@@ -30,12 +34,15 @@ class DeployRequest:
     name: str
     compute_type: str
     revision: RevisionRequest
-    deployment: LocalDeployment = field(default_factory=LocalDeployment)
+    deployment: Deployment = field(default_factory=Deployment)
     primary_key: str | None = None
     secondary_key: str | None = None
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
+    version_name: str | None = None
+    """Of an endpoint's first version, or of the one to overwrite; None: it is named as the endpoint is."""
+    traffic_percentile: float | None = None
     overwrite: bool = False
 
 
@@ -52,6 +59,7 @@ def deploy(context: Context, request: DeployRequest) -> Service:
         present = context.registry.service(request.name)
         if present is not None:
             return _overwrite(context, request, present)
+        request = replace(request, deployment=_whole(context, request))
         with in_phase(Phase.VALIDATE):
             target.check(request.name, request.deployment)
         with bundles_held(context):
@@ -61,9 +69,19 @@ def deploy(context: Context, request: DeployRequest) -> Service:
         return _started(context, service, bundle, deployment=request.deployment)
 
 
-def _started(context: Context, service: Service, bundle: Path, *, deployment: LocalDeployment) -> Service:
+def _whole(context: Context, request: DeployRequest) -> Deployment:
+    """With the defaults of its kind of service; a container instance is where the workspace is, unless it says so."""
+    deployment = with_defaults(request.deployment, request.compute_type)
+    if request.compute_type != ComputeType.ACI:
+        return deployment
+    return merged(Deployment(placement=Placement(location=context.record.location)), deployment)
+
+
+def _started(context: Context, service: Service, bundle: Path, *, deployment: Deployment) -> Service:
     """Start it; if that is refused or interrupted, nothing of it stays."""
     context.progress.step(f"Starting the service {service.name!r}")
+    for note in deployment_notes(service):
+        context.progress.step(note)
     target = context.target(service.compute_type)
     try:
         with in_phase(Phase.START):
@@ -86,14 +104,22 @@ def _check_models(request: DeployRequest) -> None:
 
 
 def _overwrite(context: Context, request: DeployRequest, present: Service) -> Service:
-    if not request.overwrite:
+    if not request.overwrite and not _becomes_another(present, request):
         raise ConflictException(
             f"Service {request.name} already exists (ServiceExists).",
             hint="Use overwrite=True (--overwrite) to update it, delete it first, or choose another name.",
         )
+    if ComputeType.AKS_ENDPOINT in (present.compute_type, request.compute_type):
+        return _overwrite_version(context, request, present)
+    if _becomes_another(present, request):
+        context.progress.step(
+            f"The service {present.name!r} of this machine becomes a service of type {request.compute_type}: in one "
+            "workspace a name is one service"
+        )
     change = ServiceChange(
         revision=request.revision,
         deployment=request.deployment,
+        compute_type=request.compute_type,
         primary_key=request.primary_key,
         secondary_key=request.secondary_key,
         description=request.description,
@@ -103,9 +129,34 @@ def _overwrite(context: Context, request: DeployRequest, present: Service) -> Se
     return update_held_service(context, present, change)
 
 
+def _becomes_another(present: Service, request: DeployRequest) -> bool:
+    """Whether a service of this machine is deployed to a cloud's target: v1 had names of their own for either."""
+    cloud = (ComputeType.ACI, ComputeType.AKS)
+    return present.compute_type == ComputeType.LOCAL and request.compute_type in cloud
+
+
+def _overwrite_version(context: Context, request: DeployRequest, present: Service) -> Service:
+    """Update the version of an endpoint, or add it. Raises ConflictException where one of them is no endpoint."""
+    if present.compute_type != request.compute_type:
+        raise ConflictException(
+            f"Service {request.name} already exists (ServiceExists), and is of type {present.compute_type}, not "
+            f"{request.compute_type}.",
+            hint="Delete it first, or choose another name.",
+        )
+    change = VersionChange(
+        revision=request.revision,
+        deployment=request.deployment,
+        traffic_percentile=request.traffic_percentile,
+        description=request.description,
+        tags=request.tags or None,
+        properties=request.properties or None,
+    )
+    return put_held_version(context, present, request.version_name or request.name, change)
+
+
 def _new_service(request: DeployRequest, revision: Revision) -> Service:
     now = dt.datetime.now(dt.UTC)
-    return Service(
+    service = Service(
         name=request.name,
         compute_type=request.compute_type,
         deployment=request.deployment.to_keep(),
@@ -122,6 +173,25 @@ def _new_service(request: DeployRequest, revision: Revision) -> Service:
         properties=dict(request.properties),
         created_by=current_user(),
     )
+    return _as_endpoint(service, request) if request.compute_type == ComputeType.AKS_ENDPOINT else service
+
+
+def _as_endpoint(service: Service, request: DeployRequest) -> Service:
+    """With its first version, which is the default one and the control."""
+    of_endpoint, of_version = split_deployment(service.deployment)
+    version = new_version(
+        request.version_name or request.name,
+        service.active_revision,
+        of_version,
+        VersionChange(
+            traffic_percentile=request.traffic_percentile,
+            description=request.description,
+            tags=request.tags,
+            properties=request.properties,
+            is_control=True,
+        ),
+    )
+    return replace(service, deployment=of_endpoint, versions=(version,))
 
 
 def _keys(request: DeployRequest) -> Keys | None:
@@ -130,4 +200,5 @@ def _keys(request: DeployRequest) -> Keys | None:
         auth_enabled=request.deployment.auth_enabled,
         primary=request.primary_key,
         secondary=request.secondary_key,
+        keeps_unasked=request.compute_type != ComputeType.LOCAL,
     )

@@ -19,14 +19,19 @@ def new_keys(primary: str | None = None, secondary: str | None = None) -> Keys:
 
 
 def chosen_keys(
-    present: Keys | None, *, auth_enabled: bool | None, primary: str | None = None, secondary: str | None = None
+    present: Keys | None,
+    *,
+    auth_enabled: bool | None,
+    primary: str | None = None,
+    secondary: str | None = None,
+    keeps_unasked: bool = False,
 ) -> Keys | None:
     """The keys that a service is to have: the ones given, else those present, else new ones.
 
     Without key authentication those present are kept, for the day it is on again. Raises UserErrorException for keys
-    that nothing would ask for.
+    that nothing would ask for, unless they are to be kept too.
     """
-    if auth_enabled:
+    if auth_enabled or (keeps_unasked and (primary or secondary)):
         kept = present or new_keys()
         return Keys(primary=primary or kept.primary, secondary=secondary or kept.secondary)
     if primary or secondary:

@@ -16,6 +16,11 @@ def roll_back(context: Context, name: str, *, number: int | None = None) -> Serv
     """
     with exclusive(context, name):
         service = context.service(name)
+        if service.versions:
+            raise WebserviceException(
+                f"The versions of the endpoint {name!r} are rolled back one by one.",
+                hint="Make another version the default one: endpoint.update_version(version_name=…, is_default=True).",
+            )
         revision = _earlier(service, number)
         return switch_revision(context, service, revision, context.bundles / revision.bundle_digest)
 

@@ -10,7 +10,7 @@ from modelport.domain.services import DesiredState, Service, ServiceFilter, Serv
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
 from modelport.usecases.prepare_revision import remove_unused_bundles
-from modelport.usecases.start_active import start_active
+from modelport.usecases.start_active import bundles_beside, start_active
 
 _DOWN = (ServiceState.STOPPED, ServiceState.UNKNOWN, ServiceState.FAILED)
 
@@ -26,7 +26,8 @@ def start(context: Context, name: str) -> Service:
         target = context.target(service.compute_type)
         if target.observe(service).state in _DOWN:
             bundle = context.bundles / service.active.bundle_digest
-            verify_bundle(bundle)
+            for each in (bundle, *bundles_beside(context, service).values()):
+                verify_bundle(each)
             target.stop(service)
             service = start_active(context, service, bundle)
         return service

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
+from modelport.domain.deployments import path_prefix
 from modelport.domain.errors import WebserviceException
-from modelport.domain.services import Service, ServiceState
+from modelport.domain.services import Service, ServiceState, shown_state
 from modelport.usecases.context import Context
 from modelport.usecases.explain import in_own_files, traceback_in
 from modelport.usecases.tokens import get_access_token
 from modelport.usecases.wait import observe
 
 _TIMEOUT_S = 300.0
+_NO_HEADERS: Mapping[str, str] = {}
 _WORKER_ENDED = re.compile(r"worker \d+ ended \(.*?\)(?=;)")
 """As the scoring server writes it."""
 
@@ -28,8 +31,9 @@ class BadResponse(WebserviceException):
         self.response_code = response_code
 
 
-def score(context: Context, name: str, body: str | bytes) -> Any:
+def score(context: Context, name: str, body: str | bytes, *, headers: Mapping[str, str] = _NO_HEADERS) -> Any:
     """POST the body, as it is given, with the service's key; returns the parsed JSON, or the text where it is none.
+    ``headers`` are sent besides.
 
     Raises WebserviceException where the service does not run, BadResponse where the answer is no success. Its message
     has the lines ``Response Code:``, ``Headers:`` and ``Content:`` that v1 scripts parse; its hint, the script's
@@ -40,10 +44,10 @@ def score(context: Context, name: str, body: str | bytes) -> Any:
         reason = service.failure.describe() if service.failure else ""
         raise WebserviceException(
             f"Error, scoring_uri unavailable: the service {name!r} does not run. It may be a failed or unfinished "
-            f"deployment.\nCurrent State: {observation.state}\nErrors: {reason}",
+            f"deployment.\nCurrent State: {shown_state(observation.state, service.compute_type)}\nErrors: {reason}",
             hint="Start it: modelport service start." if observation.state is ServiceState.STOPPED else "",
         )
-    response = _post(context, service, observation.port or service.port or 0, body)
+    response = _post(context, service, observation.port or service.port or 0, body, headers)
     if response.is_success:
         return _parsed(response)
     raise _bad_response(context, service, response)
@@ -61,19 +65,27 @@ def scoring_headers(context: Context, service: Service) -> dict[str, str]:
 
 def base_url(service: Service, port: int) -> str:
     """By which clients reach the service: with TLS, by the name in its certificate."""
-    deployment = service.deployment
-    if deployment.ssl_enabled and deployment.ssl_cname:
-        return f"https://{deployment.ssl_cname}:{port}"
+    if service.deployment.ssl_enabled and service.deployment.ssl_cname:
+        return f"https://{host_name(service)}:{port}{path_prefix(service.compute_type, service.name)}"
     return local_url(service, port)
 
 
 def local_url(service: Service, port: int) -> str:
     """By which this machine reaches the service, whatever its name leads to."""
-    scheme = "https" if service.deployment.ssl_enabled else "http"
+    scheme, host = "https" if service.deployment.ssl_enabled else "http", _local_host(service)
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{scheme}://{address}{path_prefix(service.compute_type, service.name)}"
+
+
+def host_name(service: Service) -> str:
+    """The name or address by which clients reach the service."""
+    deployment = service.deployment
+    return deployment.ssl_cname if deployment.ssl_enabled and deployment.ssl_cname else _local_host(service)
+
+
+def _local_host(service: Service) -> str:
     host = service.deployment.host
-    if host in (None, "127.0.0.1", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        host = "localhost"
-    return f"{scheme}://[{host}]:{port}" if ":" in str(host) else f"{scheme}://{host}:{port}"
+    return "localhost" if host in (None, "127.0.0.1", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
 
 
 def _extensions(service: Service) -> dict[str, str]:
@@ -93,9 +105,9 @@ def _trust_of(context: Context, service: Service) -> ssl.SSLContext | bool:
     return trusted
 
 
-def _post(context: Context, service: Service, port: int, body: str | bytes) -> httpx.Response:
+def _post(context: Context, service: Service, port: int, body: str | bytes, more: Mapping[str, str]) -> httpx.Response:
     url = f"{local_url(service, port)}/score"
-    headers = scoring_headers(context, service)
+    headers = {**scoring_headers(context, service), **more}
     try:
         # trust_env=False: a proxy of the environment is not meant for a service on this machine
         with httpx.Client(trust_env=False, timeout=_TIMEOUT_S, verify=_trust_of(context, service)) as client:

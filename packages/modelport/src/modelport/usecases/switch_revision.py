@@ -50,7 +50,7 @@ def switch_revision(
     """
     target = context.target(service.compute_type)
     runs = target.observe(service).has_process
-    switched = replace(service, active_revision=revision.number, desired_state=DesiredState.RUNNING, failure=None)
+    switched = replace(service.activated(revision.number), desired_state=DesiredState.RUNNING, failure=None)
     switched = settle(_kept(switched))
     if runs:
         _switch(context, service, switched, bundle)
@@ -68,14 +68,16 @@ def _switch(context: Context, service: Service, switched: Service, bundle: Path)
     try:
         context.target(service.compute_type).switch(switched, number, bundle)
     except DeploymentFailed as error:
-        raise _kept_old(context, service, service.revision(number), error) from error
+        raise kept_old(context, service, service.revision(number), error, goes_on=f"revision {active}") from error
     context.progress.step(f"Revision {number} of {service.name!r} has taken over")
 
 
-def _kept_old(context: Context, service: Service, revision: Revision, error: DeploymentFailed) -> DeploymentFailed:
-    """Write down why the revision failed; the old one was not touched."""
+def kept_old(
+    context: Context, service: Service, revision: Revision, error: DeploymentFailed, *, goes_on: str
+) -> DeploymentFailed:
+    """Write down why the revision failed; what runs was not touched, as ``goes_on`` names it."""
     failure = explain(context, revision, error.failure)
-    failure = replace(failure, message=f"{failure.message} (revision {service.active_revision} goes on serving)")
+    failure = replace(failure, message=f"{failure.message} ({goes_on} goes on serving)")
     is_new = revision.number == service.last_number
     revisions = tuple(kept for kept in service.revisions if not (is_new and kept is revision))
     context.registry.update_service(replace(service, revisions=revisions, failure=failure))
@@ -83,8 +85,17 @@ def _kept_old(context: Context, service: Service, revision: Revision, error: Dep
 
 
 def _kept(service: Service) -> Service:
-    """The service with its newest revisions only; the active one is always among them."""
+    """The service with its newest revisions only; the active one is always among them. Of an endpoint, with those of
+    its versions."""
+    if service.versions:
+        return with_hosted_only(service)
     newest = sorted(service.revisions, key=lambda revision: revision.number)[-KEPT_REVISIONS:]
     if service.active not in newest:
         newest = [service.active, *newest[1:]]
     return replace(service, revisions=tuple(newest))
+
+
+def with_hosted_only(service: Service) -> Service:
+    """The endpoint with the revisions of its versions, and no other."""
+    hosted = {version.revision for version in service.versions}
+    return replace(service, revisions=tuple(kept for kept in service.revisions if kept.number in hosted))

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+from modelport.domain.deployments import ComputeType, Deployment, merged, with_defaults
 from modelport.domain.errors import DeploymentFailed, ModelportError, WebserviceException
 from modelport.domain.failures import Failure, Phase
-from modelport.domain.services import Batching, LocalDeployment, Service, ServiceState
+from modelport.domain.services import Service, ServiceState
 from modelport.targets.interface import Target
 from modelport.usecases.change_model import merged_properties
 from modelport.usecases.context import Context
+from modelport.usecases.deployment_notes import deployment_notes
 from modelport.usecases.exclusive import exclusive
 from modelport.usecases.keys import chosen_keys
 from modelport.usecases.prepare_revision import RevisionRequest, remove_unused_bundles
@@ -27,7 +29,9 @@ class ServiceChange:
     """What is to change; None leaves a part as it is. ``tags`` replaces all tags, ``properties`` adds."""
 
     revision: RevisionRequest | None = None
-    deployment: LocalDeployment | None = None
+    deployment: Deployment | None = None
+    compute_type: str | None = None
+    """Another kind of service: its deployment is then all that is given, and the defaults of that kind."""
     primary_key: str | None = field(default=None, repr=False)
     secondary_key: str | None = field(default=None, repr=False)
     description: str | None = None
@@ -58,10 +62,14 @@ def update_held_service(context: Context, service: Service, change: ServiceChang
     restarting = _restarting_changes(context, service, wanted)
     if change.revision is not None:
         wanted = switch_to_new(context, service, change.revision, settle=lambda switched: _settled(switched, wanted))
-        service = replace(wanted, deployment=service.deployment, keys=service.keys, port=service.port)
+        settings = ("compute_type", "deployment", "keys", "port")
+        service = replace(wanted, **{name: getattr(service, name) for name in settings})
     else:
         context.registry.update_service(wanted)
-    target = context.target(service.compute_type)
+    if wanted.compute_type != service.compute_type:
+        for note in deployment_notes(wanted):
+            context.progress.step(note)
+    target = context.target(wanted.compute_type)
     if change.deployment is not None:
         target.keep_certificate(service.name, change.deployment)
     if restarting:
@@ -75,51 +83,31 @@ def update_held_service(context: Context, service: Service, change: ServiceChang
 
 def _settled(service: Service, wanted: Service) -> Service:
     """The service with the settings of ``wanted``; which revisions it has is its own."""
-    own = ("revisions", "active_revision", "last_number", "desired_state", "failure")
+    own = ("revisions", "active_revision", "versions", "last_number", "desired_state", "failure")
     return replace(wanted, **{name: getattr(service, name) for name in own})
 
 
 def _with_settings(service: Service, change: ServiceChange) -> Service:
-    deployment = _merged(service.deployment, change.deployment)
+    compute_type, deployment = service.compute_type, merged(service.deployment, change.deployment or Deployment())
+    if change.compute_type not in (None, compute_type):
+        compute_type = str(change.compute_type)
+        deployment = with_defaults(change.deployment or Deployment(), compute_type)
     return replace(
         service,
-        deployment=deployment,
+        compute_type=compute_type,
+        deployment=deployment.to_keep(),
         keys=chosen_keys(
             service.keys,
             auth_enabled=deployment.auth_enabled,
             primary=change.primary_key,
             secondary=change.secondary_key,
+            keeps_unasked=compute_type != ComputeType.LOCAL,
         ),
         port=deployment.port or service.port,
         description=service.description if change.description is None else change.description,
         tags=service.tags if change.tags is None else dict(change.tags),
         properties=merged_properties(service.properties, change.properties or {}),
         updated_time=dt.datetime.now(dt.UTC),
-    )
-
-
-def _merged(present: LocalDeployment, given: LocalDeployment | None) -> LocalDeployment:
-    if given is None:
-        return present
-    values = {part.name: getattr(given, part.name) for part in fields(given)}
-    asked = {name: value for name, value in values.items() if value is not None}
-    # One kind of credentials turns the other one off, unless both are asked for: the target refuses that.
-    if given.token_auth_enabled and given.auth_enabled is None:
-        asked["auth_enabled"] = False
-    if given.auth_enabled and given.token_auth_enabled is None:
-        asked["token_auth_enabled"] = False
-    asked |= {"limits": {**present.limits, **given.limits}, "telemetry": {**present.telemetry, **given.telemetry}}
-    if given.batching is not None:
-        asked["batching"] = _merged_batching(present.batching, given.batching)
-    return replace(present, **asked).to_keep()
-
-
-def _merged_batching(present: Batching | None, given: Batching) -> Batching:
-    kept = present or Batching()
-    return Batching(
-        enabled=given.enabled,
-        max_requests=kept.max_requests if given.max_requests is None else given.max_requests,
-        max_wait_ms=kept.max_wait_ms if given.max_wait_ms is None else given.max_wait_ms,
     )
 
 
@@ -134,7 +122,7 @@ def _check(context: Context, service: Service, wanted: Service, change: ServiceC
         ssl_cert_pem_file=change.deployment.ssl_cert_pem_file,
         ssl_key_pem_file=change.deployment.ssl_key_pem_file,
     )
-    context.target(service.compute_type).check(service.name, changed)
+    context.target(wanted.compute_type).check(service.name, changed)
 
 
 def _restarting_changes(context: Context, service: Service, wanted: Service) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def observe(context: Context, name: str) -> tuple[Service, Observation]:
     observation = context.target(service.compute_type).observe(service)
     runs, kept = observation.active_revision, {revision.number for revision in service.revisions}
     if runs is not None and runs != service.active_revision and runs in kept:
-        service = replace(service, active_revision=runs)
+        service = service.activated(runs)
         context.registry.update_service(service)
     return service, observation
 
@@ -49,9 +49,9 @@ def wait_for_deployment(
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     while True:
         service, observation = observe(context, name)
-        if observation.state is ServiceState.RUNNING:
+        if observation.state is ServiceState.RUNNING and not _versions_to_come(context, service, observation):
             return _succeeded(context, service)
-        if observation.state not in (ServiceState.DEPLOYING, ServiceState.UNHEALTHY):
+        if observation.state not in (ServiceState.DEPLOYING, ServiceState.UNHEALTHY, ServiceState.RUNNING):
             raise DeploymentFailed(_failed(context, service, observation))
         if deadline is not None and time.monotonic() > deadline:
             raise WebserviceException(
@@ -60,6 +60,17 @@ def wait_for_deployment(
             )
         tick()
         time.sleep(_PAUSE_S)
+
+
+def _versions_to_come(context: Context, service: Service, observation: Observation) -> bool:
+    """Whether versions of an endpoint are still being started. Raises DeploymentFailed for one that did not start."""
+    for version in service.versions:
+        seen = observation.revisions.get(version.revision)
+        if seen is not None and seen.state is ServiceState.FAILED and seen.failure is not None:
+            failure = explain(context, service.revision(version.revision), seen.failure)
+            raise DeploymentFailed(replace(failure, message=f"version {version.name!r}: {failure.message}"))
+    coming = [seen for seen in observation.revisions.values() if seen.state is ServiceState.DEPLOYING]
+    return bool(service.versions and coming)
 
 
 def _succeeded(context: Context, service: Service) -> Service:

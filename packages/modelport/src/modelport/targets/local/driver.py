@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from modelport.domain.errors import ConflictException, DeploymentFailed, StoreException, WebserviceException
-from modelport.domain.failures import Failure
-from modelport.domain.services import LocalDeployment, Service, ServiceState
-from modelport.targets.interface import Observation
+from modelport.domain.deployments import Deployment
+from modelport.domain.errors import StoreException
+from modelport.domain.services import Service, ServiceState
+from modelport.targets.interface import NONE_BESIDE, Observation
 from modelport.targets.local.certificates import COPIES, check_certificate, copy_certificate
 from modelport.targets.local.devices import check_gpus
-from modelport.targets.local.failures import from_scoring, supervisor_failure
+from modelport.targets.local.failures import supervisor_failure
+from modelport.targets.local.hosting import Hosting
 from modelport.targets.local.logs import last_lines_of
-from modelport.targets.local.plan import LocalPlan, Trust, auth_settings, plan, revision_settings, with_hosted
+from modelport.targets.local.observing import observation_of
+from modelport.targets.local.plan import LocalPlan, Trust, auth_settings, plan, with_hosted
 from modelport.targets.local.ports import check_address
 from modelport.targets.local.settings import changes, check_deployment, restarting_changes, shown_settings
 from modelport_scoring import (
     Changes,
     ControlClient,
-    RequestRefused,
     ServiceNotRunning,
     ServiceSettings,
     SettingsInvalid,
     Status,
-    SwitchFailed,
-    SwitchInProgress,
     log_path,
     read_settings,
     supervisor_command,
@@ -46,13 +44,6 @@ _START_S = 10.0
 _KILL_AFTER_S = 10.0
 """How much longer than the drain timeout a stop may take before the processes are killed."""
 _PAUSE_S = 0.01
-
-_STATES = {
-    "starting": ServiceState.DEPLOYING,
-    "running": ServiceState.RUNNING,
-    "unhealthy": ServiceState.UNHEALTHY,
-    "failed": ServiceState.FAILED,
-}
 
 
 class LocalTarget:
@@ -68,7 +59,7 @@ class LocalTarget:
         """The service's folder (docs/architecture/03-data-plane.md)."""
         return self._root / name
 
-    def check(self, name: str, deployment: LocalDeployment) -> None:
+    def check(self, name: str, deployment: Deployment) -> None:
         """Raise WebserviceException for an address that is taken or not this machine's, or GPUs that it does not have;
         UserErrorException for settings that no scoring server would take, or a certificate that cannot be used."""
         check_deployment(deployment)
@@ -76,7 +67,7 @@ class LocalTarget:
         check_gpus(deployment.gpu_cores or 0)
         check_address(deployment.host or "127.0.0.1", deployment.port)
 
-    def keep_certificate(self, name: str, deployment: LocalDeployment) -> None:
+    def keep_certificate(self, name: str, deployment: Deployment) -> None:
         """Copy the certificate and its key into the service's folder; the scoring server looks there every second."""
         copy_certificate(deployment, self.folder(name))
 
@@ -84,13 +75,15 @@ class LocalTarget:
         """The copy in the service's folder."""
         return self.folder(service.name) / COPIES.certificate if service.deployment.ssl_enabled else None
 
-    def start(self, service: Service, bundle: Path) -> Observation:
+    def start(self, service: Service, bundle: Path, *, beside: Mapping[int, Path] = NONE_BESIDE) -> Observation:
         """Write ``service.json`` and start the supervisor; returns when it listens, or when it has failed."""
         folder = self.folder(service.name)
-        todo = self._plan(service, bundle)
+        todo = self._plan(service, bundle, beside=beside)
         try:
             (folder / "logs").mkdir(parents=True, exist_ok=True)
-            write_settings(folder, with_hosted(todo.settings, present=settings_of(folder)))
+            # An endpoint's row says which versions it has; of other services the scoring server alone knows.
+            present = None if service.versions else settings_of(folder)
+            write_settings(folder, with_hosted(todo.settings, present=present))
             process = _spawn(folder)
         except OSError as error:
             raise StoreException(
@@ -104,13 +97,12 @@ class LocalTarget:
             return self.observe(service)
         return observation
 
-    def _plan(self, service: Service, bundle: Path) -> LocalPlan:
+    def _plan(self, service: Service, bundle: Path, *, beside: Mapping[int, Path] = NONE_BESIDE) -> LocalPlan:
         return plan(
             service,
-            service.active_revision,
             workspace=self._workspace,
             folder=self.folder(service.name),
-            bundle=bundle,
+            bundles={**beside, service.active_revision: bundle},
             trust=self._trust,
         )
 
@@ -120,7 +112,7 @@ class LocalTarget:
     def _first_observation(self, service: Service, process: subprocess.Popen[bytes]) -> Observation:
         status = self._first_status(service.name, over=lambda: process.poll() is not None)
         if status is not None:
-            return _observation(status)
+            return observation_of(status)
         failure = supervisor_failure(self.folder(service.name))
         return Observation(state=ServiceState.FAILED, failure=failure, port=service.port)
 
@@ -135,19 +127,33 @@ class LocalTarget:
             time.sleep(_PAUSE_S)
         return None
 
-    def switch(self, service: Service, number: int, bundle: Path) -> None:
-        """Returns when revision ``number`` has taken over, with the service's settings."""
+    def switch(self, service: Service, number: int, bundle: Path, *, replacing: int | None = None) -> None:
+        """Returns when revision ``number`` has taken over, with the service's settings. Those of an endpoint never come
+        with a revision."""
+        changes = Changes() if service.versions else self._changes(service)
+        self._hosting(service).switch(number, bundle, replacing=replacing, changes=changes)
+
+    def host(self, service: Service, number: int, bundle: Path) -> None:
+        """Returns when revision ``number`` is ready."""
+        self._hosting(service).host(number, bundle)
+
+    def promote(self, service: Service, number: int) -> None:
+        """Hand what no other revision is given over to that one, and what waits for the active one."""
+        self._hosting(service).promote(number)
+
+    def release(self, service: Service, number: int) -> None:
+        """Returns when it has ended."""
+        self._hosting(service).release(number)
+
+    def split(self, service: Service) -> None:
+        """In force from the next request on."""
+        self._hosting(service).split()
+
+    def _hosting(self, service: Service) -> Hosting:
+        """The service's revisions, once its server answers or is gone."""
         folder = self.folder(service.name)
         self._first_status(service.name, over=lambda: supervisor_pid(folder) is None)
-        revision = revision_settings(service.revision(number), bundle)
-        try:
-            with self._refusals(service, number):
-                ControlClient(folder).switch(revision, changes=self._changes(service))
-        except ServiceNotRunning as error:
-            raise WebserviceException(
-                f"The service {service.name!r} stopped answering during the update: {error}.",
-                hint="Look at its state; modelport up starts what should run.",
-            ) from error
+        return Hosting(service, folder)
 
     def settings(self, service: Service) -> dict[str, Any]:
         """By the names of docs/settings.md."""
@@ -159,28 +165,13 @@ class LocalTarget:
 
     def configure(self, service: Service) -> None:
         """Apply all that needs no restart to the running server, and so to the next start."""
-        # Where nobody answers, the next start writes service.json anew.
-        with contextlib.suppress(ServiceNotRunning), self._refusals(service, service.active_revision):
-            ControlClient(self.folder(service.name)).change(self._changes(service))
-
-    @contextlib.contextmanager
-    def _refusals(self, service: Service, number: int) -> Iterator[None]:
-        """What the scoring server refuses, in our words; ``number``: the revision whose log says more."""
-        try:
-            yield
-        except SwitchFailed as error:
-            log = last_lines_of(log_path(self.folder(service.name), number), count=50)
-            raise DeploymentFailed(from_scoring(error.failure, log=log)) from error
-        except SwitchInProgress as error:
-            raise ConflictException(f"The service {service.name!r} is being updated already.") from error
-        except RequestRefused as error:
-            raise WebserviceException(f"The service {service.name!r} refused the settings: {error}.") from error
+        Hosting(service, self.folder(service.name)).change(self._changes(service))
 
     def observe(self, service: Service) -> Observation:
         """Ask the scoring server; where none answers, ask the supervisor's lock."""
         status = self._status(service.name)
         if status is not None:
-            return _observation(status)
+            return observation_of(status)
         folder = self.folder(service.name)
         if supervisor_pid(folder) is not None:
             return Observation(state=ServiceState.UNHEALTHY, port=service.port)
@@ -247,11 +238,6 @@ def _spawn(folder: Path) -> subprocess.Popen[bytes]:
         )
     _children.append(process)
     return process
-
-
-def _observation(status: Status) -> Observation:
-    failure: Failure | None = None if status.failure is None else from_scoring(status.failure)
-    return Observation(state=_STATES[status.state], active_revision=status.revision, port=status.port, failure=failure)
 
 
 def _until(true: Callable[[], bool], *, within_s: float) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,15 +12,19 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from modelport.domain.deployments import BOTH_CREDENTIALS, ComputeType, Deployment, path_prefix
+from modelport.domain.deployments import Autoscale as AskedAutoscale
+from modelport.domain.deployments import Batching as AskedBatching
 from modelport.domain.errors import UserErrorException
-from modelport.domain.services import BOTH_CREDENTIALS, LocalDeployment, Service
-from modelport.domain.services import Batching as AskedBatching
+from modelport.domain.services import Service
 from modelport.targets.local.certificates import COPIES
 from modelport_scoring import (
     AuthSettings,
+    Autoscale,
     Batching,
     Changes,
     ErrorMode,
+    FrontEnd,
     Limits,
     RevisionSettings,
     ServiceSettings,
@@ -31,18 +37,25 @@ from modelport_scoring import (
 RESTARTING = ("host", "tls")
 """Settings that a running scoring server cannot take over, beside its port."""
 
+_FRONT_ENDS = {
+    ComputeType.ACI: FrontEnd.ACI,
+    ComputeType.AKS: FrontEnd.AKS,
+    ComputeType.AKS_ENDPOINT: FrontEnd.AKS,
+}
+
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _Table = TypeVar("_Table", bound=msgspec.Struct)
 
 
-def scoring_settings(deployment: LocalDeployment) -> dict[str, Any]:
+def scoring_settings(deployment: Deployment) -> dict[str, Any]:
     """The fields of ``ServiceSettings`` that the deployment alone decides, defaults where it asks for nothing.
 
     Raises UserErrorException that names the setting and says what is allowed.
     """
     return {
         "host": deployment.host or "127.0.0.1",
-        "workers": deployment.workers or 1,
+        "workers": _workers(deployment),
+        "autoscale": _autoscale(deployment),
         "worker_start": _choice(deployment.worker_start or WorkerStart.SPAWN, WorkerStart, name="worker_start"),
         "warm_up": bool(deployment.warm_up),
         "batching": _batching(deployment.batching),
@@ -50,11 +63,48 @@ def scoring_settings(deployment: LocalDeployment) -> dict[str, Any]:
         "error_mode": _choice(deployment.error_mode or ErrorMode.CLOUD, ErrorMode, name="error_mode"),
         "telemetry": _telemetry(deployment),
         "tls": COPIES if deployment.ssl_enabled else None,
-        "limits": _table(deployment.limits, Limits, name="limits"),
+        "limits": _table({**deployment.limits, **_limits_of_replicas(deployment)}, Limits, name="limits"),
     }
 
 
-def check_deployment(deployment: LocalDeployment) -> None:
+def version_settings(endpoint: Deployment, version: Deployment) -> dict[str, Any]:
+    """The fields of ``RevisionSettings`` that a version of an endpoint decides. A replica has the endpoint's number of
+    workers."""
+    whole = replace(version, workers=endpoint.workers)
+    limits = {**version.limits, **_limits_of_replicas(whole)}
+    return {"workers": _workers(whole), "autoscale": _autoscale(whole), "limits": limits}
+
+
+def front_end(service: Service) -> FrontEnd:
+    """In whose words the service refuses requests."""
+    return _FRONT_ENDS.get(ComputeType(service.compute_type), FrontEnd.OWN)
+
+
+def _workers(deployment: Deployment) -> int:
+    """Replicas are workers here."""
+    return deployment.first_replicas * (deployment.workers or 1)
+
+
+def _autoscale(deployment: Deployment) -> Autoscale | None:
+    asked, each = deployment.autoscale or AskedAutoscale(), deployment.workers or 1
+    if not asked.enabled:
+        return None
+    given = {
+        "min_workers": asked.min_replicas and asked.min_replicas * each,
+        "max_workers": asked.max_replicas and asked.max_replicas * each,
+        "refresh_s": asked.refresh_s,
+        "target_utilization": asked.target_utilization,
+    }
+    return _table({name: value for name, value in given.items() if value is not None}, Autoscale, name="autoscale")
+
+
+def _limits_of_replicas(deployment: Deployment) -> dict[str, int]:
+    """What a replica may take at once, for each of its workers."""
+    asked = deployment.requests_per_replica
+    return {} if asked is None else {"requests_per_worker": math.ceil(asked / (deployment.workers or 1))}
+
+
+def check_deployment(deployment: Deployment) -> None:
     """Raise UserErrorException for settings that no scoring server would take, or two kinds of credentials."""
     if deployment.auth_enabled and deployment.token_auth_enabled:
         raise UserErrorException(BOTH_CREDENTIALS)
@@ -67,7 +117,7 @@ def check_deployment(deployment: LocalDeployment) -> None:
         raise UserErrorException(f"Invalid settings: {str(error).removeprefix(f'{where}: ')}.") from None
 
 
-def shown_settings(deployment: LocalDeployment) -> dict[str, Any]:
+def shown_settings(deployment: Deployment) -> dict[str, Any]:
     """The settings as JSON has them. Nothing in them is secret."""
     settings = scoring_settings(deployment)
     del settings["tls"]
@@ -75,7 +125,7 @@ def shown_settings(deployment: LocalDeployment) -> dict[str, Any]:
     return shown
 
 
-def changes(deployment: LocalDeployment, auth: AuthSettings) -> Changes:
+def changes(deployment: Deployment, auth: AuthSettings) -> Changes:
     """All that a running scoring server can take over. Raises UserErrorException as ``scoring_settings`` does."""
     settings = scoring_settings(deployment)
     return Changes(auth=auth, **{name: value for name, value in settings.items() if name not in RESTARTING})
@@ -83,9 +133,17 @@ def changes(deployment: LocalDeployment, auth: AuthSettings) -> Changes:
 
 def restarting_changes(before: Service, after: Service) -> tuple[str, ...]:
     """Names of the settings that differ, and that a running scoring server cannot take over."""
-    old, new = scoring_settings(before.deployment), scoring_settings(after.deployment)
-    port = () if before.port == after.port else ("port",)
-    return (*port, *(name for name in RESTARTING if old[name] != new[name]))
+    old, new = (_all_settings(service) for service in (before, after))
+    return tuple(name for name in ("port", "path_prefix", "front_end", *RESTARTING) if old[name] != new[name])
+
+
+def _all_settings(service: Service) -> dict[str, Any]:
+    return {
+        "port": service.port,
+        "path_prefix": path_prefix(service.compute_type, service.name),
+        "front_end": front_end(service),
+        **scoring_settings(service.deployment),
+    }
 
 
 def _choice(given: str, choices: type[_Choice], *, name: str) -> _Choice:
@@ -103,7 +161,7 @@ def _batching(asked: AskedBatching | None) -> Batching | None:
     return _table({name: value for name, value in given.items() if value is not None}, Batching, name="batching")
 
 
-def _telemetry(deployment: LocalDeployment) -> TelemetrySettings:
+def _telemetry(deployment: Deployment) -> TelemetrySettings:
     """What v1's Application Insights recorded goes to the access log, and to a collector where one is named."""
     asked = dict(deployment.telemetry)
     if deployment.app_insights_enabled:
@@ -137,4 +195,9 @@ def _table(given: Mapping[str, object], kind: type[_Table], *, name: str) -> _Ta
         raise UserErrorException(f"Invalid {name}: {error}.", hint=f"The {_PLURALS[name]} are: {known}.") from None
 
 
-_PLURALS = {"limits": "limits", "telemetry": "settings of telemetry", "batching": "settings of batching"}
+_PLURALS = {
+    "limits": "limits",
+    "telemetry": "settings of telemetry",
+    "batching": "settings of batching",
+    "autoscale": "settings of autoscale",
+}

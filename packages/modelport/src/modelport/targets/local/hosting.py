@@ -1,0 +1,86 @@
+"""The revisions of a service that runs: started, handed over, divided and ended through its control socket."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelport.domain.errors import ConflictException, DeploymentFailed, WebserviceException
+from modelport.domain.services import Service
+from modelport.targets.local.failures import from_scoring
+from modelport.targets.local.logs import last_lines_of
+from modelport.targets.local.plan import revision_settings, traffic
+from modelport_scoring import (
+    Changes,
+    ControlClient,
+    RequestRefused,
+    ServiceNotRunning,
+    SwitchFailed,
+    SwitchInProgress,
+    log_path,
+)
+
+
+class Hosting:
+    """Of one service. Every method raises ConflictException while another one brings up a revision, and
+    WebserviceException where the scoring server is gone or refuses."""
+
+    def __init__(self, service: Service, folder: Path) -> None:
+        self._service = service
+        self._folder = folder
+        self._client = ControlClient(folder)
+
+    def switch(self, number: int, bundle: Path, *, replacing: int | None, changes: Changes) -> None:
+        """Raises DeploymentFailed where the revision does not come up."""
+        with self._translated(number):
+            revision = revision_settings(self._service, number, bundle)
+            self._client.switch(revision, replacing=replacing, changes=changes)
+
+    def change(self, changes: Changes) -> None:
+        """Nothing happens where nobody answers: the next start writes the settings anew. Raises DeploymentFailed where
+        workers have to be others, and do not come up."""
+        with contextlib.suppress(ServiceNotRunning), self._refusals(self._service.active_revision):
+            self._client.change(changes)
+
+    def host(self, number: int, bundle: Path) -> None:
+        """Raises DeploymentFailed where the revision does not come up."""
+        with self._translated(number):
+            self._client.host(revision_settings(self._service, number, bundle))
+
+    def promote(self, number: int) -> None:
+        with self._translated(number):
+            self._client.promote(number)
+
+    def release(self, number: int) -> None:
+        with self._translated(number):
+            self._client.release(number)
+
+    def split(self) -> None:
+        with self._translated(self._service.active_revision):
+            self._client.split(traffic(self._service))
+
+    @contextlib.contextmanager
+    def _translated(self, number: int) -> Iterator[None]:
+        try:
+            with self._refusals(number):
+                yield
+        except ServiceNotRunning as error:
+            raise WebserviceException(
+                f"The service {self._service.name!r} stopped answering during the update: {error}.",
+                hint="Look at its state; modelport up starts what should run.",
+            ) from error
+
+    @contextlib.contextmanager
+    def _refusals(self, number: int) -> Iterator[None]:
+        """What the scoring server refuses, in our words; ``number``: the revision whose log says more."""
+        name = self._service.name
+        try:
+            yield
+        except SwitchFailed as error:
+            log = last_lines_of(log_path(self._folder, number), count=50)
+            raise DeploymentFailed(from_scoring(error.failure, log=log)) from error
+        except SwitchInProgress as error:
+            raise ConflictException(f"The service {name!r} is being updated already.") from error
+        except RequestRefused as error:
+            raise WebserviceException(f"The service {name!r} refused the settings: {error}.") from error

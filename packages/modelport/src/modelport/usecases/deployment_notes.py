@@ -1,0 +1,102 @@
+"""What becomes of a deployment that was meant for a cloud: where it runs, and what has no effect there.
+
+The notes follow from what the workspace knows of the service: they are printed when it is deployed, and stand above its
+log from then on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from modelport.domain.deployments import ComputeType, Deployment, Placement, Resources
+from modelport.domain.services import Service
+
+REPLICAS_ARE_WORKERS = "A replica is a worker process"
+
+_NAMES_OF_PLACES = {
+    "compute_name": "compute target",
+    "namespace": "namespace",
+    "location": "location",
+    "dns_name_label": "DNS label",
+    "vnet_name": "network",
+    "subnet_name": "subnet",
+    "cmk_vault_base_url": "key vault",
+    "cmk_key_name": "encryption key",
+    "cmk_key_version": "its version",
+}
+
+
+def deployment_notes(service: Service) -> list[str]:
+    """One line for each thing; none for a service that was meant for this machine."""
+    if ComputeType(service.compute_type) is ComputeType.LOCAL:
+        return []
+    return list(_notes(service))
+
+
+def _notes(service: Service) -> Iterator[str]:
+    yield (
+        f"{service.compute_type} service {service.name!r}: runs on this machine, as processes of its own, with "
+        f"{_scale(service)}. {REPLICAS_ARE_WORKERS}."
+    )
+    deployments = [version.deployment for version in service.versions] or [service.deployment]
+    yield from dict.fromkeys(line for deployment in deployments for line in _resources(deployment))
+    places = _places(service.deployment.placement or Placement())
+    if places:
+        yield f"Names that are kept and shown, and change nothing here: {', '.join(places)}."
+    if service.compute_type != ComputeType.ACI:
+        yield (
+            "The liveness probe's numbers are kept and shown: the scoring server sees at once that a worker has ended, "
+            "and starts it again."
+        )
+    if service.deployment.app_insights_enabled:
+        yield (
+            "Application Insights: each request is recorded in the service's logs/access.log, and nothing is sent "
+            "anywhere."
+        )
+    if any(deployment.collects_model_data for deployment in deployments):
+        yield (
+            "Model data collection: the script's ModelDataCollector finds AML_MODEL_DC_STORAGE_ENABLED=true; what it "
+            "does with what it is given is said in its own documentation."
+        )
+
+
+def _scale(service: Service) -> str:
+    if service.versions:
+        return "; ".join(f"{_replicas(version.deployment)} for version {version.name}" for version in service.versions)
+    return _replicas(service.deployment)
+
+
+def _replicas(deployment: Deployment) -> str:
+    scale = deployment.autoscale
+    if scale is not None and scale.enabled:
+        return (
+            f"{scale.min_replicas} to {scale.max_replicas} replicas, as many as keep {scale.target_utilization:g} % of "
+            "them busy"
+        )
+    count = deployment.first_replicas
+    return f"{count} replica{'s' * (count > 1)}"
+
+
+def _resources(deployment: Deployment) -> Iterator[str]:
+    asked = deployment.resources or Resources()
+    limits = [
+        f"{what} {number:g}{unit}"
+        for what, number, unit in (
+            ("cpu", asked.cpu, ""),
+            ("cpu limit", asked.cpu_limit, ""),
+            ("memory", asked.memory_gb, " GB"),
+            ("memory limit", asked.memory_gb_limit, " GB"),
+        )
+        if number is not None
+    ]
+    if limits:
+        yield f"Kept and shown, neither set aside nor enforced here: {', '.join(limits)} for each replica."
+    cores, there = (asked.cpu or 0) * deployment.first_replicas, os.cpu_count() or 1
+    if cores > there:
+        yield f"The replicas ask for {cores:g} cores together, and this machine has {there}: they share them."
+
+
+def _places(placement: Placement) -> list[str]:
+    named = ((what, getattr(placement, name)) for name, what in _NAMES_OF_PLACES.items())
+    return [f"{what} {value!r}" for what, value in named if value]
