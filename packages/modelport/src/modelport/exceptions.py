@@ -2,6 +2,7 @@
 
 from modelport.domain.errors import (
     AuthenticationOff,
+    ComputeTargetException,
     ConflictException,
     DeploymentFailed,
     EnvironmentException,
@@ -17,6 +18,7 @@ from modelport.domain.errors import (
 
 __all__ = [
     "AuthenticationOff",
+    "ComputeTargetException",
     "ConflictException",
     "DeploymentFailed",
     "EnvironmentException",

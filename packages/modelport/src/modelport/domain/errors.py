@@ -4,6 +4,7 @@ ModelportError
 ├── UserErrorException                 what was given cannot be used as it is
 ├── WorkspaceException                 a workspace is missing, taken, or cannot be opened
 │   └── StoreException                 the workspace's database or files are damaged or cannot be written
+├── ComputeTargetException             a compute target is missing, or cannot be what is asked
 ├── EnvironmentException               an environment is missing, or cannot be resolved or built
 │   └── ResolutionFailed               the requirements contradict each other or cannot be had
 └── WebserviceException                a model or a service: not found, taken, in use, failed
@@ -78,6 +79,10 @@ class WorkspaceException(ModelportError, v1.WorkspaceException):
 
 class StoreException(WorkspaceException):
     """The workspace's database or its files are damaged, or cannot be read or written."""
+
+
+class ComputeTargetException(ModelportError, v1.ComputeTargetException):
+    """A compute target is missing, or cannot be what is asked of it."""
 
 
 class EnvironmentException(ModelportError):

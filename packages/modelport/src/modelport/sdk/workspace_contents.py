@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.domain.models import ModelFilter
 from modelport.domain.services import ServiceFilter
+from modelport.sdk.compute import ComputeTarget
 from modelport.sdk.environment import Environment
 from modelport.sdk.model import Model
 from modelport.sdk.v1.model import Model as V1Model
@@ -59,3 +60,8 @@ class WorkspaceContents:
         """The services, by name."""
         found = self.registry.services(ServiceFilter())
         return {service.name: Webservice._from_service(self, service) for service in found}
+
+    @property
+    def compute_targets(self: Workspace) -> dict[str, ComputeTarget]:  # type: ignore[misc]
+        """The compute targets, by name."""
+        return {target.name: target for target in ComputeTarget.list(self)}

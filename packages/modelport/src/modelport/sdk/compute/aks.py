@@ -1,0 +1,261 @@
+"""Clusters: names that services are deployed to, and the certificate of those (azureml-v1 reference, 2.11 and 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from modelport.domain.compute import AKS, Compute
+from modelport.domain.deployments import Deployment, Placement
+from modelport.domain.errors import ComputeTargetException
+from modelport.sdk.compute.target import ComputeTarget, ComputeTargetConfiguration
+from modelport.usecases import compute_targets
+from modelport.usecases.compute_targets import TlsRequest
+from modelport.usecases.deployment_notes import REPLICAS_ARE_WORKERS
+
+if TYPE_CHECKING:
+    from modelport.sdk.workspace import Workspace
+
+
+@dataclass
+class SslConfiguration:
+    """How the services of a cluster speak TLS. ``cert`` and ``key`` are texts, not paths."""
+
+    status: str | None = None
+    cert: str | None = None
+    key: str | None = field(default=None, repr=False)
+    cname: str | None = None
+    leaf_domain_label: str | None = None
+    overwrite_existing_domain: bool = False
+    renew: bool = False
+    """Of a vendor's certificate: there is none."""
+
+    def serialize(self) -> dict[str, Any]:
+        """With the keys of v1; the key is never shown."""
+        return {
+            "status": self.status,
+            "cert": self.cert,
+            "key": None,
+            "cname": self.cname,
+            "leafDomainLabel": self.leaf_domain_label,
+            "overwriteExistingDomain": self.overwrite_existing_domain,
+        }
+
+
+@dataclass
+class AksUpdateConfiguration:
+    """What ``AksCompute.update`` is to change."""
+
+    ssl_configuration: SslConfiguration | None = None
+    load_balancer_type: str | None = None
+    load_balancer_subnet: str | None = None
+
+
+class AksClusterConfiguration(ComputeTargetConfiguration):
+    """How a cluster is to be made or attached."""
+
+    def enable_ssl(
+        self,
+        ssl_cname: str | None = None,
+        ssl_cert_pem_file: str | None = None,
+        ssl_key_pem_file: str | None = None,
+        leaf_domain_label: str | None = None,
+        overwrite_existing_domain: bool = False,
+    ) -> None:
+        """Have the services of the cluster show this certificate. With a ``leaf_domain_label``, which asked for one of
+        the vendor's, they go on to speak plain HTTP, which is said.
+
+        Raises ComputeTargetException for a part of the three, or for both kinds.
+        """
+        own = (ssl_cname, ssl_cert_pem_file, ssl_key_pem_file)
+        if leaf_domain_label and any(own):
+            raise ComputeTargetException(
+                "Invalid TLS configuration: leaf_domain_label cannot be given together with ssl_cname, "
+                "ssl_cert_pem_file and ssl_key_pem_file."
+            )
+        if not leaf_domain_label and not all(own):
+            raise ComputeTargetException(
+                "Invalid TLS configuration: ssl_cname, ssl_cert_pem_file and ssl_key_pem_file must be given together, "
+                "or leaf_domain_label alone."
+            )
+        self.settings |= {
+            "ssl_cname": ssl_cname,
+            "ssl_cert_pem_file": ssl_cert_pem_file,
+            "ssl_key_pem_file": ssl_key_pem_file,
+            "leaf_domain_label": leaf_domain_label,
+            "overwrite_existing_domain": overwrite_existing_domain,
+        }
+
+    def validate_configuration(self) -> None:
+        """Raises ComputeTargetException for parameters that exclude or need each other."""
+        own = [self.settings.get(name) for name in ("ssl_cname", "ssl_cert_pem_file", "ssl_key_pem_file")]
+        if any(own) and not all(own):
+            raise ComputeTargetException(
+                "Invalid TLS configuration: ssl_cname, ssl_cert_pem_file and ssl_key_pem_file must be given together."
+            )
+        if self.is_attached and self.settings.get("resource_group") and not self.settings.get("cluster_name"):
+            raise ComputeTargetException("Invalid attach configuration: resource_group needs cluster_name too.")
+
+    def tls_request(self) -> TlsRequest | None:
+        """The certificate and the key, read. Raises ComputeTargetException for files that are not there."""
+        settings = self.settings
+        if not settings.get("ssl_cert_pem_file") and not settings.get("leaf_domain_label"):
+            return None
+        return TlsRequest(
+            certificate=_read(settings.get("ssl_cert_pem_file"), "ssl_cert_pem_file"),
+            key=_read(settings.get("ssl_key_pem_file"), "ssl_key_pem_file"),
+            cname=settings.get("ssl_cname"),
+            leaf_domain_label=settings.get("leaf_domain_label"),
+            overwrite_existing_domain=settings.get("overwrite_existing_domain"),
+        )
+
+
+class AksCompute(ComputeTarget):
+    """A cluster by its name."""
+
+    _compute_type: ClassVar[str] = AKS
+    _instead: ClassVar[str] = f"services that are deployed to it run on this machine. {REPLICAS_ARE_WORKERS}"
+    _defaults: ClassVar[Mapping[str, Any]] = {
+        "agent_count": 3,
+        "vm_size": "Standard_D3_v2",
+        "cluster_purpose": "FastProd",
+        "load_balancer_type": "PublicIp",
+    }
+
+    class ClusterPurpose:
+        """What a cluster is for."""
+
+        FAST_PROD = "FastProd"
+        DEV_TEST = "DevTest"
+
+    def _take(self, compute: Compute) -> None:
+        super()._take(compute)
+        self.agent_count = self._setting("agent_count")
+        self.agent_vm_size = self._setting("vm_size")
+        self.vm_size = self.agent_vm_size
+        self.cluster_purpose = self._setting("cluster_purpose")
+        self.load_balancer_type = self._setting("load_balancer_type")
+        self.load_balancer_subnet = self._setting("load_balancer_subnet")
+        self.cluster_fqdn = compute.tls.cname if compute.tls.status == "Enabled" else "localhost"
+        self.ssl_configuration = SslConfiguration(
+            status=compute.tls.status,
+            cname=compute.tls.cname,
+            leaf_domain_label=compute.tls.leaf_domain_label,
+            overwrite_existing_domain=bool(compute.tls.overwrite_existing_domain),
+        )
+
+    @staticmethod
+    def provisioning_configuration(  # type: ignore[override]
+        agent_count: int | None = None,
+        vm_size: str | None = None,
+        ssl_cname: str | None = None,
+        ssl_cert_pem_file: str | None = None,
+        ssl_key_pem_file: str | None = None,
+        location: str | None = None,
+        vnet_resourcegroup_name: str | None = None,
+        vnet_name: str | None = None,
+        subnet_name: str | None = None,
+        service_cidr: str | None = None,
+        dns_service_ip: str | None = None,
+        docker_bridge_cidr: str | None = None,
+        cluster_purpose: str | None = None,
+        load_balancer_type: str | None = None,
+        load_balancer_subnet: str | None = None,
+    ) -> AksClusterConfiguration:
+        """A configuration of a cluster. Of all this, the certificate has an effect; the rest is kept and shown.
+
+        Raises ComputeTargetException for a part of the certificate's three parameters.
+        """
+        configuration = AksClusterConfiguration(compute_class=AksCompute, settings=dict(locals()))
+        configuration.validate_configuration()
+        return configuration
+
+    @staticmethod
+    def attach_configuration(
+        resource_group: str | None = None,
+        cluster_name: str | None = None,
+        resource_id: str | None = None,
+        cluster_purpose: str | None = None,
+    ) -> AksClusterConfiguration:
+        """A configuration of a cluster that is there already; nothing is contacted.
+
+        Raises ComputeTargetException for a resource group without a cluster's name.
+        """
+        configuration = AksClusterConfiguration(compute_class=AksCompute, settings=dict(locals()), is_attached=True)
+        configuration.validate_configuration()
+        return configuration
+
+    @staticmethod
+    def attach(  # type: ignore[override]
+        workspace: Workspace,
+        name: str,
+        attach_configuration: AksClusterConfiguration | str | None = None,
+        resource_id: str | None = None,
+    ) -> ComputeTarget:
+        """As of every target; a resource id in the place of the configuration, as the first releases had it, is one."""
+        if isinstance(attach_configuration, str):
+            attach_configuration, resource_id = None, attach_configuration
+        configuration = attach_configuration or AksCompute.attach_configuration(resource_id=resource_id)
+        return ComputeTarget.attach(workspace, name, configuration)
+
+    def update(self, update_configuration: AksUpdateConfiguration) -> None:
+        """Give the services of the cluster another certificate, or none; load balancers are kept and shown.
+
+        Raises ComputeTargetException for a certificate that cannot be used.
+        """
+        context, asked = self.workspace.context, update_configuration
+        ssl = asked.ssl_configuration
+        if ssl is not None:
+            if ssl.renew:
+                context.progress.step("renew: there is no certificate of a vendor here that could be renewed")
+            request = TlsRequest(
+                status=ssl.status,
+                certificate=ssl.cert,
+                key=ssl.key,
+                cname=ssl.cname,
+                leaf_domain_label=ssl.leaf_domain_label,
+                overwrite_existing_domain=ssl.overwrite_existing_domain,
+            )
+            self._change(lambda: compute_targets.change_tls(context, self.name, request))
+        balancer = {
+            "load_balancer_type": asked.load_balancer_type,
+            "load_balancer_subnet": asked.load_balancer_subnet,
+        }
+        given = {name: value for name, value in balancer.items() if value is not None}
+        if given:
+            settings = {**self._compute.settings, **given}
+            self._change(lambda: compute_targets.change_compute(context, self.name, settings=settings))
+
+    def get_credentials(self) -> NoReturn:
+        """There is no cluster. Raises ComputeTargetException."""
+        raise ComputeTargetException(
+            f"The compute target {self.name!r} is a name: there is no cluster behind it that could be connected to.",
+            hint="Its services run on this machine: Webservice.list(workspace, compute_type='AKS').",
+        )
+
+    def to_deployment(self) -> Deployment:
+        """What the cluster says of services that are deployed to it."""
+        tls = compute_targets.tls_deployment(self.workspace.context, self._compute)
+        return replace(tls, placement=Placement(compute_name=self.name))
+
+    def serialize(self) -> dict[str, Any]:
+        """With what a cluster has besides."""
+        return {
+            **super().serialize(),
+            "agentCount": self.agent_count,
+            "agentVmSize": self.agent_vm_size,
+            "clusterFqdn": self.cluster_fqdn,
+            "clusterPurpose": self.cluster_purpose,
+            "loadBalancerType": self.load_balancer_type,
+            "loadBalancerSubnet": self.load_balancer_subnet,
+            "sslConfiguration": self.ssl_configuration.serialize(),
+        }
+
+
+def _read(path: str | None, parameter: str) -> str | None:
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8") if path else None
+    except OSError as error:
+        raise ComputeTargetException(f"{parameter} {path!r} cannot be read: {error.strerror}.") from error
