@@ -26,11 +26,6 @@ NEWEST = max(
 )
 
 NOT_YET = {
-    "modelport.sdk.aci": "AciServiceDeploymentConfiguration AciWebservice",
-    "modelport.sdk.aks": "AksServiceDeploymentConfiguration AksWebservice",
-    "modelport.sdk.aks_endpoint": "AksEndpoint AksEndpointDeploymentConfiguration",
-    "modelport.sdk.compute": "AksCompute AksComputeStatus AksUpdateConfiguration AmlCompute AmlComputeStatus "
-    "ComputeInstance ComputeTarget KubernetesCompute ScaleSettings SslConfiguration",
     "modelport.sdk.data": "AbstractDataset AzureBlobDatastore AzureFileDatastore DataPath DataReference DataType "
     "Dataset DatasetConsumptionConfig Datastore FileDataset FileDatasetFactory OutputFileDatasetConfig "
     "PromoteHeadersBehavior TabularDataset TabularDatasetFactory",
@@ -179,14 +174,14 @@ def test_a_name_of_the_client_says_at_its_first_use_how_to_get_it(version: str) 
 def test_what_modelport_does_not_do_says_so() -> None:
     from azureml.train.automl import AutoMLConfig
 
-    from azureml.core.compute import HDInsightCompute
+    from azureml.core import attach_legacy_compute_target
 
     with pytest.raises(
         NotImplementedError, match=r"azureml\.train\.automl\.AutoMLConfig is not there.*Model\.register"
     ):
         AutoMLConfig(task="classification")
     with pytest.raises(NotImplementedError, match="clusters"):
-        HDInsightCompute.attach_configuration()
+        attach_legacy_compute_target()
 
 
 # --- with the client --------------------------------------------------------------------------------------------------

@@ -16,9 +16,10 @@ class ConstantLoad:
     """Used as a context manager: clients on keep-alive connections ask until it is left. ``answers`` counts
     (status, text); an exception counts with status 0."""
 
-    def __init__(self, uri: str, body: str) -> None:
+    def __init__(self, uri: str, body: str, *, key: str | None = None) -> None:
         self.answers: Counter[tuple[int, str]] = Counter()
         self._uri, self._body = uri, body
+        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(_CLIENTS)]
@@ -60,7 +61,7 @@ class ConstantLoad:
 
     def _one(self, client: httpx.Client) -> tuple[int, str]:
         try:
-            response = client.post(self._uri, content=self._body, headers={"Content-Type": "application/json"})
+            response = client.post(self._uri, content=self._body, headers=self._headers)
         except httpx.HTTPError as error:
             return 0, repr(error)
         return response.status_code, response.text

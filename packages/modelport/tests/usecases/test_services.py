@@ -243,7 +243,9 @@ def test_a_service_of_this_machine_becomes_one_of_a_cloud_where_it_is(
     bench: Workbench, context: Context, steps: Steps
 ) -> None:
     bench.service("svc", bench.model(), deployment=Deployment(workers=3, batching=Batching()))
-    service = bench.service("svc", bench.model(), compute_type=ComputeType.ACI, primary_key="mine")
+    with pytest.raises(ConflictException, match="ServiceExists"):
+        bench.service("svc", bench.model(), compute_type=ComputeType.ACI)
+    service = bench.service("svc", bench.model(), compute_type=ComputeType.ACI, primary_key="mine", overwrite=True)
     assert (service.compute_type, service.active_revision, service.port) == ("ACI", 2, 10_000)
     assert (service.deployment.auth_enabled, service.deployment.workers, service.deployment.batching) == (
         False,
@@ -251,10 +253,8 @@ def test_a_service_of_this_machine_becomes_one_of_a_cloud_where_it_is(
         None,
     )
     assert service.keys is not None and service.keys.primary == "mine"
-    assert any("becomes a service of type ACI" in text for text in steps.texts)
+    assert any("The Local service 'svc' becomes one of type ACI" in text for text in steps.texts)
     assert any("runs on this machine" in text for text in steps.texts)
-    with pytest.raises(ConflictException, match="ServiceExists"):
-        bench.service("svc", bench.model())
     assert bench.service("svc", bench.model(), overwrite=True).deployment == Deployment()
 
 

@@ -6,14 +6,15 @@ import builtins
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from modelport.domain.deployments import ComputeType
 from modelport.domain.services import ServiceState
+from modelport.sdk.deploying import promote
+from modelport.sdk.deployment_configuration import DeploymentConfiguration
 from modelport.sdk.inference import InferenceConfig
 from modelport.sdk.local_configuration import LocalDeploymentConfiguration
+from modelport.sdk.new_revision import new_revision
 from modelport.sdk.service_settings import ServiceSettings
 from modelport.sdk.webservice import Webservice
-from modelport.usecases.find_models import find_model_by_id
-from modelport.usecases.prepare_revision import RevisionRequest
-from modelport.usecases.reload import models_of, revision_again
 from modelport.usecases.update import ServiceChange
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ _V1_KEYS = (
 )
 
 
+def _is_there(workspace: Workspace, name: str) -> bool:
+    """Whether there is a service of that name that was meant for this machine."""
+    service = workspace.registry.service(name)
+    return service is not None and service.compute_type == ComputeType.LOCAL
+
+
 def _file_key(name: str) -> str:
     """``warm_up`` as ``warmUp``."""
     first, *rest = name.split("_")
@@ -58,7 +65,7 @@ class LocalWebservice(Webservice, ServiceSettings):
 
     def __init__(self, workspace: Workspace, name: str, must_exist: bool = True) -> None:
         """Raises WebserviceException (``WebserviceNotFound``) where there is none, unless ``must_exist`` is False."""
-        if must_exist or workspace.registry.service(name) is not None:
+        if must_exist or _is_there(workspace, name):
             super().__init__(workspace, name)
             return
         self.workspace, self.name = workspace, name
@@ -72,7 +79,7 @@ class LocalWebservice(Webservice, ServiceSettings):
 
     def update_deployment_state(self, must_exist: bool = False) -> None:
         """Take a new snapshot. Where the service is gone the state is ``unknown``, or WebserviceNotFound is raised."""
-        if must_exist or self.workspace.registry.service(self.name) is not None:
+        if must_exist or _is_there(self.workspace, self.name):
             super().update_deployment_state()
         else:
             self._take_nothing()
@@ -202,7 +209,7 @@ class LocalWebservice(Webservice, ServiceSettings):
             self._note(deployment_config)
         self._update(
             ServiceChange(
-                revision=self._new_revision(models, inference) if models is not None or inference is not None else None,
+                revision=new_revision(self.workspace.context, self._service.active, models, inference),
                 deployment=None if deployment_config is None else deployment_config.to_deployment(),
                 primary_key=None if deployment_config is None else deployment_config.primary_key,
                 secondary_key=None if deployment_config is None else deployment_config.secondary_key,
@@ -216,17 +223,23 @@ class LocalWebservice(Webservice, ServiceSettings):
         for note in configuration.notes():
             self.workspace.context.progress.step(note)
 
-    def _new_revision(self, models: Sequence[Model | str] | None, inference: InferenceConfig | None) -> RevisionRequest:
-        context = self.workspace.context
-        ids = None if models is None else [model if isinstance(model, str) else model.id for model in models]
-        found = None if ids is None else [find_model_by_id(context, model_id) for model_id in ids]
-        active = context.service(self.name).active
-        if inference is None:
-            return revision_again(context, active, models=found)
-        return RevisionRequest(
-            models=models_of(context, active) if found is None else found,
-            inference=inference.validate_configuration(),
-            environment=inference.environment_definition(),
+    def deploy_to_cloud(
+        self,
+        name: str | None = None,
+        deployment_config: DeploymentConfiguration | None = None,
+        deployment_target: object = None,
+    ) -> Webservice:
+        """Deploy what this service runs as one of a cloud's kind: a container instance's, unless the configuration or a
+        target says something else. It runs on this machine too, as its log says.
+
+        Without a name this service itself becomes that one, where it listens, and this object names nothing any more.
+        """
+        return promote(
+            self.workspace,
+            self._service,
+            name or self.name,
+            deployment_config=deployment_config,
+            deployment_target=deployment_target,
         )
 
     def get_logs(self, num_lines: int = 5000, raw: bool = False, init: bool = False) -> str:  # type: ignore[override]
@@ -234,5 +247,7 @@ class LocalWebservice(Webservice, ServiceSettings):
         return super().get_logs(num_lines)
 
     def delete(self, delete_cache: bool = True, delete_image: bool = False, delete_volume: bool = True) -> None:
-        """Stop the service and remove it. Nothing happens where it is gone already."""
-        super().delete()
+        """Stop the service and remove it. Nothing happens where it is gone already, or has been promoted."""
+        if _is_there(self.workspace, self.name):
+            super().delete()
+        self.state = self.STATE_DELETED

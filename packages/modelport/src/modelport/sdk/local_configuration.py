@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
-from modelport.domain.errors import WebserviceException
-from modelport.domain.services import BOTH_CREDENTIALS, Batching, LocalDeployment
+from modelport.domain.deployments import BOTH_CREDENTIALS, Batching, ComputeType, Deployment
+from modelport.sdk.deployment_configuration import refuse
 
 LIMITS_OF_V1 = {
     "scoring_timeout_ms": "scoring_timeout_ms",
@@ -33,6 +34,8 @@ class LocalDeploymentConfiguration:
 
     Scripts set its attributes too (``config.tags = …``); what is set is checked when it is used.
     """
+
+    compute_type: ClassVar[ComputeType] = ComputeType.LOCAL
 
     port: int | None = None
     host: str | None = None
@@ -68,9 +71,7 @@ class LocalDeploymentConfiguration:
 
         What a value may be beyond its form, the target checks when it is deployed.
         """
-        wrong = [f"Invalid configuration, {violation}" for violation in self._violations()]
-        if wrong:
-            raise WebserviceException("\n".join(wrong))
+        refuse(self._violations())
 
     def _violations(self) -> Iterator[str]:
         if self.port is not None and (not _is_whole(self.port) or not 0 <= self.port <= 65535):
@@ -89,9 +90,9 @@ class LocalDeploymentConfiguration:
         if self.collect_model_data is True:
             yield "collect_model_data is not possible yet: leave it out. The access log can record requests instead."
 
-    def to_deployment(self) -> LocalDeployment:
+    def to_deployment(self) -> Deployment:
         """The part that a target needs."""
-        return LocalDeployment(
+        return Deployment(
             port=self.port or None,
             host=self.host,
             auth_enabled=self.auth_enabled,

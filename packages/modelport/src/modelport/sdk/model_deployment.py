@@ -10,8 +10,8 @@ from modelport.sdk.deploying import deploy_service
 from modelport.sdk.model_snapshot import ModelSnapshot
 
 if TYPE_CHECKING:
+    from modelport.sdk.deployment_configuration import DeploymentConfiguration
     from modelport.sdk.inference import InferenceConfig
-    from modelport.sdk.local_configuration import LocalDeploymentConfiguration
     from modelport.sdk.model import Model
     from modelport.sdk.webservice import Webservice
     from modelport.sdk.workspace import Workspace
@@ -26,7 +26,7 @@ class ModelDeployment:
         name: str,
         models: Sequence[Model | str],
         inference_config: InferenceConfig | None = None,
-        deployment_config: LocalDeploymentConfiguration | None = None,
+        deployment_config: DeploymentConfiguration | None = None,
         deployment_target: object = None,
         overwrite: bool = False,
         show_output: bool = False,
@@ -53,7 +53,7 @@ class ModelDeployment:
     def print_configuration(
         models: Sequence[Model | str],
         inference_config: InferenceConfig | None,
-        deployment_config: LocalDeploymentConfiguration | None,
+        deployment_config: DeploymentConfiguration | None,
         deployment_target: object,
     ) -> None:
         """Print what ``deploy`` would use, without keys. ``deploy(show_output=True)`` does so first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelport.domain.errors import WebserviceException
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
     from modelport.sdk.workspace import Workspace
 
 
+_CLASSES = {
+    "LOCAL": "modelport.sdk.local:LocalWebservice",
+    "ACI": "modelport.sdk.aci:AciWebservice",
+    "AKS": "modelport.sdk.aks:AksWebservice",
+    "AKSENDPOINT": "modelport.sdk.aks_endpoint:AksEndpoint",
+}
+"""Each imports this module, and is loaded when a service of its kind is met."""
+
+
 class Webservice(ServiceSnapshot, LegacyDeployment):
     """A service. Attributes are a snapshot; ``update_deployment_state()`` takes a new one.
 
@@ -36,10 +46,6 @@ class Webservice(ServiceSnapshot, LegacyDeployment):
 
     retries: ClassVar[bool] = True
     """Whether ``run`` tries again where the service answers with 500 to 504, as v1's services in a cloud did."""
-    _classes: ClassVar[dict[str, type[Webservice]]] = {}
-
-    def __init_subclass__(cls) -> None:
-        Webservice._classes[cls.compute_type.upper()] = cls
 
     def __new__(cls, workspace: Workspace, name: str, **options: Any) -> Webservice:
         if cls is not Webservice:
@@ -50,11 +56,22 @@ class Webservice(ServiceSnapshot, LegacyDeployment):
         """Raises WebserviceException (``WebserviceNotFound``) where there is no such service."""
         self.workspace = workspace
         self.name = name
-        self._take(*observe(workspace.context, name))
+        service, observation = observe(workspace.context, name)
+        if service.compute_type.upper() != self.compute_type.upper():
+            raise WebserviceException(
+                f"WebserviceNotFound: the service {name!r} is of type {service.compute_type}, not {self.compute_type}.",
+                hint="Webservice(workspace, name) returns an object of the right class.",
+            )
+        self._take(service, observation)
 
-    @classmethod
-    def _class_of(cls, service: Service) -> type[Webservice]:
-        return cls._classes.get(service.compute_type.upper(), UnknownWebservice)
+    @staticmethod
+    def _class_of(service: Service) -> type[Webservice]:
+        place = _CLASSES.get(service.compute_type.upper())
+        if place is None:
+            return UnknownWebservice
+        module, _, name = place.partition(":")
+        found: type[Webservice] = getattr(import_module(module), name)
+        return found
 
     @staticmethod
     def _from_service(workspace: Workspace, service: Service) -> Webservice:

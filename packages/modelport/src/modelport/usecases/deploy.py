@@ -104,16 +104,16 @@ def _check_models(request: DeployRequest) -> None:
 
 
 def _overwrite(context: Context, request: DeployRequest, present: Service) -> Service:
-    if not request.overwrite and not _becomes_another(present, request):
+    if not request.overwrite:
         raise ConflictException(
             f"Service {request.name} already exists (ServiceExists).",
             hint="Use overwrite=True (--overwrite) to update it, delete it first, or choose another name.",
         )
     if ComputeType.AKS_ENDPOINT in (present.compute_type, request.compute_type):
         return _overwrite_version(context, request, present)
-    if _becomes_another(present, request):
+    if present.compute_type != request.compute_type:
         context.progress.step(
-            f"The service {present.name!r} of this machine becomes a service of type {request.compute_type}: in one "
+            f"The {present.compute_type} service {present.name!r} becomes one of type {request.compute_type}: in a "
             "workspace a name is one service"
         )
     change = ServiceChange(
@@ -127,12 +127,6 @@ def _overwrite(context: Context, request: DeployRequest, present: Service) -> Se
         properties=request.properties or None,
     )
     return update_held_service(context, present, change)
-
-
-def _becomes_another(present: Service, request: DeployRequest) -> bool:
-    """Whether a service of this machine is deployed to a cloud's target: v1 had names of their own for either."""
-    cloud = (ComputeType.ACI, ComputeType.AKS)
-    return present.compute_type == ComputeType.LOCAL and request.compute_type in cloud
 
 
 def _overwrite_version(context: Context, request: DeployRequest, present: Service) -> Service:

@@ -18,7 +18,7 @@ from modelport.usecases.tokens import get_access_token
 from modelport.usecases.wait import observe
 
 _TIMEOUT_S = 300.0
-_NO_HEADERS: Mapping[str, str] = {}
+NO_HEADERS: Mapping[str, str] = {}
 _WORKER_ENDED = re.compile(r"worker \d+ ended \(.*?\)(?=;)")
 """As the scoring server writes it."""
 
@@ -31,7 +31,7 @@ class BadResponse(WebserviceException):
         self.response_code = response_code
 
 
-def score(context: Context, name: str, body: str | bytes, *, headers: Mapping[str, str] = _NO_HEADERS) -> Any:
+def score(context: Context, name: str, body: str | bytes, *, headers: Mapping[str, str] = NO_HEADERS) -> Any:
     """POST the body, as it is given, with the service's key; returns the parsed JSON, or the text where it is none.
     ``headers`` are sent besides.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelport.usecases.context import Context
-from modelport.usecases.score import BadResponse, score
+from modelport.usecases.score import NO_HEADERS, BadResponse, score
 
 PAUSES_S: dict[int, tuple[float, ...]] = {
     429: (20.0, 40.0, 80.0),
@@ -22,12 +22,19 @@ UNAUTHORIZED = 401
 """Tried once more, with the keys as they are then: somebody may have made new ones meanwhile."""
 
 
-def score_again(context: Context, name: str, body: str | bytes, *, pause: Callable[[float], None] = time.sleep) -> Any:
+def score_again(
+    context: Context,
+    name: str,
+    body: str | bytes,
+    *,
+    headers: Mapping[str, str] = NO_HEADERS,
+    pause: Callable[[float], None] = time.sleep,
+) -> Any:
     """As ``score``, but up to four times: a script that raises is run as often. Raises what the last attempt raised."""
     failed: list[BadResponse] = []
     while True:
         try:
-            return score(context, name, body)
+            return score(context, name, body, headers=headers)
         except BadResponse as error:
             wait_s = _pause(error.response_code, len(failed))
             if wait_s is None:

@@ -1,0 +1,60 @@
+"""What a service is to run from now on, as the arguments of ``update`` say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from modelport.domain.errors import WebserviceException
+from modelport.domain.models import ModelVersion
+from modelport.domain.services import Revision
+from modelport.sdk.inference import InferenceConfig
+from modelport.usecases.context import Context
+from modelport.usecases.find_models import find_model_by_id
+from modelport.usecases.prepare_revision import RevisionRequest
+from modelport.usecases.reload import models_of, revision_again
+
+if TYPE_CHECKING:
+    from modelport.sdk.model import Model
+
+
+def first_revision(
+    context: Context, models: Sequence[Model | str], inference: InferenceConfig | None
+) -> RevisionRequest:
+    """The revision of models with an entry script. Raises ModelNotFoundException, and what ``validate_configuration``
+    does; WebserviceException without an inference configuration."""
+    if inference is None:
+        raise WebserviceException(
+            "A deployment needs an inference configuration: a model without an entry script cannot be deployed yet.",
+            hint="Give inference_config=InferenceConfig(entry_script='score.py').",
+        )
+    checked = inference.validate_configuration()
+    for ignored in inference.without_effect():
+        context.progress.step(f"Not used on this machine, where services run without an image: {ignored}")
+    return RevisionRequest(
+        models=_found(context, models),
+        inference=checked,
+        environment=inference.environment_definition(),
+    )
+
+
+def new_revision(
+    context: Context, present: Revision, models: Sequence[Model | str] | None, inference: InferenceConfig | None
+) -> RevisionRequest | None:
+    """The revision that comes after the present one: with its models or its code, where none are given; None where
+    neither is. Raises ModelNotFoundException, and what ``validate_configuration`` does."""
+    if models is None and inference is None:
+        return None
+    found = None if models is None else _found(context, models)
+    if inference is None:
+        return revision_again(context, present, models=found)
+    return RevisionRequest(
+        models=models_of(context, present) if found is None else found,
+        inference=inference.validate_configuration(),
+        environment=inference.environment_definition(),
+    )
+
+
+def _found(context: Context, models: Sequence[Model | str]) -> list[ModelVersion]:
+    ids = [model if isinstance(model, str) else model.id for model in models]
+    return [find_model_by_id(context, model_id) for model_id in ids]
