@@ -69,7 +69,7 @@ def test_a_script_that_fails_says_where(services: Services) -> None:
 
 
 def test_a_start_that_takes_too_long(services: Services) -> None:
-    service = services.start("silent_in_init", fake=True, limits={"start_timeout_s": 0.3}, until=ServiceState.FAILED)
+    service = services.start("silent_in_init", fake=True, limits={"start_timeout_s": 1.5}, until=ServiceState.FAILED)
     failure = service.status.failure
     assert failure is not None
     assert failure.phase == "init"
