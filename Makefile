@@ -4,7 +4,7 @@ SOURCES := packages/modelport-worker/src packages/modelport-azureml/src packages
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-openapi test-clients check format lint types contracts docs bench bench-quick bench-registration fuzz soak lock test-wheels clean
+.PHONY: help setup demo test test-openapi test-clients check format lint types contracts docs bench bench-quick bench-registration fuzz soak compatibility lock test-wheels clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -66,6 +66,10 @@ fuzz: setup  ## fuzz every target for MINUTES= (5), or only TARGETS=; findings b
 
 soak: setup  ## kill workers under load for MINUTES= (10), and look for leaks in COUNT= requests (PUBLISH=)
 	@$(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(COUNT),--count $(COUNT)) $(if $(PUBLISH),--publish)
+
+compatibility: setup  ## write docs/compatibility.md and docs/cli.md anew from the code
+	$(BIN)/python -m modelport.cli.compatibility > docs/compatibility.md
+	$(BIN)/python -m modelport.cli.reference > docs/cli.md
 
 lock: setup  ## resolve requirements-dev.in into constraints.txt again
 	tools/lock.sh

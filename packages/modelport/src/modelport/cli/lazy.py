@@ -20,6 +20,7 @@ _GROUPS = {
     "model": "Register, list, download, change, delete and deploy models.",
     "environment": "Write, register, list and download environments.",
     "service": "Use and change the services that were deployed.",
+    "migrate": "See what of a v1 project runs, and take its models and environments over.",
     "up": "Start every service that should run and does not, after a reboot for example.",
     "doctor": "Check what on this machine would stop a deployment.",
 }

@@ -36,8 +36,12 @@ class MetadataStore(Protocol):
     ) -> WorkspaceRecord:
         """Replace what is given."""
 
-    def add_model(self, draft: ModelDraft) -> ModelVersion:
-        """Make the draft the next version of its name: 1, 2, 3 …, without gaps, never again after a deletion."""
+    def add_model(self, draft: ModelDraft, *, version: int | None = None) -> ModelVersion:
+        """Make the draft the next version of its name: 1, 2, 3 …, without gaps, never again after a deletion.
+
+        With ``version``, that one: for models that had a number elsewhere. Raises ConflictException where it is not
+        above every number that was given out.
+        """
 
     def models(self, wanted: ModelFilter) -> list[ModelVersion]:
         """The versions that fit, by name, newest first within a name."""

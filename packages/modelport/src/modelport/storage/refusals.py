@@ -33,6 +33,13 @@ def models_of_service_not_found(service: str, model_ids: Iterable[str]) -> Model
     )
 
 
+def version_given_out(name: str, version: int, last: int) -> ConflictException:
+    return ConflictException(
+        f"The model {name!r} cannot get the version {version}: {last} was given out already, and numbers only grow.",
+        hint="Register it without a number: it gets the next one.",
+    )
+
+
 def model_in_use(name: str, version: int, services: Iterable[str]) -> ConflictException:
     return ConflictException(
         f"The model {name}:{version} is used by: {', '.join(services)}.",

@@ -25,19 +25,21 @@ class ModelRegistration(ModelDescription):
     child_paths: Sequence[str] | None = None
 
 
-def register_model(context: Context, registration: ModelRegistration) -> ModelVersion:
+def register_model(context: Context, registration: ModelRegistration, *, version: int | None = None) -> ModelVersion:
     """Copy the files into the store, then make the version visible, in one transaction.
 
-    Raises WebserviceException for a bad name, ModelPathNotFoundException where there is nothing at the path,
-    UserErrorException for an empty folder or a child path that is not there, StoreException where it cannot be written.
+    It gets the next number, or ``version``. Raises ConflictException where that is not above every number so far,
+    WebserviceException for a bad name, ModelPathNotFoundException where there is nothing at the path,
+    UserErrorException for an empty folder or a child path that is not there, StoreException where it cannot be
+    written.
     """
     check_model_name(registration.name)
     sources = list(_sources(registration))
     with context.objects.stage() as staging:
         files = tuple(_stage(context, staging, source, path) for source, path in sources)
-        version = context.registry.add_model(_draft(registration, files))
+        registered = context.registry.add_model(_draft(registration, files), version=version)
         staging.commit()
-    return version
+    return registered
 
 
 def _draft(registration: ModelRegistration, files: tuple[ModelFile, ...]) -> ModelDraft:

@@ -35,6 +35,7 @@ from modelport.storage.refusals import (
     models_of_service_not_found,
     service_exists,
     service_not_found,
+    version_given_out,
     workspace_missing,
 )
 
@@ -92,11 +93,14 @@ class MemoryStore:
             self._note(workspace_change(EventType.WORKSPACE_UPDATED, self._name))
             return self._record
 
-    def add_model(self, draft: ModelDraft) -> ModelVersion:
+    def add_model(self, draft: ModelDraft, *, version: int | None = None) -> ModelVersion:
         fields = {field.name: getattr(draft, field.name) for field in dataclasses.fields(ModelDraft)}
         with self._writing():
-            self._last_versions[draft.name] += 1
-            version = self._last_versions[draft.name]
+            last = self._last_versions[draft.name]
+            if version is not None and version <= last:
+                raise version_given_out(draft.name, version, last)
+            version = last + 1 if version is None else version
+            self._last_versions[draft.name] = version
             model = ModelVersion(**fields, version=version, created_time=dt.datetime.now(dt.UTC))
             self._models[model.name, model.version] = model
             self._note(model_change(EventType.MODEL_REGISTERED, model))

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from modelport.domain.events import EventType
 from modelport.domain.models import ModelChange, ModelDraft, ModelFile, ModelFilter, ModelVersion
 from modelport.storage.changes import model_change
-from modelport.storage.refusals import model_in_use, model_not_found
+from modelport.storage.refusals import model_in_use, model_not_found, version_given_out
 from modelport.storage.sql import events, labels
-from modelport.storage.sql.counters import next_number
+from modelport.storage.sql.counters import next_number, use_up
 from modelport.storage.sql.scope import Scope
 from modelport.storage.sql.tables import Counter, Label, model_files, model_labels, models, revision_models
 
@@ -28,8 +28,13 @@ _COLUMNS = [field.name for field in dataclasses.fields(ModelVersion) if field.na
 _Key = tuple[str, int]
 
 
-def add(scope: Scope, draft: ModelDraft) -> ModelVersion:
-    version = next_number(scope, Counter.MODEL, draft.name)
+def add(scope: Scope, draft: ModelDraft, *, version: int | None = None) -> ModelVersion:
+    if version is None:
+        version = next_number(scope, Counter.MODEL, draft.name)
+    else:
+        last = use_up(scope, Counter.MODEL, draft.name, number=version)
+        if last is not None:
+            raise version_given_out(draft.name, version, last)
     fields = {field.name: getattr(draft, field.name) for field in dataclasses.fields(ModelDraft)}
     model = ModelVersion(**fields, version=version, created_time=dt.datetime.now(dt.UTC))
     scope.insert(models, [{column: getattr(model, column) for column in _COLUMNS}])

@@ -73,9 +73,9 @@ class SqlStore:
         with self._writing() as scope:
             return workspaces.update(scope, {key: value for key, value in given.items() if value is not None})
 
-    def add_model(self, draft: ModelDraft) -> ModelVersion:
+    def add_model(self, draft: ModelDraft, *, version: int | None = None) -> ModelVersion:
         with self._writing() as scope:
-            return models.add(scope, draft)
+            return models.add(scope, draft, version=version)
 
     def models(self, wanted: ModelFilter) -> list[ModelVersion]:
         with self._reading() as scope:
