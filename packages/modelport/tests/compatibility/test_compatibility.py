@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -37,6 +38,18 @@ def test_no_member_would_misread_a_call_of_v1(code: Implementation) -> None:
         if (verdict := code.of_member(owner, member, module)).contradictions
     }
     assert found == {}
+
+
+def test_what_is_absent_and_can_be_called_says_so(code: Implementation) -> None:
+    """A member that does something is not absent: the table must say what it does."""
+    quiet = []
+    for owner, member, _ in reference().members():
+        if owner is None or member.status is not Status.ABSENT:
+            continue
+        thing = getattr(code.object_of(owner), member.name, None)
+        if thing is not None and not re.search(r"raise |Raises ", inspect.getsource(getattr(thing, "fget", thing))):
+            quiet.append(member.label)
+    assert quiet == []
 
 
 def test_every_status_but_same_says_how_or_why() -> None:

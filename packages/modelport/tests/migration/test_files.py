@@ -145,7 +145,7 @@ def test_command_lines(project: Project) -> None:
            -o tsv > out.txt
         id=$(az ml model list -w w --query "[0].id" -o tsv)
         az ml model deploy -n s -m churn:1 -ic i.json --dc=d.json --cv 10.0 && az ml service show --name s
-        az ml model profile -n p
+        az ml workspace share --user u --role r
         az ml service update -n s --no-such-option 1
         az ml online-deployment create -f x.yml
         az ml model frobnicate
@@ -161,7 +161,7 @@ def test_command_lines(project: Project) -> None:
         (7, "az ml model list", same),
         (8, "az ml model deploy", differs),
         (8, "az ml service show", same),
-        (9, "az ml model profile", absent),
+        (9, "az ml workspace share", absent),
         (10, "az ml service update", absent),
         (11, "az ml online-deployment create", absent),
         (12, "az ml model frobnicate", absent),

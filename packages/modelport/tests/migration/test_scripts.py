@@ -140,7 +140,7 @@ def test_what_is_not_done_says_why_and_what_instead(project: Project) -> None:
         ws = Workspace.from_config()
         HyperDriveConfig(run_config=None)
         Step(name="x")
-        ws.setup()
+        ws.set_connection('n', 'c', 't', 'a', 'v')
         ws.frobnicate()
         Environment.get(ws, "AzureML-Minimal")
         Environment.get(ws, "mine")
@@ -153,7 +153,7 @@ def test_what_is_not_done_says_why_and_what_instead(project: Project) -> None:
     assert "normal" not in found, "an import alone works"
     assert "Train with your own code" in found["HyperDriveConfig"].note
     assert "pipelines" in found["PythonScriptStep"].note
-    assert "Workspace.create(name)" in found["Workspace.setup"].note
+    assert "pip's settings" in found["Workspace.set_connection"].note
     assert "no such member" in found["Workspace.frobnicate"].note
     assert "nothing of this name" in found["azureml.core.Nothing"].note
     assert found["azureml.nowhere"].place.line == 5

@@ -139,6 +139,19 @@ def test_versions_count_by_name_and_are_never_used_again(store: MetadataStore) -
     assert ids(store, ModelFilter()) == ["a:4", "a:2", "a:1", "b:1"]
 
 
+def test_a_version_may_have_its_number_from_elsewhere(store: MetadataStore) -> None:
+    assert store.add_model(samples.draft(), version=4).version == 4
+    assert store.add_model(samples.draft()).version == 5
+    for taken in (3, 5):
+        with pytest.raises(ConflictException, match="5 was given out already"):
+            store.add_model(samples.draft(), version=taken)
+    store.delete_model(samples.draft().name, 5)
+    with pytest.raises(ConflictException):
+        store.add_model(samples.draft(), version=5)
+    assert store.add_model(samples.draft(), version=9).version == 9
+    assert [model.version for model in store.models(ModelFilter())] == [9, 4]
+
+
 def test_names_are_in_the_order_of_their_characters(store: MetadataStore) -> None:
     for name in ("b", "a", "Z", "a-b", "aB", "a_b", "10", "9"):
         store.add_model(samples.draft(name))

@@ -12,7 +12,7 @@ import typer
 
 from modelport.cli.az_commands import known_options
 from modelport.cli.command import command, group
-from modelport.cli.output import Result
+from modelport.cli.output import Format, Result
 from modelport.cli.session import Session
 from modelport.domain.errors import UserErrorException
 from modelport.usecases.compatibility import Status
@@ -73,13 +73,14 @@ def migrate(
     report = examine(folder, takes=known_options)
     shown = [finding for finding in report.findings if not only_notes or finding.note or finding.status != Status.SAME]
     rows = [_row(finding) for finding in shown]
+    whole = {
+        "summary": _summary(report),
+        "findings": rows,
+        "unread": [{"file": file, "reason": reason} for file, reason in report.unread],
+        "imported": [asdict(each) for each in taken],
+    }
     return Result(
-        {
-            "summary": _summary(report),
-            "findings": rows,
-            "unread": [{"file": file, "reason": reason} for file, reason in report.unread],
-            "imported": [asdict(each) for each in taken],
-        },
+        rows if session.output in (Format.TABLE, Format.TSV) else whole,
         text="\n".join([*_lines(shown), *_unread(report), *_total(report), *map(_taken_line, taken)]),
         columns=_COLUMNS,
         is_good=_is_good(report, fail_on) and not any(each.problem for each in taken),
