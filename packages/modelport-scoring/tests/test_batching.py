@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scoring_services import Answer, RunningService, Services, ask
+from modelport_scoring.journal import Journal
+from modelport_scoring.workers.batch_size import BatchSize
+from modelport_scoring.workers.window import Window
+from scoring_services import Answer, RunningService, Services, ask, wait_until
 
 JSON = {"Content-Type": "application/json"}
 
@@ -131,3 +137,87 @@ def test_only_the_poison_is_lost(services: Services) -> None:
     numbers = [13 if number in {20, 21, 22, 23} else 100 + 20 * number for number in range(48)]
     answers = score_all(service, [json.dumps({"data": [[number, 0]]}) for number in numbers], clients=12)
     assert [answer.status for answer in answers] == [502 if number == 13 else 200 for number in numbers]
+
+
+SLOW_TOGETHER = """
+import os, time
+import numpy as np
+from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
+from inference_schema.schema_decorators import input_schema
+
+def init():
+    pass
+
+@input_schema("data", NumpyParameterType(np.array([[1.5, 2.0]])))
+def run(data):
+    time.sleep(0.02)
+    if len(data) > 1:
+        time.sleep(60)
+    return [[len(data), os.getpid()] for _ in data]
+"""
+
+
+def test_batches_that_take_too_long_become_smaller(services: Services) -> None:
+    """More than one at once never ends."""
+    service = services.start(
+        SLOW_TOGETHER,
+        batching={"max_requests": 8},
+        limits={"scoring_timeout_ms": 300, "scoring_grace_ms": 100, "drain_timeout_s": 0.1},
+    )
+    answers = score_all(service, [json.dumps({"data": [[1, 2]]})] * 200, clients=8)
+    assert {answer.status for answer in answers} == {200}
+    assert {answer.json[0][0] for answer in answers} == {1}
+    assert 1 <= service.status.workers[0].restarts <= 5, "8 or fewer, then 4, 2, and each alone"
+    assert "requests at most are scored together" in service.log or "requests are scored alone" in service.log
+
+
+def test_smaller_batches_grow_again_the_more_slowly_the_more_often_they_failed_to(tmp_path: Path) -> None:
+    clock = [0.0]
+    size = BatchSize(64, journal=Journal(tmp_path / "log"), now=lambda: clock[0])
+    window = Window(size)
+
+    def after(seconds: float, *, micros: int = 50_000) -> int:
+        clock[0] += seconds
+        window.measured(micros)
+        return window.size
+
+    assert after(0) == 64
+    size.overran(50)
+    assert (after(0), size.size) == (25, 25)
+    size.overran(25)
+    assert after(0) == 12
+    assert [after(5), after(5), after(5), after(5), after(10)] == [12, 24, 24, 48, 64]
+    size.overran(64)
+    assert [after(19), after(1)] == [32, 64], "it failed after it had grown"
+    size.overran(64)
+    assert [after(39), after(1)] == [32, 64]
+    assert after(700) == 64
+    size.overran(64)
+    assert [after(9), after(1)] == [32, 64], "it went well for long"
+    for _ in range(6):
+        size.overran(size.size)
+    assert (after(0), after(1, micros=100)) == (1, 1), "alone: not even two in flight"
+    assert "requests are scored alone" in (tmp_path / "log").read_text()
+    for _ in range(40):
+        after(700, micros=100)
+    assert window.size == 128, "the next batch is there when this one is done"
+
+
+def test_what_is_redone_is_told_once_a_second(services: Services) -> None:
+    script = SCRIPT.replace("SAMPLE", SAMPLES["float64"]).replace(
+        "return [[text", "raise ValueError(len(rows))\n    [[text"
+    )
+    service = services.start(script, batching={"max_requests": 4})
+    begun = time.monotonic()
+    score_all(service, [json.dumps({"data": [[1, 2]]})] * 200, clients=8)
+    seconds = time.monotonic() - begun
+    redone = number_of(service.ask("GET", "/metrics").body.decode(), "modelport_batches_redone_total")
+
+    def counted() -> tuple[int, int]:
+        lines = [line for line in service.log.splitlines() if "one by one instead of together" in line]
+        more = sum(int(found.group(1)) for line in lines if (found := re.search(r"\((\d+) more in a second\)$", line)))
+        return len(lines), len(lines) + more - sum("more in a second" in line for line in lines)
+
+    wait_until(lambda: counted()[1] == redone, what="all of them are told of")
+    assert redone > counted()[0]
+    assert counted()[0] <= seconds + 3

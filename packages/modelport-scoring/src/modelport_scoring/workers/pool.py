@@ -10,7 +10,9 @@ from typing import Protocol
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.journal import Journal
 from modelport_scoring.settings import MOST_TOGETHER, Limits
+from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.contract import Contract
+from modelport_scoring.workers.counted_lines import CountedLines
 from modelport_scoring.workers.group import STOP_PATIENCE_S, WorkerGroup
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.numbers import NumberReader
@@ -57,13 +59,14 @@ class Pool:
         self.given = 0
         """How often a request went to a worker."""
         self.line = WaitingLine(limits=limits, loop=loop, room=self._room)
+        self.batch_size = BatchSize(launch.together, journal=Journal(launch.log))
         self.group = WorkerGroup(launch, size=size, loop=loop, owner=self)
         self._numbers: NumberReader | None = None
         self._observer = observer
         self._revision = revision
         self._timeouts = Timeouts(self, loop=loop)
         self._ready: list[Worker] = []
-        self._journal = Journal(launch.log)
+        self._often = CountedLines(Journal(launch.log), loop=loop)
         self._loop = loop
         self._idle: asyncio.Future[None] | None = None
 
@@ -186,7 +189,7 @@ class Pool:
             self._tell_if_idle()
 
     def batch_redone(self, reason: str) -> None:
-        self._journal.write(f"modelport: requests were scored one by one instead of together: {reason}")
+        self._often.write(f"modelport: requests were scored one by one instead of together: {reason}")
         self._observer.batch_redone()
 
     def _room(self) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from modelport_scoring.settings import Limits
+from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.worker import Worker
 
 SOONEST_S = 0.001
@@ -18,6 +19,9 @@ class Watched(Protocol):
 
     @property
     def limits(self) -> Limits: ...
+
+    @property
+    def batch_size(self) -> BatchSize: ...
 
     @property
     def workers(self) -> Sequence[Worker]: ...
@@ -54,7 +58,7 @@ class Timeouts:
         """Settle what is overdue; returns the seconds until something of this worker can be overdue next.
 
         Of requests that are scored together nobody can tell which one takes the time: none of them is settled, and if
-        the worker has to be replaced, each is tried alone.
+        the worker has to be replaced, each is tried alone, and fewer are scored together from then on.
         """
         limits = self._pool.limits
         timeout_s = limits.scoring_timeout_ms / 1000
@@ -70,5 +74,7 @@ class Timeouts:
             ticket.timed_out()
         if held_s < timeout_s + grace_s:
             return timeout_s + grace_s - held_s
+        if worker.scores_together:
+            self._pool.batch_size.overran(worker.started_together)
         worker.replace(f"run() did not end within {limits.scoring_timeout_ms + limits.scoring_grace_ms} ms")
         return timeout_s

@@ -15,6 +15,7 @@ import msgspec
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.journal import Journal
 from modelport_scoring.workers.arena import SMALLEST_BYTES
+from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.link import Link
@@ -60,6 +61,10 @@ class WorkerState(StrEnum):
 class WorkerObserver(Protocol):
     """The pool, as its workers see it."""
 
+    @property
+    def batch_size(self) -> BatchSize:
+        """How many requests may be scored together."""
+
     def has_room(self, worker: Worker) -> None:
         """It may take more requests now."""
 
@@ -80,7 +85,7 @@ class Worker:
         """Since when, by ``time.monotonic``, the first request in flight has been the first."""
         self._process = process
         self._link = Link(self, loop=loop)
-        self._window = Window(together=launch.together)
+        self._window = Window(pool.batch_size)
         self._batch_left = 0
         """Answers still to come of the requests that were scored together."""
         self._together = 1
@@ -157,6 +162,12 @@ class Worker:
         """Whether the first request in flight is being scored by one call together with others."""
         first, last = self._started_ids if self.ended.done() else self._process.page.started_ids
         return first != last and first <= self.in_flight[0].id <= last
+
+    @property
+    def started_together(self) -> int:
+        """How many requests ``run`` was last called for."""
+        first, last = self._started_ids if self.ended.done() else self._process.page.started_ids
+        return last - first + 1
 
     def stop(self) -> None:
         """Have it answer what it holds, and exit."""
