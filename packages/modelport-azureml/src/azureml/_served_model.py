@@ -13,6 +13,9 @@ MODELS_DIR = "azureml-models"
 
 LISTED_ENTRIES = 50
 
+_RUN = "MODELPORT_RUN_FOLDER"
+"""Is there in a submitted script, which may register models without the client."""
+
 __all__ = ["MODELS_DIR", "Model"]
 
 
@@ -25,11 +28,15 @@ class _ServedModel(type):
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name == "register" and _RUN in os.environ and not _has_client():
+            return import_module("azureml._runs.registering").register_path
         return getattr(_of_client("azureml.core.Model." + name), name)
 
 
 class Model(metaclass=_ServedModel):
-    """A registered model. Without the client only ``get_model_path`` is there; the rest raises ImportError."""
+    """A registered model. Without the client ``get_model_path`` is there, and ``register`` in a submitted script; the
+    rest raises ImportError.
+    """
 
     @staticmethod
     def get_model_path(model_name: str, version: Optional[int] = None, _workspace: Any = None) -> str:
@@ -53,8 +60,12 @@ class Model(metaclass=_ServedModel):
         return _path_of_version(model_name, version)
 
 
+def _has_client() -> bool:
+    return importlib.util.find_spec("modelport") is not None
+
+
 def _of_client(what: str) -> Any:
-    if importlib.util.find_spec("modelport") is None:
+    if not _has_client():
         needs_client(what)
     return import_module("modelport.sdk.v1.model").Model
 

@@ -43,7 +43,7 @@ NOT_HERE = {
 """What is said at the first use of such a name."""
 
 _COMPUTE = "modelport.sdk.compute"
-_DATA = "modelport.sdk.data"
+_DATA = "azureml._data"
 _IMAGES = "modelport.sdk.images"
 _RUNS = "modelport.sdk.runs"
 
@@ -60,7 +60,7 @@ _SECTIONS = {
 _REGISTRY = _of("modelport.sdk.environment_sections", "ContainerRegistry")
 _DEPENDENCIES = _of("modelport.sdk.v1.conda_dependencies", "CondaDependencies")
 _RESOURCES = _of("modelport.domain.models", "ResourceConfiguration")
-_KEYVAULT = _of("modelport.sdk.keyvault", "Keyvault")
+_KEYVAULT = _of("azureml._keyvault", "Keyvault")
 _WEBSERVICE = _of("modelport.sdk.webservice", "Webservice")
 _LOCAL = _of("modelport.sdk.local", "LocalWebservice")
 _ACI = _of("modelport.sdk.aci", "AciWebservice")
@@ -68,13 +68,13 @@ _AKS = _of("modelport.sdk.aks", "AksWebservice")
 _AKS_ENDPOINT = _of("modelport.sdk.aks_endpoint", "AksEndpoint")
 _IMAGE = _of(_IMAGES, "Image")
 _CONTAINER_IMAGE = _of(_IMAGES, "ContainerImage")
-_RUN = _of(_RUNS, "Run", "get_run")
-_SCRIPT_RUN = _of(_RUNS, "ScriptRun")
+_RUN = _of("azureml._runs.run", "Run", "get_run")
+_SCRIPT_RUN = _of("azureml._runs.run", "ScriptRun")
 _SCRIPT_RUN_CONFIG = _of(_RUNS, "ScriptRunConfig")
-_RUN_CONFIGURATION = _of(_RUNS, "RunConfiguration")
+_RUN_CONFIGURATION = _of("modelport.sdk.v1.run_configuration", "RunConfiguration")
 _EXPERIMENT = _of(_RUNS, "Experiment")
-_DATASTORE = _of(_DATA, "Datastore")
-_DATASET = _of(_DATA, "Dataset")
+_DATASTORE = _of(_DATA + ".datastores", "Datastore")
+_DATASET = _of(_DATA + ".factories", "Dataset")
 _TARGET = _of(_COMPUTE, "ComputeTarget")
 _AKS_COMPUTE = _of(_COMPUTE, "AksCompute")
 _AML_COMPUTE = _of(_COMPUTE, "AmlCompute")
@@ -211,22 +211,20 @@ DOORS: Dict[str, Names] = {
     "azureml.core.private_endpoint": _PRIVATE,
     "azureml.core.profile": _PROFILE,
     "azureml.core.resource_configuration": _RESOURCES,
-    "azureml.core.run": {**_RUN, **_of(_RUNS, "_OfflineRun", "_SubmittedRun"), **_error("RunEnvironmentException")},
+    "azureml.core.run": {
+        **_RUN,
+        **_of("azureml._runs.run", "_SubmittedRun"),
+        **_of("azureml._runs.offline", "_OfflineRun"),
+        **_error("RunEnvironmentException"),
+    },
     "azureml.core.runconfig": {
         **_RUN_CONFIGURATION,
         **_DEPENDENCIES,
         **_REGISTRY,
         **_IMAGE_NAMES,
-        **_of(_RUNS, "DockerConfiguration"),
+        **_of(_RUNS, "DataReferenceConfiguration", "DockerConfiguration", "MpiConfiguration"),
         **_SECTIONS,
-        **_not_here(
-            "training",
-            "MpiConfiguration",
-            "ParallelTaskConfiguration",
-            "PyTorchConfiguration",
-            "TensorflowConfiguration",
-        ),
-        **_not_here("pipelines", "DataReferenceConfiguration"),
+        **_not_here("training", "ParallelTaskConfiguration", "PyTorchConfiguration", "TensorflowConfiguration"),
     },
     "azureml.core.script_run": _SCRIPT_RUN,
     "azureml.core.script_run_config": _SCRIPT_RUN_CONFIG,
@@ -259,23 +257,24 @@ DOORS: Dict[str, Names] = {
         "LocalWebserviceDeploymentConfiguration": "modelport.sdk.local_configuration:LocalDeploymentConfiguration",
     },
     "azureml.core.workspace": {**_WORKSPACE, **_error("WorkspaceException")},
-    "azureml.data": _of(
-        _DATA,
-        "TabularDataset",
-        "FileDataset",
-        "OutputFileDatasetConfig",
-        "DataType",
-    ),
-    "azureml.data.azure_storage_datastore": _of(_DATA, "AzureBlobDatastore", "AzureFileDatastore"),
-    "azureml.data.abstract_dataset": _of(_DATA, "AbstractDataset"),
-    "azureml.data.data_reference": _of(_DATA, "DataReference"),
-    "azureml.data.datapath": _of(_DATA, "DataPath"),
-    "azureml.data.dataset_consumption_config": _of(_DATA, "DatasetConsumptionConfig"),
-    "azureml.data.dataset_factory": _of(_DATA, "TabularDatasetFactory", "FileDatasetFactory", "DataType"),
-    "azureml.data.dataset_type_definitions": _of(_DATA, "PromoteHeadersBehavior"),
-    "azureml.data.file_dataset": _of(_DATA, "FileDataset"),
-    "azureml.data.output_dataset_config": _of(_DATA, "OutputFileDatasetConfig"),
-    "azureml.data.tabular_dataset": _of(_DATA, "TabularDataset"),
+    "azureml.data": {
+        **_of(_DATA + ".datasets", "FileDataset", "TabularDataset"),
+        **_of(_DATA + ".output", "OutputFileDatasetConfig"),
+        **_of(_DATA + ".types", "DataType"),
+    },
+    "azureml.data.azure_storage_datastore": _of(_DATA + ".datastores", "AzureBlobDatastore", "AzureFileDatastore"),
+    "azureml.data.abstract_dataset": _of(_DATA + ".datasets", "AbstractDataset"),
+    "azureml.data.data_reference": _of(_DATA + ".references", "DataReference"),
+    "azureml.data.datapath": _of(_DATA + ".references", "DataPath"),
+    "azureml.data.dataset_consumption_config": _of(_DATA + ".consumption", "DatasetConsumptionConfig"),
+    "azureml.data.dataset_factory": {
+        **_of(_DATA + ".factories", "FileDatasetFactory", "TabularDatasetFactory"),
+        **_of(_DATA + ".types", "DataType"),
+    },
+    "azureml.data.dataset_type_definitions": _of(_DATA + ".types", "PromoteHeadersBehavior"),
+    "azureml.data.file_dataset": _of(_DATA + ".datasets", "FileDataset"),
+    "azureml.data.output_dataset_config": _of(_DATA + ".output", "OutputFileDatasetConfig"),
+    "azureml.data.tabular_dataset": _of(_DATA + ".datasets", "TabularDataset"),
     "azureml.assets.functions": _not_here(
         "functions", "package", "package_http", "package_blob", "package_service_bus_queue"
     ),
@@ -335,7 +334,7 @@ DOORS: Dict[str, Names] = {
     "azureml.train.dnn": _not_here(
         "training", "Chainer", "Gloo", "Mpi", "Nccl", "ParameterServer", "PyTorch", "TensorFlow"
     ),
-    "azureml.train.estimator": _not_here("training", "Estimator"),
+    "azureml.train.estimator": _of(_RUNS, "Estimator"),
     "azureml.train.hyperdrive": _not_here(
         "training",
         "BanditPolicy",
@@ -360,7 +359,7 @@ DOORS: Dict[str, Names] = {
         "randint",
         "uniform",
     ),
-    "azureml.train.sklearn": _not_here("training", "SKLearn"),
+    "azureml.train.sklearn": _of(_RUNS, "SKLearn"),
     "azureml.widgets": _of(_RUNS, "RunDetails"),
 }
 

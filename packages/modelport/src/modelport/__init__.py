@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelport.domain.models import ResourceConfiguration
     from modelport.sdk.conda_dependencies import CondaDependencies
+    from modelport.sdk.data import Dataset, Datastore
     from modelport.sdk.environment import Environment
     from modelport.sdk.inference import InferenceConfig
+    from modelport.sdk.keyvault import Keyvault
     from modelport.sdk.local import LocalWebservice
     from modelport.sdk.model import Model
+    from modelport.sdk.runs import Experiment, Run, RunConfiguration, ScriptRunConfig
     from modelport.sdk.webservice import Webservice
     from modelport.sdk.workspace import Workspace
 
@@ -23,11 +26,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CondaDependencies",
+    "Dataset",
+    "Datastore",
     "Environment",
+    "Experiment",
     "InferenceConfig",
+    "Keyvault",
     "LocalWebservice",
     "Model",
     "ResourceConfiguration",
+    "Run",
+    "RunConfiguration",
+    "ScriptRunConfig",
     "Webservice",
     "Workspace",
     "__version__",
@@ -35,11 +45,18 @@ __all__ = [
 
 _HOME = {
     "CondaDependencies": "modelport.sdk.conda_dependencies",
+    "Dataset": "modelport.sdk.data",
+    "Datastore": "modelport.sdk.data",
     "Environment": "modelport.sdk.environment",
+    "Experiment": "modelport.sdk.runs",
     "InferenceConfig": "modelport.sdk.inference",
+    "Keyvault": "modelport.sdk.keyvault",
     "LocalWebservice": "modelport.sdk.local",
     "Model": "modelport.sdk.model",
     "ResourceConfiguration": "modelport.domain.models",
+    "Run": "modelport.sdk.runs",
+    "RunConfiguration": "modelport.sdk.runs",
+    "ScriptRunConfig": "modelport.sdk.runs",
     "Webservice": "modelport.sdk.webservice",
     "Workspace": "modelport.sdk.workspace",
 }

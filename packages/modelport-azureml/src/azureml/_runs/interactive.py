@@ -13,6 +13,7 @@ from azureml._runs.folder import RunFolder
 _kept: Dict[str, "_Kept"] = {}
 """The interactive runs of this process, by folder."""
 
+_watching: List[bool] = []
 _failures: List[BaseException] = []
 """The exception that ends this program, if one does."""
 
@@ -34,7 +35,8 @@ def keep(folder: RunFolder, directory: Optional[str]) -> None:
     At its end what was written into ``outputs`` and ``logs`` below the directory since now becomes files of the run; a
     run that was not ended is then completed, or failed where an exception ends the program.
     """
-    if not _kept:
+    if not _watching:
+        _watching.append(True)
         atexit.register(_end_all)
         _watch_for_failure()
     _kept[folder.path] = _Kept(folder, directory)
@@ -49,8 +51,16 @@ def keep_outputs(folder: RunFolder) -> None:
         folder.files.keep_written(kept.directory, since=kept.since)
 
 
+def let_go(folder: RunFolder) -> None:
+    """The run has ended: nobody keeps it going any more, and its descriptor is free."""
+    kept = _kept.pop(folder.path, None)
+    if kept is not None and kept.process == os.getpid() and kept.folder.lock is not None:
+        os.close(kept.folder.lock)
+        kept.folder.lock = None
+
+
 def _end_all() -> None:
-    for kept in _kept.values():
+    for kept in list(_kept.values()):
         # a process that was forked from this one does not own its runs; a workspace may be gone
         if kept.process != os.getpid() or not kept.folder.exists():
             continue

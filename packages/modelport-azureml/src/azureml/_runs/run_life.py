@@ -96,6 +96,7 @@ class RunLife:
         if not content["is_submitted"]:
             interactive.keep_outputs(self._folder)
             self._folder.end(statuses.CANCELED)
+            interactive.let_go(self._folder)
             return
         self._folder.enter(statuses.CANCEL_REQUESTED)
         driver = ownership.owner(self._folder.path)
@@ -114,6 +115,7 @@ class RunLife:
             return
         interactive.keep_outputs(self._folder)
         self._folder.end(status, error)
+        interactive.let_go(self._folder)
 
     def _check_open(self, status: str) -> bool:
         """False for a run that has that state already. Raises UserErrorException where it ended otherwise."""

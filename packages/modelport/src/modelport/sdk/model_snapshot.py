@@ -7,8 +7,10 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from azureml._runs.run import Run
 from modelport.domain.models import ModelVersion
 from modelport.sdk.model_payload import version_of_payload
+from modelport.sdk.runs.experiment import find_run
 from modelport.usecases.model_datasets import Reference, dataset_references
 
 if TYPE_CHECKING:
@@ -41,7 +43,6 @@ class ModelSnapshot:
         self.sample_input_dataset = version.sample_input
         self.sample_output_dataset = version.sample_output
         self.run_id = version.run_id
-        self.run: object = None  # there are no runs here
         self.parent_id: str | None = None  # no model here is made from another one
         self.derived_model_ids: builtins.list[str] = []
         self.experiment_name = version.experiment_name
@@ -73,6 +74,11 @@ class ModelSnapshot:
         a key is missing.
         """
         return cls._from_version(workspace, version_of_payload(model_payload, workspace.registry))
+
+    @property
+    def run(self) -> Run | None:
+        """The run that it was registered from; None where there is none, or it is not on this machine."""
+        return None if self.run_id is None else find_run(self.workspace, self.run_id)
 
     def serialize(self) -> dict[str, Any]:
         """The model as a dictionary with the keys of v1 (azureml-v1 reference, 4.6)."""

@@ -12,13 +12,14 @@ from modelport.sdk.environment import Environment
 from modelport.sdk.model import Model
 from modelport.sdk.v1.model import Model as V1Model
 from modelport.sdk.webservice import Webservice
+from modelport.sdk.workspace_runs import WorkspaceRuns
 
 if TYPE_CHECKING:
     from modelport.sdk.inference import InferenceConfig
     from modelport.sdk.workspace import Workspace
 
 
-class WorkspaceContents:
+class WorkspaceContents(WorkspaceRuns):
     """The collections of ``Workspace``."""
 
     @property
