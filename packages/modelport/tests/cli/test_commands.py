@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from modelport import Experiment, Workspace
+
 from .conftest import Call
 
 IDS = "--query '[].id' -o tsv"
@@ -87,6 +89,19 @@ def test_models_are_registered_and_found(shop: Call) -> None:
     assert shop(f"model list --tag stage=old {IDS}").stdout.split() == ["factor:1"]
     assert shop(f"model list --property made=here -n other {IDS}").stdout.split() == ["other:1"]
     assert shop(f"model list --run-id r1 {IDS}").stdout.split() == ["factor:1"]
+
+
+def test_a_model_is_registered_from_a_run(shop: Call) -> None:
+    experiment = Experiment(Workspace.get("shop"), "training")
+    with experiment.start_logging(snapshot_directory=None) as recorded:
+        recorded.upload_file("outputs/factor.json", "factor.json")
+    said = shop(f"model register -n factor --asset-path outputs/factor.json --run-id {recorded.id} --tag a=b").json
+    assert (said["runId"], said["experimentName"], said["tags"]) == (recorded.id, "training", {"a": "b"})
+    wrong = shop(f"model register -n factor --asset-path outputs/none -r {recorded.id}", code=1)
+    assert "outputs/none in the set of files" in wrong.stderr
+    assert "no run is named" in shop("model register -n factor --asset-path outputs/factor.json", code=1).stderr
+    both = shop("model register -n factor --asset-path x -p factor.json", code=1)
+    assert "exclude each other" in both.stderr
 
 
 def test_models_are_changed_and_downloaded(shop: Call) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,7 +40,7 @@ _COLUMNS = ("name", "version", "framework", "createdTime", "description")
 ModelName = Annotated[str, typer.Option("--name", "-n", help="Name of the model.")]
 SampleInput = Annotated[str | None, typer.Option("--sample-input-dataset-id", help="Names a sample input.")]
 SampleOutput = Annotated[str | None, typer.Option("--sample-output-dataset-id", help="Names a sample output.")]
-RunId = Annotated[str | None, typer.Option("--run-id", "-r", help="Run that made the model; a label.")]
+RunId = Annotated[str | None, typer.Option("--run-id", "-r", help="Run that made the model.")]
 
 
 @command(app, "register")
@@ -49,6 +49,9 @@ def register(
     name: ModelName,
     resources: Resources,
     model_path: Annotated[str | None, typer.Option("--model-path", "-p", help="File or folder to register.")] = None,
+    asset_path: Annotated[
+        str | None, typer.Option("--asset-path", help="File or folder of a run, such as outputs/model.pkl.")
+    ] = None,
     description: Description = None,
     tags: Tags = None,
     properties: Properties = None,
@@ -69,26 +72,30 @@ def register(
     output_metadata_file: MetadataFile = None,
 ) -> object:
     """Register a file or a folder as the next version of a model."""
-    if model_path is None:
+    if model_path is None and asset_path is None:
         raise UserErrorException("What is to be registered? The model has no files.", hint="Give --model-path PATH.")
+    if model_path is not None and asset_path is not None:
+        raise UserErrorException("--model-path and --asset-path exclude each other.", hint="Give one.")
     if run_metadata_file is not None:
         file_run, file_experiment = read_run(run_metadata_file)
         run_id, experiment_name = run_id or file_run, experiment_name or file_experiment
-    model = Model.register(
-        session.workspace,
-        model_path,
-        name,
-        tags=pairs(tags, "--tag"),
-        properties=pairs(properties, "--property"),
-        description=description,
-        model_framework=model_framework,
-        model_framework_version=model_framework_version,
-        sample_input_dataset=sample_input,
-        sample_output_dataset=sample_output,
-        resource_configuration=resources.configuration(),
-        run_id=run_id,
-        experiment_name=experiment_name,
-    )
+    described: dict[str, Any] = {
+        "tags": pairs(tags, "--tag"),
+        "properties": pairs(properties, "--property"),
+        "description": description,
+        "model_framework": model_framework,
+        "model_framework_version": model_framework_version,
+        "sample_input_dataset": sample_input,
+        "sample_output_dataset": sample_output,
+        "resource_configuration": resources.configuration(),
+    }
+    if model_path is not None:
+        described |= {"run_id": run_id, "experiment_name": experiment_name}
+        model = Model.register(session.workspace, model_path, name, **described)
+    elif run_id is not None:
+        model = session.workspace.get_run(run_id).register_model(name, asset_path, **described)
+    else:
+        raise UserErrorException("--asset-path names a file of a run, and no run is named.", hint="Give --run-id ID.")
     write_metadata(output_metadata_file, _metadata(session, model))
     return Result(model.serialize(), columns=_COLUMNS)
 

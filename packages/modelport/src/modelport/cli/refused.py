@@ -9,9 +9,9 @@ _CLUSTER = (
     "it needs a cluster or a cloud target (compute type aks or aci); this Modelport deploys on this machine (local)."
 )
 _CLOUD = "it names a resource of a cloud account; a workspace on this machine has none. Leave it out."
-_RUNS = "it needs runs of experiments, which this Modelport does not keep. Give the files with --model-path."
-_EXPERIMENTS = "it names an experiment, and this Modelport keeps none. Leave it out."
-_DATASETS = "it needs registered data sets, which this Modelport does not keep. Leave it out."
+_RUNS = "it names a file of a run. modelport model register takes it, with --run-id."
+_EXPERIMENTS = "a folder belongs to no experiment here; runs name theirs. Leave it out."
+_DATASETS = "data sets are given in Python here: Model.list(ws, dataset_id=...), Model.profile. Leave it out."
 _IMAGES = "services on this machine run without an image. Leave it out."
 _PROFILES = "it needs the result of a profiling run, which this Modelport cannot make yet. Leave it out."
 _INIT_LOG = "services on this machine have no init container; the log holds everything."
