@@ -92,7 +92,8 @@ def test_what_is_there_is_verified(code: Implementation) -> None:
     assert verdict("method", "second", "first")[2] == ("has first at place 1, where v1 had second",)  # type: ignore[index]
     assert verdict("needy") == (same, (), ("needs this",))
     assert verdict("anything", "first", "second") == (same, (), ())
-    assert verdict("assigned", kind=Kind.ATTRIBUTE) == verdict("annotated", kind=Kind.ATTRIBUTE) == (same, (), ())
+    for attribute in ("assigned", "annotated", "default"):
+        assert verdict(attribute, kind=Kind.ATTRIBUTE) == (same, (), ())
     assert verdict("nowhere", kind=Kind.ATTRIBUTE) == verdict("missing") == (Status.NOT_YET, (), ())
     assert verdict("CONSTANT", kind=Kind.CONSTANT, note="'x'") == (same, (), ())
     assert verdict("CONSTANT", kind=Kind.CONSTANT, note="'y'")[2] == ("is 'x'",)  # type: ignore[index]
@@ -108,6 +109,7 @@ class Sample:
 
     CONSTANT = "x"
     annotated: int
+    default: str | None = None
 
     def __init__(self) -> None:
         self.assigned = 1

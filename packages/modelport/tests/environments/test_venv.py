@@ -268,6 +268,23 @@ def test_pins_of_the_old_server_that_cannot_be_had_are_left_out(
         venvs.resolve(from_wheels(wheels, "flask==="), progress=progress)
 
 
+def test_a_package_whose_metadata_no_resolver_reads(
+    venvs: VenvEnvironments, progress: RecordedProgress, wheels: Path
+) -> None:
+    make_wheel(wheels, "mp_old", "0.24.2", requires=["mp_one (>=2011k,<2)", "mp_two; python_version>'2'"])
+    made = from_wheels(wheels, "mp_old==0.24.2")
+    lock = venvs.resolve(made, progress=progress)
+    pins = [line for line in lock.text.replace("_", "-").splitlines() if "==" in line]
+    assert pins == ["mp-old==0.24.2", "mp-one==1.0", "mp-two==1.0"]
+    (note,) = lock.notes
+    assert "mp-old 0.24.2 describes itself" in note and "mp_one>=2011k is passed over" in note
+    interpreter = venvs.materialise(lock, progress=progress)
+    assert _output(interpreter, "import mp_old,mp_one;print(mp_old.VERSION, mp_one.VERSION)") == "0.24.2 1.0"
+    make_wheel(wheels, "mp_worse", "1.0", requires=["mp_none (>=2011k)"])
+    with pytest.raises(ResolutionFailed, match="mp-none"):
+        venvs.resolve(from_wheels(wheels, "mp_worse"), progress=progress)
+
+
 def test_a_pinned_pip_is_noted(venvs: VenvEnvironments, progress: RecordedProgress) -> None:
     lock = venvs.resolve(definition(packages=["python", "pip=20.2"]), progress=progress)
     assert [note.split()[0] for note in lock.notes] == ["pip=20.2"]

@@ -125,6 +125,24 @@ def test_keywords_without_effect_are_named(project: Project) -> None:
 def test_what_a_positional_argument_is_counts(project: Project) -> None:
     found = project.found("from azureml.core import Workspace\nWorkspace.from_config('.', object())\n")
     assert "auth: recorded" in found["Workspace.from_config"].note
+    found = project.found("from azureml.core import Workspace\nWorkspace.from_config('.', None)\n")
+    assert "auth" not in found["Workspace.from_config"].note, "None asks for nothing"
+
+
+def test_functions_that_call_themselves_end(project: Project) -> None:
+    found = project.found(
+        """
+        def first(ws, depth):
+            ws.write_config()
+            return second(ws, depth - 1)
+
+        def second(ws, depth):
+            return first(ws, depth) if depth else ws.models["m"]
+
+        first(None, 3).delete()
+        """
+    )
+    assert {"Workspace.write_config", "Workspace.models"} <= set(found)
 
 
 def test_what_is_not_done_says_why_and_what_instead(project: Project) -> None:

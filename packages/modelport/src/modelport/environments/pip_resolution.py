@@ -15,6 +15,7 @@ from modelport.environments.azureml_packages import OF_OLD_SERVER, OFTEN_REQUIRE
 from modelport.environments.complaints import cannot_be_had, resolution_failed
 from modelport.environments.disk_cache import DiskCache
 from modelport.environments.locks import sha256_of
+from modelport.environments.old_metadata import Readable, read_leniently, unreadable
 from modelport.environments.probe import FoundPython
 from modelport.environments.requirement_lines import RequirementLine, index_options, normalised
 from modelport.environments.uv import Answer, index_fingerprint, run_uv
@@ -51,7 +52,7 @@ class PipResolver:
         """
         if not asks_for_packages(lines):
             return Pins("")
-        found = self._without_old_server(lines, python)
+        found = self._found(lines, python)
         self._cache.put(_key(lines, python), {"pins": found.text, "notes": found.notes})
         return found
 
@@ -59,17 +60,31 @@ class PipResolver:
         """The next resolution asks the index."""
         self._cache.remove(_key(lines, python))
 
-    def _without_old_server(self, lines: Sequence[RequirementLine], python: FoundPython) -> Pins:
-        kept, notes = list(lines), list[str]()
+    def _found(self, lines: Sequence[RequirementLine], python: FoundPython) -> Pins:
+        """What uv finds; where it is an old list that stops it, what it finds for the rest of the list."""
+        kept, notes, described = list(lines), list[str](), list[Readable]()
         while True:
-            answer = _compile(kept, python)
+            answer = _compile(kept, python, described)
             if answer.succeeded:
-                return Pins(lock_text(answer.output, kept), tuple(notes))
+                return Pins(lock_text(answer.output, kept), (*notes, *(each.note for each in described)))
+            readable = _described_anew(answer.complaint, kept, python, described)
             needless = [line for line in cannot_be_had(answer.complaint, kept) if line.name in OF_OLD_SERVER]
-            if not needless:
+            if readable is not None:
+                described.append(readable)
+            elif needless:
+                kept = [line for line in kept if line not in needless]
+                notes += [_why_needless(line, python) for line in needless]
+            else:
                 raise resolution_failed(answer.complaint, kept, python_version=python.version)
-            kept = [line for line in kept if line not in needless]
-            notes += [_why_needless(line, python) for line in needless]
+
+
+def _described_anew(
+    complaint: str, lines: Sequence[RequirementLine], python: FoundPython, described: Sequence[Readable]
+) -> Readable | None:
+    package = unreadable(complaint)
+    if package is None or package in [(each.name, each.version) for each in described]:
+        return None
+    return read_leniently(*package, lines, python)
 
 
 def _why_needless(line: RequirementLine, python: FoundPython) -> str:
@@ -91,11 +106,13 @@ def local_traces(lines: Sequence[RequirementLine]) -> list[list[tuple[str, int, 
     return [list(_traces(line.local)) for line in lines if line.local]
 
 
-def _compile(lines: Sequence[RequirementLine], python: FoundPython) -> Answer:
+def _compile(lines: Sequence[RequirementLine], python: FoundPython, described: Sequence[Readable]) -> Answer:
     """What uv makes of the lines."""
     with tempfile.TemporaryDirectory(prefix="modelport-resolve-") as name:
         folder = Path(name)
         write_requirements(lines, folder)
+        if described:
+            (folder / "uv.toml").write_text("".join(each.setting for each in described), encoding="utf-8")
         return run_uv(
             *("pip", "compile", "requirements.txt", "--constraints", "constraints.txt", "--excludes", "excludes.txt"),
             *("--python", python.path, "--quiet", "--no-header", "--no-annotate", "--no-strip-extras"),

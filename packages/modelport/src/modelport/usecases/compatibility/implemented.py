@@ -122,10 +122,10 @@ def _member(owner: Any, member: Member) -> Any | None:
         return owner
     if not isinstance(owner, type):
         return getattr(owner, member.name, None)
-    try:
-        return getattr(owner, member.name)
-    except AttributeError:
-        return _INSTANCE if member.name in _assigned(owner) else None
+    if hasattr(owner, member.name):
+        value = getattr(owner, member.name)
+        return _INSTANCE if value is None else value  # None is the default of a field, which is there
+    return _INSTANCE if member.name in _assigned(owner) else None
 
 
 @cache
