@@ -58,6 +58,11 @@ def shares(endpoint: AksEndpoint, *, requests: int = 400) -> Counter[str]:
         return Counter(client.post(str(endpoint.scoring_uri), content="1").json() for _ in range(requests))
 
 
+def available_replicas(endpoint: AksEndpoint, name: str) -> int:
+    endpoint.update_deployment_state()
+    return endpoint.versions[name].deployment_status.available_replicas
+
+
 def until(true: Callable[[], bool], *, within_s: float = 20.0) -> None:
     deadline = time.monotonic() + within_s
     while not true():
@@ -119,10 +124,12 @@ def test_versions_come_change_and_go_under_load(bench: CloudBench, endpoint: Aks
         load.wait_for('"second"')
         endpoint.update_version("version-b", models=[bench.model("third")])
         load.wait_for('"third"')
+        before = endpoint.versions["version-b"].revision
         endpoint.update_version("version-b", num_replicas=2)
+        assert endpoint.versions["version-b"].revision == before
         endpoint.update_version("version-a", models=[bench.model("fourth")])
         load.wait_for('"fourth"')
-        assert endpoint.versions["version-b"].deployment_status.available_replicas == 2
+        until(lambda: available_replicas(endpoint, "version-b") == 2)
         endpoint.delete_version("version-b")
     assert load.failures == []
     assert shares(endpoint, requests=20) == {"fourth": 20}

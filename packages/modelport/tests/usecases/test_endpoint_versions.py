@@ -115,7 +115,7 @@ def test_a_version_that_does_not_come_up_leaves_the_others(
     assert create(bench, "green").versions[1].revision == 4
 
 
-def test_new_models_and_another_scale_come_with_new_workers(
+def test_new_models_and_other_limits_come_with_new_workers(
     bench: Workbench, context: Context, endpoint: Service, target: MemoryTarget, steps: Steps
 ) -> None:
     create(bench, "green", traffic_percentile=10.0)
@@ -124,8 +124,11 @@ def test_new_models_and_another_scale_come_with_new_workers(
     assert set(target.observe(renewed).revisions) == {1, 3}
     assert target.weights["shop"] == {3: 10.0}
     scaled = update_version(context, "shop", "blue", VersionChange(deployment=Deployment(replicas=5)))
-    assert (scaled.active_revision, version(context, "blue").revision) == (4, 4)
-    assert scaled.revision(4).bundle_digest == endpoint.active.bundle_digest
+    assert (scaled.active_revision, target.observe(scaled).revisions[1].replicas) == (1, 5)
+    limited = Deployment(limits={"queue_wait_ms": 9})
+    renewed = update_version(context, "shop", "blue", VersionChange(deployment=limited))
+    assert (renewed.active_revision, version(context, "blue").revision) == (4, 4)
+    assert renewed.revision(4).bundle_digest == endpoint.active.bundle_digest
     before = version(context, "green").deployment.autoscale
     bounds = Deployment(autoscale=Autoscale(max_replicas=4), limits={"queue_wait_ms": 7})
     update_version(context, "shop", "green", VersionChange(deployment=bounds))

@@ -179,8 +179,9 @@ class AksEndpoint(AksWebservice):
         cpu_cores_limit: float | None = None,
         memory_gb_limit: float | None = None,
     ) -> None:
-        """Change a version; what is not given stays. Other models, code, scale and timeouts come with new workers that
-        take over without a dropped request; a share and the default change from one request to the next.
+        """Change a version; what is not given stays. Other models, code and timeouts come with new workers that take
+        over without a dropped request; replicas are added and removed as they are; a share and the default change from
+        one request to the next.
 
         ``tags`` replaces all tags, ``properties`` adds. Raises WebserviceException where nothing is given.
         """

@@ -76,6 +76,9 @@ class Target(Protocol):
     def release(self, service: Service, number: int) -> None:
         """End revision ``number``, which runs beside the active one, once it has finished what it holds."""
 
+    def scale(self, service: Service, number: int) -> None:
+        """Give revision ``number``, which runs, as many replicas as its version says; returns at once."""
+
     def split(self, service: Service) -> None:
         """Divide the requests as the versions of the endpoint say, from now on."""
 

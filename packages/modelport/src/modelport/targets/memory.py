@@ -91,6 +91,15 @@ class MemoryTarget:
         kept = {other: seen for other, seen in present.revisions.items() if other != number}
         self.observations[service.name] = replace(present, revisions=kept)
 
+    def scale(self, service: Service, number: int) -> None:
+        """There at once. Raises WebserviceException for a revision that does not run."""
+        self._expect(service, number)
+        version = next(version for version in service.versions if version.revision == number)
+        replicas = version.deployment.first_replicas
+        present = self.observe(service)
+        seen = replace(present.revisions[number], replicas=replicas, ready_replicas=replicas)
+        self.observations[service.name] = replace(present, revisions={**present.revisions, number: seen})
+
     def split(self, service: Service) -> None:
         """Keep it."""
         self.weights[service.name] = traffic_weights(service.versions, default=service.active_revision)

@@ -64,8 +64,8 @@ def create_version(context: Context, endpoint: str, name: str, change: VersionCh
 
 
 def update_version(context: Context, endpoint: str, name: str, change: VersionChange) -> Service:
-    """Change a version. Where other models, other code or another scale come, a new revision starts beside the old one
-    and takes over when its ``init()`` has returned; no request fails.
+    """Change a version. Where other models, other code or other limits come, a new revision starts beside the old one
+    and takes over when its ``init()`` has returned; no request fails. Replicas are added and removed as they are.
 
     Raises WebserviceException where there is no such version, DeploymentFailed where the new revision does not come up:
     the old one then goes on.
@@ -189,6 +189,8 @@ def _update(context: Context, service: Service, version: EndpointVersion, change
         wanted = replace(wanted, active_revision=changed.revision)
     if is_new:
         _bring_up(context, service, wanted, changed, replacing=version)
+    elif _scale(changed) != _scale(version) and _runs(context, service):
+        context.target(service.compute_type).scale(wanted, changed.revision)
     return _settled(context, wanted, changed, change)
 
 
@@ -209,9 +211,13 @@ def _changed(version: EndpointVersion, change: VersionChange) -> EndpointVersion
 
 
 def _scores_alike(one: Deployment, other: Deployment) -> bool:
-    """Whether nothing differs but what is only kept and shown."""
-    nothing: dict[str, Any] = dict.fromkeys(("resources", "probe", "gpu_cores"))
+    """Whether nothing differs but the number of replicas, and what is only kept and shown."""
+    nothing: dict[str, Any] = dict.fromkeys(("replicas", "autoscale", "resources", "probe", "gpu_cores"))
     return replace(one, **nothing) == replace(other, **nothing)
+
+
+def _scale(version: EndpointVersion) -> tuple[object, object]:
+    return version.deployment.replicas, version.deployment.autoscale
 
 
 def _check(context: Context, service: Service, version: EndpointVersion) -> None:

@@ -145,6 +145,10 @@ class LocalTarget:
         """Returns when it has ended."""
         self._hosting(service).release(number)
 
+    def scale(self, service: Service, number: int) -> None:
+        """Workers that are added are not waited for."""
+        self._hosting(service).scale(number)
+
     def split(self, service: Service) -> None:
         """In force from the next request on."""
         self._hosting(service).split()

@@ -11,6 +11,7 @@ from modelport.domain.services import Service
 from modelport.targets.local.failures import from_scoring
 from modelport.targets.local.logs import last_lines_of
 from modelport.targets.local.plan import revision_settings, traffic
+from modelport.targets.local.settings import version_size
 from modelport_scoring import (
     Changes,
     ControlClient,
@@ -55,6 +56,12 @@ class Hosting:
     def release(self, number: int) -> None:
         with self._translated(number):
             self._client.release(number)
+
+    def scale(self, number: int) -> None:
+        version = next(version for version in self._service.versions if version.revision == number)
+        sizes = version_size(self._service.deployment, version.deployment)
+        with self._translated(number):
+            self._client.scale(number, **sizes)
 
     def split(self) -> None:
         with self._translated(self._service.active_revision):

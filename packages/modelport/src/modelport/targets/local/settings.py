@@ -68,11 +68,15 @@ def scoring_settings(deployment: Deployment) -> dict[str, Any]:
 
 
 def version_settings(endpoint: Deployment, version: Deployment) -> dict[str, Any]:
-    """The fields of ``RevisionSettings`` that a version of an endpoint decides. A replica has the endpoint's number of
-    workers."""
+    """The fields of ``RevisionSettings`` that a version of an endpoint decides."""
+    limits = {**version.limits, **_limits_of_replicas(replace(version, workers=endpoint.workers))}
+    return {**version_size(endpoint, version), "limits": limits}
+
+
+def version_size(endpoint: Deployment, version: Deployment) -> dict[str, Any]:
+    """How many workers a version has: each replica, as many as the endpoint says."""
     whole = replace(version, workers=endpoint.workers)
-    limits = {**version.limits, **_limits_of_replicas(whole)}
-    return {"workers": _workers(whole), "autoscale": _autoscale(whole), "limits": limits}
+    return {"workers": _workers(whole), "autoscale": _autoscale(whole)}
 
 
 def front_end(service: Service) -> FrontEnd:
