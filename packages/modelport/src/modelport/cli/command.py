@@ -15,6 +15,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints
 
 import typer
@@ -26,27 +27,41 @@ from modelport.cli.session import Session
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
+@dataclass(frozen=True)
+class Dialect:
+    """How a program speaks: how its commands read their arguments, and what stands for a group of options there."""
+
+    command_class: type[Command] = Command
+    groups: Mapping[type, type] = dataclasses.field(default_factory=dict)
+    """A class of options to the subclass of it that this program has."""
+
+
+MODELPORT = Dialect()
+
+
 def group(help_line: str) -> typer.Typer:
     """An app for commands. Plain text, since loading what draws boxes takes longer than many a command does."""
     return typer.Typer(no_args_is_help=True, help=help_line, add_completion=False, rich_markup_mode=None)
 
 
-def command(app: typer.Typer, name: str) -> Callable[[_Function], _Function]:
+def command(app: typer.Typer, name: str, dialect: Dialect = MODELPORT) -> Callable[[_Function], _Function]:
     """Make the function the command ``name`` of the app. It must have one parameter ``session: Session``.
 
-    What it returns is printed as ``--output`` and ``--query`` say; a ``Result`` says more about how.
+    What it returns is printed as ``--output`` and ``--query`` say; a ``Result`` says more about how. One function may
+    be a command of several programs.
     """
 
     def register(function: _Function) -> _Function:
         first_line = (inspect.getdoc(function) or "").partition("\n")[0]
-        app.command(name, cls=Command, short_help=first_line)(_flattened(function))
+        app.command(name, cls=dialect.command_class, short_help=first_line)(_flattened(function, dialect))
         return function
 
     return register
 
 
-def _flattened(function: Callable[..., object]) -> Callable[..., None]:
+def _flattened(function: Callable[..., object], dialect: Dialect) -> Callable[..., None]:
     hints = get_type_hints(function, include_extras=True)
+    hints = {name: dialect.groups.get(hint, hint) if isinstance(hint, type) else hint for name, hint in hints.items()}
     parameters = {parameter.name: parameter for parameter in inspect.signature(function).parameters.values()}
     groups = {name: hints[name] for name in parameters if dataclasses.is_dataclass(hints[name])}
 

@@ -35,7 +35,9 @@ def scaffold(
     environment = Environment(name)
     environment.save_to_directory(directory)
     write_metadata(output_metadata_file, {"name": name, "directory": str(Path(directory).absolute())})
-    session.note(f"Edit {directory}/conda_dependencies.yml, then: modelport environment register -d {directory}")
+    session.note(
+        f"Edit {directory}/conda_dependencies.yml, then: {session.program} environment register -d {directory}"
+    )
     return Result(_document(environment), columns=_COLUMNS)
 
 

@@ -46,10 +46,11 @@ def exit_code_of(error: BaseException, *, debug: bool) -> int:
 
 def complain(error: BaseException) -> None:
     """Print what the error means."""
-    _say(f"ERROR: {_described(error)}")
+    _say(f"ERROR: {described(error)}")
 
 
-def _described(error: BaseException) -> str:
+def described(error: BaseException) -> str:
+    """The error in words that a user can act on."""
     if isinstance(error, ModelportError):
         return error.text
     if isinstance(error, json.JSONDecodeError):

@@ -7,7 +7,8 @@ own, and the root knows only its name and one line of help.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -28,28 +29,36 @@ _GROUPS = {
 
 
 class LazyGroup(TyperGroup):
-    """The root of the command line."""
+    """The root of the command line ``modelport``."""
+
+    members: ClassVar[Mapping[str, str]] = _GROUPS
+    package: ClassVar[str] = "modelport.cli"
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(_GROUPS)
+        return list(self.members)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A stand-in that knows its name and its help: enough to be listed."""
-        help_line = _GROUPS.get(cmd_name)
+        help_line = self.members.get(cmd_name)
         return None if help_line is None else TyperCommand(cmd_name, short_help=help_line)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         """The real command, its module imported."""
         name, stand_in, rest = super().resolve_command(ctx, args)
-        return name, stand_in and load(str(name)), rest
+        return name, stand_in and self.load(str(name)), rest
+
+    @classmethod
+    def load(cls, name: str) -> Any:
+        """The command ``name`` with everything below it."""
+        application: typer.Typer = importlib.import_module(f"{cls.package}.{name}").app
+        command = get_command(application)
+        command.name = name
+        return command
 
 
 def load(name: str) -> Any:
-    """The command ``name`` with everything below it."""
-    application: typer.Typer = importlib.import_module(f"modelport.cli.{name}").app
-    command = get_command(application)
-    command.name = name
-    return command
+    """The command ``name`` of ``modelport`` with everything below it."""
+    return LazyGroup.load(name)
 
 
 def names() -> list[str]:

@@ -46,12 +46,12 @@ def root(
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 it failed, 2 it was called wrongly, 130 interrupted, 143 terminated."""
-    _open_standard_streams()
+    open_standard_streams()
     stop_on_signals()
     sys.exit(run(sys.argv[1:]))
 
 
-def _open_standard_streams() -> None:
+def open_standard_streams() -> None:
     """Those that the caller closed: the next file to be opened would get their number, and with it what is printed."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(descriptor, True)

@@ -26,6 +26,9 @@ DEFAULT_WORKSPACE = "default"
 """The one that is meant where nothing names one: ``modelport deploy`` makes it, every other command only finds it."""
 
 _OUTPUT, _WORKSPACE = "Output", "Workspace"
+LongVerbose = Annotated[
+    bool, typer.Option("--verbose", help="Say more on stderr: which workspace, where.", rich_help_panel=_OUTPUT)
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +79,18 @@ class Session:
     debug: Annotated[
         bool, typer.Option("--debug", help="Print the traceback of an error.", rich_help_panel=_OUTPUT)
     ] = False
+
+    # --- what differs between programs --------------------------------------------------------------------------------
+
+    @property
+    def program(self) -> str:
+        """How the program is called, for messages that tell of its commands."""
+        return "modelport"
+
+    @property
+    def deploys_to(self) -> str:
+        """The kind of target where nothing names one."""
+        return "local"
 
     # --- stderr and stdout --------------------------------------------------------------------------------------------
 
@@ -159,21 +174,22 @@ class Session:
         """Return when the service takes requests. Raises DeploymentFailed as soon as it is known that it will not."""
         try:
             self.note(f"Waiting until the service {service.name!r} is healthy")
-            wait_for_deployment(service.workspace.context, service.name)
+            self._await(service)
         except Stopped:
             self.note(
-                f"The service {service.name!r} goes on starting: modelport service show -w {service.workspace.name} "
-                f"-n {service.name} tells how it is, modelport service delete ends it."
+                f"The service {service.name!r} goes on starting: {self.program} service show "
+                f"-w {service.workspace.name} -n {service.name} tells how it is, {self.program} service delete ends it."
             )
             raise
         service.update_deployment_state()
         self.note(f"The service {service.name!r} runs at {service.scoring_uri}")
+
+    def _await(self, service: Webservice) -> None:
+        wait_for_deployment(service.workspace.context, service.name)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VersionedSession(Session):
     """For commands of environments, where ``-v`` is short for ``--version`` (azureml-v1 reference, 3)."""
 
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Say more on stderr: which workspace, where.", rich_help_panel=_OUTPUT)
-    ] = False
+    verbose: LongVerbose = False

@@ -1,0 +1,21 @@
+"""``az ml model`` (azureml-v1 reference, 3.1)."""
+
+from __future__ import annotations
+
+from modelport.cli import model, model_deploy
+from modelport.cli.azure.command import add_all
+from modelport.cli.command import group
+
+app = group("Register, list, download, change, delete and deploy models.")
+add_all(
+    app,
+    {
+        "register": model.register,
+        "deploy": model_deploy.deploy,
+        "download": model.download,
+        "list": model.list_,
+        "show": model.show,
+        "update": model.update,
+        "delete": model.delete,
+    },
+)

@@ -1,0 +1,23 @@
+"""The groups of commands of ``az ml``, each a module of this package that is imported when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from modelport.cli.lazy import LazyGroup
+
+PROGRAM = "az-ml"
+
+
+class AzGroup(LazyGroup):
+    """The root of ``az-ml``."""
+
+    package: ClassVar[str] = "modelport.cli.azure"
+    members: ClassVar[Mapping[str, str]] = {
+        "model": "Register, list, download, change, delete and deploy models.",
+        "service": "Use and change the services that were deployed.",
+        "environment": "Write, register, list and download environments.",
+        "workspace": "Create, list, show, change and delete workspaces.",
+        "folder": "Attach a folder to a workspace, so that commands in it need no --workspace-name.",
+    }
