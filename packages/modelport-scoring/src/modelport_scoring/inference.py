@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
+from modelport_scoring.inference_protocol.codec import is_light, read_header_length
 from modelport_scoring.inference_protocol.endpoint import (
     Endpoint,
     InferCall,
@@ -14,6 +15,7 @@ from modelport_scoring.inference_protocol.endpoint import (
     ServedVersion,
     Target,
 )
+from modelport_scoring.inference_protocol.jobs import Done, Job, Read, Wanted, Write
 from modelport_scoring.inference_protocol.protocol import (
     HEADER_LENGTH,
     ProtocolError,
@@ -21,13 +23,24 @@ from modelport_scoring.inference_protocol.protocol import (
     error_reply,
     error_reply_from,
 )
+from modelport_scoring.inference_protocol.side_process import SideProcess, SideProcessEnded
 from modelport_scoring.scoring import Scoring, describe_request
 from modelport_scoring.script_answers import RUN_OK, failed, returned, run_lines
 from modelport_scoring.service import Service
 from modelport_scoring.states import ServiceState
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.numbers import NumberReader
+from modelport_scoring.workers.ticket import Refusal
 from modelport_worker.frames import ALONE, ARRAY, RAISED, UNSERIALIZABLE
+
+HEAVY_BYTES = 512 * 1024
+"""Longer bodies, of requests and of answers, are worked on in another process: so much JSON takes about ten
+milliseconds."""
+
+HEAVY_COMPRESSED_BYTES = 4 * 1024
+"""They may be a thousand times as long as they look."""
+
+Outcome = tuple[Done, bytes]
 
 
 class Inference:
@@ -66,15 +79,28 @@ class InferenceTicket(Scoring):
         self._target = target
         self._endpoint = endpoint
         self._call: InferCall | None = None
+        self._contract: Contract | None = None
+        self._read: Outcome | None = None
+        """What was read aside, for the contract."""
         if target.version is not None:
             self.asked = target.version.encode()
+
+    def client_gone(self) -> None:
+        super().client_gone()
+        if self.away is not None:
+            self.abandoned = True
 
     def admit(self, contract: Contract, numbers: NumberReader | None) -> bool:
         version = str(self.revision)
         if self._target.version not in (None, version):
             self._refuse(error_reply(404, f'the model has no version "{self._target.version}" any more'))
             return False
+        if self._contract is not contract:
+            self._contract, self._read = contract, None
         try:
+            if self._read is None and self._is_heavy(contract):
+                self._read_aside(contract, version)
+                return False
             self._admit(contract, version)
         except ProtocolError as error:
             self._refuse(error_reply(error.status, str(error)))
@@ -85,8 +111,23 @@ class InferenceTicket(Scoring):
         return True
 
     def _admit(self, contract: Contract, version: str) -> None:
+        if self._read is None:
+            self._call = self._begin(contract, version)
+            argument, is_array = self._call.argument(contract.array)
+            self.payload = bytes(argument)
+        else:
+            done, self.payload = self._read
+            if done.error is not None or done.wanted is None:
+                raise ProtocolError(done.error or "nothing was read", status=done.status)
+            is_array = done.is_array
+            self._call = self._endpoint.resume(version=version, contract=contract, request=done.wanted.request)
+        if self.posing_as is not None:
+            self._call.version = str(self.posing_as)
+        self.flags = (ALONE if self.alone else 0) | (ARRAY if is_array else 0)
+
+    def _begin(self, contract: Contract, version: str) -> InferCall:
         headers = self._exchange.head.headers
-        self._call = self._endpoint.begin(
+        return self._endpoint.begin(
             version=version,
             contract=contract,
             body=self._exchange.body,
@@ -94,18 +135,39 @@ class InferenceTicket(Scoring):
             content_encoding=headers.get(b"content-encoding", b""),
             max_body_bytes=self._service.settings.limits.max_body_bytes,
         )
-        if self.posing_as is not None:
-            self._call.version = str(self.posing_as)
-        self.flags = ALONE if self.alone else 0
-        wanted = contract.array
-        array = None
-        if wanted is not None:
-            array = self._call.input.array(parameter=wanted.name, type=wanted.type, row=wanted.row)
-        if array is None:
-            self.payload = self._call.input.body()
-        else:
-            self.payload = bytes(array)
-            self.flags |= ARRAY
+
+    # --- what would hold up the loop ----------------------------------------------------------------------------------
+
+    def _is_heavy(self, contract: Contract) -> bool:
+        headers, body = self._exchange.head.headers, self._exchange.body
+        if b"content-encoding" in headers:
+            return len(body) > HEAVY_COMPRESSED_BYTES
+        if len(body) <= HEAVY_BYTES:
+            return False
+        if contract.array is None:
+            return True
+        return not is_light(body, read_header_length(headers.get(HEADER_LENGTH), body_length=len(body)))
+
+    def _read_aside(self, contract: Contract, version: str) -> None:
+        service, headers, body = self._service, self._exchange.head.headers, self._exchange.body
+        limits, side_process = service.settings.limits, service.side_process
+        if side_process.held_bytes and side_process.held_bytes + len(body) > limits.max_queue_bytes:
+            self.refused(Refusal.QUEUE_BYTES)
+            return
+        length = headers.get(HEADER_LENGTH)
+        job = Read(
+            model=service.settings.name,
+            version=version,
+            contract=contract,
+            header_length=None if length is None else length.decode("latin-1"),
+            content_encoding=headers.get(b"content-encoding", b"").decode("latin-1"),
+            max_body_bytes=limits.max_body_bytes,
+        )
+
+        async def read() -> None:
+            self._read = await do(side_process, job, body)
+
+        self.away = service.do_aside(read())
 
     def scored(self, code: int, flags: int, micros: int, meta: bytes, payload: bytes, together: int) -> None:
         assert self._call is not None, "no worker gets a ticket that was not admitted"
@@ -113,9 +175,34 @@ class InferenceTicket(Scoring):
             response = failed(flags, payload, mode=self._service.settings.error_mode)
         else:
             response = returned(code, meta, payload)
-        reply = self._call.reply(response.status, response.body)
         run = run_lines(response.status, flags, micros)
+        if len(response.body) > HEAVY_BYTES:
+            self._write_aside(response, self._call, run=run, micros=micros, together=together)
+            return
+        reply = self._call.reply(response.status, response.body)
         super()._answer(in_protocol(response, reply), run=run, micros=micros, together=together)
+
+    def _write_aside(self, response: Response, call: InferCall, *, run: bytes, micros: int, together: int) -> None:
+        assert self._contract is not None
+        service = self._service
+        job = Write(
+            model=service.settings.name,
+            version=call.version,
+            contract=self._contract,
+            wanted=Wanted.of(call.request),
+            status=response.status,
+        )
+
+        async def write() -> None:
+            done, body = await do(service.side_process, job, response.body)
+            reply = Reply(done.status, done.lines.encode("latin-1"), body)
+            if done.error is not None:
+                reply = error_reply(done.status, done.error)
+            super(InferenceTicket, self)._answer(
+                in_protocol(response, reply), run=run, micros=micros, together=together
+            )
+
+        service.do_aside(write())
 
     def stream_began(self, code: int, flags: int, micros: int, meta: bytes) -> None:
         self._refuse(error_reply(500, "run() answered with a stream, which holds no tensors"))
@@ -127,6 +214,14 @@ class InferenceTicket(Scoring):
 
     def _refuse(self, reply: Reply) -> None:
         super()._answer(Response(reply.status, lines=reply.lines, body=reply.body))
+
+
+async def do(side_process: SideProcess, job: Job, body: bytes | bytearray) -> Outcome:
+    """What comes of the job; that the process ended is an error of the server."""
+    try:
+        return await side_process.do(job, body)
+    except SideProcessEnded as ended:
+        return Done(error=str(ended), status=500), b""
 
 
 def in_protocol(response: Response, reply: Reply) -> Response:

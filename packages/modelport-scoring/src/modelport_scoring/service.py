@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 
 from modelport_scoring.access.gate import Gate
@@ -15,6 +15,7 @@ from modelport_scoring.hosted import Hosted
 from modelport_scoring.hosting import Hosting
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.known_heads import KnownHeads
+from modelport_scoring.inference_protocol.side_process import SideProcess
 from modelport_scoring.revision import Revision
 from modelport_scoring.service_folder import SETTINGS, check_settings, write_settings
 from modelport_scoring.settings import Limits, ServiceSettings, limits_of
@@ -50,6 +51,10 @@ class Service:
         """The default revision, once it has a working folder."""
         self._router: Router | None = None
         """None where no request can go but to the default revision."""
+        self.side_process = SideProcess()
+        """For what would hold up the loop."""
+        self._asides: set[asyncio.Task[None]] = set()
+        self._loop = loop
         self._folder = folder
         self._early: list[Ticket] = []
 
@@ -70,6 +75,13 @@ class Service:
             ticket.refused(Refusal.NO_WORKER)
         else:
             self._early.append(ticket)
+
+    def do_aside(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Have work done for a request that no worker holds; the end of the service waits for it."""
+        task = self._loop.create_task(work)
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
+        return task
 
     # --- state --------------------------------------------------------------------------------------------------------
 
@@ -146,6 +158,9 @@ class Service:
         """Finish what is held, end all workers, and remove the working folders."""
         timeout_s = self.settings.limits.drain_timeout_s if drain_timeout_s is None else drain_timeout_s
         await self.hosting.stop(drain_timeout_s=timeout_s)
+        if self._asides:
+            await asyncio.wait(self._asides, timeout=timeout_s)
+        self.side_process.close()
 
     def sweep(self) -> None:
         """Called about once a second."""

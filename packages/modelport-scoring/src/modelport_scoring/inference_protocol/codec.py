@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from modelport_scoring.inference_protocol.datatypes import BYTES
+from modelport_scoring.inference_protocol.datatypes import BYTES, FP64, INT64
 from modelport_scoring.inference_protocol.json_text import parse_json, write_flat
 from modelport_scoring.inference_protocol.protocol import (
     BINARY_LINE,
@@ -26,6 +26,9 @@ from modelport_scoring.inference_protocol.protocol import (
 )
 from modelport_scoring.inference_protocol.schemas import Leaf
 from modelport_scoring.inference_protocol.tensors import Tensor, check_shape, find_datatype, from_binary, from_json
+
+LIGHT = frozenset((FP64.name, INT64.name))
+LONGEST_LIGHT_HEAD = 64 * 1024
 
 LONGEST_LENGTH = 20
 """Digits of an Inference-Header-Content-Length."""
@@ -61,6 +64,20 @@ def read_header_length(value: bytes | None, *, body_length: int) -> int | None:
             f"Inference-Header-Content-Length is {text!r}; it takes a number up to the body's length, {body_length}"
         )
     return int(value)
+
+
+def is_light(body: Body, header_length: int | None) -> bool:
+    """Whether the one tensor of a long body is there as it crosses to a worker, so that reading the request copies it
+    at most: binary data of 64-bit numbers, behind JSON that is short."""
+    if not header_length or header_length > LONGEST_LIGHT_HEAD:
+        return False
+    try:
+        request = _read_object(memoryview(body)[:header_length])
+    except ProtocolError:
+        return True  # that is all that will be read
+    if len(request.inputs) != 1:
+        return False
+    return request.inputs[0].datatype in LIGHT and request.inputs[0].data is msgspec.UNSET
 
 
 def decode_request(body: Body, *, header_length: int | None = None) -> InferRequest:

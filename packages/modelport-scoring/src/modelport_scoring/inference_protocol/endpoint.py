@@ -29,7 +29,7 @@ from modelport_scoring.inference_protocol.protocol import (
 from modelport_scoring.inference_protocol.schemas import NoTensors
 from modelport_scoring.inference_protocol.score_input import ScoreInput
 from modelport_scoring.version import __version__
-from modelport_scoring.workers.contract import Contract
+from modelport_scoring.workers.contract import ArrayParameter, Contract
 
 SERVER = "modelport"
 PLATFORM = "modelport_python"
@@ -110,11 +110,19 @@ class InferCall:
 
     def __init__(self, request: InferRequest, mapping: TensorMapping, *, model: str, version: str) -> None:
         self.input = ScoreInput(mapping, request.inputs)
-        self._request = request
+        self.request = request
         self._mapping = mapping
         self._model = model
         self.version = version
         """That the answer names."""
+
+    def argument(self, wanted: ArrayParameter | None) -> tuple[bytes | memoryview, bool]:
+        """What goes to the worker, and whether that is an array's memory, which its script takes as ``wanted``, and not
+        JSON. Raises ProtocolError."""
+        array = None
+        if wanted is not None:
+            array = self.input.array(parameter=wanted.name, type=wanted.type, row=wanted.row)
+        return (self.input.body(), False) if array is None else (array, True)
 
     def reply(self, status: int, payload: bytes) -> Reply:
         """What the client gets for the answer of ``run``, which has that status."""
@@ -122,7 +130,7 @@ class InferCall:
             return error_reply_from(status, payload)
         try:
             outputs = read_answer(payload, self._mapping)
-            return encode_response(model=self._model, version=self.version, request=self._request, outputs=outputs)
+            return encode_response(model=self._model, version=self.version, request=self.request, outputs=outputs)
         except ProtocolError as error:
             return error_reply(error.status, str(error))
 
@@ -188,6 +196,10 @@ class Endpoint:
         else:
             request = decode_request(body, header_length=length)
         return InferCall(request, mapping, model=self._model, version=version)
+
+    def resume(self, *, version: str, contract: Contract, request: InferRequest) -> InferCall:
+        """A request that was read elsewhere, and whose inputs are on their way. Raises ProtocolError."""
+        return InferCall(request, self._mapping(version, contract), model=self._model, version=version)
 
     def _find(self, target: Target) -> ServedVersion | None:
         return next((served for served in self._versions() if target.version in (None, served.number)), None)

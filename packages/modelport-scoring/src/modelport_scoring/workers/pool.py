@@ -68,6 +68,8 @@ class Pool:
         self._ready: list[Worker] = []
         self._often = CountedLines(Journal(launch.log), loop=loop)
         self._loop = loop
+        self._away = 0
+        """Tickets that are on neither side for now, and come back."""
         self._idle: asyncio.Future[None] | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -219,6 +221,20 @@ class Pool:
             self.given += 1
             worker.send(ticket, time.monotonic())
             self._timeouts.watch()
+        elif ticket.away is not None:
+            self._away += 1
+            ticket.away.add_done_callback(lambda _: self._came_back(ticket))
+
+    def _came_back(self, ticket: Ticket) -> None:
+        self._away -= 1
+        ticket.away = None
+        if ticket.abandoned:
+            self._tell_if_idle()
+        elif self.given_up or (not self._ready and (self._cannot_restart or self.group.closing)):
+            ticket.refused(Refusal.NO_WORKER)
+        else:
+            self.take_over((ticket,))
+            self._tell_if_idle()
 
     async def _finished(self, timeout_s: float) -> None:
         """Wait until no request is held, nor waits for a worker that could take it, at most so long."""
@@ -227,7 +243,7 @@ class Pool:
         await asyncio.wait([self._idle], timeout=timeout_s)
 
     def _tell_if_idle(self) -> None:
-        if self._idle is None or self._idle.done() or self.in_flight or (self.line and self._ready):
+        if self._idle is None or self._idle.done() or self.in_flight or self._away or (self.line and self._ready):
             return
         self._idle.set_result(None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from enum import Enum
 from typing import Protocol
@@ -66,6 +67,8 @@ class Ticket(ABC):
     """Number of the revision that the path asks for; None: for none."""
     tied = False
     """Only the revision that it was given to may answer it."""
+    away: asyncio.Future[None] | None = None
+    """Set by ``admit`` where it said no for now: the ticket is given to the worker again once that is done."""
     settled = False
     """It has its answer, whatever the worker still says."""
     slot: Slot | None = None
@@ -76,7 +79,8 @@ class Ticket(ABC):
     @abstractmethod
     def admit(self, contract: Contract, numbers: NumberReader | None) -> bool:
         """Called before the ticket goes to a worker whose script keeps to ``contract``: fill in what it gets, or answer
-        the request here and return False. ``numbers`` reads a body that is an array of numbers, where it can be one."""
+        the request here and return False, or set ``away`` and return False. ``numbers`` reads a body that is an array
+        of numbers, where it can be one."""
 
     @abstractmethod
     def scored(self, code: int, flags: int, micros: int, meta: bytes, payload: bytes, together: int) -> None:

@@ -1,0 +1,217 @@
+"""Large tensors of the Open Inference Protocol are worked on beside the event loop."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelport_scoring.inference_protocol import side_process
+from scoring_services import Answer, RunningService, Services, ask, session_members, wait_until
+
+SCRIPT = """
+import numpy as np
+from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
+from inference_schema.schema_decorators import input_schema, output_schema
+
+def init():
+    pass
+
+@input_schema("data", NumpyParameterType(np.array([[1.5, 2.0]])))
+@output_schema(NumpyParameterType(np.array([1.5])))
+def run(data):
+    if data[0, 0] == 13:
+        return data[:, 1].tolist()
+    return [float(data.sum()), float(len(data))]
+"""
+INFER = "/v2/models/demo/infer"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    made = Services(tmp_path_factory.mktemp("large"))
+    yield made.start(SCRIPT)
+    made.end()
+
+
+def request(rows: int, *, first: float = 1.0, datatype: str = "FP64") -> bytes:
+    """JSON with so many rows of two numbers of eighteen digits; 20 bytes a number."""
+    numbers = b",".join([b"0.1234567890123456"] * (2 * rows - 1))
+    head = b'{"id": "7", "inputs": [{"name": "data", "datatype": "%b", "shape": [%d, 2], "data": [%b,'
+    return head % (datatype.encode(), rows, str(first).encode()) + numbers + b"]}]}"
+
+
+def side_processes(service: RunningService) -> list[int]:
+    """Those of the service that work on large tensors."""
+    assert service.process is not None
+    found = []
+    for pid in session_members(service.process.pid):
+        if side_process.__name__.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+            found.append(pid)
+    return found
+
+
+@contextmanager
+def watched(service: RunningService) -> Iterator[list[float]]:
+    """How long each of the requests to ``/`` takes that are sent one after the other meanwhile."""
+    took: list[float] = []
+    done = threading.Event()
+
+    def look() -> None:
+        connection = service.connect()
+        while not done.is_set():
+            begun = time.monotonic()
+            assert ask(connection, "GET", "/").status == 200
+            took.append(time.monotonic() - begun)
+
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        try:
+            yield took
+        finally:
+            done.set()
+            looking.result()
+
+
+def infer(service: RunningService, body: bytes, **headers: str) -> Answer:
+    return service.ask("POST", INFER, body=body, headers=headers)
+
+
+def outputs(answer: Answer) -> list[Any]:
+    assert answer.status == 200, answer.body[:500]
+    assert answer.json["id"] == "7"
+    data: list[Any] = answer.json["outputs"][0]["data"]
+    return data
+
+
+def test_others_are_answered_while_50_megabytes_are_read(service: RunningService) -> None:
+    body = request(1_310_720)
+    assert len(body) > 49_000_000
+    with watched(service) as took:
+        begun = time.monotonic()
+        answer = infer(service, body)
+        lasted = time.monotonic() - begun
+    total, rows = outputs(answer)
+    assert rows == 1_310_720
+    assert total == pytest.approx(1.0 + 0.1234567890123456 * (2 * rows - 1))
+    assert lasted > 1.0, "it takes its time"
+    assert sorted(took)[int(len(took) * 0.99)] < 0.05
+    assert max(took) < 0.4, "nobody waits for the whole of it"
+
+
+def test_and_while_a_large_answer_is_written(service: RunningService) -> None:
+    body = request(400_000, first=13.0)
+    with watched(service) as took:
+        answer = infer(service, body)
+    assert outputs(answer) == [0.1234567890123456] * 400_000
+    assert max(took) < 0.4
+
+
+def test_the_same_answers_as_for_small_ones(service: RunningService) -> None:
+    """Errors, too, and of each kind of body."""
+    rows, small = 20_000, infer(service, request(2))
+    large = infer(service, request(rows))
+    assert large.headers.keys() == small.headers.keys()
+    assert large.json["outputs"][0]["shape"] == small.json["outputs"][0]["shape"]
+    zipped = gzip.compress(request(rows))
+    assert outputs(infer(service, zipped, **{"Content-Encoding": "gzip"})) == outputs(large)
+    for body, message in (
+        (request(rows)[:-3], "cannot be read"),
+        (request(rows, datatype="FP99"), "FP99"),
+        (request(rows).replace(b'"data", "da', b'"nope", "da'), 'no input "nope"'),
+        (request(rows).replace(b"[20000, 2]", b"[20001, 2]"), "takes 40002 elements of data; there are 40000"),
+    ):
+        answer = infer(service, body)
+        assert (answer.status, message in answer.json["error"]) == (400, True), answer.body
+    too_long = infer(service, b"x" * 600_000, **{"Inference-Header-Content-Length": "9999999"})
+    assert "Inference-Header-Content-Length is '9999999'" in too_long.json["error"]
+
+
+def test_binary_data_that_need_no_reading_stay_with_the_server(services: Services) -> None:
+    service = services.start(SCRIPT)
+    numbers = np.ones((100_000, 2))
+    for dtype, datatype in (("<f8", "FP64"), ("<f4", "FP32")):
+        data = numbers.astype(dtype).tobytes()
+        described = {
+            "name": "data",
+            "datatype": datatype,
+            "shape": [100_000, 2],
+            "parameters": {"binary_data_size": len(data)},
+        }
+        head = json.dumps({"id": "7", "inputs": [described]}).encode()
+        headers = {"Inference-Header-Content-Length": str(len(head))}
+        assert outputs(infer(service, head + data, **headers)) == [200_000, 100_000]
+        assert bool(side_processes(service)) is (datatype == "FP32")
+
+
+def test_a_process_that_dies_costs_its_request_and_no_other(service: RunningService) -> None:
+    infer(service, request(20_000))
+    (pid,) = side_processes(service)
+    with ThreadPoolExecutor(2) as pool:
+        os.kill(pid, signal.SIGSTOP)
+        first, second = (pool.submit(infer, service, request(20_000)) for _ in range(2))
+        wait_until(lambda: service.status.requests_in_flight == 0, what="nothing is with a worker")
+        os.kill(pid, signal.SIGKILL)
+        answers = [first.result(), second.result()]
+    assert sorted(answer.status for answer in answers) == [200, 500]
+    failed = next(answer for answer in answers if answer.status == 500)
+    assert "killed by signal 9 (SIGKILL)" in failed.json["error"]
+
+
+def test_a_revision_that_is_replaced_meanwhile_answers_what_it_took(services: Services) -> None:
+    service = services.start(SCRIPT)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(infer, service, request(400_000))
+        wait_until(lambda: bool(side_processes(service)), what="it is being read")
+        service.control.switch(service.revision(2, SCRIPT))
+        assert outputs(asked.result())[1] == 400_000
+
+
+def test_a_stop_finishes_what_is_being_read(services: Services) -> None:
+    service = services.start(SCRIPT)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(infer, service, request(400_000, first=13.0))
+        wait_until(lambda: bool(side_processes(service)), what="it is being read")
+        service.control.stop()
+        assert outputs(asked.result()) == [0.1234567890123456] * 400_000
+    assert service.process is not None
+    assert service.process.wait(20) == 0
+    assert session_members(service.process.pid) == []
+
+
+def test_a_client_that_leaves_is_forgotten(service: RunningService) -> None:
+    infer(service, request(20_000))
+    (pid,) = side_processes(service)
+    os.kill(pid, signal.SIGSTOP)
+    body = request(40_000)
+    head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    with service.raw_connection() as channel:
+        channel.sendall(head.encode() + body)
+    os.kill(pid, signal.SIGCONT)
+    assert outputs(infer(service, request(20_000)))[1] == 20_000
+    status = service.status
+    assert (status.requests_in_flight, status.requests_waiting) == (0, 0)
+
+
+def test_more_than_may_wait_is_refused(services: Services) -> None:
+    service = services.start(SCRIPT, limits={"max_queue_bytes": 1_000_000})
+    infer(service, request(20_000))
+    (pid,) = side_processes(service)
+    os.kill(pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(infer, service, request(20_000)) for _ in range(2)]
+        wait_until(lambda: any(each.done() for each in both), what="one is refused")
+        os.kill(pid, signal.SIGCONT)
+        statuses = [each.result().status for each in both]
+    assert sorted(statuses) == [200, 503]
