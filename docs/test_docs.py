@@ -13,7 +13,10 @@ import pytest
 
 from modelport import LocalWebservice, exceptions
 from modelport.domain.failures import Phase
-from modelport_scoring import Autoscale, Batching, ErrorMode, Limits, ServiceSettings, Traffic, WorkerStart
+from modelport.sdk.aci import AciWebservice
+from modelport.sdk.aks import AksWebservice
+from modelport.sdk.aks_endpoint import AksEndpoint
+from modelport_scoring import Autoscale, Batching, ErrorMode, FrontEnd, Limits, ServiceSettings, Traffic, WorkerStart
 from modelport_scoring.settings import LONGEST_WAIT_MS, MOST_TOGETHER
 
 ROOT = Path(__file__).parent.parent
@@ -53,6 +56,16 @@ def test_every_parameter_of_a_deployment_configuration_is_documented() -> None:
     labels = {"description", "tags", "properties"}
     parameters = set(inspect.signature(LocalWebservice.deploy_configuration).parameters) - labels
     assert set(first_column("docs/settings.md", "## Of a service\n")) == parameters
+
+
+def test_every_parameter_of_a_service_of_a_cloud_is_documented() -> None:
+    kinds = (AciWebservice, AksWebservice, AksEndpoint)
+    parameters = {name for kind in kinds for name in inspect.signature(kind.deploy_configuration).parameters}
+    assert set(first_column("docs/settings.md", "## Of a service that was meant for a cloud\n")) == parameters
+
+
+def test_every_front_end_is_documented() -> None:
+    assert first_column("docs/settings.md", "### Front ends\n") == [front_end.value for front_end in FrontEnd]
 
 
 def test_batching_is_documented_with_its_defaults() -> None:
