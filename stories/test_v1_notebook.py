@@ -15,19 +15,7 @@ import textwrap
 import pytest
 
 from .conftest import Desk
-
-KERNEL = """
-import sys
-names = {"__name__": "__main__"}
-for cell in sys.stdin.read().split("# %%\\n"):
-    head, _, body = cell.partition("\\n")
-    print("--- cell", flush=True)
-    if head.startswith("%%writefile"):
-        with open(head.split()[1], "w") as file:
-            file.write(body)
-    else:
-        exec(compile(cell, "<cell>", "exec"), names)
-"""
+from .notebooks import run_cells
 
 CONFIG = {"subscription_id": "0000-1111", "resource_group": "aml", "workspace_name": "aml-ws"}
 
@@ -241,21 +229,6 @@ print("deleted:", service.state)
 def kernel(desk: Desk) -> Desk:
     desk.write("config.json", json.dumps(CONFIG))
     return desk
-
-
-def run_cells(desk: Desk, cells: str) -> list[str]:
-    """What each cell printed."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", KERNEL],
-        cwd=desk.folder,
-        env=desk.environ,
-        input=cells,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [said.strip() for said in done.stdout.split("--- cell\n")[1:]]
 
 
 def free_port() -> int:

@@ -11,6 +11,7 @@ from modelport.domain.errors import WebserviceException
 from modelport.domain.services import Service, ServiceState
 from modelport.domain.tokens import AccessToken
 from modelport.sdk.aks import AksWebservice
+from modelport.sdk.service_parts import plain
 from modelport.targets.interface import Observation, RevisionObservation
 from modelport.usecases.score_again import score_again
 
@@ -31,7 +32,7 @@ class AksEndpointVersion(AksWebservice):
         service = endpoint._service
         self._take(_as_service(service, version), _of_version(observation, version))
         self.is_default = service.active_revision == version.revision
-        self.traffic_percentile = version.traffic_percentile
+        self.traffic_percentile = plain(version.traffic_percentile)
         self.version_type = version.version_type.value
         self.created_time, self.updated_time = version.created_time, version.updated_time
 
