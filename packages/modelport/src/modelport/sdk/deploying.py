@@ -45,17 +45,17 @@ def deploy_service(
     """What ``Model.deploy`` promises."""
     configuration = chosen_configuration(workspace, name, deployment_config, deployment_target)
     configuration.validate_configuration()
-    cluster = _cluster(workspace, configuration, deployment_target)
-    revision = first_revision(workspace.context, model_ids, inference_config)
-    for note in configuration.notes():
-        workspace.context.progress.step(note)
-    request = _request(name, revision, configuration, cluster)
-    if inference_config is not None:
-        request = replace(request, description=request.description or inference_config.description)
-        if inference_config.enable_gpu and configuration.compute_type is ComputeType.LOCAL:
-            gpu_cores = request.deployment.gpu_cores or 1
-            request = replace(request, deployment=replace(request.deployment, gpu_cores=gpu_cores))
-    return Webservice._from_service(workspace, deploy(workspace.context, replace(request, overwrite=overwrite)))
+    _cluster(workspace, configuration, deployment_target)
+    return deploy_revision(
+        workspace,
+        name,
+        first_revision(workspace.context, model_ids, inference_config),
+        deployment_config=configuration,
+        deployment_target=deployment_target,
+        overwrite=overwrite,
+        description=None if inference_config is None else inference_config.description,
+        needs_gpu=inference_config is not None and bool(inference_config.enable_gpu),
+    )
 
 
 def promote(
@@ -70,20 +70,50 @@ def promote(
 
     Raises WebserviceException for the configuration of a service on this machine, and what ``Model.deploy`` raises.
     """
-    configuration = deployment_config or (
-        AciServiceDeploymentConfiguration() if deployment_target is None else AksServiceDeploymentConfiguration()
-    )
-    configuration = chosen_configuration(workspace, name, configuration)
+    if deployment_config is None and deployment_target is None:
+        deployment_config = AciServiceDeploymentConfiguration()
+    configuration = chosen_configuration(workspace, name, deployment_config, deployment_target)
     if configuration.compute_type is ComputeType.LOCAL:
         raise WebserviceException(
             f"The service {service.name!r} runs on this machine already: deploy_to_cloud needs another configuration.",
             hint="Give AciWebservice.deploy_configuration(…) or AksWebservice.deploy_configuration(…).",
         )
+    return deploy_revision(
+        workspace,
+        name,
+        revision_again(workspace.context, service.active),
+        deployment_config=configuration,
+        deployment_target=deployment_target,
+        overwrite=name == service.name,
+    )
+
+
+def deploy_revision(
+    workspace: Workspace,
+    name: str,
+    revision: RevisionRequest,
+    *,
+    deployment_config: DeploymentConfiguration | None,
+    deployment_target: object,
+    overwrite: bool,
+    description: str | None = None,
+    needs_gpu: bool = False,
+) -> Webservice:
+    """Deploy what a revision is to be made of, where configuration and target say.
+
+    ``needs_gpu`` is asked of this machine for its own services only: in a cloud it chose an image, and no hardware.
+    """
+    context = workspace.context
+    configuration = chosen_configuration(workspace, name, deployment_config, deployment_target)
     configuration.validate_configuration()
     cluster = _cluster(workspace, configuration, deployment_target)
-    context = workspace.context
-    request = _request(name, revision_again(context, service.active), configuration, cluster)
-    request = replace(request, overwrite=name == service.name)
+    for note in configuration.notes():
+        context.progress.step(note)
+    request = replace(_request(name, revision, configuration, cluster), overwrite=overwrite)
+    request = replace(request, description=request.description or description)
+    if needs_gpu and configuration.compute_type is ComputeType.LOCAL:
+        gpu_cores = request.deployment.gpu_cores or 1
+        request = replace(request, deployment=replace(request.deployment, gpu_cores=gpu_cores))
     return Webservice._from_service(workspace, deploy(context, request))
 
 
