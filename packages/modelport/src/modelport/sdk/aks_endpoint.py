@@ -39,6 +39,7 @@ class AksEndpoint(AksWebservice):
     """An endpoint of up to six versions. What it tells of scale and resources is its default version's."""
 
     compute_type: ClassVar[str] = ComputeType.AKS_ENDPOINT.value
+    VersionType = VersionType
 
     def _take(self, service: Service, observation: Observation) -> None:
         super()._take(service, observation)
