@@ -76,7 +76,11 @@ def test_versions_share_the_traffic_and_the_address(bench: CloudBench, endpoint:
     first, second = endpoint.versions["version-a"], endpoint.versions["version-b"]
     assert type(Webservice(bench.workspace, "my-endpoint")) is AksEndpoint
     assert isinstance(second, AksWebservice)
-    assert (first.is_default, first.traffic_percentile, first.version_type) == (True, 20, AksEndpoint.VersionType.control.value)
+    assert (first.is_default, first.traffic_percentile, first.version_type) == (
+        True,
+        20,
+        AksEndpoint.VersionType.control.value,
+    )
     assert (second.is_default, second.traffic_percentile, second.version_type) == (False, 30, "Treatment")
     assert (second.state, second.tags, second.description) == ("Healthy", {"a": "b"}, "the second")
     assert {first.scoring_uri, second.scoring_uri} == {endpoint.scoring_uri}
