@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,34 +50,41 @@ NEW = """
       - python=3.13
       - pip:
         - inference-schema[numpy-support]
-        - scikit-learn
         - azureml-defaults
 """
-TRAIN = """
+TRAIN_THEN = """
     import json
     import sys
 
     import sklearn
     from sklearn.datasets import load_diabetes
+    from sklearn.externals import joblib
     from sklearn.linear_model import Ridge
-
-    try:
-        from sklearn.externals import joblib
-    except ImportError:
-        import joblib
 
     X, y = load_diabetes(return_X_y=True)
     model = Ridge(alpha=0.03).fit(X, y)
     joblib.dump(value=model, filename="sklearn_regression_model.pkl")
-    print(json.dumps({"sklearn": sklearn.__version__, "python": sys.version_info[:2],
+    print(json.dumps({"versions": [sklearn.__version__, *sys.version_info[:2]],
                       "rows": X[:3].tolist(), "predictions": model.predict(X[:3]).tolist()}))
 """
-SCORE = """
+TRAIN_NOW = """
+    import json
+    import sys
+
+    import numpy as np
+
+    rows = np.arange(30.0).reshape(3, 10) ** 2
+    weights = np.linspace(-1, 1, 10)
+    np.save("weights.npy", weights)
+    print(json.dumps({"versions": list(sys.version_info[:2]),
+                      "rows": rows.tolist(), "predictions": (rows @ weights).tolist()}))
+"""
+SCORE_THEN = """
     import sys
 
     import numpy as np
     import sklearn
-    {import_joblib}
+    from sklearn.externals import joblib
     from azureml.core.model import Model
     from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
     from inference_schema.schema_decorators import input_schema, output_schema
@@ -102,6 +111,25 @@ SCORE = """
             error = str(e)
             return error
 """
+SCORE_NOW = """
+    import sys
+
+    import numpy as np
+    from azureml.core.model import Model
+    from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
+    from inference_schema.schema_decorators import input_schema
+
+
+    def init():
+        global weights
+        weights = np.load(Model.get_model_path("weights.npy"))
+        print("served by", sys.version_info[:2])
+
+
+    @input_schema("data", NumpyParameterType(np.zeros((1, 10))))
+    def run(data: np.ndarray) -> list[float]:
+        return (data @ weights).tolist()
+"""
 
 
 @pytest.fixture
@@ -111,10 +139,14 @@ def kitchen_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         yield tmp_path
 
 
+def _file(name: str, text: str) -> str:
+    """The file, its text without the indentation of the story."""
+    Path(name).write_text(textwrap.dedent(text), encoding="utf-8")
+    return name
+
+
 def _environment(name: str, text: str) -> Environment:
-    file = Path(f"{name}.yml")
-    file.write_text("\n".join(line[4:] for line in text.splitlines()), encoding="utf-8")
-    return Environment.from_conda_specification(name, str(file))
+    return Environment.from_conda_specification(name, _file(f"{name}.yml", text))
 
 
 def _interpreter(ws: Workspace, environment: Environment) -> tuple[str, str]:
@@ -130,44 +162,41 @@ def _interpreter(ws: Workspace, environment: Environment) -> tuple[str, str]:
     return build.interpreter.command[0], build.get_log()
 
 
-def _trained(interpreter: str) -> dict[str, object]:
-    script = "\n".join(line[4:] for line in TRAIN.splitlines())
+def _trained(interpreter: str, script: str) -> dict[str, Any]:
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    ended = subprocess.run(
-        [interpreter, "-W", "ignore", "-c", script], env=environ, capture_output=True, text=True, check=True
-    )
-    found: dict[str, object] = json.loads(ended.stdout)
+    command = [interpreter, "-W", "ignore", _file("train.py", script)]
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(ended.stdout)
     return found
 
 
-def _deployed(ws: Workspace, name: str, environment: Environment, import_joblib: str) -> Served:
-    script = SCORE.format(import_joblib=import_joblib)
-    Path("score.py").write_text("\n".join(line[4:] for line in script.splitlines()), encoding="utf-8")
-    model = Model.register(ws, "sklearn_regression_model.pkl", "sklearn_regression_model.pkl")
-    config = InferenceConfig(entry_script="score.py", environment=environment)
+def _deployed(ws: Workspace, name: str, environment: Environment, model_file: str, script: str) -> Served:
+    model = Model.register(ws, model_file, model_file)
+    config = InferenceConfig(entry_script=_file("score.py", script), environment=environment)
     service = Model.deploy(ws, name, [model], config, LocalWebservice.deploy_configuration())
     service.wait_for_deployment()
     return Served(service)
 
 
+@pytest.mark.timeout(300)  # it downloads some 50 MB where nothing is cached
 def test_a_model_of_2019_beside_one_of_today(kitchen_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ws = Workspace.get("kitchen")
     old, new = _environment("old", OLD), _environment("new", NEW)
 
     interpreter, log = _interpreter(ws, old)
-    trained_then = _trained(interpreter)
-    assert (trained_then["sklearn"], trained_then["python"]) == ("0.20.0", [3, 6])
-    served_then = _deployed(ws, "then", old, "from sklearn.externals import joblib")
+    trained_then = _trained(interpreter, TRAIN_THEN)
+    assert trained_then["versions"] == ["0.20.0", 3, 6]
+    served_then = _deployed(ws, "then", old, "sklearn_regression_model.pkl", SCORE_THEN)
 
-    trained_now = _trained(_interpreter(ws, new)[0])
-    assert trained_now["python"] == [3, 13]
-    served_now = _deployed(ws, "now", new, "import joblib")
+    trained_now = _trained(_interpreter(ws, new)[0], TRAIN_NOW)
+    assert trained_now["versions"] == [3, 13]
+    served_now = _deployed(ws, "now", new, "weights.npy", SCORE_NOW)
 
     for trained, served in ((trained_then, served_then), (trained_now, served_now)):
         answer = served.post(json.dumps({"data": trained["rows"]}), JSON).json
         assert answer == pytest.approx(trained["predictions"], rel=1e-9)
     assert "served by 0.20.0 (3, 6)" in served_then.log
-    assert "(3, 13)" in served_now.log
+    assert "served by (3, 13)" in served_now.log
 
     # what was not installed, and why, was said
     assert "azureml-defaults~=1.0.57 is not installed: Modelport's worker brings" in log
