@@ -1,4 +1,4 @@
-"""Which words of ``az ml`` the command line takes, and with which options."""
+"""Which words of ``az ml`` the program ``az-ml`` takes, and with which options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-from modelport.cli.lazy import load, names
+from modelport.cli.azure.words import AzGroup
 
 _SHARED = frozenset({"--workspace-name", "-w", "--resource-group", "-g", "--subscription-id", "--path"})
 
@@ -20,7 +20,7 @@ def known_options(command: str) -> frozenset[str] | None:
 
 @cache
 def _commands() -> dict[str, frozenset[str]]:
-    return {path: options for name in names() for path, options in _below(name, load(name))}
+    return {path: options for name in AzGroup.members for path, options in _below(name, AzGroup.load(name))}
 
 
 def _below(path: str, command: Any) -> Iterator[tuple[str, frozenset[str]]]:
