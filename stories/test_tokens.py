@@ -112,7 +112,7 @@ def test_the_kind_of_credential_changes_without_a_restart(asking: LocalWebservic
     assert (asking.auth_enabled, asking.token_auth_enabled) == (True, False)
     assert post(asking, token).status_code == 401
     assert post(asking, asking.get_keys()[1]).status_code == 200
-    with pytest.raises(NotImplementedError, match="no token authentication"):
+    with pytest.raises(NotImplementedError, match="token authentication is off"):
         asking.get_token()
     asking.update(deployment_config=LocalWebservice.deploy_configuration(token_auth_enabled=True))
     assert post(asking, token).status_code == 200

@@ -22,6 +22,7 @@ from modelport.sdk.authentication import (
     ServicePrincipalAuthentication,
     TokenAuthentication,
 )
+from modelport.sdk.compute import AmlCompute
 from modelport.sdk.diagnostics import diagnostic_log, set_diagnostics_collection
 
 
@@ -78,6 +79,17 @@ def test_diagnosis_is_what_the_doctor_finds(workspace: Workspace) -> None:
     assert sys.executable in checks["python"]["message"]
     assert "workspace ws" in checks
     assert workspace.models == {}, "it is open still"
+
+
+def test_default_compute_targets(workspace: Workspace) -> None:
+    assert workspace.get_default_compute_target("CPU") is None
+    small = AmlCompute.provisioning_configuration(vm_size="STANDARD_D2_V2", max_nodes=2)
+    made = Workspace.create("with-target", default_cpu_compute_target=small, show_output=False)
+    default = made.get_default_compute_target(type="cpu")
+    assert default is not None and default.name == made.DEFAULT_CPU_CLUSTER_NAME
+    assert made.get_default_compute_target("GPU") is None
+    with pytest.raises(UserErrorException, match="CPU or GPU"):
+        made.get_default_compute_target("TPU")
 
 
 def test_setup_needs_somebody_to_ask(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ class Workspace(WorkspaceContents, WorkspaceOfACloud, OpenedWorkspace):
         )
         progress = progress or Console(shown=show_output)
         workspace = Workspace._opened(open_workspace(name, create=labels, progress=progress), auth)
+        workspace._make_default_targets(cpu=default_cpu_compute_target, gpu=default_gpu_compute_target)
         defaults = inspect.signature(Workspace.create).parameters
         say_unused(progress, {name: given[name] != defaults[name].default for name in _CLOUD_ARGUMENTS})
         return workspace
@@ -245,8 +246,6 @@ _CLOUD_ARGUMENTS = (
     "cmk_keyvault",
     "resource_cmk_uri",
     "hbi_workspace",
-    "default_cpu_compute_target",
-    "default_gpu_compute_target",
     "private_endpoint_config",
     "private_endpoint_auto_approval",
     "user_assigned_identity_for_cmk_encryption",

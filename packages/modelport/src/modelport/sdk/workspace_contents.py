@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from modelport.domain.errors import UserErrorException
 from modelport.domain.models import ModelFilter
 from modelport.domain.services import ServiceFilter
 from modelport.sdk.compute import ComputeTarget
@@ -66,3 +67,18 @@ class WorkspaceContents(WorkspaceRuns):
     def compute_targets(self: Workspace) -> dict[str, ComputeTarget]:  # type: ignore[misc]
         """The compute targets, by name."""
         return {target.name: target for target in ComputeTarget.list(self)}
+
+    def get_default_compute_target(self: Workspace, type: str) -> ComputeTarget | None:  # type: ignore[misc]
+        """The target that has the name of the default one for ``CPU`` or ``GPU``; None where there is none.
+
+        Raises UserErrorException for another type.
+        """
+        defaults = {"CPU": self.DEFAULT_CPU_CLUSTER_NAME, "GPU": self.DEFAULT_GPU_CLUSTER_NAME}
+        if str(type).upper() not in defaults:
+            raise UserErrorException(f"There is no default compute target for {type!r}.", hint="Ask for CPU or GPU.")
+        return self.compute_targets.get(defaults[str(type).upper()])
+
+    def _make_default_targets(self: Workspace, *, cpu: Any, gpu: Any) -> None:  # type: ignore[misc]
+        for name, configuration in ((self.DEFAULT_CPU_CLUSTER_NAME, cpu), (self.DEFAULT_GPU_CLUSTER_NAME, gpu)):
+            if configuration is not None:
+                ComputeTarget.create(self, name, configuration)
