@@ -212,6 +212,9 @@ def test_the_ways_of_2018(deployer: Deployer, workspace: Workspace) -> None:
     by_path.wait_for_deployment()
     assert by_path.run("1")["model"] == "by path"
     assert "model.txt" in workspace.models
+    with pytest.raises(ConflictException):
+        Webservice.deploy(workspace, "by-path", [str(path)], config, local)
+    assert workspace.models["model.txt"].version == 1, "nothing is registered for a name that is taken"
     by_model = Webservice.deploy_local_from_model(workspace, "by-model", [model], config, wait=True)
     assert by_model.state == "running"
     with pytest.raises(ConflictException, match="by-model already exists"):

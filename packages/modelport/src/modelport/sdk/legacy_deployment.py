@@ -32,6 +32,7 @@ class LegacyDeployment:
         overwrite: bool = False,
     ) -> Webservice:
         """Register each file or folder as a model by its own name, then as ``deploy_from_model``."""
+        LegacyDeployment.check_for_existing_webservice(workspace, name, overwrite)
         models = [workspace._register(path, Path(path).name) for path in model_paths]
         return LegacyDeployment.deploy_from_model(
             workspace, name, models, image_config, deployment_config, deployment_target, overwrite
