@@ -15,6 +15,7 @@ from inference_schema.parameter_types.standard_py_parameter_type import Standard
 from inference_schema.schema_decorators import input_schema, output_schema
 
 from modelport_scoring.workers.contract import Contract, Parameter
+from modelport_worker.samples import unchecked
 from modelport_worker.schema import collect_schemas
 
 _numbers = itertools.count(1)
@@ -27,7 +28,10 @@ def contract_of(parameters: Mapping[str, Any], *, output: Any = None, optional: 
         function = input_schema(name, sample)(function)
     if output is not None:
         function = output_schema(output)(function)
-    described = [Parameter(name=name, required=name not in optional) for name in parameters]
+    left = unchecked(function)
+    described = [
+        Parameter(name=name, required=name not in optional, unchecked=left.get(name, [])) for name in parameters
+    ]
     return Contract(input="json", parameters=described, schemas=collect_schemas(function, []))
 
 

@@ -7,6 +7,7 @@ import math
 import struct
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,6 +119,13 @@ class TestInputs:
     )
     def test_standard_types(self, sample: Any, datatype: str, shape: list[int]) -> None:
         assert inputs_of(mapped(StandardPythonParameterType(sample))) == [("data", datatype, shape)]
+
+    def test_sizes_that_are_not_enforced_are_free(self) -> None:
+        contract = contract_from({"data": {**DOUBLES, "items": DOUBLES}}, example={"data": [[1.0, 2.0]]})
+        assert map_tensors(contract).describe_inputs()[0]["shape"] == [-1, 2]
+        parameters = [msgspec.structs.replace(found, unchecked=["shape"]) for found in contract.parameters]
+        freed = map_tensors(msgspec.structs.replace(contract, parameters=parameters))
+        assert freed.describe_inputs()[0]["shape"] == [-1, -1]
 
     @pytest.mark.parametrize("shape", [[], [1], [1, 1]])
     def test_a_scalar_is_one_element(self, shape: list[int]) -> None:

@@ -12,6 +12,7 @@ import jsonschema_rs
 import numpy as np
 import openapi_spec_validator
 import orjson
+import pandas as pd
 import pytest
 from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
 from inference_schema.parameter_types.pandas_parameter_type import PandasParameterType
@@ -303,6 +304,28 @@ def test_a_frame_has_as_many_columns_as_its_sample(orient: str, columns: int) ->
     names = [*FRAME.columns, "another"]
     body = [dict(zip(names, row, strict=False)) if orient == "records" else row]
     assert is_described(body, frame) is is_taken(body, frame) is (columns == len(FRAME.columns))
+
+
+@pytest.mark.parametrize("body", [[[1, 2]], [[1, 2, 3]], [[1, 2, 3], [4, 5, 6]], [[1]], [[300, 1]], []])
+@pytest.mark.parametrize("enforce_shape", [True, False])
+def test_a_shape_is_promised_only_where_it_is_enforced(body: Any, enforce_shape: bool) -> None:
+    array = NumpyParameterType(np.array([[1, 2]], dtype="uint8"), enforce_shape=enforce_shape)
+    assert is_described(body, array) is is_taken(body, array)
+
+
+@pytest.mark.parametrize("orient", ["records", "values"])
+def test_columns_are_promised_only_where_they_are_enforced(orient: str) -> None:
+    table = pd.DataFrame({"a": [1], "b": [2]})
+    row: Any = {"a": 1, "b": 2, "c": 3} if orient == "records" else [1, 2, 3]
+    for enforce_shape in (True, False):
+        frame = PandasParameterType(table, orient=orient, enforce_shape=enforce_shape)
+        assert is_described([row], frame) is is_taken([row], frame) is not enforce_shape
+
+
+def test_ranges_are_promised_only_where_types_are_enforced() -> None:
+    for enforce in (True, False):
+        array = NumpyParameterType(np.array([[1, 2]], dtype="uint8"), enforce_column_type=enforce)
+        assert is_described([[300, 1]], array) is is_taken([[300, 1]], array) is not enforce
 
 
 @pytest.mark.parametrize("orient", ORIENTS)

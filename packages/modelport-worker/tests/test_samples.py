@@ -16,8 +16,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
 from inference_schema.parameter_types.pandas_parameter_type import PandasParameterType
+from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
+from inference_schema.schema_decorators import input_schema
 
-from modelport_worker.samples import ArraySample, TableSample, keeps_text
+from modelport_worker.samples import ArraySample, TableSample, keeps_text, unchecked
+from modelport_worker.signature import describe_parameters, read_signature
 
 ARRAYS = {
     f"{kind} {shape}": np.ones((2, *shape)).astype(kind)
@@ -207,3 +210,23 @@ class Guessing(PandasParameterType):  # type: ignore[misc]
 def test_a_package_that_guesses_types() -> None:
     assert keeps_text(PandasParameterType)
     assert not keeps_text(Guessing)
+
+
+def test_what_decorators_leave_unchecked_is_told() -> None:
+    def run(both: Any, shape: Any, none: Any, plain: Any) -> None:
+        pass
+
+    decorated: Any = run
+    for name, parameter_type in (
+        ("both", NumpyParameterType(np.ones((1, 2)), enforce_shape=False, enforce_column_type=False)),
+        ("shape", PandasParameterType(pd.DataFrame({"x": [1]}), enforce_shape=False)),
+        ("none", NumpyParameterType(np.ones((1, 2)))),
+        ("plain", StandardPythonParameterType(1)),
+    ):
+        decorated = input_schema(name, parameter_type)(decorated)
+    found = unchecked(decorated)
+    assert found == {"both": ["shape", "types"], "shape": ["shape"], "none": [], "plain": []}
+    described = describe_parameters(read_signature(decorated), found)
+    assert described[0] == {"name": "both", "required": True, "unchecked": ["shape", "types"]}
+    assert described[2] == {"name": "none", "required": True}
+    assert unchecked(None) == {}

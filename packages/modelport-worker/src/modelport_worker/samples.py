@@ -148,6 +148,15 @@ def parameter_types(run: Any) -> List[Dict[str, Any]]:
     return found
 
 
+def unchecked(run: Any) -> Dict[str, List[str]]:
+    """What the decorators leave unchecked of the parameters that they convert: ``shape``, ``types``."""
+    checks = (("shape", "enforce_shape"), ("types", "enforce_column_type"))
+    return {
+        found["param_name"]: [what for what, flag in checks if not getattr(found["param_type"], flag, True)]
+        for found in parameter_types(run)
+    }
+
+
 def make_sample(given: Dict[str, Any]) -> Optional[Sample]:
     """Only for the package's own classes: one that derives from them may convert as it likes."""
     name, parameter_type = given["param_name"], given["param_type"]

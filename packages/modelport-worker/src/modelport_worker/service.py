@@ -20,7 +20,7 @@ from modelport_worker.entry_script import EntryScript
 from modelport_worker.failures import ScriptError
 from modelport_worker.frames import SCORE
 from modelport_worker.link import Frame
-from modelport_worker.samples import ArraySample, Sample, find_sample
+from modelport_worker.samples import ArraySample, Sample, find_sample, unchecked
 from modelport_worker.schema import collect_schemas, decorated_function, has_input_schema, input_example
 from modelport_worker.signature import RunSignature, describe_parameters, read_signature
 
@@ -107,7 +107,7 @@ def describe(service: Service) -> Dict[str, Any]:
     schemas = collect_schemas(service.decorated, notes) if service.decorated else {}
     return {
         "input": service.input,
-        "parameters": describe_parameters(service.signature),
+        "parameters": describe_parameters(service.signature, unchecked(service.decorated)),
         "array": service.sample.describe() if service.sample is not None else None,
         "wants_request": service.input == "raw" or service.signature.wants_headers,
         "schemas": schemas,

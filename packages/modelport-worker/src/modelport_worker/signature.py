@@ -47,6 +47,12 @@ def refuse_unnamed(parameter: Parameter) -> None:
         )
 
 
-def describe_parameters(signature: RunSignature) -> List[Dict[str, Any]]:
+def describe_parameters(signature: RunSignature, unchecked: Dict[str, List[str]]) -> List[Dict[str, Any]]:
     """The ``parameters`` of a READY frame."""
-    return [{"name": name, "required": name not in signature.defaults} for name in signature.names]
+    described = []
+    for name in signature.names:
+        found: Dict[str, Any] = {"name": name, "required": name not in signature.defaults}
+        if unchecked.get(name):
+            found["unchecked"] = unchecked[name]
+        described.append(found)
+    return described

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from modelport_scoring.inference_protocol.protocol import ProtocolError
 from modelport_scoring.inference_protocol.schemas import (
+    ArrayPart,
     Leaf,
     NoTensors,
     ObjectPart,
@@ -61,7 +63,8 @@ def map_tensors(contract: Contract) -> TensorMapping:
     for parameter in contract.parameters:
         try:
             found = properties.get(parameter.name, {})
-            members[parameter.name] = read_schema(found, path=(parameter.name,), example=samples.get(parameter.name))
+            part = read_schema(found, path=(parameter.name,), example=samples.get(parameter.name))
+            members[parameter.name] = freed(part) if "shape" in parameter.unchecked else part
         except NoTensors as error:
             if parameter.required:
                 raise NoTensors(f'the parameter "{parameter.name}" of run() {error}') from error
@@ -72,6 +75,13 @@ def map_tensors(contract: Contract) -> TensorMapping:
         return TensorMapping(ObjectPart(members, optional), _read_outputs(schemas.get("output")))
     except NoTensors as error:
         raise NoTensors(f"the script {error}") from error
+
+
+def freed(part: Part) -> Part:
+    """The part, where it is an array, with dimensions of any size."""
+    if not isinstance(part, ArrayPart):
+        return part
+    return replace(part, leaf=replace(part.leaf, shape=(-1,) * len(part.leaf.shape)))
 
 
 def _read_outputs(schema: Mapping[str, Any] | None) -> Part | None:

@@ -8,7 +8,7 @@ wrote is taken away, so that the document keeps the shape that clients know (ref
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from modelport_scoring.workers.contract import Parameter
@@ -50,8 +50,10 @@ def plan_definitions(schemas: Mapping[str, Any], parameters: Sequence[Parameter]
 
 def _complete_input(schema: Schema, parameters: Sequence[Parameter]) -> Schema:
     examples = schema.get("example", {})
+    unchecked = {parameter.name: parameter.unchecked for parameter in parameters}
     properties = {
-        name: complete(described, examples.get(name)) for name, described in schema.get("properties", {}).items()
+        name: complete(described, examples.get(name), unchecked=unchecked.get(name, ()))
+        for name, described in schema.get("properties", {}).items()
     }
     required = [parameter.name for parameter in parameters if parameter.required]
     return {
@@ -66,12 +68,14 @@ def _complete_output(schema: Schema) -> Schema:
     return _widen(schema, schema.get("example"))
 
 
-def complete(schema: Schema, example: Any) -> Schema:
-    """The schema of one parameter with all that its sample binds a request to."""
+def complete(schema: Schema, example: Any, *, unchecked: Collection[str] = ()) -> Schema:
+    """The schema of one parameter with all that its sample binds a request to. ``unchecked``: of ``Parameter``."""
     form = schema.get("format", "")
     if form == NUMPY:
-        return _array(schema, example, is_outer=True)
-    if form.startswith(PANDAS):
+        if "types" not in unchecked:
+            schema = _with_elements(schema)
+        return schema if "shape" in unchecked else _array(schema, example, is_outer=True)
+    if form.startswith(PANDAS) and "shape" not in unchecked:
         return _frame(schema, example, orient=form.removeprefix(PANDAS))
     if schema.get("type") == "object" and isinstance(example, dict) and "properties" in schema:
         nested = {name: complete(member, example.get(name)) for name, member in schema["properties"].items()}
@@ -89,11 +93,18 @@ def _array(schema: Schema, example: Any, *, is_outer: bool) -> Schema:
         return schema
     bounds = {} if is_outer else {"minItems": len(example), "maxItems": len(example)}
     if items.get("type") != "array":
-        return {**schema, **bounds, "items": _element(items)}
+        return {**schema, **bounds}
     if is_outer:
         bounds = {"minItems": 1} if example else {}
     inner = example[0] if example else None
     return {**schema, **bounds, "items": _array(items, inner, is_outer=False)}
+
+
+def _with_elements(schema: Schema) -> Schema:
+    """The schema with what its elements can be, however deep they are."""
+    if schema.get("type") != "array":
+        return _element(schema)
+    return {**schema, "items": _with_elements(schema["items"])} if schema.get("items") else schema
 
 
 def _element(schema: Schema) -> Schema:

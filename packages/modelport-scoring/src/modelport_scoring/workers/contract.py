@@ -12,6 +12,9 @@ class Parameter(msgspec.Struct, frozen=True):
 
     name: str
     required: bool
+    unchecked: list[str] = []
+    """What its decorator lets pass though the sample has it otherwise: ``shape`` (the number of dimensions, and their
+    sizes), ``types`` (of the elements)."""
 
 
 class ArrayParameter(msgspec.Struct, frozen=True):
