@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 
@@ -81,6 +82,30 @@ def test_pipelined_requests_are_answered_in_order(echo: RunningService) -> None:
     expected = [b"Healthy" if number % 7 == 0 else b'"%d"' % number for number in range(300)]
     assert [body for _, body in answers[:-1]] == expected
     assert answers[-1][0] == 404
+
+
+def all_are_ready(service: RunningService) -> None:
+    wait_until(lambda: {worker.state for worker in service.status.workers} == {"ready"}, what="all workers are ready")
+
+
+def test_of_one_connection_so_many_are_worked_on_at_once(services: Services) -> None:
+    """And of one with a raw script, one: its answers may be streams."""
+    script = "import time\ndef init(): pass\ndef run(data): time.sleep(0.4); return data\n"
+    raw = "from azureml.contrib.services.aml_request import rawhttp\n" + script.replace("def run", "@rawhttp\ndef run")
+    raw = raw.replace("return data", "return data.method")
+    for each, limits, most in ((script, {}, 4), (script, {"max_pipelined": 2}, 2), (raw, {}, 1)):
+        service = services.start(each, workers=4, limits=limits)
+        all_are_ready(service)
+        seen = set()
+        with service.raw_connection() as channel:
+            channel.sendall(post(b"x") * 4)
+            received = b""
+            channel.settimeout(0.01)
+            while len(read_answers(received)) < 4:
+                seen.add(service.status.requests_in_flight)
+                with contextlib.suppress(TimeoutError):
+                    received += channel.recv(65536)
+        assert max(seen) == most
 
 
 def test_a_request_may_come_in_any_pieces(echo: RunningService) -> None:

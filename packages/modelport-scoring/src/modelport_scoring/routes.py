@@ -26,9 +26,6 @@ from modelport_scoring.telemetry.access_log import Access
 
 HEALTHY = b"Healthy"
 
-MOST_PIPELINED = 32
-"""Requests of one connection that are worked on at once; the others wait in it."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
@@ -71,7 +68,7 @@ class Routes:
     @property
     def most_pipelined(self) -> int:
         # A raw script may stream: a body that waits for another request's answer would have to be kept in memory.
-        return 1 if self._service.input == "raw" else MOST_PIPELINED
+        return 1 if self._service.input == "raw" else self.limits.max_pipelined
 
     def screen(self, head: Head) -> Response | None:
         """Answer from the head alone what the body cannot change: a wrong path, method, id or key."""

@@ -53,6 +53,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     max_body_bytes: int = 100 * 1024 * 1024
     max_header_bytes: int = 64 * 1024
     max_connections: int = 4096
+    max_pipelined: int = 32
+    """Requests of one connection that are worked on at once; those of raw scripts are one by one."""
     max_queue_length: int = 2048
     """Requests that wait for a worker, over all workers of the service."""
     max_queue_bytes: int = 512 * 1024 * 1024
