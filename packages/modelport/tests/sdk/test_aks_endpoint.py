@@ -76,11 +76,8 @@ def test_versions_share_the_traffic_and_the_address(bench: CloudBench, endpoint:
     first, second = endpoint.versions["version-a"], endpoint.versions["version-b"]
     assert type(Webservice(bench.workspace, "my-endpoint")) is AksEndpoint
     assert isinstance(second, AksWebservice)
-    assert (first.is_default, first.traffic_percentile, first.version_type) == (
-        True,
-        20,
-        AksEndpoint.VersionType.control.value,
-    )
+    control = AksEndpoint.VersionType.control.value
+    assert (first.is_default, first.traffic_percentile, first.version_type) == (True, 20, control)
     assert (second.is_default, second.traffic_percentile, second.version_type) == (False, 30, "Treatment")
     assert (second.state, second.tags, second.description) == ("Healthy", {"a": "b"}, "the second")
     assert {first.scoring_uri, second.scoring_uri} == {endpoint.scoring_uri}
@@ -167,6 +164,20 @@ def test_the_versions_survive_a_restart_and_a_reboot(bench: CloudBench, endpoint
     endpoint.wait_for_deployment()
     assert set(shares(endpoint, requests=60)) == {"first", "second"}
     assert endpoint.versions["version-b"].run("1") == "second"
+
+
+def test_a_version_that_is_deleted_while_the_endpoint_is_stopped_stays_away(
+    bench: CloudBench, endpoint: AksEndpoint
+) -> None:
+    add(bench, endpoint, "version-b", "second", traffic_percentile=100 - 20)
+    endpoint.stop()
+    endpoint.delete_version("version-b")
+    endpoint.start()
+    endpoint.wait_for_deployment()
+    assert shares(endpoint, requests=20) == {"first": 20}
+    context = bench.workspace.context
+    service = context.service("my-endpoint")
+    assert set(context.target("AKSENDPOINT").observe(service).revisions) == {service.active_revision}
 
 
 def test_what_belongs_to_the_endpoint(bench: CloudBench, endpoint: AksEndpoint) -> None:
