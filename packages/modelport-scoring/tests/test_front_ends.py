@@ -35,7 +35,7 @@ def at_once(service: RunningService, *bodies: str) -> list[Answer]:
 
 def test_the_router_says_only_that_it_is_overloaded(services: Services) -> None:
     service = services.start(SLEEPER, front_end="aks", limits={"queue_wait_ms": 50})
-    first, refused = at_once(service, "0.5", "0")
+    first, refused = at_once(service, "2", "0")
     assert first.status == 200
     assert (refused.status, refused.body) == (503, b"Too many requests for service demo (overloaded)")
     assert refused.headers["content-type"] == "text/html; charset=utf-8"
@@ -66,7 +66,7 @@ def test_a_script_that_is_too_slow(services: Services, front_end: str, begins: b
 def test_what_counts_as_taken_waits_as_long_as_it_takes(services: Services) -> None:
     """Three for each worker: only the fourth waits for one."""
     service = services.start(SLEEPER, limits={"queue_wait_ms": 50, "requests_per_worker": 3})
-    answers = at_once(service, "0.3", "0.1", "0.1", "0.1")
+    answers = at_once(service, "2", "0.1", "0.1", "0.1")
     assert sorted(answer.status for answer in answers) == [200, 200, 200, 503]
 
 
