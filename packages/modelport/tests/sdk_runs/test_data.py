@@ -252,5 +252,7 @@ def test_files(store: AzureBlobDatastore, write: Write, cwd: Path) -> None:
     assert not Path(mounted.mount_point).exists()
     first, second = everything.random_split(0.5, seed=1)
     assert sorted([*first.to_path(), *second.to_path()]) == everything.to_path()
+    with pytest.raises(UserErrorException, match="no table"):
+        everything.to_pandas_dataframe()
     with pytest.raises(UserErrorException, match="Invalid name of an input"):
         everything.as_named_input("not a name")

@@ -136,6 +136,12 @@ class AbstractDataset:
         """It as an input of a script, under that name in ``run.input_datasets``."""
         return DatasetConsumptionConfig(name, self)
 
+    def to_pandas_dataframe(self, on_error: str = "null", out_of_range_datetime: str = "null") -> Any:
+        """Raises UserErrorException: files as such are no table."""
+        raise user_error(
+            "A FileDataset is no table. Dataset.Tabular.from_delimited_files(path) makes one of its files."
+        )
+
     # --- choosing -----------------------------------------------------------------------------------------------------
 
     def take(self, count: int) -> Any:

@@ -167,7 +167,7 @@ def _register(workspace: Any, kind: str, name: str, overwrite: bool, **details: 
     return open_datastore(workspace, described)
 
 
-class Datastore:
+class Datastore(AbstractDatastore):
     """The datastores of a workspace. The constructor returns the datastore of that name, or the default one."""
 
     def __new__(cls, workspace: Any, name: Optional[str] = None) -> Any:
