@@ -88,6 +88,20 @@ class WorkingFolder:
         shutil.rmtree(self._path, ignore_errors=True)
 
 
+class FolderInPlace(WorkingFolder):
+    """An app root that lies ready, as in an image: it is used as it is, and stays."""
+
+    def __init__(self, app: Path) -> None:
+        super().__init__(app)
+        self.app = app
+
+    def fill(self, bundle: Path) -> None:
+        """Everything is there."""
+
+    def remove(self) -> None:
+        """It is not ours."""
+
+
 def model_directory(manifest: Manifest, *, app: Path) -> str | None:
     """The value of ``AZUREML_MODEL_DIR`` (reference, 5.3), None where there is no model."""
     if not manifest.models:

@@ -6,7 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from modelport_scoring.bundle import BundleInvalid, Manifest, WorkingFolder, read_manifest
+from modelport_scoring.bundle import BundleInvalid, FolderInPlace, Manifest, WorkingFolder, read_manifest
 from modelport_scoring.cors import parse_origins
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.journal import Journal
@@ -133,13 +133,14 @@ class Counted:
 async def prepare(
     service: ServiceSettings, *, folder: Path, loop: asyncio.AbstractEventLoop, telemetry: Telemetry
 ) -> Revision:
-    """Make the working folder of the settings' revision and the pool that will run in it.
+    """Make the working folder of the settings' revision, where it has no app root, and the pool that will run in it.
 
     Raises StartFailed, phase ``start``, where the bundle or the disk does not allow it.
     """
     number = service.revision.number
     log = log_path(folder, number)
-    work = WorkingFolder(work_path(folder, number))
+    root = service.revision.app_root
+    work = WorkingFolder(work_path(folder, number)) if root is None else FolderInPlace(Path(root))
     try:
         manifest = await asyncio.to_thread(_prepare_files, Path(service.revision.bundle), work)
         Journal(log).write(f"modelport: revision {number} starts from {service.revision.bundle}")

@@ -29,7 +29,7 @@ from modelport_scoring.routes import Routes
 from modelport_scoring.service import Service
 from modelport_scoring.service_folder import read_settings, write_failure
 from modelport_scoring.settings import ServiceSettings
-from modelport_scoring.supervisor import STATUS_CANNOT_SERVE
+from modelport_scoring.supervisor import STATUS_CANNOT_SERVE, STATUS_SCRIPT_FAILED
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.tls import HANDSHAKE_TIMEOUT_S, Certificate
 from modelport_scoring.verbs import Verbs
@@ -74,6 +74,7 @@ class Server:
             self._loop.add_signal_handler(number, self.stop)
         await self._control.open()
         starting = self._loop.create_task(self._service.start())
+        starting.add_done_callback(lambda _: self._started())
         server = await self._listen(listening)
         drain_timeout_s = await self._stopped
         self._loop.remove_reader(lifeline)
@@ -104,6 +105,16 @@ class Server:
         """Have ``run`` finish what is held and return."""
         self._stop(None)
 
+    @property
+    def ended_with_script(self) -> bool:
+        """Whether the script could not be started, and the service is to end then."""
+        return self._service.settings.ends_with_script and self._service.failure is not None
+
+    def _started(self) -> None:
+        if self.ended_with_script:
+            say("the script could not be started; the service ends")
+            self.stop()
+
     def _orphaned(self) -> None:
         say("the supervisor has gone; the scoring server ends")
         self._control.close()
@@ -132,8 +143,8 @@ def raise_descriptor_limit() -> int:
     return most if most != resource.RLIM_INFINITY else 1 << 20
 
 
-async def serve(listening: socket.socket, *, lifeline: int, metrics: int) -> None:
-    """The life of the process. Raises SettingsInvalid."""
+async def serve(listening: socket.socket, *, lifeline: int, metrics: int) -> int:
+    """The life of the process; returns its exit status. Raises SettingsInvalid."""
     # The socket is the truth about the port: somebody may have written the file anew since the supervisor read it.
     settings = msgspec.structs.replace(read_settings(Path.cwd()), port=listening.getsockname()[1])
     write_as(settings.telemetry.log_format)
@@ -143,6 +154,7 @@ async def serve(listening: socket.socket, *, lifeline: int, metrics: int) -> Non
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
     await server.run(listening, lifeline=lifeline)
+    return STATUS_SCRIPT_FAILED if server.ended_with_script else 0
 
 
 def main() -> int:
@@ -158,10 +170,9 @@ def main() -> int:
     listening.setblocking(False)
     keep_freed_memory()
     try:
-        uvloop.run(serve(listening, lifeline=arguments.lifeline, metrics=arguments.metrics))
+        return uvloop.run(serve(listening, lifeline=arguments.lifeline, metrics=arguments.metrics))
     except SettingsInvalid as error:
         return give_up(error)
-    return 0
 
 
 def give_up(error: SettingsInvalid) -> int:

@@ -33,6 +33,7 @@ FAILURE = "failure.json"
 WORK = "work"
 LOGS = "logs"
 SUPERVISOR_LOG = "supervisor.log"
+ACCESS_LOG = "access.log"
 
 DIGEST_LENGTH = 64
 

@@ -113,6 +113,9 @@ class RevisionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Instead of the service's."""
     limits: dict[str, float] = {}
     """By name, instead of the service's."""
+    app_root: str | None = None
+    """Absolute path of an app root that lies ready, with ``azureml-models`` in it, as in an image: it is used as it is.
+    None: a private copy of the bundle's ``app`` is made."""
 
 
 class TokenKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -228,6 +231,10 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     auth: AuthSettings = AuthSettings()
     tls: TlsSettings | None = None
     limits: Limits = Limits()
+    ends_with_script: bool = False
+    """Whether the service ends, with status 3, where the script cannot be started: a container's engine sees that."""
+    ends_with_process: int | None = None
+    """Id of the process that started the supervisor, where the service is to end with it."""
 
     @property
     def revisions(self) -> list[RevisionSettings]:

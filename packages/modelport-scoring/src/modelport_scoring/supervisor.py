@@ -42,6 +42,9 @@ BACKLOG = 1024
 STOP_SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT))
 STATUS_FAILED = 1
 
+STATUS_SCRIPT_FAILED = 3
+"""Where the script could not be started and the service ends with it; as the gunicorn of v1's images ended."""
+
 STATUS_CANNOT_SERVE = 4
 """The scoring server's, where the settings do not allow it to serve; it has written why."""
 
@@ -56,7 +59,8 @@ def supervisor_command(folder: Path | str) -> list[str]:
 
 
 def supervise(folder: Path) -> int:
-    """The supervisor's life; returns its exit status: 0 after a stop, 1 where it could not serve.
+    """The supervisor's life; returns its exit status: 0 after a stop, 1 where it could not serve, 3 where the script
+    could not be started and the settings say that the service ends then.
 
     In the second case ``failure.json`` says why, unless another supervisor has the folder. Raises
     ServiceAlreadyRunning for that, and OSError for a folder that is none.
@@ -75,7 +79,7 @@ def supervise(folder: Path) -> int:
         write_port(settings, listening)
     except (SettingsInvalid, CannotServe, OSError) as error:
         return give_up(error)
-    return Supervisor(listening, lock=lock).run()
+    return Supervisor(listening, lock=lock, parent=settings.ends_with_process).run()
 
 
 def redirect_output() -> None:
@@ -129,9 +133,10 @@ def give_up(error: Exception) -> int:
 class Supervisor:
     """Keeps one scoring server running until it is told to stop."""
 
-    def __init__(self, listening: socket.socket, *, lock: int) -> None:
+    def __init__(self, listening: socket.socket, *, lock: int, parent: int | None) -> None:
         self._listening = listening
         self._lock = lock
+        self._parent = parent
         self._lifeline, self._life = os.pipe()
         self._backoff = BackOff()
         self._stopping = False
@@ -141,12 +146,15 @@ class Supervisor:
         self._limits = Limits()
 
     def run(self) -> int:
-        """Returns 0 after a stop, and 1 where the first server could not serve."""
+        """Returns 0 after a stop, 1 where the first server could not serve, and 3 where the service ends with a script
+        that cannot be started."""
         while not self._stopping:
             born = time.monotonic()
             returncode = self._serve()
             if returncode == 0 or self._stopping:
                 break
+            if returncode == STATUS_SCRIPT_FAILED:
+                return returncode
             if returncode == STATUS_CANNOT_SERVE and not self._has_served:
                 return STATUS_FAILED
             self._has_served = True
@@ -162,6 +170,7 @@ class Supervisor:
             while server.poll() is None:
                 if self._wait(TICK_S) and server.poll() is None:
                     server.terminate()
+                reap_others(server.pid)
                 self._cut_logs()
             end_descendants()
             return server.returncode
@@ -175,15 +184,20 @@ class Supervisor:
         return subprocess.Popen(command, pass_fds=descriptors)
 
     def _wait(self, seconds: float) -> bool:
-        """Wait for a signal, so long at most; returns whether it was one to stop."""
+        """Wait for a signal, so long at most; returns whether it is time to stop."""
         received = signal.sigtimedwait(STOP_SIGNALS | {signal.SIGCHLD}, seconds)
-        if received is None or received.si_signo == signal.SIGCHLD:
+        told = received is not None and received.si_signo != signal.SIGCHLD
+        if not told and not self._is_left_alone():
             return False
         self._stopping = True
         # From here on nobody shall connect, also while the server still finishes what it holds.
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         return True
+
+    def _is_left_alone(self) -> bool:
+        """Whether the process is gone that this service is to end with."""
+        return self._parent is not None and os.getppid() != self._parent
 
     def _sleep(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -200,6 +214,14 @@ class Supervisor:
                 self._limits = settings.limits
                 write_as(settings.telemetry.log_format)
         cut_logs(Path(LOGS), limit=self._limits.log_bytes)
+
+
+def reap_others(server: int) -> None:
+    """Take leave of processes that ended and were left to us, which the first process of a container is for. The
+    scoring server's own end is for whoever waits for it."""
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid != server:
+            os.waitpid(ended.si_pid, 0)
 
 
 def end_descendants() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelport_scoring.journal import write_as
+from modelport_scoring.service_folder import ACCESS_LOG
 from modelport_scoring.telemetry import layout
 from modelport_scoring.telemetry.access_log import AccessLog
 from modelport_scoring.telemetry.counters import Counters, share_memory
@@ -23,7 +24,6 @@ from modelport_scoring.telemetry.tracer import Tracer
 MOST_PENDING = 256
 """So many answers are counted together, in a tenth of a millisecond; or what there is once a second."""
 
-ACCESS_LOG = "access.log"
 ANSWERED = slice(layout.DURATION, layout.DURATION + layout.BUCKETS)
 
 OTHER_ROUTES = {
