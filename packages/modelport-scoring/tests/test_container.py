@@ -112,7 +112,9 @@ def package(tmp_path: Path) -> Iterator[Package]:
 
 
 def test_an_image_is_served_where_it_lies(package: Package) -> None:
-    process = package.start({"SERVICE_NAME": "renamed", "AML_APP_INSIGHTS_ENABLED": "true", "AZUREML_LOG_LEVEL": "INFO"})
+    process = package.start(
+        {"SERVICE_NAME": "renamed", "AML_APP_INSIGHTS_ENABLED": "true", "AZUREML_LOG_LEVEL": "INFO"}
+    )
     package.healthy()
     status, body = package.ask("POST", "/score", "1")
     assert (status, json.loads(body)) == (
@@ -192,7 +194,7 @@ def test_the_variables_of_v1_change_settings(package: Package) -> None:
     assert plain.limits.scoring_timeout_ms == 90_000
     assert plain.revision.app_root == str(package.app)
     assert plain.revision.bundle == str(package.server)
-    assert os.path.samefile(plain.revision.interpreter[0], sys.executable)
+    assert Path(plain.revision.interpreter[0]).samefile(sys.executable)
     assert plain.port == 5001
 
 

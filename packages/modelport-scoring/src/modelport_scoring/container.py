@@ -1,7 +1,7 @@
 """``python -m modelport_scoring.container``: serve what an image holds, as the first process of a container.
 
-The package's folder, ``/var/azureml-server`` in an image, holds ``service.json`` and ``bundle.json``. Paths in the first
-are relative to that folder. The variables of the azureml-v1 reference, 6.7, change settings when the container starts.
+The package's folder, ``/var/azureml-server`` in an image, holds ``service.json`` and ``bundle.json``. Paths in the
+first are relative to that folder. The variables of the azureml-v1 reference, 6.7, change settings when it starts.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelport.bundles.manifest import FILE_NAME, BundleEnvironment, BundleFile, BundleModel, Manifest
-from modelport.bundles.shipping import folder_name, ship_folder, ship_script
+from modelport.bundles.shipping import folder_name, ship_companions, ship_folder, ship_script
 from modelport.domain.errors import StoreException
 from modelport.domain.models import ModelVersion
 
@@ -29,6 +29,8 @@ class BundleRequest:
 
     script: Path
     source_directory: Path | None
+    companions: Mapping[str, Path] = field(default_factory=dict)
+    """Files and folders to ship beside the script, by their names in the app root."""
     models: tuple[ModelVersion, ...]
     environment: BundleEnvironment
     environment_variables: Mapping[str, str]
@@ -105,6 +107,7 @@ def _fill_code(folder: Path, request: BundleRequest) -> Manifest:
     else:
         source_name, files = folder_name(request.source_directory), ship_folder(request.source_directory, app)
         entry = f"{source_name}/{request.script.relative_to(request.source_directory).as_posix()}"
+    files += ship_companions(request.companions, app)
     files += _fill_environment(folder / "environment", request.environment_files)
     files += [
         BundleFile(_model_path(model, file.path), file.size, file.sha256, file.executable)

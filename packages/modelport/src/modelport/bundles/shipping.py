@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from modelport.bundles.manifest import BundleFile
@@ -33,6 +33,17 @@ def ship_folder(source: Path, app: Path) -> list[BundleFile]:
 def ship_script(script: Path, app: Path) -> list[BundleFile]:
     """Copy the one script to ``app/<its name>``."""
     return [_copy(script, app / script.name, f"app/{script.name}")]
+
+
+def ship_companions(companions: Mapping[str, Path], app: Path) -> list[BundleFile]:
+    """Copy each file or folder to ``app/<its name there>``. Raises UserErrorException as ``ship_folder`` does."""
+    shipped = []
+    for name, source in companions.items():
+        files = files_below(source, left_out=LEFT_OUT) if source.is_dir() else [(source, Path())]
+        for path, relative in files:
+            below = Path(name) / relative
+            shipped.append(_copy(path, app / below, f"app/{below.as_posix()}"))
+    return shipped
 
 
 def folder_name(source: Path) -> str:

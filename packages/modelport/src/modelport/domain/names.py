@@ -8,6 +8,7 @@ from modelport.domain.errors import UserErrorException, WebserviceException, Wor
 
 _SERVICE = re.compile(r"[a-z]([-a-z0-9]{1,30}[a-z0-9])")
 _MODEL = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]{0,254}")
+_IMAGE = re.compile(r"[a-z0-9]([-_.a-z0-9]{0,126}[a-z0-9])?")
 _WORKSPACE = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]{1,63}")
 
 
@@ -38,6 +39,15 @@ def check_environment_name(name: str) -> None:
     if name.lower().startswith(("microsoft", "azureml")):
         message = f"The name {name!r} is reserved: it starts with Microsoft or AzureML."
         raise UserErrorException(message, hint="Choose another name; clone(new_name) makes a copy under it.")
+
+
+def check_image_name(name: str) -> None:
+    """Raise WebserviceException unless ``name`` can name an image or a package."""
+    if not isinstance(name, str) or not _IMAGE.fullmatch(name):
+        raise WebserviceException(
+            f"Invalid image name {name!r}: it must have only lower-case letters, digits, '-', '_' and '.', start and "
+            "end with a letter or digit, and have 128 characters at most."
+        )
 
 
 def check_workspace_name(name: str) -> None:

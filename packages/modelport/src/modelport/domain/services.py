@@ -71,6 +71,8 @@ class InferenceConfiguration:
     """Path of the script: relative to ``source_directory`` where there is one, else absolute."""
     source_directory: str | None = None
     description: str | None = None
+    companions: Mapping[str, str] = field(default_factory=dict)
+    """Files and folders that lie beside the script in the app root: their names there, and where they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,8 @@ class Revision:
     keeps_python_path: bool
     environment_variables: Mapping[str, str]
     created_time: dt.datetime
+    image_id: str | None = None
+    """``name:version`` of the image that it was made from, if it was."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from modelport.targets.interface import Observation
 from modelport.usecases.score import host_name
 
 if TYPE_CHECKING:
+    from modelport.sdk.images import Image
     from modelport.sdk.model import Model
 
 
@@ -74,7 +75,7 @@ class AciWebservice(CloudWebservice):
 
     def update(
         self,
-        image: object = None,
+        image: Image | None = None,
         tags: Mapping[str, str] | None = None,
         properties: Mapping[str, str] | None = None,
         description: str | None = None,

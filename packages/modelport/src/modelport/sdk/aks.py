@@ -22,6 +22,7 @@ from modelport.sdk.service_parts import (
 from modelport.targets.interface import Observation
 
 if TYPE_CHECKING:
+    from modelport.sdk.images import Image
     from modelport.sdk.model import Model
 
 
@@ -99,7 +100,7 @@ class AksWebservice(CloudWebservice):
 
     def update(
         self,
-        image: object = None,
+        image: Image | None = None,
         autoscale_enabled: bool | None = None,
         autoscale_min_replicas: int | None = None,
         autoscale_max_replicas: int | None = None,

@@ -22,7 +22,7 @@ from modelport.sdk.new_revision import first_revision, new_revision
 from modelport.targets.interface import Observation
 from modelport.usecases import endpoint_versions
 from modelport.usecases.endpoint_versions import VersionChange
-from modelport.usecases.prepare_revision import RevisionRequest
+from modelport.usecases.prepare_revision import RevisionSource
 
 if TYPE_CHECKING:
     from modelport.sdk.model import Model
@@ -254,7 +254,7 @@ def _configuration(given: Mapping[str, Any]) -> AksServiceDeploymentConfiguratio
 
 
 def _change(
-    given: Mapping[str, Any], configuration: AksServiceDeploymentConfiguration, revision: RevisionRequest | None
+    given: Mapping[str, Any], configuration: AksServiceDeploymentConfiguration, revision: RevisionSource | None
 ) -> VersionChange:
     deployment = configuration.to_deployment()
     return VersionChange(

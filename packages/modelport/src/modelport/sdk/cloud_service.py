@@ -20,6 +20,7 @@ from modelport.usecases.update import ServiceChange
 from modelport.usecases.wait import failure_now
 
 if TYPE_CHECKING:
+    from modelport.sdk.images import Image
     from modelport.sdk.model import Model
 
 
@@ -87,17 +88,12 @@ class CloudWebservice(Webservice):
         *,
         models: Sequence[Model | str] | None,
         inference_config: InferenceConfig | None,
-        image: object,
+        image: Image | None,
     ) -> None:
-        """Change what the configuration, the models or the code say; nothing is WebserviceException."""
-        if image is not None:
-            raise WebserviceException(
-                f"The service {self.name!r} cannot be given another image: it has none on this machine.",
-                hint="Give models=[…] and inference_config=… instead.",
-            )
+        """Change what the configuration, the models, the code or the image say; nothing is WebserviceException."""
         deployment, present = configuration.to_deployment(), self._service.active
         change = ServiceChange(
-            revision=new_revision(self.workspace.context, present, models, inference_config),
+            revision=new_revision(self.workspace.context, present, models, inference_config, image),
             deployment=deployment if deployment.asks_for_anything else None,
             description=configuration.description,
             tags=texts(configuration.tags),

@@ -16,12 +16,12 @@ from modelport.sdk.deployment_configuration import DeploymentConfiguration, text
 from modelport.sdk.inference import InferenceConfig
 from modelport.sdk.local_configuration import LocalDeploymentConfiguration
 from modelport.sdk.new_revision import first_revision
-from modelport.sdk.webservice import Webservice
 from modelport.usecases.deploy import DeployRequest, deploy
-from modelport.usecases.prepare_revision import RevisionRequest
-from modelport.usecases.reload import revision_again
+from modelport.usecases.prepare_revision import RevisionSource
+from modelport.usecases.reload import source_again
 
 if TYPE_CHECKING:
+    from modelport.sdk.webservice import Webservice
     from modelport.sdk.workspace import Workspace
 
 _CONFIGURATIONS = (
@@ -81,7 +81,7 @@ def promote(
     return deploy_revision(
         workspace,
         name,
-        revision_again(workspace.context, service.active),
+        source_again(workspace.context, service.active),
         deployment_config=configuration,
         deployment_target=deployment_target,
         overwrite=name == service.name,
@@ -91,7 +91,7 @@ def promote(
 def deploy_revision(
     workspace: Workspace,
     name: str,
-    revision: RevisionRequest,
+    revision: RevisionSource,
     *,
     deployment_config: DeploymentConfiguration | None,
     deployment_target: object,
@@ -99,7 +99,7 @@ def deploy_revision(
     description: str | None = None,
     needs_gpu: bool = False,
 ) -> Webservice:
-    """Deploy what a revision is to be made of, where configuration and target say.
+    """Deploy what a revision is to be made of, code or an image, where configuration and target say.
 
     ``needs_gpu`` is asked of this machine for its own services only: in a cloud it chose an image, and no hardware.
     """
@@ -114,11 +114,11 @@ def deploy_revision(
     if needs_gpu and configuration.compute_type is ComputeType.LOCAL:
         gpu_cores = request.deployment.gpu_cores or 1
         request = replace(request, deployment=replace(request.deployment, gpu_cores=gpu_cores))
-    return Webservice._from_service(workspace, deploy(context, request))
+    return workspace.webservice(deploy(context, request))
 
 
 def _request(
-    name: str, revision: RevisionRequest, configuration: DeploymentConfiguration, cluster: AksCompute | None
+    name: str, revision: RevisionSource, configuration: DeploymentConfiguration, cluster: AksCompute | None
 ) -> DeployRequest:
     deployment = configuration.to_deployment()
     if cluster is not None:

@@ -12,9 +12,10 @@ _EVERY_S = 1.0
 class Dots:
     """Prints ``Running``, a dot a second, and how the operation ended, in the words of v1."""
 
-    def __init__(self, *, shown: bool, operation: str) -> None:
+    def __init__(self, *, shown: bool, operation: str, of: str = "") -> None:
+        """``of``: on what, as ``image line:1``."""
         self._shown = shown
-        self._operation = operation
+        self._finished = f"{operation} finished" + (f" for {of}" if of else "")
         self._next = time.monotonic() + _EVERY_S
 
     def __enter__(self) -> Dots:
@@ -33,7 +34,7 @@ class Dots:
         outcome = "Succeeded"
         if error is not None:
             outcome = "TimedOut" if "TimedOut" in str(error) else "Failed"
-        self._print(f'\n{outcome}\n{self._operation} finished, operation "{outcome}"\n')
+        self._print(f'\n{outcome}\n{self._finished}, operation "{outcome}"\n')
 
     def _print(self, text: str) -> None:
         if self._shown:

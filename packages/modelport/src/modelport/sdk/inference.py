@@ -6,12 +6,10 @@ from pathlib import Path
 
 from modelport.domain.environments import EnvironmentDefinition
 from modelport.domain.errors import WebserviceException
-from modelport.sdk.conda_dependencies import CondaDependencies
 from modelport.sdk.environment import Environment
+from modelport.sdk.legacy_environment import check_runtime, legacy_environment
 from modelport.usecases.validate_inference import CheckedInference, resolve_below, validate_inference
 
-_RUNTIMES = ("python", "spark-py", "python-slim")
-_CUDA_VERSIONS = ("9.0", "9.1", "10.0")
 _LEGACY_ENVIRONMENT = "inference"
 
 
@@ -54,7 +52,7 @@ class InferenceConfig:
         missing; UserErrorException for a syntax error in the script.
         """
         self._check_style()
-        self._check_values()
+        check_runtime(self.runtime, self.cuda_version)
         source = None if self.source_directory is None else Path(self.source_directory)
         for what, given in (("conda file", self.conda_file), ("docker steps file", self.extra_docker_file_steps)):
             if given is not None and (source is None or source.is_dir()):
@@ -88,28 +86,14 @@ class InferenceConfig:
                 hint="Put what they say into the environment, or leave environment= out.",
             )
 
-    def _check_values(self) -> None:
-        if self.runtime is not None and self.runtime.lower() not in _RUNTIMES:
-            raise WebserviceException(
-                f"Invalid runtime {self.runtime!r}: it must be one of spark-py|python|python-slim."
-            )
-        if self.cuda_version is not None and self.cuda_version.lower() not in _CUDA_VERSIONS:
-            raise WebserviceException(
-                f"Invalid cuda_version {self.cuda_version!r}: it must be one of {', '.join(_CUDA_VERSIONS)}."
-            )
-
     def environment_definition(self) -> EnvironmentDefinition | None:
         """The environment that the code needs, of either style; None for the caller's own interpreter."""
         if self.environment is not None:
             return self.environment.to_definition()
-        if self.conda_file is None:
-            return None
         source = None if self.source_directory is None else Path(self.source_directory)
-        legacy = Environment(_LEGACY_ENVIRONMENT)
-        path = resolve_below(source, self.conda_file, what="conda file")
-        legacy.python.conda_dependencies = CondaDependencies(str(path))
-        legacy.environment_variables = {}
-        return legacy.to_definition()
+        path = None if self.conda_file is None else resolve_below(source, self.conda_file, what="conda file")
+        environment = legacy_environment(_LEGACY_ENVIRONMENT, runtime=self.runtime, conda_file=path)
+        return None if environment is None else environment.to_definition()
 
     def without_effect(self) -> list[str]:
         """What is asked for that only an image could have: a service on this machine runs without one."""

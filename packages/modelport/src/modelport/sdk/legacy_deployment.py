@@ -85,9 +85,12 @@ class LegacyDeployment:
         wait: bool = False,
     ) -> Webservice:
         """Deploy on this machine under v1's local type; an image is not made. With ``wait``, return when it runs."""
-        config = image_config.inference_config() if hasattr(image_config, "inference_config") else image_config
         local = deployment_config or LocalDeploymentConfiguration()
-        service = workspace._deploy(name, models, config, local, None, False)
+        service: Webservice
+        if hasattr(image_config, "deploy_locally"):
+            service = image_config.deploy_locally(workspace, name, models, local)
+        else:
+            service = workspace._deploy(name, models, image_config, local, None, False)
         if wait:
             service.wait_for_deployment(show_output=True)
         return service

@@ -10,6 +10,8 @@ from modelport.domain.deployments import ComputeType
 from modelport.domain.services import ServiceState
 from modelport.sdk.deploying import promote
 from modelport.sdk.deployment_configuration import DeploymentConfiguration
+from modelport.sdk.image_configuration import ImageConfiguration
+from modelport.sdk.images import Image
 from modelport.sdk.inference import InferenceConfig
 from modelport.sdk.local_configuration import LocalDeploymentConfiguration
 from modelport.sdk.new_revision import new_revision
@@ -188,11 +190,12 @@ class LocalWebservice(Webservice, ServiceSettings):
     def update(
         self,
         models: Sequence[Model | str] | None = None,
-        image_config: InferenceConfig | None = None,
+        image_config: InferenceConfig | ImageConfiguration | None = None,
         deployment_config: LocalDeploymentConfiguration | None = None,
         wait: bool = False,
         inference_config: InferenceConfig | None = None,
         *,
+        image: Image | None = None,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
         properties: Mapping[str, str] | None = None,
@@ -201,7 +204,7 @@ class LocalWebservice(Webservice, ServiceSettings):
 
         A new revision starts beside the old one and takes over when its ``init()`` has returned. Raises
         DeploymentFailed where it does not come up: the old one goes on. The second positional argument may be an
-        InferenceConfig, as in v1's documents.
+        InferenceConfig, as in v1's documents. ``image`` is what the service runs from then on.
         """
         inference = inference_config or image_config
         if deployment_config is not None:
@@ -209,7 +212,7 @@ class LocalWebservice(Webservice, ServiceSettings):
             self._note(deployment_config)
         self._update(
             ServiceChange(
-                revision=new_revision(self.workspace.context, self._service.active, models, inference),
+                revision=new_revision(self.workspace.context, self._service.active, models, inference, image),
                 deployment=None if deployment_config is None else deployment_config.to_deployment(),
                 primary_key=None if deployment_config is None else deployment_config.primary_key,
                 secondary_key=None if deployment_config is None else deployment_config.secondary_key,

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 from modelport.domain.errors import WebserviceException
 from modelport.domain.models import ModelVersion
 from modelport.domain.services import Revision
+from modelport.sdk.image_configuration import ImageConfiguration
+from modelport.sdk.image_revision import revision_from_image
 from modelport.sdk.inference import InferenceConfig
 from modelport.usecases.context import Context
 from modelport.usecases.find_models import find_model_by_id
-from modelport.usecases.prepare_revision import RevisionRequest
+from modelport.usecases.prepare_revision import RevisionRequest, RevisionSource
 from modelport.usecases.reload import models_of, revision_again
 
 if TYPE_CHECKING:
+    from modelport.sdk.images import Image
     from modelport.sdk.model import Model
 
 
@@ -39,10 +42,19 @@ def first_revision(
 
 
 def new_revision(
-    context: Context, present: Revision, models: Sequence[Model | str] | None, inference: InferenceConfig | None
-) -> RevisionRequest | None:
-    """The revision that comes after the present one: with its models or its code, where none are given; None where
-    neither is. Raises ModelNotFoundException, and what ``validate_configuration`` does."""
+    context: Context,
+    present: Revision,
+    models: Sequence[Model | str] | None,
+    inference: InferenceConfig | ImageConfiguration | None,
+    image: Image | None = None,
+) -> RevisionSource | None:
+    """The revision that comes after the present one: the image; or with its models or its code, where none are given.
+    None where nothing is given. Raises ModelNotFoundException, and what ``validate_configuration`` does;
+    WebserviceException for an image that was not created, or that comes with models or code."""
+    if image is not None:
+        if models is not None or inference is not None:
+            raise WebserviceException("image excludes models and inference_config: it has its own.")
+        return revision_from_image(image)
     if models is None and inference is None:
         return None
     found = None if models is None else _found(context, models)

@@ -9,6 +9,7 @@ from modelport.domain.errors import DeploymentFailed
 from modelport.domain.services import Service
 from modelport.environments.definition_json import definition_to_json
 from modelport.sdk.environment import Environment
+from modelport.sdk.images import Image
 from modelport.targets.interface import Observation
 from modelport.usecases.reload import environment_of
 from modelport.usecases.score import base_url
@@ -25,10 +26,10 @@ class ServiceSnapshot:
     compute_type: ClassVar[str] = ""
     workspace: Workspace
     name: str
-    image: Any = None
-    """The image that the service was deployed from, where it was."""
     image_id: str | None = None
+    """``name:version`` of the image that the service runs; None where it was deployed without one."""
     image_digest: str | None = None
+    """The digest of its bundle."""
 
     def _take(self, service: Service, observation: Observation) -> None:
         self._service = service
@@ -42,8 +43,15 @@ class ServiceSnapshot:
         self.port = observation.port or service.port
         self.auth_enabled = bool(service.deployment.auth_enabled)
         self.token_auth_enabled = bool(service.deployment.token_auth_enabled)
+        self.image_id = service.active.image_id
+        self.image_digest = service.active.bundle_digest if self.image_id else None
         failure = failure_now(self.workspace.context, service, observation)
         self.error = DeploymentFailed(failure).text if failure else None
+
+    @property
+    def image(self) -> Image | None:
+        """The image that the service runs; None where it was deployed without one."""
+        return None if self.image_id is None else Image(self.workspace, id=self.image_id)
 
     @property
     def scoring_uri(self) -> str | None:

@@ -200,9 +200,7 @@ class Webservice(ServiceSnapshot, LegacyDeployment):
         properties: Sequence[Condition] | None = None,
         image_digest: str | None = None,
     ) -> builtins.list[Webservice]:
-        """The services that fit, by name. Services here have no images, so none fits an image."""
-        if image_name is not None or image_id is not None or image_digest is not None:
-            return []
+        """The services that fit, by name. ``image_digest`` is the digest of the bundle that a service runs."""
         wanted = ServiceFilter(
             compute_type=compute_type,
             model_name=model_name,
@@ -210,7 +208,12 @@ class Webservice(ServiceSnapshot, LegacyDeployment):
             tags=_conditions(tags),
             properties=_conditions(properties),
         )
-        return [Webservice._from_service(workspace, service) for service in workspace.registry.services(wanted)]
+        found = workspace.registry.services(wanted)
+        return [
+            Webservice._from_service(workspace, service)
+            for service in found
+            if _runs_image(service, image_name, image_id, image_digest)
+        ]
 
     @classmethod
     def deserialize(cls, workspace: Workspace, payload: Mapping[str, Any]) -> Webservice:
@@ -234,6 +237,15 @@ class UnknownWebservice(Webservice):
     def update_deployment_state(self) -> None:
         """Take what the workspace knows; nobody can be asked for more."""
         self._take(self.workspace.context.service(self.name), Observation(state=ServiceState.UNKNOWN))
+
+
+def _runs_image(service: Service, name: str | None, image_id: str | None, digest: str | None) -> bool:
+    active = service.active
+    return (
+        (name is None or (active.image_id or "").rpartition(":")[0] == name)
+        and image_id in (None, active.image_id)
+        and digest in (None, active.bundle_digest)
+    )
 
 
 def _conditions(given: Sequence[Condition] | None) -> tuple[str | tuple[str, ...], ...]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.domain.errors import UserErrorException
 from modelport.domain.models import ModelFilter
-from modelport.domain.services import ServiceFilter
+from modelport.domain.services import Service, ServiceFilter
 from modelport.sdk.compute import ComputeTarget
 from modelport.sdk.environment import Environment
+from modelport.sdk.images import Image
 from modelport.sdk.model import Model
 from modelport.sdk.v1.model import Model as V1Model
 from modelport.sdk.webservice import Webservice
@@ -56,6 +57,15 @@ class WorkspaceContents(WorkspaceRuns):
         return V1Model.deploy(
             self, name, models, inference_config, deployment_config, deployment_target, overwrite=overwrite
         )
+
+    @property
+    def images(self: Workspace) -> dict[str, Image]:  # type: ignore[misc]
+        """The newest version of each image, by name."""
+        return {image.name: image for image in reversed(Image.list(self))}
+
+    def webservice(self: Workspace, service: Service) -> Webservice:  # type: ignore[misc]
+        """The service as an object of the class that fits its target."""
+        return Webservice._from_service(self, service)
 
     @property
     def webservices(self: Workspace) -> dict[str, Webservice]:  # type: ignore[misc]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -81,6 +82,10 @@ class Target(Protocol):
 
     def split(self, service: Service) -> None:
         """Divide the requests as the versions of the endpoint say, from now on."""
+
+    def briefly(self) -> AbstractContextManager[Target]:
+        """A target of the same kind, elsewhere: what it runs ends with this process at the latest, and nothing of it is
+        left afterwards."""
 
     def settings(self, service: Service) -> dict[str, Any]:
         """Every setting of the service by its name, the default where none was asked for; JSON, and nothing secret."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,11 @@ class MemoryTarget:
     def _expect(self, service: Service, number: int) -> None:
         if number not in self.observe(service).revisions:
             raise WebserviceException(f"Revision {number} of {service.name!r} does not run.")
+
+    @contextmanager
+    def briefly(self) -> Iterator[MemoryTarget]:
+        """One that starts as this one would."""
+        yield MemoryTarget(failure=self.failure, refusal=self.refusal, port=self.port)
 
     def settings(self, service: Service) -> dict[str, Any]:
         """What was asked for."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from modelport.domain.errors import ConflictException
 from modelport.domain.models import ModelVersion
 from modelport.domain.services import Service, ServiceFilter
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
+from modelport.usecases.find_images import ImageFilter, find_images
 from modelport.usecases.model_datasets import forget_dataset_references
 
 
@@ -15,8 +17,14 @@ def delete_model(context: Context, model: ModelVersion) -> None:
     """Delete the version and the files that no other version has.
 
     Earlier revisions that had it and were kept for a roll-back only are let go. Raises ConflictException, naming the
-    services, while one serves it, and where one that kept it is being changed at this moment.
+    services, while one serves it, and where one that kept it is being changed at this moment; or naming the images that
+    have it.
     """
+    images = [image.id for image in find_images(context, ImageFilter(model_id=model.id)) if image.content.built]
+    if images:
+        raise ConflictException(
+            f"The model {model.id} is used by the images {', '.join(images)}.", hint="Delete them first."
+        )
     for service in context.registry.services(ServiceFilter()):
         if model.id not in service.model_ids and _keeps(service, model):
             _let_go(context, service.name, model)

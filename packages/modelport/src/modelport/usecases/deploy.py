@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from modelport.domain.deployments import ComputeType, Deployment, Placement, mer
 from modelport.domain.endpoints import split_deployment
 from modelport.domain.errors import ConflictException, WebserviceException
 from modelport.domain.failures import Phase, in_phase
+from modelport.domain.models import ModelVersion
 from modelport.domain.names import check_service_name
 from modelport.domain.services import DesiredState, Keys, Revision, Service
 from modelport.usecases.context import Context
@@ -18,7 +19,7 @@ from modelport.usecases.deployment_notes import deployment_notes
 from modelport.usecases.endpoint_versions import VersionChange, new_version, put_held_version
 from modelport.usecases.exclusive import exclusive
 from modelport.usecases.keys import chosen_keys
-from modelport.usecases.prepare_revision import RevisionRequest, bundles_held, prepare_revision, remove_unused_bundles
+from modelport.usecases.prepare_revision import RevisionSource, bundles_held, prepare_revision, remove_unused_bundles
 from modelport.usecases.register_model import current_user
 from modelport.usecases.start_active import start_active
 from modelport.usecases.update import ServiceChange, update_held_service
@@ -33,7 +34,7 @@ class DeployRequest:
 
     name: str
     compute_type: str
-    revision: RevisionRequest
+    revision: RevisionSource
     deployment: Deployment = field(default_factory=Deployment)
     primary_key: str | None = None
     secondary_key: str | None = None
@@ -53,7 +54,7 @@ def deploy(context: Context, request: DeployRequest) -> Service:
     name is taken, and what the target's ``check`` and ``prepare_revision`` raise, before anything is started.
     """
     check_service_name(request.name)
-    _check_models(request)
+    check_models(request.revision.models)
     target = context.target(request.compute_type)
     with exclusive(context, request.name):
         present = context.registry.service(request.name)
@@ -95,8 +96,8 @@ def _started(context: Context, service: Service, bundle: Path, *, deployment: De
     return service
 
 
-def _check_models(request: DeployRequest) -> None:
-    models = request.revision.models
+def check_models(models: Sequence[ModelVersion]) -> None:
+    """Raise WebserviceException for more models than a deployment can have, or one that was given twice."""
     if len(models) > _MOST_MODELS:
         raise WebserviceException(f"A deployment can have {_MOST_MODELS} models at most; {len(models)} were given.")
     if len({model.id for model in models}) < len(models):

@@ -29,7 +29,7 @@ from modelport.domain.services import Revision, Service
 from modelport.usecases.change_model import merged_properties
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
-from modelport.usecases.prepare_revision import RevisionRequest, bundles_held, prepare_revision, remove_unused_bundles
+from modelport.usecases.prepare_revision import RevisionSource, bundles_held, prepare_revision, remove_unused_bundles
 from modelport.usecases.switch_revision import kept_old, with_hosted_only
 from modelport.usecases.wait import observe
 
@@ -38,7 +38,7 @@ from modelport.usecases.wait import observe
 class VersionChange:
     """What a version is to be; None leaves a part as it is. ``tags`` replaces all tags, ``properties`` adds."""
 
-    revision: RevisionRequest | None = None
+    revision: RevisionSource | None = None
     deployment: Deployment | None = None
     traffic_percentile: float | None = None
     is_default: bool | None = None
@@ -225,7 +225,7 @@ def _check(context: Context, service: Service, version: EndpointVersion) -> None
         context.target(service.compute_type).check(service.name, version.deployment)
 
 
-def _prepared(context: Context, service: Service, source: RevisionRequest | Revision) -> Service:
+def _prepared(context: Context, service: Service, source: RevisionSource | Revision) -> Service:
     """The endpoint with one more revision, which is written down so that its models stay: a new one, or the same again
     under the next number."""
     number = service.next_number

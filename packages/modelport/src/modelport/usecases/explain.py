@@ -68,8 +68,9 @@ def _named_as_shipped(text: str, revision: Revision, manifest: Manifest | None) 
         return text
     shipped = Path(revision.inference.source_directory or Path(revision.inference.entry_script).parent)
     below = f"{manifest.source_directory}/" if manifest.source_directory else ""
-    copy = re.compile(rf'(?<=")[^"\n]*/work/{revision.number}/app/{re.escape(below)}')
-    return copy.sub(lambda _: f"{shipped}/", text)
+    copy = re.compile(rf'(?<=")[^"\n]*/work/{revision.number}/app/{re.escape(below)}([^/"\n]*)')
+    companions = revision.inference.companions
+    return copy.sub(lambda found: companions.get(found[1], f"{shipped}/{found[1]}"), text)
 
 
 def _missing_module(context: Context, revision: Revision, failure: Failure, manifest: Manifest | None) -> str:

@@ -14,12 +14,15 @@ from pathlib import Path
 
 from modelport.bundles import BundleEnvironment, BundleRequest, PlaceModelFile, build_bundle
 from modelport.domain.environments import EnvironmentDefinition, EnvironmentVersion, Interpreter
+from modelport.domain.errors import StoreException
 from modelport.domain.failures import Phase, in_phase
+from modelport.domain.images import Image
 from modelport.domain.models import ModelVersion
 from modelport.domain.services import Revision, ServiceFilter
 from modelport.environments.definition_json import definition_to_json
 from modelport.usecases.context import Context
 from modelport.usecases.download_model import place_model_file
+from modelport.usecases.find_images import bundles_of_images
 from modelport.usecases.pickled_versions import installed_scikit_learn, written_by_others
 from modelport.usecases.validate_inference import CheckedInference
 
@@ -37,11 +40,51 @@ class RevisionRequest:
     environment_variables: Mapping[str, str] = field(default_factory=dict)
 
 
-def prepare_revision(context: Context, request: RevisionRequest, *, number: int) -> tuple[Revision, Path]:
+@dataclass(frozen=True, kw_only=True)
+class ImageRevision:
+    """A revision that is to run an image, as it was built."""
+
+    image: Image
+    models: Sequence[ModelVersion]
+    """Those of the image."""
+
+
+RevisionSource = RevisionRequest | ImageRevision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A bundle, and the environment that it runs in."""
+
+    bundle: Path
+    interpreter: Interpreter
+    registered: EnvironmentVersion | None
+
+    @property
+    def environment_name(self) -> str:
+        return self.registered.definition.name if self.registered else SYSTEM
+
+    @property
+    def environment_version(self) -> str | None:
+        return self.registered.version if self.registered else None
+
+
+def prepare_revision(context: Context, request: RevisionSource, *, number: int) -> tuple[Revision, Path]:
     """Everything a target needs to start the revision: the record and the folder of the bundle.
 
-    Call it inside ``bundles_held``, and leave that only when the service's row refers to the revision. Raises
-    EnvironmentException and its children, UserErrorException for code that cannot be shipped, StoreException.
+    Call it inside ``bundles_held``, and leave that only when the service's row refers to the revision. Raises what
+    ``prepare_bundle`` raises, and StoreException where the bundle of an image is not on this machine.
+    """
+    if isinstance(request, ImageRevision):
+        return revision_of_image(context, request.image, number=number)
+    prepared = prepare_bundle(context, request)
+    return _revision(request, prepared, number), prepared.bundle
+
+
+def prepare_bundle(context: Context, request: RevisionRequest) -> Prepared:
+    """Resolve and build the environment, and build the bundle. Call it inside ``bundles_held``.
+
+    Raises EnvironmentException and its children, UserErrorException for code that cannot be shipped, StoreException.
     """
     interpreter = _interpreter(context, request.environment)
     registered = None if request.environment is None else context.registry.register_environment(request.environment)
@@ -51,7 +94,36 @@ def prepare_revision(context: Context, request: RevisionRequest, *, number: int)
     installed = installed_scikit_learn(interpreter.lock, is_own=interpreter.command == (sys.executable,))
     for warning in written_by_others(bundle, installed):
         context.progress.step(warning)
-    return _revision(request, interpreter, registered, bundle, number), bundle
+    return Prepared(bundle=bundle, interpreter=interpreter, registered=registered)
+
+
+def revision_of_image(context: Context, image: Image, *, number: int) -> tuple[Revision, Path]:
+    """The revision that runs the image, whose environment is built again from its lock where it is gone."""
+    built = image.content.built
+    bundle = context.bundles / (built.bundle_digest if built else "")
+    if built is None or not bundle.is_dir():
+        raise StoreException(
+            f"The image {image.id} is not on this machine: there is no bundle {bundle}.",
+            hint="Deploy where it was created, or create it here again.",
+        )
+    lock = built.lock((bundle / "environment" / "lock.txt").read_text(encoding="utf-8"))
+    with in_phase(Phase.BUILD):
+        interpreter = context.environments.materialise(lock, progress=context.progress)
+    revision = Revision(
+        number=number,
+        bundle_digest=built.bundle_digest,
+        model_ids=image.content.model_ids,
+        inference=image.content.inference,
+        environment_name=built.environment_name,
+        environment_version=built.environment_version,
+        lock_digest=built.lock_digest,
+        interpreter=interpreter.command,
+        keeps_python_path=interpreter.keeps_python_path,
+        environment_variables=built.environment_variables,
+        created_time=dt.datetime.now(dt.UTC),
+        image_id=image.id,
+    )
+    return revision, bundle
 
 
 def _interpreter(context: Context, definition: EnvironmentDefinition | None) -> Interpreter:
@@ -76,11 +148,12 @@ def _bundle_request(request: RevisionRequest, interpreter: Interpreter) -> Bundl
     return BundleRequest(
         script=request.inference.script,
         source_directory=request.inference.source_directory,
+        companions=request.inference.companions,
         models=tuple(request.models),
         environment=BundleEnvironment(
             definition.name if definition else SYSTEM, lock.kind, lock.digest, lock.python_version
         ),
-        environment_variables=_variables(request),
+        environment_variables=variables_of(request),
         environment_files={
             "environment.json": _definition_file(definition),
             "lock.txt": lock.text.encode(),
@@ -99,29 +172,24 @@ def _without_password(definition: EnvironmentDefinition) -> EnvironmentDefinitio
     return replace(definition, docker=replace(definition.docker, base_image_registry=registry))
 
 
-def _variables(request: RevisionRequest) -> dict[str, str]:
+def variables_of(request: RevisionRequest) -> dict[str, str]:
+    """What is set for the worker, besides the variables of the contract."""
     own = request.environment.environment_variables if request.environment else {}
     return {**own, **request.environment_variables}
 
 
-def _revision(
-    request: RevisionRequest,
-    interpreter: Interpreter,
-    registered: EnvironmentVersion | None,
-    bundle: Path,
-    number: int,
-) -> Revision:
+def _revision(request: RevisionRequest, prepared: Prepared, number: int) -> Revision:
     return Revision(
         number=number,
-        bundle_digest=bundle.name,
+        bundle_digest=prepared.bundle.name,
         model_ids=tuple(model.id for model in request.models),
         inference=request.inference.configuration,
-        environment_name=registered.definition.name if registered else SYSTEM,
-        environment_version=registered.version if registered else None,
-        lock_digest=interpreter.lock.digest,
-        interpreter=interpreter.command,
-        keeps_python_path=interpreter.keeps_python_path,
-        environment_variables=_variables(request),
+        environment_name=prepared.environment_name,
+        environment_version=prepared.environment_version,
+        lock_digest=prepared.interpreter.lock.digest,
+        interpreter=prepared.interpreter.command,
+        keeps_python_path=prepared.interpreter.keeps_python_path,
+        environment_variables=variables_of(request),
         created_time=dt.datetime.now(dt.UTC),
     )
 
@@ -134,14 +202,15 @@ def bundles_held(context: Context) -> Iterator[None]:
 
 
 def remove_unused_bundles(context: Context) -> None:
-    """Remove the bundles that no kept revision has. Does nothing while somebody builds one; the next call will."""
+    """Remove the bundles that no kept revision and no image has. Does nothing while somebody builds one; the next call
+    will."""
     try:
         with _bundles_lock(context, fcntl.LOCK_EX | fcntl.LOCK_NB):
             used = {
                 revision.bundle_digest
                 for service in context.registry.services(ServiceFilter())
                 for revision in service.revisions
-            }
+            } | bundles_of_images(context)
             for folder in context.bundles.iterdir():
                 if folder.is_dir() and not folder.name.startswith(".") and folder.name not in used:
                     shutil.rmtree(folder, ignore_errors=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from modelport.domain.environments import EnvironmentDefinition
-from modelport.domain.errors import EnvironmentException
+from modelport.domain.errors import EnvironmentException, WebserviceException
 from modelport.domain.models import ModelVersion
+from modelport.domain.names import split_model_id
 from modelport.domain.services import Revision, Service
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
+from modelport.usecases.find_images import ImageFilter, find_image
 from modelport.usecases.find_models import find_model_by_id
-from modelport.usecases.prepare_revision import SYSTEM, RevisionRequest
+from modelport.usecases.prepare_revision import SYSTEM, ImageRevision, RevisionRequest, RevisionSource
 from modelport.usecases.switch_revision import switch_to_new
 from modelport.usecases.validate_inference import validate_inference
 
@@ -30,15 +33,37 @@ def reload(context: Context, name: str) -> Service:
 def revision_again(
     context: Context, revision: Revision, *, models: Sequence[ModelVersion] | None = None
 ) -> RevisionRequest:
-    """What would make the revision anew from its source; with other models, where they are given."""
+    """What would make the revision anew from its source; with other models, where they are given.
+
+    Raises WebserviceException for a revision that runs an image, which does not change, and where the source is gone.
+    """
+    if revision.image_id is not None:
+        raise WebserviceException(
+            f"The service runs the image {revision.image_id}, and an image never changes.",
+            hint="Create the image again, which makes its next version, and update the service with image=.",
+        )
     was, environment = revision.inference, environment_of(context, revision)
     return RevisionRequest(
         models=models_of(context, revision) if models is None else models,
         inference=validate_inference(
-            was.entry_script, was.source_directory, description=was.description, environment=environment
+            was.entry_script,
+            was.source_directory,
+            description=was.description,
+            environment=environment,
+            companions={name: Path(path) for name, path in was.companions.items()},
         ),
         environment=environment,
     )
+
+
+def source_again(context: Context, revision: Revision) -> RevisionSource:
+    """What makes the revision once more: its image, or its source as it is now. Raises as ``revision_again``, and where
+    the image is gone."""
+    if revision.image_id is None:
+        return revision_again(context, revision)
+    name, version = split_model_id(revision.image_id)
+    image = find_image(context, ImageFilter(name=name, version=version))
+    return ImageRevision(image=image, models=models_of(context, revision))
 
 
 def models_of(context: Context, revision: Revision) -> list[ModelVersion]:

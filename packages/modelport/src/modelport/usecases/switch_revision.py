@@ -11,7 +11,7 @@ from modelport.domain.errors import DeploymentFailed
 from modelport.domain.services import DesiredState, Revision, Service
 from modelport.usecases.context import Context
 from modelport.usecases.explain import explain
-from modelport.usecases.prepare_revision import RevisionRequest, bundles_held, prepare_revision
+from modelport.usecases.prepare_revision import RevisionSource, bundles_held, prepare_revision
 from modelport.usecases.start_active import start_active
 
 KEPT_REVISIONS = 5
@@ -27,7 +27,7 @@ def _as_it_is(service: Service) -> Service:
 
 
 def switch_to_new(
-    context: Context, service: Service, request: RevisionRequest, *, settle: Settle = _as_it_is
+    context: Context, service: Service, request: RevisionSource, *, settle: Settle = _as_it_is
 ) -> Service:
     """Prepare the next revision and switch to it. The caller holds the service's operation lock.
 

@@ -18,7 +18,7 @@ from modelport.usecases.context import Context
 from modelport.usecases.deployment_notes import deployment_notes
 from modelport.usecases.exclusive import exclusive
 from modelport.usecases.keys import chosen_keys
-from modelport.usecases.prepare_revision import RevisionRequest, remove_unused_bundles
+from modelport.usecases.prepare_revision import RevisionSource, remove_unused_bundles
 from modelport.usecases.switch_revision import switch_to_new
 
 _PAUSE_S = 0.02
@@ -28,7 +28,7 @@ _PAUSE_S = 0.02
 class ServiceChange:
     """What is to change; None leaves a part as it is. ``tags`` replaces all tags, ``properties`` adds."""
 
-    revision: RevisionRequest | None = None
+    revision: RevisionSource | None = None
     deployment: Deployment | None = None
     compute_type: str | None = None
     """Another kind of service: its deployment is then all that is given, and the defaults of that kind."""

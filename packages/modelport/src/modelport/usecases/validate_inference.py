@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelport.domain.environments import EnvironmentDefinition
@@ -20,13 +21,20 @@ class CheckedInference:
     script: Path
     source_directory: Path | None
     description: str | None = None
+    companions: Mapping[str, Path] = field(default_factory=dict)
+    """Files and folders to ship beside the script, by their names in the app root."""
 
     @property
     def configuration(self) -> InferenceConfiguration:
         """As the service keeps it, so that ``reload`` finds the code again."""
         script = self.script.relative_to(self.source_directory) if self.source_directory else self.script
         source = str(self.source_directory) if self.source_directory else None
-        return InferenceConfiguration(entry_script=str(script), source_directory=source, description=self.description)
+        return InferenceConfiguration(
+            entry_script=str(script),
+            source_directory=source,
+            description=self.description,
+            companions={name: str(path) for name, path in self.companions.items()},
+        )
 
 
 def validate_inference(
@@ -35,6 +43,7 @@ def validate_inference(
     *,
     description: str | None = None,
     environment: EnvironmentDefinition | None = None,
+    companions: Mapping[str, Path] | None = None,
 ) -> CheckedInference:
     """Find the script and the source folder, and parse the script.
 
@@ -53,7 +62,21 @@ def validate_inference(
         raise WebserviceException(f"Invalid entry script {entry_script!r}: only Python drivers (.py) are supported.")
     if not may_have_newer_syntax(environment):
         _check_syntax(script)
-    return CheckedInference(script=script, source_directory=source, description=description)
+    return CheckedInference(
+        script=script,
+        source_directory=source,
+        description=description,
+        companions=_checked_companions(script, companions or {}),
+    )
+
+
+def _checked_companions(script: Path, companions: Mapping[str, Path]) -> dict[str, Path]:
+    for name, path in companions.items():
+        if not path.exists():
+            raise WebserviceException(f"The dependency {str(path)!r} doesn't exist.")
+        if name == script.name:
+            raise WebserviceException(f"The dependency {str(path)!r} would lie where the script {script.name!r} does.")
+    return {name: path.absolute() for name, path in companions.items()}
 
 
 def resolve_below(source: Path | None, given: str, *, what: str) -> Path:

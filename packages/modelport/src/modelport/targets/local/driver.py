@@ -6,10 +6,13 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from modelport.domain.deployments import Deployment
 from modelport.domain.errors import StoreException
@@ -49,11 +52,14 @@ _PAUSE_S = 0.01
 class LocalTarget:
     """Services as processes of this machine, one folder each below ``root``."""
 
-    def __init__(self, root: Path, *, workspace: str, trust: Trust | None = None) -> None:
-        """``trust`` tells whose tokens a service is to accept."""
+    def __init__(
+        self, root: Path, *, workspace: str, trust: Trust | None = None, ends_with_process: int | None = None
+    ) -> None:
+        """``trust`` tells whose tokens a service is to accept; ``ends_with_process``, with whom services end."""
         self._root = root
         self._workspace = workspace
         self._trust = trust
+        self._ends_with_process = ends_with_process
 
     def folder(self, name: str) -> Path:
         """The service's folder (docs/architecture/03-data-plane.md)."""
@@ -83,7 +89,8 @@ class LocalTarget:
             (folder / "logs").mkdir(parents=True, exist_ok=True)
             # An endpoint's row says which versions it has; of other services the scoring server alone knows.
             present = None if service.versions else settings_of(folder)
-            write_settings(folder, with_hosted(todo.settings, present=present))
+            settings = replace(todo.settings, ends_with_process=self._ends_with_process)
+            write_settings(folder, with_hosted(settings, present=present))
             process = _spawn(folder)
         except OSError as error:
             raise StoreException(
@@ -96,6 +103,12 @@ class LocalTarget:
             self.switch(service, service.active_revision, bundle)
             return self.observe(service)
         return observation
+
+    @contextlib.contextmanager
+    def briefly(self) -> Iterator[LocalTarget]:
+        """One in a folder for temporary files."""
+        with tempfile.TemporaryDirectory(prefix="modelport-") as folder:
+            yield LocalTarget(Path(folder), workspace=self._workspace, trust=self._trust, ends_with_process=os.getpid())
 
     def _plan(self, service: Service, bundle: Path, *, beside: Mapping[int, Path] = NONE_BESIDE) -> LocalPlan:
         return plan(
