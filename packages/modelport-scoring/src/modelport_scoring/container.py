@@ -18,7 +18,8 @@ from pathlib import Path
 import msgspec
 
 from modelport_scoring.bundle import MANIFEST
-from modelport_scoring.errors import ServiceAlreadyRunning, SettingsInvalid
+from modelport_scoring.control.client import ControlClient
+from modelport_scoring.errors import ServiceAlreadyRunning, ServiceNotRunning, SettingsInvalid
 from modelport_scoring.service_folder import (
     ACCESS_LOG,
     LOGS,
@@ -28,6 +29,7 @@ from modelport_scoring.service_folder import (
     write_settings,
 )
 from modelport_scoring.settings import RevisionSettings, ServiceSettings, WorkerStart
+from modelport_scoring.states import ServiceState
 from modelport_scoring.supervisor import STATUS_FAILED, supervise
 from modelport_scoring.telemetry.settings import LogFormat
 
@@ -170,8 +172,10 @@ def _send_logs_to_output(folder: Path, revision: int) -> bool:
 
 def main() -> int:
     """Serve until the process is told to stop; returns its exit status: 0 after that, 3 where the script cannot be
-    started, 1 where nothing can be served."""
+    started, 1 where nothing can be served. With ``--check``: 0 where that what serves takes requests, else 1."""
     arguments = _arguments()
+    if arguments.check:
+        return 0 if takes_requests(arguments.folder) else STATUS_FAILED
     try:
         found = packaged(arguments.package, os.environ)
         if arguments.port is not None:
@@ -185,6 +189,14 @@ def main() -> int:
         return STATUS_FAILED
 
 
+def takes_requests(folder: Path) -> bool:
+    """Whether the service of the folder runs, and at least one worker is ready."""
+    try:
+        return ControlClient(folder).status().state is ServiceState.RUNNING
+    except ServiceNotRunning:
+        return False
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m modelport_scoring.container", description=__doc__.split("\n")[0])
     parser.add_argument("--package", type=Path, default=Path(PACKAGE), help=f"folder of the package ({PACKAGE})")
@@ -195,6 +207,7 @@ def _arguments() -> argparse.Namespace:
         help="where the service keeps its files while it runs (modelport-service in the folder for temporary files)",
     )
     parser.add_argument("--port", type=int, help="instead of the package's own, which is 5001")
+    parser.add_argument("--check", action="store_true", help="do not serve: tell by the exit status whether it does")
     return parser.parse_args()
 
 

@@ -1,6 +1,6 @@
 """Bundles: what a target runs (docs/architecture/02-bundle.md)."""
 
-from modelport.bundles.build import BundleRequest, PlaceModelFile, build_bundle
+from modelport.bundles.build import BundleRequest, PlaceModelFile, build_bundle, building_folder, remove_if_dead
 from modelport.bundles.manifest import BundleEnvironment, BundleFile, BundleModel, Manifest, read_manifest
 from modelport.bundles.shipping import files_below
 from modelport.bundles.verify import verify_bundle
@@ -13,7 +13,9 @@ __all__ = [
     "Manifest",
     "PlaceModelFile",
     "build_bundle",
+    "building_folder",
     "files_below",
     "read_manifest",
+    "remove_if_dead",
     "verify_bundle",
 ]

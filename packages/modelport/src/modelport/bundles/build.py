@@ -45,7 +45,7 @@ def build_bundle(root: Path, request: BundleRequest, *, place: PlaceModelFile) -
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with _building_folder(root) as folder:
+        with building_folder(root) as folder:
             manifest = _fill_code(folder, request)
             final = root / manifest.digest
             if not final.exists():
@@ -61,10 +61,13 @@ def build_bundle(root: Path, request: BundleRequest, *, place: PlaceModelFile) -
 
 
 @contextlib.contextmanager
-def _building_folder(root: Path) -> Iterator[Path]:
-    """A folder to build in, locked while its builder lives; what dead builders left is removed first."""
+def building_folder(root: Path) -> Iterator[Path]:
+    """A folder to build in, locked while its builder lives; what dead builders left is removed first.
+
+    Its name begins with a dot. What is not moved away is removed in the end.
+    """
     for left in root.glob(f"{_BUILDING}*"):
-        _remove_if_dead(left)
+        remove_if_dead(left)
     folder, descriptor = _locked_folder(root)
     try:
         yield folder
@@ -84,7 +87,8 @@ def _locked_folder(root: Path) -> tuple[Path, int]:
         os.close(descriptor)
 
 
-def _remove_if_dead(folder: Path) -> None:
+def remove_if_dead(folder: Path) -> None:
+    """Remove the folder of a builder that does not live any more."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:

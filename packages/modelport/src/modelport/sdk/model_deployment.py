@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from modelport.sdk.configuration_text import configuration_lines
 from modelport.sdk.deploying import deploy_service
 from modelport.sdk.model_snapshot import ModelSnapshot
+from modelport.sdk.packages import ModelPackaging
 
 if TYPE_CHECKING:
     from modelport.sdk.deployment_configuration import DeploymentConfiguration
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from modelport.sdk.workspace import Workspace
 
 
-class ModelDeployment:
+class ModelDeployment(ModelPackaging):
     """``Model.deploy`` and its companions."""
 
     @staticmethod

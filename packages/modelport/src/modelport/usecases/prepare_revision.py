@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelport.bundles import BundleEnvironment, BundleRequest, PlaceModelFile, build_bundle
-from modelport.domain.environments import EnvironmentDefinition, EnvironmentVersion, Interpreter
+from modelport.domain.environments import EnvironmentDefinition, EnvironmentVersion, Interpreter, Lock
 from modelport.domain.errors import StoreException
 from modelport.domain.failures import Phase, in_phase
 from modelport.domain.images import Image
@@ -86,15 +86,34 @@ def prepare_bundle(context: Context, request: RevisionRequest) -> Prepared:
 
     Raises EnvironmentException and its children, UserErrorException for code that cannot be shipped, StoreException.
     """
-    interpreter = _interpreter(context, request.environment)
+    lock = resolved(context, request.environment)
+    with in_phase(Phase.BUILD):
+        interpreter = context.environments.materialise(lock, progress=context.progress)
+    bundle, registered = bundle_of(context, request, lock)
+    return Prepared(bundle=bundle, interpreter=interpreter, registered=registered)
+
+
+def resolved(context: Context, definition: EnvironmentDefinition | None) -> Lock:
+    """The lock of the environment, and what the user should know of it told. Raises EnvironmentException."""
+    with in_phase(Phase.RESOLVE):
+        lock = context.environments.resolve(definition, progress=context.progress)
+    for note in lock.notes:
+        context.progress.step(note)
+    return lock
+
+
+def bundle_of(context: Context, request: RevisionRequest, lock: Lock) -> tuple[Path, EnvironmentVersion | None]:
+    """Register the environment and build the bundle. Call it inside ``bundles_held``.
+
+    Raises UserErrorException for code that cannot be shipped, StoreException.
+    """
     registered = None if request.environment is None else context.registry.register_environment(request.environment)
     context.progress.step("Building the bundle")
     with in_phase(Phase.BUILD):
-        bundle = build_bundle(context.bundles, _bundle_request(request, interpreter), place=_linker(context))
-    installed = installed_scikit_learn(interpreter.lock, is_own=interpreter.command == (sys.executable,))
-    for warning in written_by_others(bundle, installed):
+        bundle = build_bundle(context.bundles, _bundle_request(request, lock), place=_linker(context))
+    for warning in written_by_others(bundle, installed_scikit_learn(lock, is_own=lock.python == sys.executable)):
         context.progress.step(warning)
-    return Prepared(bundle=bundle, interpreter=interpreter, registered=registered)
+    return bundle, registered
 
 
 def revision_of_image(context: Context, image: Image, *, number: int) -> tuple[Revision, Path]:
@@ -126,15 +145,6 @@ def revision_of_image(context: Context, image: Image, *, number: int) -> tuple[R
     return revision, bundle
 
 
-def _interpreter(context: Context, definition: EnvironmentDefinition | None) -> Interpreter:
-    with in_phase(Phase.RESOLVE):
-        lock = context.environments.resolve(definition, progress=context.progress)
-    for note in lock.notes:
-        context.progress.step(note)
-    with in_phase(Phase.BUILD):
-        return context.environments.materialise(lock, progress=context.progress)
-
-
 def _linker(context: Context) -> PlaceModelFile:
     def place(model: ModelVersion, path: str, target: Path) -> None:
         file = next(file for file in model.files if file.path == path)
@@ -143,8 +153,8 @@ def _linker(context: Context) -> PlaceModelFile:
     return place
 
 
-def _bundle_request(request: RevisionRequest, interpreter: Interpreter) -> BundleRequest:
-    definition, lock = request.environment, interpreter.lock
+def _bundle_request(request: RevisionRequest, lock: Lock) -> BundleRequest:
+    definition = request.environment
     return BundleRequest(
         script=request.inference.script,
         source_directory=request.inference.source_directory,

@@ -1,0 +1,155 @@
+"""Package models with their script and locked environment, for an image to be built of them."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from modelport.bundles import building_folder, read_manifest, remove_if_dead
+from modelport.domain.environments import EnvironmentDefinition, EnvironmentKind, Lock
+from modelport.domain.errors import StoreException, WebserviceException
+from modelport.domain.failures import Phase, in_phase
+from modelport.domain.names import check_image_name
+from modelport.domain.packages import Package, PackageContent
+from modelport.packages import ContainerEngine, PackagePlan, plan_package, write_context
+from modelport.usecases.context import Context
+from modelport.usecases.create_image import Logged
+from modelport.usecases.deploy import check_models
+from modelport.usecases.find_packages import KIND, find_packages, folder_of_packages, package_of
+from modelport.usecases.prepare_revision import (
+    RevisionRequest,
+    bundle_of,
+    bundles_held,
+    remove_unused_bundles,
+    resolved,
+)
+from modelport.usecases.register_model import current_user
+
+LOG = "build.log"
+CONTEXT = "context"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageRequest:
+    """A package to be. ``name`` is that of the image which is built of it."""
+
+    name: str
+    revision: RevisionRequest
+    label: str = "latest"
+
+    @property
+    def image(self) -> str:
+        """Name and label, as engines have them."""
+        return f"{self.name}:{self.label}"
+
+
+def package_models(context: Context, request: PackageRequest, *, engine: ContainerEngine | None = None) -> Package:
+    """Lock the environment and write the folder that an image is built from; with an engine, build the image too.
+
+    Raises WebserviceException without an environment, and where the engine fails; what ``bundle_of`` raises.
+    """
+    check_image_name(request.name)
+    check_models(request.revision.models)
+    definition = request.revision.environment
+    if definition is None:
+        raise WebserviceException(
+            "A package needs an environment: an image has none of the packages of the Python that makes it.",
+            hint="Give the InferenceConfig an environment=, or a conda_file=.",
+        )
+    _remove_leftovers(context)
+    with _package_folder(context, request.name) as (folder, final):
+        content = _write(context, request, definition, folder, engine)
+        # Its lock goes with it, so that nobody takes it for a leftover before there is a row.
+        folder.rename(final)
+        body = msgspec.to_builtins(replace(content, folder=final.name))
+        asset = context.registry.add_asset(KIND, request.name, body, created_by=current_user())
+    remove_unused_bundles(context)
+    return package_of(asset)
+
+
+def _write(
+    context: Context,
+    request: PackageRequest,
+    definition: EnvironmentDefinition,
+    folder: Path,
+    engine: ContainerEngine | None,
+) -> PackageContent:
+    with (folder / LOG).open("w", encoding="utf-8") as log:
+        logged = replace(context, progress=Logged(context.progress, log))
+        content = _write_files(logged, request, definition, folder)
+        if engine is None:
+            return content
+        engine.build(folder / CONTEXT, request.image, progress=logged.progress)
+        return replace(content, image=request.image)
+
+
+def _write_files(
+    logged: Context, request: PackageRequest, definition: EnvironmentDefinition, folder: Path
+) -> PackageContent:
+    with bundles_held(logged):
+        lock = _lock(logged, definition)
+        bundle, registered = bundle_of(logged, request.revision, lock)
+        plan = plan_package(read_manifest(bundle), definition, lock, name=request.name, workspace=logged.record.name)
+        for note in plan.notes:
+            logged.progress.step(note)
+        logged.progress.step("Writing the package")
+        with in_phase(Phase.BUILD):
+            _write_context(folder / CONTEXT, bundle, plan=plan, context=logged)
+    assert registered is not None  # there is an environment
+    return PackageContent(
+        folder="",
+        model_ids=tuple(model.id for model in request.revision.models),
+        environment_name=registered.definition.name,
+        environment_version=registered.version,
+        bundle_digest=bundle.name,
+    )
+
+
+def _write_context(folder: Path, bundle: Path, *, plan: PackagePlan, context: Context) -> None:
+    try:
+        write_context(folder, plan, bundle=bundle, progress=context.progress)
+    except OSError as error:
+        raise StoreException(
+            f"The package cannot be written to {folder}: {error}.",
+            hint="Free some disk space, or set MODELPORT_HOME to a folder that can be written.",
+        ) from error
+
+
+def _lock(context: Context, definition: EnvironmentDefinition) -> Lock:
+    """Resolved here; but an interpreter that the environment names is one of its image, not of this machine."""
+    python = definition.python
+    if not python.user_managed_dependencies:
+        return resolved(context, definition)
+    named = python.interpreter_path
+    return Lock(
+        kind=EnvironmentKind.SYSTEM,
+        digest=hashlib.sha256(f"image\n{named}".encode()).hexdigest(),
+        text="",
+        python=named,
+        python_version="",
+    )
+
+
+@contextmanager
+def _package_folder(context: Context, name: str) -> Iterator[tuple[Path, Path]]:
+    """A folder to write in, and the place where it is to be moved when it is whole."""
+    root = folder_of_packages(context)
+    root.mkdir(parents=True, exist_ok=True)
+    with building_folder(root) as folder:
+        yield folder, root / f"{name}-{uuid.uuid4().hex[:12]}"
+
+
+def _remove_leftovers(context: Context) -> None:
+    """Folders that no package has and nobody holds: somebody was killed before there was a row."""
+    root = folder_of_packages(context)
+    folders = [folder for folder in root.iterdir() if not folder.name.startswith(".")] if root.is_dir() else []
+    known = {package.content.folder for package in find_packages(context)}
+    for folder in folders:
+        if folder.name not in known:
+            remove_if_dead(folder)
