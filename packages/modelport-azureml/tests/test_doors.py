@@ -26,8 +26,6 @@ NEWEST = max(
 )
 
 NOT_YET = {
-    "modelport.sdk.images": "ContainerImage ContainerImageConfig Image UnknownImage",
-    "modelport.sdk.packages": "ModelPackage",
     "modelport.sdk.profiles": "ModelProfile",
 }
 """Names that the table has and Modelport has not yet. What is built comes off this list; nothing may be added to it."""

@@ -192,6 +192,7 @@ DOORS: Dict[str, Names] = {
         **_DEPENDENCIES,
         **_REGISTRY,
         **_IMAGE_NAMES,
+        **_of("modelport.sdk.environment_build", "ImageBuildDetails"),
     },
     "azureml.core.experiment": _EXPERIMENT,
     "azureml.core.image": {**_IMAGE, **_CONTAINER_IMAGE, **_of(_IMAGES, "UnknownImage")},

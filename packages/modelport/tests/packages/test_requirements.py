@@ -106,5 +106,5 @@ def test_of_a_folder_of_archives_those_that_are_pinned_are_shipped(tmp_path: Pat
 
 
 def test_what_is_gone_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentException, match="names /nowhere/tool.whl, which is gone"):
+    with pytest.raises(EnvironmentException, match=r"names /nowhere/tool\.whl, which is gone"):
         shipped(tmp_path, "/nowhere/tool.whl")

@@ -47,8 +47,8 @@ def _head(plan: PackagePlan) -> str:
         f"    docker build -t {plan.name} .",
         f"    docker run --rm -p 6789:{PORT} {plan.name}",
         "",
-        "Then http://localhost:6789/score answers. The build needs this folder, the images that ARG names, and a package",
-        "index.",
+        "Then http://localhost:6789/score answers. The build needs this folder, the images that ARG names, and an",
+        "index of Python packages.",
         *(f"\nNote: {note}" for note in plan.notes),
     ]
     return "".join(f"# {line}".rstrip() + "\n" for text in lines for line in text.split("\n"))

@@ -16,7 +16,7 @@ from modelport.domain.names import check_environment_name
 from modelport.environments.definition_json import definition_to_json, load_definition, save_definition
 from modelport.environments.specification import parse_conda, read_conda_file, read_requirements
 from modelport.sdk.conda_dependencies import CondaDependencies
-from modelport.sdk.environment_build import BuildContext, EnvironmentBuild
+from modelport.sdk.environment_build import BuildContext, ImageBuildDetails
 from modelport.sdk.environment_sections import (
     ContainerRegistry,
     DatabricksSection,
@@ -241,9 +241,29 @@ class Environment:
         """
         return keep_wheel(workspace.folder, Path(file_path), exist_ok=exist_ok)
 
-    def build(self, workspace: EnvironmentWorkspace, image_build_compute: object = None) -> EnvironmentBuild:
+    def build(self, workspace: EnvironmentWorkspace, image_build_compute: object = None) -> ImageBuildDetails:
         """Resolve and build it on this machine, in the background. ``image_build_compute`` is not needed."""
-        return EnvironmentBuild(self.to_definition(), workspace.context.environments)
+        notes = [
+            f"Not used on this machine, where environments are no images: {name}" for name in self.without_effect()
+        ]
+        return ImageBuildDetails(self.to_definition(), workspace.context.environments, notes=notes)
+
+    def build_local(
+        self,
+        workspace: EnvironmentWorkspace,
+        platform: object = None,
+        useDocker: bool = True,
+        pushImageToWorkspaceAcr: bool = False,
+    ) -> str:
+        """Resolve and build it on this machine, show how that goes, and return the log. It is no image: services here
+        run without one, so that nothing is pushed either. Raises EnvironmentException and its children.
+        """
+        print("Building the environment itself on this machine: no Docker image of it")  # noqa: T201 - as v1 did
+        if pushImageToWorkspaceAcr:
+            print("Not used on this machine: pushImageToWorkspaceAcr")  # noqa: T201
+        details = self.build(workspace)
+        details.wait_for_completion(show_output=True)
+        return details.get_log()
 
     def get_image_details(self, workspace: EnvironmentWorkspace) -> dict[str, Any]:
         """What v1 said of the environment's image. Here services run without one: ``image_exist`` is False.

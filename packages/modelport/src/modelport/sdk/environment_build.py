@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import Protocol
 
 from modelport.domain.environments import EnvironmentDefinition, Interpreter
@@ -11,13 +12,16 @@ from modelport.domain.progress import Progress
 from modelport.environments.interface import Environments
 
 
-class EnvironmentBuild:
-    """An environment that is being resolved and built in the background."""
+class ImageBuildDetails:
+    """An environment that is being resolved and built in the background: v1 built an image of it."""
 
-    def __init__(self, definition: EnvironmentDefinition, environments: Environments) -> None:
+    def __init__(
+        self, definition: EnvironmentDefinition, environments: Environments, *, notes: Iterable[str] = ()
+    ) -> None:
+        """``notes`` are said first."""
         self._definition = definition
         self._environments = environments
-        self._lines: list[str] = []
+        self._lines: list[str] = [*notes]
         self._changed = threading.Condition()
         self._error: Exception | None = None
         self._interpreter: Interpreter | None = None

@@ -11,7 +11,8 @@ from modelport.domain.errors import StoreException, WebserviceException
 from modelport.domain.images import CreationState
 from modelport.domain.packages import Package
 from modelport.packages import ContainerEngine, copy_context, find_engine
-from modelport.sdk.environment import ContainerRegistry, Environment
+from modelport.sdk.environment import Environment
+from modelport.sdk.environment_sections import ContainerRegistry
 from modelport.usecases.find_models import find_model_by_id
 from modelport.usecases.find_packages import delete_package, find_packages, package_folder
 from modelport.usecases.package_models import CONTEXT, LOG, PackageRequest, package_models
