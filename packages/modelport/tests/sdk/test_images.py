@@ -137,7 +137,7 @@ def test_an_image_is_created_found_run_and_deployed(
 
 
 def test_a_creation_that_fails_is_told_where_it_is_waited_for(notebook: Notebook, workspace: Workspace) -> None:
-    notebook.write("bad.yml", "dependencies:\n- python=3.11\n- pip:\n  - /nowhere/at/all.whl\n")
+    notebook.write("bad.yml", "dependencies:\n- pip:\n  - /nowhere/at/all.whl\n")
     image = notebook.image(conda_file="bad.yml")
     assert image.creation_state == "Failed"
     with pytest.raises(

@@ -279,6 +279,17 @@ def test_a_build_ends_with_an_interpreter(workspace: OpenWorkspace, capsys: pyte
     assert capsys.readouterr().out == f"Ready: {sys.executable}\n"
 
 
+def test_a_local_build_says_what_it_does_instead(workspace: OpenWorkspace, capsys: pytest.CaptureFixture[str]) -> None:
+    environment = Environment("mine")
+    environment.docker.base_image = "here/mine:1"
+    log = environment.build_local(workspace, useDocker=True, pushImageToWorkspaceAcr=True)
+    said = capsys.readouterr().out
+    assert "no Docker image of it" in said
+    assert "Not used on this machine: pushImageToWorkspaceAcr" in said
+    assert "environments are no images: environment.docker.base_image" in log
+    assert log.splitlines()[-1] == f"Ready: {sys.executable}"
+
+
 class Unresolvable:
     """Environments of which none can be resolved."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from modelport.cli import model_deploy
+from modelport.cli import model_deploy, package
 from modelport.cli.command import command, group
 from modelport.cli.files import read_run
 from modelport.cli.options import (
@@ -33,8 +33,9 @@ from modelport.cli.session import Session
 from modelport.domain.errors import UserErrorException
 from modelport.sdk.model import Model
 
-app = group("Register, list, download, change, delete and deploy models.")
+app = group("Register, list, download, change, delete, deploy and package models.")
 model_deploy.add_to(app)
+package.add_to(app)
 
 _COLUMNS = ("name", "version", "framework", "createdTime", "description")
 ModelName = Annotated[str, typer.Option("--name", "-n", help="Name of the model.")]

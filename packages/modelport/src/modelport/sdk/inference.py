@@ -56,7 +56,7 @@ class InferenceConfig:
         source = None if self.source_directory is None else Path(self.source_directory)
         for what, given in (("conda file", self.conda_file), ("docker steps file", self.extra_docker_file_steps)):
             if given is not None and (source is None or source.is_dir()):
-                resolve_below(source, given, what=what)
+                resolve_below(source, given, what=what, is_shipped=False)
         return validate_inference(
             self.entry_script,
             self.source_directory,
@@ -91,7 +91,11 @@ class InferenceConfig:
         if self.environment is not None:
             return self.environment.to_definition()
         source = None if self.source_directory is None else Path(self.source_directory)
-        path = None if self.conda_file is None else resolve_below(source, self.conda_file, what="conda file")
+        path = (
+            None
+            if self.conda_file is None
+            else resolve_below(source, self.conda_file, what="conda file", is_shipped=False)
+        )
         environment = legacy_environment(_LEGACY_ENVIRONMENT, runtime=self.runtime, conda_file=path)
         return None if environment is None else environment.to_definition()
 

@@ -79,10 +79,10 @@ def _checked_companions(script: Path, companions: Mapping[str, Path]) -> dict[st
     return {name: path.absolute() for name, path in companions.items()}
 
 
-def resolve_below(source: Path | None, given: str, *, what: str) -> Path:
+def resolve_below(source: Path | None, given: str, *, what: str, is_shipped: bool = True) -> Path:
     """The absolute path of a file that is given relative to the source folder, or to the cwd where there is none.
 
-    Raises WebserviceException where it is missing, or lies outside the source folder, which is what is shipped.
+    Raises WebserviceException where it is missing; and where it ``is_shipped`` but lies outside the source folder.
     """
     path = ((source or Path.cwd()) / given).absolute()
     if not path.is_file():
@@ -90,7 +90,7 @@ def resolve_below(source: Path | None, given: str, *, what: str) -> Path:
         raise WebserviceException(
             f"The {what} {given!r} doesn't exist: {str(path)!r} is no file. The path should be {rule}."
         )
-    if source is not None:
+    if source is not None and is_shipped:
         plain, root = path.resolve(), source.resolve()
         if not plain.is_relative_to(root):
             raise WebserviceException(f"The {what} {str(path)!r} is not below the source directory {str(source)!r}.")
