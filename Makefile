@@ -4,7 +4,7 @@ SOURCES := packages/modelport-worker/src packages/modelport-azureml/src packages
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-openapi test-clients check format lint types contracts docs bench bench-quick bench-registration fuzz soak compatibility lock test-wheels clean
+.PHONY: help setup demo test test-openapi test-clients test-containers check format lint types contracts docs bench bench-quick bench-registration fuzz soak compatibility lock test-wheels clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -30,6 +30,9 @@ test-openapi: setup  ## have schemathesis examine every document, for minutes
 test-clients: setup  ## generate clients of the documents and use them; needs Java, and node for TypeScript
 	tools/test_clients.sh
 
+test-containers: setup  ## build packages with real container engines and run them; needs root, takes minutes
+	tools/test_containers.sh
+
 check: setup lint types contracts docs  ## format, lint, types, import contracts, docs
 
 format: setup  ## format the code
@@ -42,7 +45,7 @@ lint:
 
 types:
 	$(BIN)/mypy $(SOURCES)
-	for folder in packages/*/tests stories docs bench fuzz soak; do $(BIN)/mypy $$folder || exit 1; done
+	for folder in packages/*/tests stories docs bench containers fuzz soak; do $(BIN)/mypy $$folder || exit 1; done
 
 contracts:
 	$(BIN)/lint-imports

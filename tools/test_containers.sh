@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Build packages with real container engines and run them. Debian's packages are installed where they are missing; base
+# images are made of them, since a test machine may reach no registry of images. Needs root, and takes some minutes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+missing=()
+for pair in dockerd:docker.io debootstrap:debootstrap podman:podman runc:runc buildah:buildah; do
+    command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    case " ${missing[*]} " in *" podman "*) missing+=(netavark aardvark-dns catatonit iptables) ;; esac
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+.venv/bin/python -m pytest -q --timeout 900 "${@:-containers}"
