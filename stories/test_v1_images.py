@@ -99,14 +99,18 @@ NOTEBOOK = """
     print("the image says", image.run(input_data=test_sample))
 
     # %%
-    from azureml.core.webservice import LocalWebservice, Webservice
+    from azureml.core.webservice import AciWebservice, Webservice
     from azureml.exceptions import WebserviceException
     service_name = "line-service"
     try:
         Webservice(ws, service_name).delete()
     except WebserviceException as e:
         print(e.message)
-    service = Webservice.deploy_from_image(deployment_config=LocalWebservice.deploy_configuration(),
+    aciconfig = AciWebservice.deploy_configuration(cpu_cores=1,
+                                                   memory_gb=1,
+                                                   tags={"area": "lines", "type": "regression"},
+                                                   description="Predicts points of a line")
+    service = Webservice.deploy_from_image(deployment_config=aciconfig,
                                            image=image,
                                            name=service_name,
                                            workspace=ws)
@@ -159,7 +163,8 @@ def test_from_a_model_to_a_service_by_an_image(desk: Desk) -> None:
     assert "line-image(v.1 [Succeeded]) stored at " in said
     assert """the image says {"result": [3.0, 5.0, 7.0], "unit": "cm"}""" in said
     assert "WebserviceNotFound: the workspace 'lines' has no service named 'line-service'." in said
-    assert "running line-image:1" in said
+    assert 'ACI service creation operation finished, operation "Succeeded"' in said
+    assert "Healthy line-image:1" in said
     assert "the service says [3.0, 5.0, 7.0]" in said
     assert "over HTTP [3.0, 5.0, 7.0]" in said
     assert "The image line-image:1 is used by the services line-service." in said

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelport.domain.deployments import Placement
-from modelport.domain.errors import DeploymentFailed, WebserviceException
+from modelport.domain.errors import DeploymentFailed
 from modelport.domain.services import Service, ServiceState, shown_state
 from modelport.sdk.cloud_failures import describe_failure, error_of
 from modelport.sdk.deployment_configuration import DeploymentConfiguration, texts

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def deploy_image(image: Image, name: str, config: Any, target: Any, *, overwrite: bool) -> Webservice:
     """Deploy the image, with its locked environment, and return the service while it starts.
 
-    Without configuration and target it is a service of a container instance, as in v1. Raises WebserviceException where the image was not created, and what ``Model.deploy`` raises.
+    Without configuration and target it is a service of a container instance, as in v1. Raises WebserviceException where
+    the image was not created, and what ``Model.deploy`` raises.
     """
     if config is None and target is None:
         config = AciServiceDeploymentConfiguration()

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 def revision_from_image(image: Image) -> ImageRevision:
     """The image as what a revision is made of. Raises WebserviceException where it was not created."""
+    if not hasattr(image, "update_creation_state"):
+        raise WebserviceException(
+            f"image must be an Image, not {image!r}.", hint="Find it: Image(workspace, name=…, version=…)."
+        )
     image.update_creation_state()
     if image.record.content.built is None:
         raise WebserviceException(

@@ -108,6 +108,17 @@ class Image:
         return None if built is None else str(self.workspace.context.bundles / built.bundle_digest)
 
     @property
+    def image_digest(self) -> str | None:
+        """The SHA-256 of the bundle's manifest; None where the creation has not succeeded."""
+        built = self._record.content.built
+        return None if built is None else built.bundle_digest
+
+    @property
+    def creation_errors(self) -> str | None:
+        """What stopped the creation; None where nothing did."""
+        return self.error
+
+    @property
     def models(self) -> builtins.list[Model]:
         """The models of the image that are still registered."""
         known = self.workspace.model_versions()
@@ -220,6 +231,7 @@ class Image:
             "imageType": self.image_type,
             "imageFlavor": self.image_flavor,
             "imageLocation": self.image_location,
+            "imageDigest": self.image_digest,
             "imageBuildLogUri": self.image_build_log_uri,
             "modelIds": [*self._record.content.model_ids],
             "modelDetails": [model.serialize() for model in self.models],
