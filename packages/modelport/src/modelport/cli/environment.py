@@ -32,9 +32,13 @@ def scaffold(
 
     azureml_environment.json holds its name and variables, conda_dependencies.yml its Python and packages.
     """
-    environment = Environment(name)
+    return scaffolded(session, Environment(name), directory, output_metadata_file)
+
+
+def scaffolded(session: Session, environment: Environment, directory: str, output_metadata_file: Path | None) -> Result:
+    """Write the environment's files, and the file for later commands."""
     environment.save_to_directory(directory)
-    write_metadata(output_metadata_file, {"name": name, "directory": str(Path(directory).absolute())})
+    write_metadata(output_metadata_file, {"name": environment.name, "directory": str(Path(directory).absolute())})
     session.note(
         f"Edit {directory}/conda_dependencies.yml, then: {session.program} environment register -d {directory}"
     )

@@ -17,7 +17,7 @@ def root() -> None:
 
 
 @command(app, "attach")
-def attach(session: Session) -> object:
+def attach(session: Session) -> dict[str, str]:
     """Write .azureml/config.json into --path, from which commands and Workspace.from_config() find the workspace."""
     if session.workspace_name is None:
         raise UserErrorException("Which workspace? Attaching needs its name.", hint="Give --workspace-name NAME.")

@@ -8,7 +8,6 @@ from __future__ import annotations
 _CLUSTER = (
     "it needs a cluster or a cloud target (compute type aks or aci); this Modelport deploys on this machine (local)."
 )
-_CLOUD = "it names a resource of a cloud account; a workspace on this machine has none. Leave it out."
 _RUNS = "it names a file of a run. modelport model register takes it, with --run-id."
 _EXPERIMENTS = "a folder belongs to no experiment here; runs name theirs. Leave it out."
 _DATASETS = "data sets are given in Python here: Model.list(ws, dataset_id=...), Model.profile. Leave it out."
@@ -27,10 +26,6 @@ _BY_REASON = {
         "--period-seconds --ps --initial-delay-seconds --id --timeout-seconds --ts "
         "--success-threshold --st --failure-threshold --ft --namespace --traffic-percentile --tp --is-default "
         "--is-control-version-type --cvt --version-name --vn --vnet-name --subnet-name"
-    ),
-    _CLOUD: (
-        "--application-insights --container-registry --keyvault --storage-account --cmk-keyvault --resource-cmk-uri "
-        "--hbi-workspace --adb-workspace"
     ),
     _RUNS: "--asset-path",
     _EXPERIMENTS: "--experiment-name -e",

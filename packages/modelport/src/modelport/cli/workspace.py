@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -17,14 +18,31 @@ from modelport.domain.errors import UserErrorException, WorkspaceException
 from modelport.sdk.workspace import Workspace
 
 app = group("Create, list, show and delete workspaces.")
-_COLUMNS = ("name", "resourceGroup", "location", "creationTime")
+COLUMNS = ("name", "resourceGroup", "location", "creationTime")
+FriendlyName = Annotated[str | None, typer.Option("--friendly-name", "-f", help="A name for people.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudResources:
+    """What a workspace of v1 was made of; accepted, and said to be without effect."""
+
+    application_insights: Annotated[str | None, typer.Option("--application-insights", help="Not used.")] = None
+    container_registry: Annotated[str | None, typer.Option("--container-registry", help="Not used.")] = None
+    keyvault: Annotated[str | None, typer.Option("--keyvault", help="Not used.")] = None
+    storage_account: Annotated[str | None, typer.Option("--storage-account", help="Not used.")] = None
+    adb_workspace: Annotated[str | None, typer.Option("--adb-workspace", help="Not used.")] = None
+    cmk_keyvault: Annotated[str | None, typer.Option("--cmk-keyvault", help="Not used.")] = None
+    resource_cmk_uri: Annotated[str | None, typer.Option("--resource-cmk-uri", help="Not used.")] = None
+    hbi_workspace: Annotated[bool, typer.Option("--hbi-workspace", help="Not used.")] = False
 
 
 @command(app, "create")
 def create(
     session: Session,
+    cloud: CloudResources,
     location: Annotated[str | None, typer.Option("--location", "-l", help="A label.")] = None,
-    friendly_name: Annotated[str | None, typer.Option("--friendly-name", "-f", help="A name for people.")] = None,
+    friendly_name: FriendlyName = None,
     description: Annotated[str | None, typer.Option("--description", help="A description.")] = None,
     sku: Annotated[str, typer.Option("--sku", help="A label.")] = "basic",
     tags: Tags = None,
@@ -43,10 +61,18 @@ def create(
         description=description,
         sku=sku,
         tags=pairs(tags, "--tag"),
+        storage_account=cloud.storage_account,
+        key_vault=cloud.keyvault,
+        app_insights=cloud.application_insights,
+        container_registry=cloud.container_registry,
+        adb_workspace=cloud.adb_workspace,
+        cmk_keyvault=cloud.cmk_keyvault,
+        resource_cmk_uri=cloud.resource_cmk_uri,
+        hbi_workspace=cloud.hbi_workspace,
         exist_ok=exist_ok,
         progress=session.progress,
     )
-    return Result(details(workspace), columns=_COLUMNS)
+    return Result(details(workspace), columns=COLUMNS)
 
 
 @command(app, "list")
@@ -64,7 +90,7 @@ def list_(session: Session) -> object:
             complain(error)
     labels = {"resource_group": session.resource_group, "subscription_id": session.subscription_id}
     shown = [workspace for workspace in found if _has(workspace, labels)]
-    return Result([details(workspace) for workspace in shown], columns=_COLUMNS, is_good=not errors)
+    return Result([details(workspace) for workspace in shown], columns=COLUMNS, is_good=not errors)
 
 
 def _has(workspace: Workspace, labels: Mapping[str, str | None]) -> bool:
@@ -74,7 +100,7 @@ def _has(workspace: Workspace, labels: Mapping[str, str | None]) -> bool:
 @command(app, "show")
 def show(session: Session) -> object:
     """Show the workspace."""
-    return Result(details(session.workspace), columns=_COLUMNS)
+    return Result(details(session.workspace), columns=COLUMNS)
 
 
 @command(app, "jwks")
@@ -98,7 +124,7 @@ def rotate_token_key(
 def delete(
     session: Session,
     all_resources: Annotated[bool, typer.Option("--all-resources", help="Stop and delete its services too.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Delete the workspace that --workspace-name names, with its models."""
     if session.workspace_name is None:

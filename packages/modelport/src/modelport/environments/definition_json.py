@@ -97,9 +97,16 @@ def load_definition(folder: Path) -> tuple[EnvironmentDefinition, str | None]:
     python, docker = definition.python, definition.docker
     if (folder / CONDA_FILE).exists():
         python = replace(python, conda=read_conda_file(folder / CONDA_FILE))
-    if (folder / DOCKERFILE).exists():
-        docker = replace(docker, base_dockerfile=read_text(folder / DOCKERFILE), base_image=None)
+    dockerfile = read_text(folder / DOCKERFILE) if (folder / DOCKERFILE).exists() else ""
+    if has_instructions(dockerfile):
+        docker = replace(docker, base_dockerfile=dockerfile, base_image=None)
     return replace(definition, python=python, docker=docker), version_from_json(content)
+
+
+def has_instructions(dockerfile: str) -> bool:
+    """Whether it says anything: one of comments alone, as ``az-ml environment scaffold`` makes, does not."""
+    lines = (line.strip() for line in dockerfile.splitlines())
+    return any(line and not line.startswith("#") for line in lines)
 
 
 def _folder_files(definition: EnvironmentDefinition, version: str | None) -> dict[str, str]:

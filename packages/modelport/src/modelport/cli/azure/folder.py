@@ -1,10 +1,18 @@
-"""``az ml folder`` (azureml-v1 reference, 3.4)."""
+"""``az ml folder`` (azureml-v1 reference, 3.4 and 4.1)."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
 from modelport.cli import folder
-from modelport.cli.azure.command import add_all
+from modelport.cli.azure.command import az_command
 from modelport.cli.command import group
+from modelport.cli.session import Session
+from modelport.sdk.v1.conda_dependencies import CondaDependencies
 
 app = group("Attach a folder to a workspace.")
 
@@ -14,4 +22,23 @@ def root() -> None:
     """Attach a folder to a workspace, so that commands in it need no --workspace-name."""
 
 
-add_all(app, {"attach": folder.attach})
+@az_command(app, "attach")
+def attach(
+    session: Session,
+    experiment_name: Annotated[
+        str | None,
+        typer.Option("--experiment-name", "-e", help="Experiment of the runs that are submitted from the folder."),
+    ] = None,
+) -> object:
+    """Write .azureml/config.json into --path, and a sample conda file beside it where there is none."""
+    attached = folder.attach(session)
+    config = Path(attached["configFile"])
+    details = session.workspace.get_details()
+    scope = details["id"] + (f"/experiments/{experiment_name}" if experiment_name else "")
+    content: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
+    content |= {"Id": details["workspaceid"], "Scope": scope}
+    config.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
+    conda_file = config.parent / "conda_dependencies.yml"
+    if not conda_file.exists():
+        conda_file.write_text(CondaDependencies().serialize_to_string(), encoding="utf-8")
+    return {**attached, "experimentName": experiment_name}
