@@ -1,6 +1,7 @@
 # Everything a newcomer or a developer runs. `make` alone lists it.
 BIN := .venv/bin
-SOURCES := packages/modelport-worker/src packages/modelport-azureml/src packages/modelport-scoring/src packages/modelport/src
+SOURCES := packages/modelport-worker/src packages/modelport-azureml/src packages/modelport-scoring/src packages/modelport/src \
+  packages/modelport-azure-cli/src
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
@@ -77,7 +78,7 @@ compatibility: setup  ## write docs/compatibility.md and docs/cli.md anew from t
 lock: setup  ## resolve requirements-dev.in into constraints.txt again
 	tools/lock.sh
 
-test-wheels: setup  ## build the four distributions into dist/ and run stories with what was built
+test-wheels: setup  ## build the distributions into dist/ and run stories with what was built
 	tools/test_wheels.sh
 
 clean:  ## remove what was built here; workspaces in MODELPORT_HOME stay

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build the four distributions, install the built wheels into an environment of their own, and run stories with them:
+# Build the distributions, install the built wheels into an environment of their own, and run stories with them:
 # what is in the repository but not in a wheel is missed here, not by the first user.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -24,6 +24,7 @@ _GROUPS = {
     "service": "Use and change the services that were deployed.",
     "migrate": "See what of a v1 project runs, and take its models and environments over.",
     "up": "Start every service that should run and does not, after a reboot for example.",
+    "az": "Print what makes `az ml` call this Modelport in your shell.",
     "doctor": "Check what on this machine would stop a deployment.",
 }
 """Name of the command, which is the name of its module in this package too, and its line of help."""

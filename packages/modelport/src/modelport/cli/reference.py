@@ -24,35 +24,37 @@ Completion for your shell: `modelport --install-completion`.
 
 def page() -> str:
     """The whole page as Markdown."""
-    commands = [(name, load(name)) for name in names()]
-    sections = [section for name, command in commands for section in _sections(f"modelport {name}", command)]
-    shared = _table(_parameters(commands[-1][1], panels=_SHARED))
-    return "\n".join([_HEAD, "## Options of every command\n", shared, *sections])
+    return page_of(_HEAD, [(f"modelport {name}", load(name)) for name in names()])
+
+
+def page_of(head: str, roots: list[tuple[str, Any]]) -> str:
+    """The page of a program: the options that all commands share, and then each command below the roots."""
+    commands = [found for path, root in roots for found in below(path, root)]
+    shared = _table([parameter for parameter in commands[-1][1].params if is_shared(parameter)])
+    return "\n".join([head, "## Options of every command\n", shared, *(_section(*found) for found in commands)])
 
 
 _SHARED = ("Workspace", "Output")
 
 
-def _sections(path: str, command: Any) -> Iterator[str]:
+def below(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """Each command of a group, with the words that call it."""
     if not isinstance(command, TyperGroup):
-        yield _section(path, command)
+        yield path, command
         return
-    for name, below in sorted(command.commands.items()):
-        yield from _sections(f"{path} {name}", below)
+    for name, member in sorted(command.commands.items()):
+        yield from below(f"{path} {name}", member)
 
 
 def _section(path: str, command: Any) -> str:
-    own = [parameter for parameter in command.params if _panel(parameter) not in _SHARED]
+    own = [parameter for parameter in command.params if not is_shared(parameter)]
     text = f"## {path}\n\n{inspect.cleandoc(command.help or '')}\n"
     return f"{text}\n{_table(own)}" if own else text
 
 
-def _parameters(command: Any, *, panels: tuple[str, ...]) -> list[Any]:
-    return [parameter for parameter in command.params if _panel(parameter) in panels]
-
-
-def _panel(parameter: Any) -> str | None:
-    return getattr(parameter, "rich_help_panel", None)
+def is_shared(parameter: Any) -> bool:
+    """Whether every command has it."""
+    return getattr(parameter, "rich_help_panel", None) in _SHARED
 
 
 def _table(parameters: list[Any]) -> str:
