@@ -10,6 +10,7 @@ import pytest
 from modelport.cli.deployment_file import DeploymentFile, read_deployment
 from modelport.cli.files import read_document, read_model_id
 from modelport.cli.inference import InferenceFile, read_inference
+from modelport.domain.deployments import ComputeType
 from modelport.domain.errors import UserErrorException
 
 FORM_A_JSON = """{"entryScript": "score.py", "runtime": "python", "condaFile": "env.yml", "schemaFile": null,
@@ -88,10 +89,10 @@ def test_paths_are_beside_the_file_where_they_are_not_in_the_cwd(
         ),
         (
             '{"maxQueueWaitMs": 700, "limits": {"max_queue_length": 5}}',
-            {"limits": {"max_queue_length": 5, "queue_wait_ms": 700}},
+            {"limits": {"max_queue_length": 5}, "max_request_wait_time": 700},
             [],
         ),
-        ('{"autoScaler": {}, "keys": {"third": 1}}', {}, ["autoScaler", "keys.third"]),
+        ('{"autoScaler": {"soon": 1}, "keys": {"third": 1}, "new": 1}', {}, ["new", "keys.third", "autoScaler.soon"]),
         (
             '{"batching": true, "warmUp": "True", "workerStart": "fork", "corsOrigins": ["https://a.example"]}',
             {"batching": True, "warm_up": True, "worker_start": "fork", "cors_origins": ["https://a.example"]},
@@ -111,7 +112,7 @@ def test_paths_are_beside_the_file_where_they_are_not_in_the_cwd(
         ),
         (
             '{"scoringTimeoutMs": 500, "maxConcurrentRequestsPerContainer": "3", "limits": {"maxBodyBytes": 9}}',
-            {"limits": {"scoring_timeout_ms": 500, "max_concurrent_requests": 3, "max_body_bytes": 9}},
+            {"scoring_timeout_ms": 500, "replica_max_concurrent_requests": 3, "limits": {"max_body_bytes": 9}},
             [],
         ),
         (
@@ -122,13 +123,15 @@ def test_paths_are_beside_the_file_where_they_are_not_in_the_cwd(
     ],
 )
 def test_deployment_files(tmp_path: Path, text: str, settings: dict[str, Any], unknown: list[str]) -> None:
-    assert read_deployment(written(tmp_path, text)) == DeploymentFile(settings, unknown)
+    kind = ComputeType.LOCAL if "computeType" in text else None
+    assert read_deployment(written(tmp_path, text)) == DeploymentFile(settings, unknown, kind)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"computeType": "AKS"}', "'AKS': this Modelport has no such target. It has: local"),
+        ('{"computeType": "VAX"}', "'VAX': this Modelport has no such target. It has: local, aci, aks, aksendpoint"),
+        ('{"containerResourceRequirements": {"cpu": "much"}}', "'cpu' must be a number, not 'much'"),
         ('{"port": "many"}', "'port' must be a whole number, not 'many'"),
         ('{"port": true}', "'port' must be a whole number"),
         ('{"authEnabled": "perhaps"}', "'authEnabled' must be true or false"),

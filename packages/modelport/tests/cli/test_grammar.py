@@ -127,7 +127,5 @@ def test_one_dash_counts_as_two(given: list[str], read: list[str]) -> None:
 
 
 def test_an_option_of_another_target_says_so(call: Call) -> None:
-    for flag in ("--autoscale-enabled", "--as", "-as", "--num-replicas=3", "--cc"):
-        said = call(f"model deploy -n x {flag} true", code=2)
-        assert "aks" in said.stderr, flag
-    assert "no init container" in call("service get-logs -n x --init", code=2).stderr
+    said = call("model deploy -n x --is-default", code=2)
+    assert "belongs to a version of an endpoint" in said.stderr

@@ -9,74 +9,121 @@ from pathlib import Path
 from typing import Any
 
 from modelport.cli.files import Keys, read_document
+from modelport.domain.deployments import ComputeType
 from modelport.domain.errors import UserErrorException
 
-BELONGS_ELSEWHERE = ("containerResourceRequirements", "autoScaler", "livenessProbeRequirements")
-"""Keys that mean something for another target."""
-
-_TARGETS = ("local",)
-_LIMITS_OF_V1 = {
-    "scoringTimeoutMs": "scoring_timeout_ms",
-    "maxConcurrentRequestsPerContainer": "max_concurrent_requests",
-    "maxQueueWaitMs": "queue_wait_ms",
+_TEXTS = {
+    "host": "host",
+    "sslCertificate": "ssl_cert_pem_file",
+    "sslKey": "ssl_key_pem_file",
+    "cname": "ssl_cname",
+    "location": "location",
+    "dnsNameLabel": "dns_name_label",
+    "namespace": "namespace",
+    "vnetName": "vnet_name",
+    "subnetName": "subnet_name",
+    "cmkVaultBaseUrl": "cmk_vault_base_url",
+    "cmkKeyName": "cmk_key_name",
+    "cmkKeyVersion": "cmk_key_version",
+    "versionName": "version_name",
+    "workerStart": "worker_start",
+    "errorMode": "error_mode",
+    "description": "description",
+    "keys.primaryKey": "primary_key",
+    "keys.secondaryKey": "secondary_key",
 }
+_TRUTHS = {
+    "authEnabled": "auth_enabled",
+    "tokenAuthEnabled": "token_auth_enabled",
+    "sslEnabled": "ssl_enabled",
+    "appInsightsEnabled": "enable_app_insights",
+    "warmUp": "warm_up",
+    "autoScaler.autoscaleEnabled": "autoscale_enabled",
+    "dataCollection.storageEnabled": "collect_model_data",
+}
+_WHOLE = {
+    "port": "port",
+    "gpuCores": "gpu_cores",
+    "containerResourceRequirements.gpu": "gpu_cores",
+    "workers": "workers",
+    "numReplicas": "num_replicas",
+    "scoringTimeoutMs": "scoring_timeout_ms",
+    "maxConcurrentRequestsPerContainer": "replica_max_concurrent_requests",
+    "maxQueueWaitMs": "max_request_wait_time",
+    "autoScaler.minReplicas": "autoscale_min_replicas",
+    "autoScaler.maxReplicas": "autoscale_max_replicas",
+    "livenessProbeRequirements.successThreshold": "success_threshold",
+    "livenessProbeRequirements.failureThreshold": "failure_threshold",
+}
+_NUMBERS = {
+    "trafficPercentile": "traffic_percentile",
+    "containerResourceRequirements.cpu": "cpu_cores",
+    "containerResourceRequirements.cpuLimit": "cpu_cores_limit",
+    "containerResourceRequirements.memoryInGB": "memory_gb",
+    "containerResourceRequirements.memoryInGBLimit": "memory_gb_limit",
+    "autoScaler.refreshPeriodInSeconds": "autoscale_refresh_seconds",
+    "autoScaler.targetUtilization": "autoscale_target_utilization",
+    "livenessProbeRequirements.periodSeconds": "period_seconds",
+    "livenessProbeRequirements.initialDelaySeconds": "initial_delay_seconds",
+    "livenessProbeRequirements.timeoutSeconds": "timeout_seconds",
+}
+_READINGS = ((Keys.text, _TEXTS), (Keys.truth, _TRUTHS), (Keys.whole, _WHOLE), (Keys.number, _NUMBERS))
+_KEYS = {setting: key for _, names in _READINGS for key, setting in names.items() if key != "gpuCores"}
 
 
 @dataclass(frozen=True)
 class DeploymentFile:
-    """A deployment configuration file: arguments of ``deploy_configuration``, and the keys that have no effect."""
+    """A deployment configuration file."""
 
     settings: dict[str, Any]
+    """Arguments of the ``deploy_configuration`` of whatever kind of target: each has some of them."""
     unknown: list[str] = field(default_factory=list)
+    """Keys that no kind of target has."""
+    compute_type: ComputeType | None = None
+    """None: the file does not say."""
 
 
 def read_deployment(path: Path) -> DeploymentFile:
     """Read the file. Raises UserErrorException, also for a target that there is none of."""
-    keys = Keys(read_document(path, flag="--deploy-config-file"), where=str(path))
-    check_target(keys.text("computeType") or "local", where=f"{path}: computeType")
-    own_keys = Keys(keys.table("keys"), where=f"{path}: 'keys'")
-    collection = Keys(keys.table("dataCollection"), where=f"{path}: 'dataCollection'")
-    settings = {
-        "port": keys.whole("port"),
-        "host": keys.text("host"),
-        "gpu_cores": keys.whole("gpuCores"),
-        "auth_enabled": keys.truth("authEnabled"),
-        "token_auth_enabled": keys.truth("tokenAuthEnabled"),
-        "ssl_enabled": keys.truth("sslEnabled"),
-        "ssl_cert_pem_file": keys.text("sslCertificate"),
-        "ssl_key_pem_file": keys.text("sslKey"),
-        "ssl_cname": keys.text("cname"),
-        "primary_key": own_keys.text("primaryKey"),
-        "secondary_key": own_keys.text("secondaryKey"),
-        "enable_app_insights": keys.truth("appInsightsEnabled"),
-        "collect_model_data": collection.truth("storageEnabled"),
-        "description": keys.text("description"),
-        "tags": keys.texts("tags") or None,
-        "properties": keys.texts("properties") or None,
-        **_scoring(keys),
+    keys = _Sections(read_document(path, flag="--deploy-config-file"), path)
+    kind = keys.own.text("computeType")
+    settings: dict[str, Any] = {}
+    for read, names in _READINGS:
+        for key, setting in names.items():
+            value = keys.read(read, key)
+            settings.setdefault(setting, value)
+            if value is not None:
+                settings[setting] = value
+    settings |= {
+        "batching": _with_underscores(keys.own.switch_or_table("batching")),
+        "cors_origins": keys.own.lines("corsOrigins"),
+        "telemetry": _with_underscores(keys.own.table("telemetry")) or None,
+        "limits": _limits(keys.own) or None,
+        "tags": keys.own.texts("tags") or None,
+        "properties": keys.own.texts("properties") or None,
     }
-    rest = [*keys.rest(), *(f"keys.{key}" for key in own_keys.rest())]
-    return DeploymentFile(without_none(settings), [*rest, *(f"dataCollection.{key}" for key in collection.rest())])
+    compute_type = None if kind is None else compute_type_of(kind, where=f"{path}: computeType")
+    return DeploymentFile(without_none(settings), keys.rest(), compute_type)
 
 
-def _scoring(keys: Keys) -> dict[str, Any]:
-    """How the service scores."""
-    return {
-        "workers": keys.whole("workers"),
-        "worker_start": keys.text("workerStart"),
-        "warm_up": keys.truth("warmUp"),
-        "batching": _with_underscores(keys.switch_or_table("batching")),
-        "cors_origins": keys.lines("corsOrigins"),
-        "error_mode": keys.text("errorMode"),
-        "telemetry": _with_underscores(keys.table("telemetry")) or None,
-        "limits": _limits(keys) or None,
-    }
+class _Sections:
+    """The keys of a file and those of the objects in it, as ``keys.primaryKey``."""
+
+    def __init__(self, document: Mapping[str, Any], path: Path) -> None:
+        self.own = Keys(document, where=str(path))
+        sections = dict.fromkeys(key.partition(".")[0] for _, names in _READINGS for key in names if "." in key)
+        self._sections = {name: Keys(self.own.table(name), where=f"{path}: {name!r}") for name in sections}
+
+    def read(self, reading: Any, key: str) -> Any:
+        section, _, rest = key.rpartition(".")
+        return reading(self._sections[section] if section else self.own, rest)
+
+    def rest(self) -> list[str]:
+        return [*self.own.rest(), *(f"{name}.{key}" for name, keys in self._sections.items() for key in keys.rest())]
 
 
 def _limits(keys: Keys) -> dict[str, float]:
-    named = {name: number(value, name) for name, value in _with_underscores(keys.table("limits")).items()}
-    of_v1 = {limit: keys.whole(key) for key, limit in _LIMITS_OF_V1.items()}
-    return {**named, **without_none(of_v1)}
+    return {name: number(value, name) for name, value in _with_underscores(keys.table("limits")).items()}
 
 
 def _with_underscores(given: Any) -> Any:
@@ -86,13 +133,22 @@ def _with_underscores(given: Any) -> Any:
     return {re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", str(name)): value for name, value in given.items()}
 
 
-def check_target(given: str, *, where: str) -> None:
-    """Raise UserErrorException unless the target is one that this Modelport has; the case does not matter."""
-    if given.lower() not in _TARGETS:
+def key_of(setting: str) -> str:
+    """The key of the file that the setting comes from."""
+    first, *rest = setting.split("_")
+    return _KEYS.get(setting) or first + "".join(word.capitalize() for word in rest)
+
+
+def compute_type_of(given: str, *, where: str) -> ComputeType:
+    """The kind of target; the case does not matter. Raises UserErrorException where there is none of that name."""
+    try:
+        return ComputeType(given)
+    except ValueError:
+        known = ", ".join(kind.value.lower() for kind in ComputeType)
         raise UserErrorException(
-            f"{where} {given!r}: this Modelport has no such target. It has: {', '.join(_TARGETS)} (this machine).",
-            hint="Use local, or leave it out.",
-        )
+            f"{where} {given!r}: this Modelport has no such target. It has: {known}.",
+            hint="Services of each kind run on this machine; local is the one that says so.",
+        ) from None
 
 
 def without_none(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,6 +76,18 @@ class Keys:
             raise self._wrong(key, "a whole number", value)
         return value
 
+    def number(self, key: str) -> float | None:
+        """A number; one as text counts too."""
+        value = self._take(key)
+        if isinstance(value, str):
+            try:
+                return float(value)
+            except ValueError:
+                raise self._wrong(key, "a number", value) from None
+        if value is not None and (not isinstance(value, int | float) or isinstance(value, bool)):
+            raise self._wrong(key, "a number", value)
+        return value
+
     def truth(self, key: str) -> bool | None:
         """True or false; the words in quotes count too."""
         value = self._take(key)

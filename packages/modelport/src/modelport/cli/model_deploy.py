@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +14,11 @@ from modelport.cli.files import read_model_id
 from modelport.cli.inference import InferenceFlags
 from modelport.cli.options import LongDescription, NoWait, Overwrite, Properties, ServiceName, Tags, pairs
 from modelport.cli.output import Result
+from modelport.cli.replica_flags import PlacementFlags, ReplicaFlags
 from modelport.cli.scoring_flags import ScoringFlags
 from modelport.cli.session import Session
-from modelport.cli.target import TargetFlags
-from modelport.sdk.local_configuration import LocalDeploymentConfiguration
+from modelport.cli.target import KindFlags, TargetFlags, asked_of
+from modelport.sdk.deployment_configuration import DeploymentConfiguration
 from modelport.sdk.model import Model
 
 SERVICE_COLUMNS = ("name", "state", "computeType", "port", "scoringUri", "revision", "updatedTime")
@@ -52,8 +54,11 @@ def deploy(
     name: ServiceName,
     models: ModelChoice,
     inference: InferenceFlags,
+    kind: KindFlags,
     target: TargetFlags,
     scoring: ScoringFlags,
+    replicas: ReplicaFlags,
+    placement: PlacementFlags,
     description: LongDescription = None,
     tags: Tags = None,
     properties: Properties = None,
@@ -65,13 +70,15 @@ def deploy(
     When it fails, the message names the phase, the cause, the script's traceback, the end of the log and one thing to
     try.
     """
-    configuration = target.configuration(session, scoring) or LocalDeploymentConfiguration()
+    asked = asked_of(session, target, scoring, replicas, placement).including(kind.settings())
+    meant = kind.kind(session, name, asked)
     service = Model.deploy(
         session.workspace,
         name,
         models.ids(),
         inference.required_configuration(session),
-        described(configuration, description=description, tags=tags, properties=properties),
+        described(asked.configuration(meant, session), description=description, tags=tags, properties=properties),
+        kind.cluster(),
         overwrite=overwrite,
     )
     if not no_wait:
@@ -80,16 +87,17 @@ def deploy(
 
 
 def described(
-    configuration: LocalDeploymentConfiguration,
+    configuration: DeploymentConfiguration,
     *,
     description: str | None,
     tags: list[str] | None,
     properties: list[str] | None,
-) -> LocalDeploymentConfiguration:
+) -> DeploymentConfiguration:
     """The configuration with the labels that flags give on top of those of its file."""
-    return replace(
-        configuration,
+    given: DeploymentConfiguration = dataclasses.replace(
+        configuration,  # type: ignore[type-var]  # each class of them is a dataclass
         description=description or configuration.description,
         tags={**(configuration.tags or {}), **pairs(tags, "--tag")},
         properties={**(configuration.properties or {}), **pairs(properties, "--property")},
     )
+    return given

@@ -16,7 +16,48 @@ _PANEL = "How it scores"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoringFlags:
+class TimeoutFlags:
+    """How long requests wait and run."""
+
+    scoring_timeout_ms: Annotated[
+        int | None,
+        typer.Option(
+            "--scoring-timeout-ms",
+            "--tm",
+            help="Milliseconds that run() may take for a request; 60000 without.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    max_request_wait_time: Annotated[
+        int | None,
+        typer.Option(
+            "--max-request-wait-time",
+            "--mr",
+            help="Milliseconds that a request waits for a worker before it is refused.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    replica_max_concurrent_requests: Annotated[
+        int | None,
+        typer.Option(
+            "--replica-max-concurrent-requests",
+            "--rm",
+            help="Requests that the workers of the service hold at once; the others wait.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+
+    def timeouts(self) -> dict[str, Any]:
+        """By v1's names; None where nothing was said."""
+        return {
+            "scoring_timeout_ms": self.scoring_timeout_ms,
+            "max_request_wait_time": self.max_request_wait_time,
+            "replica_max_concurrent_requests": self.replica_max_concurrent_requests,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringFlags(TimeoutFlags):
     """Workers, batching, limits and telemetry."""
 
     workers: Annotated[
@@ -54,33 +95,6 @@ class ScoringFlags:
         typer.Option(
             "--cors-origins",
             help="Origins whose pages may read the answers, with commas between them; * for any, '' for none.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
-    scoring_timeout_ms: Annotated[
-        int | None,
-        typer.Option(
-            "--scoring-timeout-ms",
-            "--tm",
-            help="Milliseconds that run() may take for a request; 60000 without.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
-    max_request_wait_time: Annotated[
-        int | None,
-        typer.Option(
-            "--max-request-wait-time",
-            "--mr",
-            help="Milliseconds that a request waits for a worker before it is refused.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
-    replica_max_concurrent_requests: Annotated[
-        int | None,
-        typer.Option(
-            "--replica-max-concurrent-requests",
-            "--rm",
-            help="Requests that the workers of the service hold at once; the others wait.",
             rich_help_panel=_PANEL,
         ),
     ] = None
@@ -128,21 +142,18 @@ class ScoringFlags:
             "cors_origins": self.cors_origins,
             "error_mode": self.error_mode,
             "enable_app_insights": is_true(self.enable_app_insights),
+            "limits": self.limits(),
+            "telemetry": self.telemetry_settings(),
+            **self.timeouts(),
         }
 
-    def limits(self) -> dict[str, float]:
-        """Those given by name, and those that have a flag of their own."""
-        limits = {name: number(value, name) for name, value in pairs(self.limit, "--limit").items()}
-        flags = {
-            "scoring_timeout_ms": self.scoring_timeout_ms,
-            "queue_wait_ms": self.max_request_wait_time,
-            "max_concurrent_requests": self.replica_max_concurrent_requests,
-        }
-        return limits | {name: value for name, value in flags.items() if value is not None}
+    def limits(self) -> dict[str, float] | None:
+        """Those given by name."""
+        return {name: number(value, name) for name, value in pairs(self.limit, "--limit").items()} or None
 
-    def telemetry_settings(self) -> dict[str, bool | float | str | None]:
+    def telemetry_settings(self) -> dict[str, bool | float | str | None] | None:
         """Values as JSON has them: ``true``, ``0.5``, ``null``; anything else is text."""
-        return {name: _value(text) for name, text in pairs(self.telemetry, "--telemetry").items()}
+        return {name: _value(text) for name, text in pairs(self.telemetry, "--telemetry").items()} or None
 
 
 def _batching(given: str | None) -> bool | int | None:

@@ -9,7 +9,7 @@ import typer
 
 from modelport.cli import service_update
 from modelport.cli.command import command, group
-from modelport.cli.deployment_file import check_target
+from modelport.cli.deployment_file import compute_type_of
 from modelport.cli.model_deploy import SERVICE_COLUMNS
 from modelport.cli.options import NoWait, PropertyFilters, ServiceName, TagFilters, conditions, text_or_file
 from modelport.cli.output import Result
@@ -24,23 +24,25 @@ service_update.add_to(app)
 def list_(
     session: Session,
     compute_type: Annotated[
-        str | None, typer.Option("--compute-type", "-c", help="Only services of this kind of target: local.")
+        str | None,
+        typer.Option("--compute-type", "-c", help="Only services of this kind: local, aci, aks, aksendpoint."),
     ] = None,
     model_name: Annotated[str | None, typer.Option("--model-name", help="Only services with this model.")] = None,
     model_id: Annotated[str | None, typer.Option("--model-id", help="Only services with this version.")] = None,
     tags: TagFilters = None,
     properties: PropertyFilters = None,
+    image_digest: Annotated[str | None, typer.Option("--image-digest", help="Only services of this image.")] = None,
 ) -> object:
     """List the services of the workspace."""
-    if compute_type is not None:
-        check_target(compute_type, where="--compute-type")
+    kind = None if compute_type is None else compute_type_of(compute_type, where="--compute-type").value
     found = Webservice.list(
         session.workspace,
-        compute_type=compute_type,
+        compute_type=kind,
         model_name=model_name,
         model_id=model_id,
         tags=conditions(tags),
         properties=conditions(properties),
+        image_digest=image_digest,
     )
     return Result([service.serialize() for service in found], columns=SERVICE_COLUMNS)
 
@@ -66,9 +68,12 @@ def get_logs(
     session: Session,
     name: ServiceName,
     num_lines: Annotated[int, typer.Option("--num_lines", "-l", min=1, help="How many lines of the end.")] = 5000,
+    init: Annotated[
+        bool, typer.Option("--init", "-i", help="Of a service that was meant for a cloud: where it runs instead.")
+    ] = False,
 ) -> object:
     """Print the end of the service's log: what the script printed and what the server says of it."""
-    text = session.service(name).get_logs(num_lines)
+    text = session.service(name).get_logs(num_lines, init=init)
     return Result(text, text=text)
 
 

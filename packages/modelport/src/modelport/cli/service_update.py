@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import typer
 
 from modelport.cli.command import command
+from modelport.cli.deployment_file import without_none
 from modelport.cli.inference import InferenceFlags
 from modelport.cli.model_deploy import SERVICE_COLUMNS, ModelChoice
 from modelport.cli.options import AddProperties, AddTags, Description, NoWait, RemoveTags, ServiceName, pairs
 from modelport.cli.output import Result
+from modelport.cli.replica_flags import PlacementFlags, ReplicaFlags
 from modelport.cli.scoring_flags import ScoringFlags
 from modelport.cli.session import Session
-from modelport.cli.target import TargetFlags
-from modelport.sdk.local import LocalWebservice
-from modelport.sdk.local_configuration import LocalDeploymentConfiguration
+from modelport.cli.target import TargetFlags, asked_of
+from modelport.domain.errors import UserErrorException
+from modelport.sdk.webservice import Webservice
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,6 +34,8 @@ def update(
     inference: InferenceFlags,
     target: TargetFlags,
     scoring: ScoringFlags,
+    replicas: ReplicaFlags,
+    placement: PlacementFlags,
     description: Description = None,
     add_tags: AddTags = None,
     remove_tags: RemoveTags = None,
@@ -42,23 +48,35 @@ def update(
     go on. All settings change while the service runs, too; where the script does not come up with them, it goes on with
     the old ones. Only another port or host, or TLS that is switched on or off, restarts it, which is said on stderr.
     """
-    service = LocalWebservice(session.workspace, name)
-    configuration = target.configuration(session, scoring)
-    labels = configuration or LocalDeploymentConfiguration()
-    service.update(
-        models.ids() or None,
-        deployment_config=configuration,
-        inference_config=inference.configuration(session),
-        description=description or labels.description,
-        tags=_tags(service, {**(labels.tags or {}), **pairs(add_tags, "--add-tag")}, remove_tags or []),
-        properties={**(labels.properties or {}), **pairs(add_properties, "--add-property")} or None,
-    )
+    service = session.service(name)
+    asked = asked_of(session, target, scoring, replicas, placement)
+    labels = asked.labels
+    changes = {
+        "models": models.ids() or None,
+        "inference_config": inference.configuration(session),
+        "description": description or labels.get("description"),
+        "tags": _tags(service, {**labels.get("tags", {}), **pairs(add_tags, "--add-tag")}, remove_tags or []),
+        "properties": {**labels.get("properties", {}), **pairs(add_properties, "--add-property")} or None,
+        **asked.changes(service, session),
+    }
+    _update(service, without_none(changes))
     if not no_wait:
         session.wait(service)
     return Result(service.serialize(), columns=SERVICE_COLUMNS)
 
 
-def _tags(service: LocalWebservice, added: Mapping[str, str], removed: Sequence[str]) -> dict[str, str] | None:
+def _update(service: Webservice, changes: Mapping[str, Any]) -> None:
+    """Raises UserErrorException for models or code of an endpoint: they are those of its versions."""
+    taken = inspect.signature(type(service).update).parameters
+    if any(name not in taken for name in changes):
+        raise UserErrorException(
+            f"The service {service.name!r} is an endpoint: models and code belong to its versions.",
+            hint=f"az-ml endpoint realtime update-version -n {service.name} --version-name NAME ...",
+        )
+    service.update(**changes)
+
+
+def _tags(service: Webservice, added: Mapping[str, str], removed: Sequence[str]) -> dict[str, str] | None:
     """All tags that the service is to have; None where nothing changes."""
     if not added and not removed:
         return None

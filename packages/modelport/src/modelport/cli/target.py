@@ -8,19 +8,22 @@ from typing import Annotated, Any
 
 import typer
 
-from modelport.cli.deployment_file import BELONGS_ELSEWHERE, check_target, read_deployment, without_none
+from modelport.cli.deployment import Asked, asked_for
+from modelport.cli.deployment_file import compute_type_of
 from modelport.cli.options import Truth, is_true
+from modelport.cli.replica_flags import PlacementFlags, ReplicaFlags, said
 from modelport.cli.scoring_flags import ScoringFlags
 from modelport.cli.session import Session
-from modelport.sdk.local import LocalWebservice
-from modelport.sdk.local_configuration import LocalDeploymentConfiguration
+from modelport.domain.deployments import ComputeType
+from modelport.domain.errors import UserErrorException
 
 _PANEL = "Where it runs"
+_NEED_A_CLUSTER = (ComputeType.AKS, ComputeType.AKS_ENDPOINT)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetFlags:
-    """The target and its settings, as options."""
+class DeployConfigFile:
+    """The file of ``--dc``."""
 
     deploy_config_file: Annotated[
         Path | None,
@@ -31,14 +34,12 @@ class TargetFlags:
             rich_help_panel=_PANEL,
         ),
     ] = None
-    compute_type: Annotated[
-        str | None,
-        typer.Option("--compute-type", "--cp", help="Kind of target: local (this machine).", rich_help_panel=_PANEL),
-    ] = None
-    compute_target: Annotated[
-        str | None,
-        typer.Option("--compute-target", "--ct", help="Name of the target: local.", rich_help_panel=_PANEL),
-    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetFlags(DeployConfigFile):
+    """The target and its settings, as options."""
+
     port: Annotated[
         int | None, typer.Option("--port", "--po", help="Port; a free one without.", rich_help_panel=_PANEL)
     ] = None
@@ -93,18 +94,8 @@ class TargetFlags:
         typer.Option("--secondary-key", "--ks", help="The secondary key; made up without.", rich_help_panel=_PANEL),
     ] = None
 
-    def configuration(self, session: Session, scoring: ScoringFlags) -> LocalDeploymentConfiguration | None:
-        """File and flags together; None where neither says anything."""
-        for flag, given in (("--compute-type", self.compute_type), ("--compute-target", self.compute_target)):
-            if given is not None:
-                check_target(given, where=flag)
-        settings = {**self._from_file(session), **without_none({**self._flags(), **scoring.settings()})}
-        for name, table in (("limits", scoring.limits()), ("telemetry", scoring.telemetry_settings())):
-            if table:
-                settings[name] = {**settings.get(name, {}), **table}
-        return LocalWebservice.deploy_configuration(**settings) if settings else None
-
-    def _flags(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """Arguments of ``deploy_configuration``; None where nothing was said."""
         return {
             "port": self.port,
             "host": self.host,
@@ -119,11 +110,71 @@ class TargetFlags:
             "secondary_key": self.secondary_key,
         }
 
-    def _from_file(self, session: Session) -> dict[str, Any]:
-        if self.deploy_config_file is None:
-            return {}
-        read = read_deployment(self.deploy_config_file)
-        for key in read.unknown:
-            why = "belongs to another target" if key in BELONGS_ELSEWHERE else "is not known"
-            session.note(f"Note: {self.deploy_config_file} has the key {key!r}, which {why} and has no effect.")
-        return read.settings
+
+@dataclass(frozen=True, kw_only=True)
+class KindFlags:
+    """Which kind of service it is to be, and where."""
+
+    compute_type: Annotated[
+        str | None,
+        typer.Option(
+            "--compute-type",
+            "--cp",
+            help="Kind of service: local, aci, aks or aksendpoint, all of them on this machine.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    compute_target: Annotated[
+        str | None,
+        typer.Option(
+            "--compute-target", "--ct", help="Name of the cluster of a service of type aks.", rich_help_panel=_PANEL
+        ),
+    ] = None
+    version_name: Annotated[
+        str | None,
+        typer.Option("--version-name", "--vn", help="First version of an endpoint.", rich_help_panel=_PANEL),
+    ] = None
+    traffic_percentile: Annotated[
+        float | None,
+        typer.Option("--traffic-percentile", "--tp", help="Its share of the requests.", rich_help_panel=_PANEL),
+    ] = None
+
+    def settings(self) -> dict[str, Any]:
+        """Arguments of ``deploy_configuration``; None where nothing was said."""
+        return {"version_name": self.version_name, "traffic_percentile": self.traffic_percentile}
+
+    def cluster(self) -> str | None:
+        """The name of the cluster; local and aci are none."""
+        name = self.compute_target
+        return None if name is None or name.lower() in ("local", "aci") else name
+
+    def kind(self, session: Session, name: str, asked: Asked) -> ComputeType:
+        """What kind of service is meant: what a flag says, else the file, else a cluster's where one is named, else
+        that of a service which has the name, else the program's. Raises UserErrorException for one there is none of,
+        and for one that needs a cluster without one."""
+        if self.compute_type is not None:
+            kind = compute_type_of(self.compute_type, where="--compute-type")
+        elif self.compute_target is not None and self.cluster() is None:
+            kind = compute_type_of(self.compute_target, where="--compute-target")
+        elif asked.file.compute_type is not None:
+            kind = asked.file.compute_type
+        else:
+            kind = ComputeType.AKS if self.cluster() else self._present(session, name)
+        if kind in _NEED_A_CLUSTER and self.cluster() is None and session.workspace.registry.service(name) is None:
+            raise UserErrorException(
+                f"A service of type {kind.value} needs a compute target.",
+                hint="Name one: --compute-target NAME. Make one: az-ml computetarget create aks -n NAME.",
+            )
+        return kind
+
+    def _present(self, session: Session, name: str) -> ComputeType:
+        present = session.workspace.registry.service(name)
+        return ComputeType(session.deploys_to if present is None else present.compute_type)
+
+
+def asked_of(
+    session: Session, target: TargetFlags, scoring: ScoringFlags, replicas: ReplicaFlags, placement: PlacementFlags
+) -> Asked:
+    """What the file and the flags ask for together."""
+    flags = {**target.settings(), **scoring.settings(), **said(replicas), **said(placement)}
+    return asked_for(session, target.deploy_config_file, flags)
