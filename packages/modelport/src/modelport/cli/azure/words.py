@@ -17,6 +17,8 @@ class AzGroup(LazyGroup):
     members: ClassVar[Mapping[str, str]] = {
         "model": "Register, list, download, change, delete and deploy models.",
         "service": "Use and change the services that were deployed.",
+        "endpoint": "Endpoints with versions that share the requests.",
+        "computetarget": "Compute targets: names that are kept; what is sent to them runs on this machine.",
         "environment": "Write, register, list and download environments.",
         "workspace": "Create, list, show, change and delete workspaces.",
         "folder": "Attach a folder to a workspace, so that commands in it need no --workspace-name.",
