@@ -1,14 +1,12 @@
-"""Which words of ``az ml`` the program ``az-ml`` takes, and with which options."""
+"""Which words of ``az ml`` the command line takes, and with which options."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
-from typer.core import TyperGroup
-
-from modelport.cli.azure.words import AzGroup
+from modelport.cli.azure.reference import commands
+from modelport.cli.azure.words import PROGRAM
+from modelport.cli.reference import below
 
 _SHARED = frozenset({"--workspace-name", "-w", "--resource-group", "-g", "--subscription-id", "--path"})
 
@@ -20,12 +18,9 @@ def known_options(command: str) -> frozenset[str] | None:
 
 @cache
 def _commands() -> dict[str, frozenset[str]]:
-    return {path: options for name in AzGroup.members for path, options in _below(name, AzGroup.load(name))}
-
-
-def _below(path: str, command: Any) -> Iterator[tuple[str, frozenset[str]]]:
-    if not isinstance(command, TyperGroup):
-        yield path, _SHARED | {spelling for parameter in command.params for spelling in parameter.opts}
-        return
-    for name, inner in command.commands.items():
-        yield from _below(f"{path} {name}", inner)
+    return {
+        path.removeprefix(f"{PROGRAM} "): _SHARED
+        | {spelling for parameter in command.params for spelling in parameter.opts}
+        for root, found in commands()
+        for path, command in below(root, found)
+    }

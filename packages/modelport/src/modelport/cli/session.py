@@ -123,8 +123,9 @@ class Session:
 
     def _open(self) -> Workspace:
         if self.workspace_name is None and not self.names_nothing:
-            return Workspace.from_config(self.path, progress=self.progress)
-        workspace = Workspace.get(self.workspace_name or self._default(), progress=self.progress)
+            workspace = Workspace.from_config(self.path, progress=self.progress)
+        else:
+            workspace = Workspace.get(self.workspace_name or self._default(), progress=self.progress)
         self._check_labels(workspace)
         return workspace
 
