@@ -59,7 +59,7 @@ class Desk:
     def run(self, line: str, *, code: int = 0, stdin: str | None = None) -> Said:
         """Type the line; it must end with that exit code, and never with a bare traceback of ours."""
         ended = subprocess.run(
-            [_program(), *shlex.split(line)[1:]],
+            _words(line),
             cwd=self.folder,
             env=self.environ,
             input=stdin,
@@ -75,9 +75,8 @@ class Desk:
 
     def start(self, line: str) -> subprocess.Popen[str]:
         """Type the line and do not wait for its end."""
-        command = [_program(), *shlex.split(line)[1:]]
         return subprocess.Popen(
-            command, cwd=self.folder, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            _words(line), cwd=self.folder, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     @property
@@ -101,10 +100,16 @@ class Desk:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
-def _program() -> str:
-    beside = Path(sys.executable).with_name("modelport")
-    found = str(beside) if beside.exists() else shutil.which("modelport")
-    assert found, "the command modelport is not installed"
+def _words(line: str) -> list[str]:
+    """The words of a line, its first the path of the program."""
+    program, *arguments = shlex.split(line)
+    return [_program(program), *arguments]
+
+
+def _program(name: str = "modelport") -> str:
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    assert found, f"the command {name} is not installed"
     return found
 
 
