@@ -21,7 +21,7 @@ from typing import Any, TypeVar, get_type_hints
 import typer
 
 from modelport.cli.grammar import Command
-from modelport.cli.output import Result
+from modelport.cli.output import Result, check_query
 from modelport.cli.session import Session
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
@@ -69,6 +69,7 @@ def _flattened(function: Callable[..., object], dialect: Dialect) -> Callable[..
     def call(**values: Any) -> None:
         filled = {name: _filled(group, values) for name, group in groups.items()}
         session: Session = filled["session"]
+        check_query(session.query)
         outcome = function(**values, **filled)
         result = outcome if isinstance(outcome, Result) else Result(outcome)
         session.show(result)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from azureml.exceptions import AzureMLException
 from modelport.domain.errors import ModelportError
 
 FAILED = 1
@@ -53,6 +54,8 @@ def described(error: BaseException) -> str:
     """The error in words that a user can act on."""
     if isinstance(error, ModelportError):
         return error.text
+    if isinstance(error, AzureMLException):
+        return str(error.message)
     if isinstance(error, json.JSONDecodeError):
         return f"This is not valid JSON: {error}.\nCheck the file or the text that was given."
     if isinstance(error, FileNotFoundError) and _started_in_nowhere():

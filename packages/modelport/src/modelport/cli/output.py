@@ -47,16 +47,24 @@ def show(result: Result, *, format: Format | None, query: str | None) -> None:
     if format is None and query is None and result.text is not None:
         sys.stdout.write(result.text if result.text.endswith("\n") else result.text + "\n")
         return
-    value = result.value if query is None else _queried(result.value, query)
+    value = result.value if query is None else searched(result.value, query)
     if value is None and query is None:
         return
     columns = result.columns if query is None else ()
     _WRITERS[format or Format.JSON](value, columns)
 
 
-def _queried(value: object, query: str) -> object:
+def check_query(query: str | None) -> None:
+    """Raise UserErrorException for a query that is none: before anything is done."""
+    if query is not None:
+        searched({}, query, compile_only=True)
+
+
+def searched(value: object, query: str, *, dict_cls: type = dict, compile_only: bool = False) -> object:
+    """What the query finds. Raises UserErrorException for one that is none."""
     try:
-        return jmespath.search(query, value)
+        compiled = jmespath.compile(query)
+        return None if compile_only else compiled.search(value, jmespath.Options(dict_cls=dict_cls))
     except JMESPathError as error:
         raise UserErrorException(
             f"The query {query!r} is not valid JMESPath: {str(error).strip()}",

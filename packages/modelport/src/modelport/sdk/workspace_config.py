@@ -42,6 +42,15 @@ def read_config(path: str | None, *, file_name: str | None = None) -> WorkspaceC
     return WorkspaceConfig(*(str(document[key]) for key in _KEYS))
 
 
+def attached_experiment(path: str | None) -> str | None:
+    """The experiment that ``az ml folder attach`` wrote into the ``config.json`` (4.1); None where it names none.
+
+    Raises as ``read_config`` does.
+    """
+    document = json.loads(_text(_find(Path(path or ".").expanduser().absolute(), _FILE_NAME)))
+    return _scope(document).get("experiments") if isinstance(document, dict) else None
+
+
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
@@ -72,10 +81,14 @@ def _candidates(start: Path, file_name: str) -> Iterator[Path]:
 
 def _with_scope(document: dict[str, str]) -> dict[str, str]:
     """Fill missing keys from ``Scope``, the path ``/subscriptions/…/resourceGroups/…/…/workspaces/…``."""
-    parts = str(document.get("Scope", "")).strip("/").split("/")
-    scope = {key.lower(): value for key, value in zip(parts[::2], parts[1::2], strict=False)}
+    scope = _scope(document)
     names = {"subscription_id": "subscriptions", "resource_group": "resourcegroups", "workspace_name": "workspaces"}
     return {key: document.get(key) or scope.get(part, "") for key, part in names.items()}
+
+
+def _scope(document: dict[str, str]) -> dict[str, str]:
+    parts = str(document.get("Scope", "")).strip("/").split("/")
+    return {key.lower(): value for key, value in zip(parts[::2], parts[1::2], strict=False)}
 
 
 def write_config(config: WorkspaceConfig, path: str | None, *, file_name: str | None = None) -> Path:

@@ -19,6 +19,7 @@ def test_a_folder_is_attached(az: Call) -> None:
     assert config["Scope"].startswith("/subscriptions/sub/resourceGroups/group/")
     assert config["Scope"].endswith("/workspaces/shop/experiments/first")
     assert az("workspace show --path project --query name -o tsv").stdout == "shop\n"
+    assert Path("project/.azureml/local.runconfig").is_file()
     conda = Path("project/.azureml/conda_dependencies.yml")
     assert "python=3.6.2" in conda.read_text()
     conda.write_text("mine")
@@ -104,3 +105,77 @@ def test_compute_targets_are_names(shop: Call) -> None:
     shop("computetarget detach -n attached")
     shop("computetarget delete -n factory")
     assert shop("computetarget list --query 'length(@)'").json == len(names) - 2
+
+
+TRAINING = """
+import argparse
+import json
+import os
+from azureml.core import Run
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--alpha", type=float)
+alpha = parser.parse_args().alpha
+Run.get_context().log("alpha", alpha)
+os.makedirs("outputs", exist_ok=True)
+with open("outputs/factor.json", "w") as file:
+    json.dump(alpha, file)
+print("trained with", 1 / alpha)
+"""
+
+
+def test_a_script_is_submitted_and_its_model_registered(shop: Call) -> None:
+    Path("train.py").write_text(TRAINING)
+    assert "--experiment-name" in shop("run submit-script train.py", code=1).stderr
+    shop("folder attach -w shop -e training")
+    said = shop("run submit-script -c local -t run.json train.py --alpha 4 -o none")
+    assert "trained with 0.25" in said.stderr
+    assert said.stdout == ""
+    run = json.loads(Path("run.json").read_text())
+    assert run["experimentName"] == "training"
+    registered = shop("model register -n factor --asset-path outputs/factor.json -f run.json").json
+    assert (registered["runId"], registered["experimentName"]) == (run["runId"], "training")
+    assert shop(f"model list --run-id {run['runId']} --query [].id -o tsv").stdout == "factor:1\n"
+    failed = shop("run submit-script train.py --alpha 0 -e other", code=1)
+    assert "ActivityFailedException" in failed.stderr
+    assert "ZeroDivisionError" in failed.stderr
+    assert shop("run list --status Failed --query '[].experimentName'").json == ["other"]
+    assert shop("run list --last 1 --query 'length(@)'").json == 1
+    assert shop("experiment list --query '[].name'").json == ["other", "training"]
+    found = shop(f"run update -r {run['runId']} -e training --add-tag a=b").json
+    assert (found["status"], found["tags"]) == ("Completed", {"a": "b"})
+    assert "trained with" in shop(f"run monitor-logs -r {run['runId']}").stdout
+    copied = shop(f"run download-logs -r {run['runId']} -d logs").json
+    assert any("trained with" in Path(file).read_text() for file in copied)
+    assert "training" in shop(f"run show -r {run['runId']} -e other", code=1).stderr
+
+
+def test_datastores_are_folders(shop: Call) -> None:
+    default = shop("datastore show-default").json
+    assert (default["name"], default["isDefault"]) == ("workspaceblobstore", True)
+    said = shop("datastore attach-blob -n mine -a account -c container -k secret")
+    assert "Azure is not contacted" in said.stderr
+    assert "Uploaded 1 files" in shop("datastore upload -n mine -p factor.json -u data").stderr
+    assert shop("datastore download -n mine -d out").json == 1
+    assert Path("out/data/factor.json").read_text() == "2"
+    shop("datastore set-default -n mine")
+    assert "Set another one first" in shop("datastore detach -n mine", code=1).stderr
+    shop("datastore set-default -n workspaceblobstore")
+    shop("datastore detach -n mine")
+    assert "mine" not in shop("datastore list --query '[].name'").json
+
+
+def test_data_sets_are_listed_and_unregistered(shop: Call) -> None:
+    from modelport import Workspace
+    from modelport.sdk.data import Dataset
+
+    workspace = Workspace.get("shop")
+    Dataset.File.from_files(["factor.json"]).register(workspace, "factors", tags={"a": "b"})
+    rows = shop("dataset list").json
+    assert [(row["name"], row["version"], row["datasetType"], row["tags"]) for row in rows] == [
+        ("factors", 1, "File", {"a": "b"})
+    ]
+    assert shop(f"dataset show -i {rows[0]['id']} --query name").json == "factors"
+    assert "either --name" in shop("dataset show", code=1).stderr
+    shop("dataset unregister -n factors")
+    assert shop("dataset list").json == []

@@ -31,7 +31,7 @@ from ..conftest import Call
         ("model deploy -n ok-name --es score.py --nr 2", "UserErrorException", "--num-replicas cannot be given"),
         ("model deploy -n ok-name --es score.py -f bad.json", "UserErrorException", "--model-metadata-file"),
         ("computetarget attach remote -n vm -a here -u me", "ComputeTargetException", "--password"),
-        ("model list --query 'a['", "UserErrorException", "jmespath"),
+        ("model list --query 'a['", "UserErrorException", "is not valid JMESPath"),
     ],
 )
 def test_an_error_has_v1_s_form(shop: Call, line: str, kind: str, message: str) -> None:

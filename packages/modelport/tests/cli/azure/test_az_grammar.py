@@ -80,6 +80,27 @@ GRAMMAR = OF_BOTH | {
     "computetarget amlcompute identity assign": "--name -n",
     "computetarget amlcompute identity remove": "--name -n",
     "computetarget amlcompute identity show": "--name -n",
+    "run submit-script": "--experiment-name -e --run-configuration-name -c --source-directory --target --ct "
+    "--conda-dependencies -d --async -t",
+    "run list": "--experiment-name -e --last --status --compute-target-name --parent-run-id --pipeline-run-id",
+    "run show": "--run -r --experiment-name -e",
+    "run cancel": "--run -r --experiment-name -e",
+    "run update": "--run -r --experiment-name -e --add-tag",
+    "run monitor-logs": "--run -r --experiment-name -e",
+    "run download-logs": "--run -r --experiment-name -e",
+    "experiment list": "-w",
+    "datastore attach-blob": "--name -n --account-name -a --container-name -c --account-key -k --sas-token",
+    "datastore attach-file": "--name -n --account-name -a --account-key -k --sas-token",
+    "datastore upload": "--name -n --src-path -p --target-path -u --overwrite",
+    "datastore download": "--name -n",
+    "datastore list": "-w",
+    "datastore show": "--name -n",
+    "datastore show-default": "-w",
+    "datastore set-default": "--name -n",
+    "datastore detach": "--name -n",
+    "dataset list": "-w",
+    "dataset show": "--name -n --id -i",
+    "dataset unregister": "--name -n --id -i",
     "computetarget list": "-w",
     "computetarget show": "--name -n",
     "computetarget delete": "--name -n",
@@ -135,6 +156,8 @@ def test_what_is_called_wrongly_is_said_as_az_does(shop: Call) -> None:
     assert "deplay" in shop("model deplay", code=2).stderr
     assert "Usage: az-ml endpoint realtime" in shop("endpoint realtime", code=2).stderr
     assert "-n, --name" in shop("service show -h").stdout
+    absent = shop("pipeline create -n x -y pipeline.yml", code=2).stderr
+    assert "az ml pipeline create is not possible here: Modelport does not run pipelines yet." in absent
 
 
 def test_the_reference_page_and_the_extension_s_table_are_what_the_program_says() -> None:

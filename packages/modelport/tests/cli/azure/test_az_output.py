@@ -69,5 +69,5 @@ def test_a_table_has_the_command_s_columns_or_what_is_short(capsys: pytest.Captu
 
 
 def test_a_query_that_is_none_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UserErrorException, match="invalid jmespath_type value: 'a\\['"):
+    with pytest.raises(UserErrorException, match="The query 'a\\[' is not valid JMESPath"):
         printed(capsys, ROWS, AzFormat.JSON, "a[")

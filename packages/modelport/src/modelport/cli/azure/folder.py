@@ -12,7 +12,11 @@ from modelport.cli import folder
 from modelport.cli.azure.command import az_command
 from modelport.cli.command import group
 from modelport.cli.session import Session
+from modelport.sdk.runs.run_configuration_file import ENDING
 from modelport.sdk.v1.conda_dependencies import CondaDependencies
+from modelport.sdk.v1.run_configuration import RunConfiguration
+
+_SAMPLE = "local"
 
 app = group("Attach a folder to a workspace.")
 
@@ -30,7 +34,8 @@ def attach(
         typer.Option("--experiment-name", "-e", help="Experiment of the runs that are submitted from the folder."),
     ] = None,
 ) -> object:
-    """Write .azureml/config.json into --path, and a sample conda file beside it where there is none."""
+    """Write .azureml/config.json into --path, and a conda file and a run configuration as samples beside it, where
+    there are none."""
     attached = folder.attach(session)
     config = Path(attached["configFile"])
     details = session.workspace.get_details()
@@ -38,7 +43,12 @@ def attach(
     content: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
     content |= {"Id": details["workspaceid"], "Scope": scope}
     config.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
-    conda_file = config.parent / "conda_dependencies.yml"
+    conda_file, run_file = config.parent / "conda_dependencies.yml", config.parent / f"{_SAMPLE}{ENDING}"
     if not conda_file.exists():
         conda_file.write_text(CondaDependencies().serialize_to_string(), encoding="utf-8")
+    if not run_file.exists():
+        configuration = RunConfiguration()
+        configuration.environment.python.user_managed_dependencies = True
+        configuration.environment.python.conda_dependencies = None
+        configuration.save(session.path, _SAMPLE)
     return {**attached, "experimentName": experiment_name}

@@ -30,6 +30,10 @@ class ForwardingCommand(AzCommand):
 
     reads_all: ClassVar[bool] = False
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.ignore_unknown_options = True
+        return super().parse_args(ctx, args)
+
 
 def _spelled_out(args: Sequence[str], options: Mapping[str, Any], *, shortens: bool) -> Iterator[str]:
     rest = list(with_two_dashes(args, set(options)))

@@ -58,5 +58,5 @@ def run(arguments: list[str]) -> int:
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     except BaseException as error:  # the last stop: whatever it is, the user gets a message and no traceback
-        return exit_code_of(error, debug="--debug" in arguments)
+        return exit_code_of(error, arguments)
     return code if isinstance(code, int) else 0

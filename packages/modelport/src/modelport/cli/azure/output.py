@@ -12,14 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-import jmespath
 import yaml
-from jmespath.exceptions import JMESPathError
 from rich.console import Console
 from rich.json import JSON
 
-from modelport.cli.output import Result
-from modelport.domain.errors import UserErrorException
+from modelport.cli.output import Result, searched
 
 _NOT_IN_TABLES = ("id", "type", "etag")
 
@@ -36,7 +33,7 @@ class AzFormat(StrEnum):
 
 def show(result: Result, *, format: AzFormat, query: str | None) -> None:
     """Print the result on stdout; nothing where there is none. Raises UserErrorException for a query that is none."""
-    value = result.value if query is None else _queried(result.value, query)
+    value = result.value if query is None else searched(result.value, query, dict_cls=OrderedDict)
     if value is None or format is AzFormat.NONE:
         return
     if format in (AzFormat.YAML, AzFormat.YAMLC):
@@ -51,16 +48,6 @@ def show(result: Result, *, format: AzFormat, query: str | None) -> None:
             Console(soft_wrap=True).print(JSON(text, sort_keys=True))
             return
     sys.stdout.write(text)
-
-
-def _queried(value: object, query: str) -> object:
-    try:
-        return jmespath.search(query, value, jmespath.Options(dict_cls=OrderedDict))
-    except JMESPathError as error:
-        raise UserErrorException(
-            f"argument --query: invalid jmespath_type value: {query!r}: {str(error).strip()}",
-            hint="For example: --query name, --query '[].id', --query \"[?name=='diabetes'].version\".",
-        ) from error
 
 
 def tsv(value: object) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -62,8 +62,13 @@ class AzSession(Session):
 
     def _await(self, service: Webservice) -> None:
         """With the dots and the words of v1, on stderr."""
-        with redirect_stdout(sys.stderr):
+        with speaking_on_stderr():
             service.wait_for_deployment(show_output=not self.only_show_errors)
+
+
+def speaking_on_stderr() -> AbstractContextManager[TextIO]:
+    """What the SDK prints for people goes where progress goes: stdout is for the result alone."""
+    return redirect_stdout(sys.stderr)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,5 +21,9 @@ class AzGroup(LazyGroup):
         "computetarget": "Compute targets: names that are kept; what is sent to them runs on this machine.",
         "environment": "Write, register, list and download environments.",
         "workspace": "Create, list, show, change and delete workspaces.",
+        "run": "Submit scripts as runs of experiments, and look at them.",
+        "experiment": "List experiments.",
+        "datastore": "Datastores: folders of the workspace.",
+        "dataset": "Registered data sets: list, show and unregister them.",
         "folder": "Attach a folder to a workspace, so that commands in it need no --workspace-name.",
     }
