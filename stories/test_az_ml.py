@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -173,6 +174,23 @@ def test_az_ml_in_a_shell(project: Desk) -> None:
     said = _shell("bash", project.write("walk.sh", script), project)
     assert said.stdout.split() == ["myservice", "6", "no", "az:", "127"], said
     assert said.code == 0
+
+
+@pytest.mark.parametrize(
+    ("shell", "line"),
+    [
+        ("bash", 'shopt -s expand_aliases\nalias az=echo\neval "$(modelport az)"'),
+        ("zsh", 'alias az=echo\neval "$(modelport az)"'),
+        ("fish", "modelport az --shell fish | source"),
+    ],
+)
+def test_each_shell_takes_its_lines(desk: Desk, shell: str, line: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not on this machine")
+    said = _shell(shell, desk.write("walk", f"{line}\naz ml --version\naz ml model list -w 'no such'\n"), desk)
+    assert said.stdout.startswith("az-ml ")
+    assert "no such" in said.stderr
+    assert said.code == 1
 
 
 def _shell(shell: str, file: object, project: Desk) -> Said:

@@ -30,7 +30,7 @@ class Shell(StrEnum):
 _POSIX = """\
 # Modelport: `az ml ...` calls az-ml; any other `az ...` calls the real az. For {file}: {how}
 unalias az 2>/dev/null || true
-az() {{
+function az {{
     if [ "${{1-}}" = ml ]; then
         shift
         {program} "$@"

@@ -80,6 +80,8 @@ GRAMMAR = OF_BOTH | {
     "computetarget amlcompute identity assign": "--name -n",
     "computetarget amlcompute identity remove": "--name -n",
     "computetarget amlcompute identity show": "--name -n",
+    "model package": "--model -m -f --ic -e --ev --ed --es --cf --rt --sd --output-path --image-name --in "
+    "--image-label --il --no-wait",
     "run submit-script": "--experiment-name -e --run-configuration-name -c --source-directory --target --ct "
     "--conda-dependencies -d --async -t",
     "run list": "--experiment-name -e --last --status --compute-target-name --parent-run-id --pipeline-run-id",
@@ -157,6 +159,7 @@ def test_what_is_called_wrongly_is_said_as_az_does(shop: Call) -> None:
     assert "Usage: az-ml endpoint realtime" in shop("endpoint realtime", code=2).stderr
     assert "-n, --name" in shop("service show -h").stdout
     absent = shop("pipeline create -n x -y pipeline.yml", code=2).stderr
+    assert "az ml model profile is not in this version yet" in shop("model profile -n x", code=2).stderr
     assert "az ml pipeline create is not possible here: Modelport does not run pipelines yet." in absent
 
 

@@ -13,6 +13,7 @@ import typer
 
 from azureml._constants import VERSION
 from azureml.exceptions import AzureMLException
+from modelport.cli.az_commands import known_options
 from modelport.cli.errors import FAILED, Stopped, described
 from modelport.domain.errors import UserErrorException
 from modelport.usecases.compatibility import Status, reference
@@ -64,8 +65,11 @@ def absent_command(arguments: Sequence[str]) -> str | None:
     words = list(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments))
     for command in reference().commands:
         named = command.name.split()
-        if words[: len(named)] == named and command.status is Status.ABSENT:
+        if words[: len(named)] != named or known_options(command.name) is not None:
+            continue
+        if command.status is Status.ABSENT:
             return f"az ml {command.name} is not possible here: {command.note}."
+        return f"az ml {command.name} is not in this version yet."
     return None
 
 

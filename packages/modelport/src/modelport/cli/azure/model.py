@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from modelport.cli import model, model_deploy
+from modelport.cli import model, model_deploy, package
 from modelport.cli.azure.command import add_all
 from modelport.cli.command import group
 
-app = group("Register, list, download, change, delete and deploy models.")
+app = group("Register, list, download, change, delete, deploy and package models.")
 add_all(
     app,
     {
         "register": model.register,
         "deploy": model_deploy.deploy,
+        "package": package.package,
         "download": model.download,
         "list": model.list_,
         "show": model.show,

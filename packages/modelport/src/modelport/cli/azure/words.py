@@ -15,7 +15,7 @@ class AzGroup(LazyGroup):
 
     package: ClassVar[str] = "modelport.cli.azure"
     members: ClassVar[Mapping[str, str]] = {
-        "model": "Register, list, download, change, delete and deploy models.",
+        "model": "Register, list, download, change, delete, deploy and package models.",
         "service": "Use and change the services that were deployed.",
         "endpoint": "Endpoints with versions that share the requests.",
         "computetarget": "Compute targets: names that are kept; what is sent to them runs on this machine.",
