@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -203,7 +204,7 @@ def test_what_does_not_split_is_redone_and_given_up(app: App, body: str) -> None
 def test_a_script_that_does_not_qualify(app: App) -> None:
     script = script_of(NUMBERS.replace("'))", "'), enforce_shape=False)"), SHOW)
     with app.batch(THIS_PYTHON, script) as worker:
-        assert "Change run(), or switch batching off." in worker.failure()["message"]
+        assert "Change run(), write a run_batch(requests), or switch batching off." in worker.failure()["message"]
 
 
 def test_the_page_tells_of_a_whole_batch(app: App) -> None:
@@ -237,3 +238,80 @@ def test_an_odd_request_divides_a_batch(app: App) -> None:
         received = [worker.receive() for _ in range(7)]
     kinds = [(frame.kind, frame.code) for frame in received if frame is not None]
     assert kinds == [(BATCH, 2), (RESULT, 200), (RESULT, 200), (RESULT, 200), (BATCH, 2), (RESULT, 200), (RESULT, 200)]
+
+
+RUN_BATCH = """
+import numpy as np
+from inference_schema.parameter_types.abstract_parameter_type import AbstractParameterType
+from inference_schema.schema_decorators import input_schema
+
+class Rows(AbstractParameterType):
+    takes_arrays = True
+    enforce_column_type = enforce_shape = True
+    def deserialize_input(self, value):
+        return value
+    def input_to_swagger(self):
+        return {"type": "array", "items": {"type": "array", "items": {"type": "number"}}, "example": [[0.5, 1.5]]}
+
+def init():
+    pass
+
+def score(data, method):
+    return {method: [sum(row) for row in (data.tolist() if isinstance(data, np.ndarray) else data)]}
+
+@input_schema("data", Rows(np.array([[0.5, 1.5]])))
+def run(data=None, method="sum"):
+    return {"alone": score(data, method), "array": isinstance(data, np.ndarray)}
+
+def run_batch(requests):
+    {body}
+"""
+TOGETHER = "return [{'together': score(**request), 'of': len(requests)} for request in requests]"
+
+
+@pytest.mark.parametrize(("python", "requirements"), [("here", []), ("3.6", ENVIRONMENTS["3.6 and 1.0.2"][1])])
+def test_a_script_scores_several_requests_its_own_way(
+    app: App, tmp_path: Path, python: str, requirements: list[str]
+) -> None:
+    interpreter = THIS_PYTHON
+    if requirements:
+        interpreter = make_environment(tmp_path / "env", version=python, requirements=requirements)
+    bodies = [{"data": [[1, 2]]}, {"data": [[1, 2], [3, 4]], "method": "add"}, {"method": "add", "data": []}]
+    with app.batch(interpreter, RUN_BATCH.replace("{body}", TOGETHER)) as worker:
+        ready = worker.start()
+        assert ready["array"] == {"name": "data", "type": "<f8", "row": [2]}
+        alone = ask_together(worker, [json.dumps(bodies[1]).encode()])
+        assert json.loads(alone.answers[0][2]) == {"alone": {"add": [3, 7]}, "array": False}
+        batch = ask_together(worker, [json.dumps(body).encode() for body in bodies])
+        assert [json.loads(answer[2]) for answer in batch.answers] == [
+            {"together": {"sum": [3]}, "of": 3},
+            {"together": {"add": [3, 7]}, "of": 3},
+            {"together": {"add": []}, "of": 3},
+        ]
+        arrays = [np.array(rows, dtype="<f8").tobytes() for rows in ([[1.5, 2.5]], [[1, 2], [3, 4]])]
+        batch = ask_together(worker, arrays, flags=ARRAY)
+        assert [json.loads(answer[2])["together"] for answer in batch.answers] == [{"sum": [4.0]}, {"sum": [3.0, 7.0]}]
+        alone = ask_together(worker, arrays[:1], flags=ARRAY)
+        assert json.loads(alone.answers[0][2]) == {"alone": {"sum": [4.0]}, "array": True}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [("return [1]", "what run_batch() returned has no member for each request"), ("return 1 / 0", "ZeroDivisionError")],
+)
+def test_requests_that_a_script_cannot_score_together_are_scored_alone(app: App, body: str, reason: str) -> None:
+    payloads = as_bodies([[[1, 2]], [[3, 4]]])
+    with app.batch(THIS_PYTHON, RUN_BATCH.replace("{body}", body)) as worker:
+        worker.start()
+        batch = ask_together(worker, payloads)
+    assert batch.announced[0].flags & REDONE
+    assert reason in batch.announced[0].text
+    assert [json.loads(answer[2])["alone"] for answer in batch.answers] == [{"sum": [3]}, {"sum": [7]}]
+
+
+def test_a_request_that_is_not_valid_costs_its_neighbours_nothing(app: App) -> None:
+    with app.batch(THIS_PYTHON, RUN_BATCH.replace("{body}", TOGETHER)) as worker:
+        worker.start()
+        batch = ask_together(worker, [b'{"data": [[1, 2]]}', b"no JSON"])
+    assert [answer[0] for answer in batch.answers] == [200, 400]
+    assert json.loads(batch.answers[0][2])["alone"] == {"sum": [3]}

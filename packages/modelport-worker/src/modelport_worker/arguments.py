@@ -8,6 +8,7 @@ from modelport_worker.failures import ScriptError
 from modelport_worker.frames import ARRAY, QUERY
 from modelport_worker.json_codec import loads
 from modelport_worker.link import Frame
+from modelport_worker.samples import ArraySample
 from modelport_worker.signature import REQUEST_HEADERS, RunSignature
 
 REQUEST_CONTEXT = "_modelport_context"
@@ -49,16 +50,16 @@ def text_arguments(signature: RunSignature) -> Arguments:
     return arguments
 
 
-def json_arguments(signature: RunSignature, array_of: Optional[Callable[[Any], Any]]) -> Arguments:
+def json_arguments(signature: RunSignature, sample: Optional[ArraySample]) -> Arguments:
     """For a ``run`` with ``@input_schema``: the keys of the body are the arguments; keys that it lacks are ignored.
 
-    ``array_of`` makes the only argument of the numbers in an ARRAY frame.
+    ``sample`` makes the only argument that is given of the numbers in an ARRAY frame.
     """
     names, defaults = signature.names, signature.defaults
 
     def arguments(frame: Frame) -> Dict[str, Any]:
-        if frame.flags & ARRAY and array_of is not None:
-            return {names[0]: array_of(frame.payload)}
+        if frame.flags & ARRAY and sample is not None:
+            return {**defaults, sample.name: sample.from_memory(frame.payload)}
         given = parse_query(frame.payload.decode("latin-1")) if frame.flags & QUERY else parse_body(frame)
         chosen = {}
         for name in names:

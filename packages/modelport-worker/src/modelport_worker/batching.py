@@ -1,6 +1,7 @@
-"""Several requests, one call of ``run``: for scripts whose one parameter is an array or a table of independent rows."""
+"""Several requests, one call: for scripts whose one parameter is an array or a table of independent rows, and for those
+that have a ``run_batch`` of their own."""
 
-from typing import Any, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
 from modelport_worker.answers import MANY_NUMBERS
 from modelport_worker.arguments import Arguments, Rejected
@@ -20,7 +21,7 @@ LARGEST = 2**63
 
 
 class Group(NamedTuple):
-    """What several requests are together: the argument of ``run``, and how many rows of it are each one's."""
+    """What several requests are together: the argument of the call, and how many rows of it are each one's."""
 
     argument: Any
     counts: List[int]
@@ -35,16 +36,52 @@ def may_join(frame: Frame) -> bool:
 
 
 class Batcher:
-    """Joins requests, and splits what ``run`` returned for them."""
+    """Joins requests, calls the script, and splits what it returned for them."""
 
-    def __init__(self, sample: Sample, arguments: Arguments, *, most: int, wait_s: float) -> None:
+    function, part = "run_batch()", "request"
+    """What is called, and for what its result has a member each."""
+
+    def __init__(self, run: Callable[[Any], Any], arguments: Arguments, *, most: int, wait_s: float) -> None:
         """At most ``most`` requests are joined; a worker without other work waits ``wait_s`` seconds for more."""
-        self.name = sample.name
+        self.run = run
         self.most = most
         self.wait_s = wait_s
-        self._sample = sample
         self._arguments = arguments
         self._failures = 0
+
+    def join(self, frames: List[Frame]) -> Group:
+        """Frames with the same flags. Raises Mixed."""
+        try:
+            return Group([self._arguments(frame) for frame in frames], [1] * len(frames))
+        except Rejected:
+            raise Mixed("one of the requests is not valid")
+
+    def split(self, value: Any, counts: List[int]) -> Optional[List[Any]]:
+        """What the call returned, for each request its part; None where it has no parts."""
+        if type(value) not in (list, tuple) or len(value) != sum(counts):
+            self._failures += 1
+            return None
+        self._failures = 0
+        return self._parts(value, counts)
+
+    def _parts(self, value: Any, counts: List[int]) -> List[Any]:
+        return list(value)
+
+    @property
+    def is_hopeless(self) -> bool:
+        return self._failures >= MOST_FAILURES
+
+
+class RowBatcher(Batcher):
+    """For a ``run`` whose one parameter has the sample: its rows are joined, and those of its result split."""
+
+    function, part = "run()", "row"
+
+    def __init__(
+        self, run: Callable[..., Any], arguments: Arguments, sample: Sample, *, most: int, wait_s: float
+    ) -> None:
+        super().__init__(lambda rows: run(**{sample.name: rows}), arguments, most=most, wait_s=wait_s)
+        self._sample = sample
 
     def join(self, frames: List[Frame]) -> Group:
         """Frames with the same flags. Raises Mixed."""
@@ -61,7 +98,7 @@ class Batcher:
         counts = []
         for frame in frames:
             try:
-                value = self._arguments(frame)[self.name]
+                value = self._arguments(frame)[self._sample.name]
             except Rejected:
                 raise Mixed("one of the requests is not valid")
             if not isinstance(value, list) or not value:
@@ -72,21 +109,12 @@ class Batcher:
             raise Mixed("the rows of the requests differ in kind")
         return Group(rows, counts)
 
-    def split(self, value: Any, counts: List[int]) -> Optional[List[Any]]:
-        """What ``run`` returned, for each request its part; None where it has no parts."""
-        if type(value) not in (list, tuple) or len(value) != sum(counts):
-            self._failures += 1
-            return None
-        self._failures = 0
+    def _parts(self, value: Any, counts: List[int]) -> List[Any]:
         parts, start = [], 0
         for count in counts:
             parts.append(value[start : start + count])
             start += count
         return parts
-
-    @property
-    def is_hopeless(self) -> bool:
-        return self._failures >= MOST_FAILURES
 
 
 def encode_numbers(values: Sequence[Any], counts: List[int]) -> Optional[List[bytes]]:

@@ -7,14 +7,17 @@ import os
 import sys
 from importlib.machinery import SourceFileLoader
 from types import ModuleType
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Optional
 
 from modelport_worker.failures import ScriptError, list_folder
 
 
 class EntryScript(NamedTuple):
+    """``run_batch``, where there is one, takes the arguments of several requests and returns an answer for each."""
+
     init: Callable[[], Any]
     run: Callable[..., Any]
+    run_batch: Optional[Callable[..., Any]] = None
 
 
 def load_entry_script() -> EntryScript:
@@ -69,10 +72,11 @@ def choose_functions(module: ModuleType) -> EntryScript:
     inner = getattr(module, "driver_module", None)
     wraps = isinstance(inner, ModuleType) and hasattr(inner, "run")
     init = required_function(module, "init", "def init():")
-    run = required_function(inner if wraps else module, "run", "def run(data):")
+    served = inner if wraps else module
+    run = required_function(served, "run", "def run(data):")
     if inspect.iscoroutinefunction(run):
         raise ScriptError("run() of the entry script is asynchronous (async def). Make it an ordinary function.")
-    return EntryScript(init, run)
+    return EntryScript(init, run, getattr(served, "run_batch", None))
 
 
 def required_function(module: Any, name: str, example: str) -> Callable[..., Any]:

@@ -127,13 +127,23 @@ Sample = Union[ArraySample, TableSample]
 
 
 def find_sample(run: Callable[..., Any], signature: RunSignature) -> Optional[Sample]:
-    """The sample of the one parameter of ``run``, if it has one only and its decorator is the first to see it."""
-    if len(signature.names) != 1 or signature.wants_headers:
+    """The sample of the one parameter that ``run`` needs, if its decorator is the first to see it.
+
+    That is the only parameter without a default; where all have one, the first that says that it takes arrays.
+    """
+    needed = [name for name in signature.names if name not in signature.defaults]
+    if len(needed) > 1 or signature.wants_headers:
         return None
     for found in parameter_types(run):
-        if found["param_name"] == signature.names[0]:
+        if found["param_name"] in needed or (not needed and takes_arrays(found["param_type"])):
             return make_sample(found)
     return None
+
+
+def takes_arrays(parameter_type: Any) -> bool:
+    """Whether a parameter type of the script's own says that an array of its sample's type may come for the JSON of
+    it, to be joined with others like one for a NumpyParameterType."""
+    return getattr(parameter_type, "takes_arrays", False) is True
 
 
 def parameter_types(run: Any) -> List[Dict[str, Any]]:
@@ -158,9 +168,9 @@ def unchecked(run: Any) -> Dict[str, List[str]]:
 
 
 def make_sample(given: Dict[str, Any]) -> Optional[Sample]:
-    """Only for the package's own classes: one that derives from them may convert as it likes."""
+    """Only for the package's own classes, and those that say so: others may convert as they like."""
     name, parameter_type = given["param_name"], given["param_type"]
     kind = (type(parameter_type).__module__, type(parameter_type).__name__)
-    if kind == NUMPY_TYPE and parameter_type.sample_input.ndim > 0:
+    if (kind == NUMPY_TYPE or takes_arrays(parameter_type)) and parameter_type.sample_input.ndim > 0:
         return ArraySample(name, parameter_type, optional=bool(given.get("optional")))
     return TableSample(name, parameter_type) if kind == PANDAS_TYPE else None

@@ -35,8 +35,18 @@ def has_input_schema(function: Callable[..., Any]) -> bool:
 
 def input_example(function: Callable[..., Any]) -> Any:
     """A request's body, made of the decorators' samples."""
+    return read_input_schema(function)["example"]
+
+
+def read_input_schema(function: Callable[..., Any]) -> Any:
+    """The package's schema of what ``run`` takes. Its example lacks parameters whose own example is null: that is how
+    a script offers several forms of a body, of which a request has one."""
     utilities: Any = sys.modules[UTILITIES]
-    return utilities.get_input_schema(function)["example"]
+    schema = utilities.get_input_schema(function)
+    if not isinstance(schema.get("example"), dict):
+        return schema
+    example = {name: value for name, value in schema["example"].items() if value is not None}
+    return dict(schema, example=example)
 
 
 def collect_schemas(function: Callable[..., Any], notes: List[str]) -> Dict[str, Dict[str, Any]]:
@@ -47,7 +57,7 @@ def collect_schemas(function: Callable[..., Any], notes: List[str]) -> Dict[str,
     utilities: Any = sys.modules[UTILITIES]
     supported = utilities.get_supported_versions(function) if hasattr(utilities, "get_supported_versions") else VERSIONS
     schemas = {
-        "input": as_json(utilities.get_input_schema(function), notes),
+        "input": as_json(read_input_schema(function), notes),
         "output": as_json(utilities.get_output_schema(function), notes),
     }
     return {version: schemas for version in supported}

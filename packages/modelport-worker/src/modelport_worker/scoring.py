@@ -84,7 +84,7 @@ def score_together(link: Link, service: Service, batcher: Batcher, frames: List[
         link.flush()  # what was answered before is not lost, should these bring the process down
         link.mark_started(frames[0].id, frames[-1].id)
         started = clock()
-        value = service.script.run(**{batcher.name: group.argument})
+        value = batcher.run(group.argument)
         finished = clock()
         parts = batcher.split(value, group.counts)
     except Mixed as mixed:
@@ -92,13 +92,13 @@ def score_together(link: Link, service: Service, batcher: Batcher, frames: List[
     except SystemExit:
         leave(link, frames[0])
     except BaseException as error:
-        reason = "run() raised {}".format(type(error).__name__)
+        reason = "{} raised {}".format(batcher.function, type(error).__name__)
     else:
-        reason = "what run() returned has no member for each row"
+        reason = "what {} returned has no member for each {}".format(batcher.function, batcher.part)
         if parts is not None and not link.closed:
             micros = as_micros(finished - started)
             link.announce_batch(len(frames), 0, micros, b"", finished)
-            texts = encode_numbers(value, group.counts)
+            texts = encode_numbers(value, group.counts) if batcher.part == "row" else None
             if texts is not None:
                 for frame, text in zip(frames, texts):
                     link.answer(frame, 200, RETURNED, text, b"", micros, finished)

@@ -15,7 +15,7 @@ from modelport_worker.arguments import (
     with_context,
     with_headers,
 )
-from modelport_worker.batching import Batcher
+from modelport_worker.batching import Batcher, RowBatcher
 from modelport_worker.entry_script import EntryScript
 from modelport_worker.failures import ScriptError
 from modelport_worker.frames import SCORE
@@ -30,7 +30,7 @@ SERVING_NAMES = "azureml._modelport"
 
 class Service(NamedTuple):
     """``input`` as in a READY frame; ``decorated`` is what ``inference_schema`` knows, if anything; ``sample`` is there
-    where ``run`` has one parameter whose rows are understood, and ``batcher`` where requests are to be joined."""
+    where ``run`` needs one parameter, whose rows are understood, and ``batcher`` where requests are to be joined."""
 
     script: EntryScript
     signature: RunSignature
@@ -44,32 +44,38 @@ class Service(NamedTuple):
 def make_service(script: EntryScript, *, together: int = 1, wait_s: float = 0.0) -> Service:
     """Look at ``run`` once, so that a request costs nothing of it. Raises ScriptError where it cannot be served.
 
-    ``together``: so many requests may be scored by one call of ``run``, and ``wait_s`` seconds be waited for them.
+    ``together``: so many requests may be scored by one call, and ``wait_s`` seconds be waited for them.
     """
     signature = read_signature(script.run)
     decorated = decorated_function(script.run)
     kind = input_kind(decorated)
     sample = find_sample(script.run, signature) if kind == "json" else None
     arguments = make_arguments(kind, signature, sample)
-    batcher = make_batcher(sample, arguments, most=together, wait_s=wait_s) if together > 1 else None
     if kind == "raw":
-        script = script._replace(run=with_context(script.run, signature.names[0]))
+        script = script._replace(run=with_context(script.run, signature.names[0]), run_batch=None)
     if signature.wants_headers:
         arguments = with_headers(arguments)
+    only = sample if len(signature.names) == 1 and not signature.wants_headers else None
+    batcher = make_batcher(script, only, arguments, most=together, wait_s=wait_s) if together > 1 else None
     return Service(script, signature, kind, decorated, arguments, sample, batcher)
 
 
-def make_batcher(sample: Optional[Sample], arguments: Arguments, *, most: int, wait_s: float) -> Batcher:
+def make_batcher(
+    script: EntryScript, sample: Optional[Sample], arguments: Arguments, *, most: int, wait_s: float
+) -> Batcher:
+    if script.run_batch is not None:
+        return Batcher(script.run_batch, arguments, most=most, wait_s=wait_s)
     if sample is None or not sample.can_join:
         raise ScriptError(
-            "Batching is on, but run() has no input whose rows can be joined and be certain to stay what they are. It "
-            "needs exactly one parameter, and directly above run() an @input_schema for it: a NumpyParameterType of "
-            "numbers, booleans or text with one dimension or more, or a PandasParameterType of records with columns of "
-            "these kinds, none with a name that pandas takes for a date's. Both must enforce the types of their "
-            "columns, and an array its shape; inference-schema must be one that does not guess the types of columns "
-            "(1.5 does not, 1.3 does). Change run(), or switch batching off."
+            "Batching is on, but the script has no run_batch(), and run() has no input whose rows can be joined and be "
+            "certain to stay what they are. That needs exactly one parameter, and directly above run() an "
+            "@input_schema for it: a NumpyParameterType of numbers, booleans or text with one dimension or more, or a "
+            "PandasParameterType of records with columns of these kinds, none with a name that pandas takes for a "
+            "date's. Both must enforce the types of their columns, and an array its shape; inference-schema must be "
+            "one that does not guess the types of columns (1.5 does not, 1.3 does). Change run(), write a "
+            "run_batch(requests), or switch batching off."
         )
-    return Batcher(sample, arguments, most=most, wait_s=wait_s)
+    return RowBatcher(script.run, arguments, sample, most=most, wait_s=wait_s)
 
 
 def input_kind(decorated: Optional[Callable[..., Any]]) -> str:
@@ -91,7 +97,7 @@ def make_arguments(kind: str, signature: RunSignature, sample: Optional[Sample])
         return raw_arguments(signature, sys.modules[SERVING_NAMES].make_request)
     if kind == "text":
         return text_arguments(signature)
-    return json_arguments(signature, sample.from_memory if isinstance(sample, ArraySample) else None)
+    return json_arguments(signature, sample if isinstance(sample, ArraySample) else None)
 
 
 def call_init(service: Service) -> float:
