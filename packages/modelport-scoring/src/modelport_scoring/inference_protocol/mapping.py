@@ -14,7 +14,7 @@ from modelport_scoring.inference_protocol.schemas import (
     ObjectPart,
     Part,
     Path,
-    name_paths,
+    name_leaves,
     read_schema,
 )
 from modelport_scoring.workers.contract import Contract
@@ -30,11 +30,11 @@ class TensorMapping:
 
     def __init__(self, inputs: ObjectPart, outputs: Part | None) -> None:
         self.inputs = inputs
-        self.input_names = name_paths(leaf.path for leaf in inputs.leaves())
+        self.input_names = name_leaves(inputs.leaves())
         self.inputs_by_name = {self.input_names[leaf.path]: leaf for leaf in inputs.leaves()}
         self.outputs = outputs
         self.output_datatypes = {leaf.path: leaf.datatype for leaf in leaves_of(outputs)}
-        self.output_names = name_paths(leaf.path for leaf in leaves_of(outputs))
+        self.output_names = name_leaves(leaves_of(outputs))
 
     def describe_inputs(self) -> list[dict[str, Any]]:
         """``inputs`` of the model's metadata."""
@@ -88,7 +88,7 @@ def _read_outputs(schema: Mapping[str, Any] | None) -> Part | None:
     """What the answer is declared to be; None where that is nothing that maps to tensors."""
     try:
         part = read_schema(schema, example=schema.get("example")) if schema else None
-        name_paths(leaf.path for leaf in leaves_of(part))
+        name_leaves(leaves_of(part))
     except NoTensors:
         return None
     return part

@@ -6,6 +6,9 @@ A schema becomes a tree of *parts*: what JSON has at that place, and the tensors
     an array of objects (a table)             one tensor for each column, [-1]
     a number, a text, a boolean, bytes        one tensor, [1]
     an object                                 the tensors of its members
+
+Two keys of its own a script may write into its schemas: ``x-tensor``: false leaves a part out, being another form of
+one that is there; ``x-tensor-name`` names the tensor.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ class Leaf:
     shape: tuple[int, ...]
     is_exact: bool = True
     """The number of dimensions is the declared one, not one more of size 1."""
+    name: str | None = None
+    """The tensor's name, where that is not the last key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ def read_schema(schema: Mapping[str, Any], *, path: Path = (), example: Any = No
     """The part that the schema describes. ``example`` is the sample it was made of. Raises NoTensors."""
     if len(path) > DEEPEST:
         raise NoTensors("is nested too deeply")
+    if schema.get("x-tensor") is False:
+        raise NoTensors("is declared to be no tensor")
     kind = schema.get("type")
     if kind == "array":
         return _read_array(schema, path=path, example=example)
@@ -95,6 +102,16 @@ def read_schema(schema: Mapping[str, Any], *, path: Path = (), example: Any = No
         return _read_object(schema, path=path, example=example)
     datatype = _scalar_datatype(schema)
     return ScalarPart(Leaf(path, datatype, (1,), is_exact=False), is_base64=schema.get("format") == BASE64)
+
+
+def name_leaves(leaves: Iterable[Leaf]) -> dict[Path, str]:
+    """The names of the tensors: those that they have themselves, and else those of ``name_paths``. Raises NoTensors."""
+    known = list(leaves)
+    names = name_paths(leaf.path for leaf in known) | {leaf.path: leaf.name for leaf in known if leaf.name}
+    twice = [name for name, count in Counter(names.values()).items() if count > 1]
+    if twice:
+        raise NoTensors(f'would have two tensors with the name "{twice[0]}"')
+    return names
 
 
 def name_paths(paths: Iterable[Path]) -> dict[Path, str]:
@@ -118,14 +135,23 @@ def _read_array(schema: Mapping[str, Any], *, path: Path, example: Any) -> Part:
         if schema.get("format") == NUMPY:
             raise NoTensors("is an array of records, which no tensor holds")
         return _read_table(items["properties"], path=path)
-    rank = 1
+    declared = [_declared_size(schema)]
     while items.get("type") == "array":
-        rank, items = rank + 1, items.get("items") or {}
+        declared.append(_declared_size(items))
+        items = items.get("items") or {}
+    rank, name = len(declared), schema.get("x-tensor-name")
     if schema.get("format") == NUMPY:
-        return ArrayPart(Leaf(path, _scalar_datatype(items), (-1, *_sizes(example, rank)[1:])))
+        return ArrayPart(Leaf(path, _scalar_datatype(items), (-1, *_sizes(example, rank)[1:]), name=name))
     datatype = _sampled_datatype(items, example)
-    sizes = _sizes(example, rank) if str(schema.get("format", "")).startswith(TABLE_PREFIX) else (-1,) * rank
-    return ArrayPart(Leaf(path, datatype, (-1, *sizes[1:])))
+    if str(schema.get("format", "")).startswith(TABLE_PREFIX):
+        declared = [-1, *_sizes(example, rank)[1:]]
+    return ArrayPart(Leaf(path, datatype, tuple(declared), name=name))
+
+
+def _declared_size(schema: Mapping[str, Any]) -> int:
+    """How many members an array has, where its schema leaves no choice; else -1."""
+    most, least = schema.get("maxItems"), schema.get("minItems")
+    return int(most) if most is not None and most == least else -1
 
 
 def _read_table(columns: Mapping[str, Mapping[str, Any]], *, path: Path) -> TablePart:
@@ -191,7 +217,8 @@ def _read_object(schema: Mapping[str, Any], *, path: Path, example: Any) -> Obje
     if form.startswith(TABLE_PREFIX):
         orient = form.removeprefix(TABLE_PREFIX)
         raise NoTensors(f'is a table with the orient "{orient}"; only "records" and "values" map to tensors')
-    properties = schema.get("properties")
+    declared = schema.get("properties") or {}
+    properties = {name: part for name, part in declared.items() if part.get("x-tensor") is not False}
     if not properties:
         raise NoTensors("is an object without declared members")
     samples = example if isinstance(example, dict) else {}
