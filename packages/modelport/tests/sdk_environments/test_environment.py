@@ -300,6 +300,9 @@ class Unresolvable:
     def materialise(self, lock: Lock, *, progress: Progress) -> Interpreter:
         raise AssertionError("nothing was resolved")
 
+    def python_with_wheels(self, requirement: str, *, progress: Progress) -> str:
+        raise AssertionError("nothing was looked for")
+
 
 def test_a_build_that_fails_raises_where_it_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     build = Environment("mine").build(OpenWorkspace(environments=Unresolvable()))

@@ -7,10 +7,13 @@ from pathlib import Path
 from modelport.domain.environments import EnvironmentDefinition, EnvironmentKind, Interpreter, Lock
 from modelport.domain.progress import Progress
 from modelport.environments.conda_or_wheels import CondaOrWheels
+from modelport.environments.disk_cache import DiskCache
 from modelport.environments.interface import EnvironmentBackend
+from modelport.environments.interpreters import PYTHONS
 from modelport.environments.python_request import conda_name
 from modelport.environments.system import SystemEnvironments
 from modelport.environments.venv import VenvEnvironments
+from modelport.environments.wheels import Wheels
 
 _VENV_SERVES = frozenset({"python", "pip"})
 
@@ -33,6 +36,7 @@ class LocalEnvironments:
         self._system = SystemEnvironments()
         self._venv = VenvEnvironments(root)
         self._conda = CondaOrWheels(root, self._venv)
+        self._wheels = Wheels(DiskCache(root / "resolutions"), root / PYTHONS)
         self._backends: dict[EnvironmentKind, EnvironmentBackend] = {
             EnvironmentKind.SYSTEM: self._system,
             EnvironmentKind.VENV: self._venv,
@@ -47,6 +51,9 @@ class LocalEnvironments:
 
     def materialise(self, lock: Lock, *, progress: Progress) -> Interpreter:
         return self._backends[lock.kind].materialise(lock, progress=progress)
+
+    def python_with_wheels(self, requirement: str, *, progress: Progress) -> str:
+        return self._wheels.python_for(requirement, progress=progress)
 
     def forget(self, definition: EnvironmentDefinition) -> None:
         """Let the next ``resolve`` of the definition ask indexes and channels again."""

@@ -33,3 +33,9 @@ class Environments(Protocol):
 
     def materialise(self, lock: Lock, *, progress: Progress) -> Interpreter:
         """As EnvironmentBackend."""
+
+    def python_with_wheels(self, requirement: str, *, progress: Progress) -> str:
+        """The Python, as ``3.11``, on which the package needs no building: the caller's own, else the newest there is.
+
+        Raises EnvironmentException and its children, saying how to get a Python that serves.
+        """

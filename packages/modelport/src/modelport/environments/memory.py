@@ -20,3 +20,6 @@ class MemoryEnvironments:
 
     def materialise(self, lock: Lock, *, progress: Progress) -> Interpreter:
         return Interpreter(command=(lock.python,), lock=lock)
+
+    def python_with_wheels(self, requirement: str, *, progress: Progress) -> str:
+        return running().minor
