@@ -5,7 +5,7 @@ SOURCES := packages/modelport-worker/src packages/modelport-azureml/src packages
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-openapi test-clients test-containers check format lint types contracts docs bench bench-quick bench-registration fuzz soak compatibility lock test-wheels clean
+.PHONY: help setup demo test test-openapi test-clients test-containers test-frameworks check format lint types contracts docs bench bench-quick bench-registration fuzz soak compatibility lock test-wheels clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -30,6 +30,9 @@ test-openapi: setup  ## have schemathesis examine every document, for minutes
 
 test-clients: setup  ## generate clients of the documents and use them; needs Java, and node for TypeScript
 	tools/test_clients.sh
+
+test-frameworks: setup  ## deploy a real model of every framework without code; installs 3 GB, takes minutes
+	MODELPORT_TEST_FRAMEWORKS=all $(PYTEST) -v packages/modelport/tests/no_code/test_contract.py
 
 test-containers: setup  ## build packages with real container engines and run them; needs root, takes minutes
 	tools/test_containers.sh

@@ -1,4 +1,4 @@
-"""``modelport deploy``: the whole path, for somebody who has just a model and a script."""
+"""``modelport deploy``: the whole path, for somebody who has just a model and a script, or just a model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ import httpx
 import typer
 
 from modelport.cli.command import command, group
-from modelport.cli.options import NoWait, Overwrite, Truth, is_true, text_or_file
+from modelport.cli.options import (
+    ModelFramework,
+    ModelFrameworkVersion,
+    NoWait,
+    Overwrite,
+    Truth,
+    is_true,
+    text_or_file,
+)
 from modelport.cli.output import Result
 from modelport.cli.session import DEFAULT_WORKSPACE, Session
 from modelport.domain.errors import ConflictException, UserErrorException
@@ -26,12 +34,12 @@ from modelport.sdk.model import Model
 from modelport.sdk.webservice import Webservice
 from modelport.sdk.workspace import Workspace
 
-app = group("Deploy a script and a model on this machine, with defaults for everything else.")
+app = group("Deploy a script and a model, or a model alone, on this machine, with defaults for everything else.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentChoice:
-    """What the script needs around it; nothing: the Python that runs modelport."""
+    """What the script needs around it; nothing: the Python that runs modelport. A model alone brings its own."""
 
     conda_file: Annotated[
         str | None, typer.Option("--conda-file", "--cf", help="Conda file with the script's dependencies.")
@@ -68,11 +76,19 @@ class EnvironmentChoice:
 @command(app, "deploy")
 def deploy(
     session: Session,
-    script: Annotated[str, typer.Argument(help="Script with init() and run(data).", metavar="SCRIPT")],
+    script: Annotated[
+        str,
+        typer.Argument(
+            help="Script with init() and run(data). Without one, a model: a script is generated for it.",
+            metavar="SCRIPT",
+        ),
+    ],
     environment: EnvironmentChoice,
     models: Annotated[
         list[Path] | None, typer.Argument(help="Files or folders of the models that it loads.", metavar="MODEL")
     ] = None,
+    framework: ModelFramework = None,
+    framework_version: ModelFrameworkVersion = None,
     name: Annotated[
         str | None, typer.Option("--name", "-n", help="Name of the service; that of the first model without.")
     ] = None,
@@ -90,22 +106,34 @@ def deploy(
     overwrite: Overwrite = False,
     no_wait: NoWait = False,
 ) -> object:
-    """Deploy a script and a model on this machine, with defaults for everything else.
+    """Deploy a script and a model, or a model alone, on this machine, with defaults for everything else.
 
-    Registers the model, deploys it as a web service, waits until that is healthy, and prints how to call it. The
-    workspace is the one that --workspace-name or a config.json names, else one named "default", made on first use.
+    Registers the model, deploys it as a web service, waits until that is healthy, and prints how to call it. For a
+    model alone a script is generated, as its framework needs it. The workspace is the one that --workspace-name or a
+    config.json names, else one named "default", made on first use.
     """
-    paths = models or []
+    is_script = script.endswith(".py") or source_directory is not None
+    paths = [*([] if is_script else [Path(script)]), *(models or [])]
     service_name = name or derived_name(paths[0] if paths else Path(script))
-    inference = InferenceConfig(
-        script, source_directory=source_directory, environment=environment.environment(service_name)
-    )
+    needs = environment.environment(service_name)
+    if needs is not None and not is_script:
+        raise UserErrorException(
+            "A model alone brings its own environment: --requirements, --python and --conda-file need a script.",
+            hint="Leave them out, or put the script first: modelport deploy score.py MODEL.",
+        )
+    inference = InferenceConfig(script, source_directory=source_directory, environment=needs) if is_script else None
     configuration = LocalWebservice.deploy_configuration(port=port, auth_enabled=is_true(auth_enabled))
     body = None if sample is None else text_or_file(sample)
-    inference.validate_configuration()
+    if inference is not None:
+        inference.validate_configuration()
     workspace = _workspace(session)
     _check_free(workspace, service_name, overwrite=overwrite)
-    registered = [Model.register(workspace, path, _model_name(path)) for path in paths]
+    registered = [
+        Model.register(
+            workspace, path, _model_name(path), model_framework=framework, model_framework_version=framework_version
+        )
+        for path in paths
+    ]
     service = Model.deploy(workspace, service_name, registered, inference, configuration, overwrite=overwrite)
     if no_wait:
         return Result(service.serialize())

@@ -16,6 +16,8 @@ from modelport.cli.options import (
     Description,
     LongDescription,
     MetadataFile,
+    ModelFramework,
+    ModelFrameworkVersion,
     ModelId,
     Overwrite,
     Properties,
@@ -56,13 +58,8 @@ def register(
     description: Description = None,
     tags: Tags = None,
     properties: Properties = None,
-    model_framework: Annotated[
-        str | None,
-        typer.Option("--model-framework", help="For example ScikitLearn, TensorFlow, Onnx, PyTorch, Custom."),
-    ] = None,
-    model_framework_version: Annotated[
-        str | None, typer.Option("--model-framework-version", help="For example 1.5.2.")
-    ] = None,
+    model_framework: ModelFramework = None,
+    model_framework_version: ModelFrameworkVersion = None,
     run_id: RunId = None,
     experiment_name: Annotated[str | None, typer.Option("--experiment-name", help="A label.")] = None,
     run_metadata_file: Annotated[

@@ -65,7 +65,7 @@ def deploy(
     overwrite: Overwrite = False,
     no_wait: NoWait = False,
 ) -> object:
-    """Deploy models as a web service, and wait until it is healthy.
+    """Deploy models as a web service, and wait until it is healthy. A model of a known framework needs no entry script.
 
     When it fails, the message names the phase, the cause, the script's traceback, the end of the log and one thing to
     try.
@@ -76,7 +76,7 @@ def deploy(
         session.workspace,
         name,
         models.ids(),
-        inference.required_configuration(session),
+        inference.configuration(session),
         described(asked.configuration(meant, session), description=description, tags=tags, properties=properties),
         kind.cluster(),
         overwrite=overwrite,

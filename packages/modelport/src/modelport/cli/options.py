@@ -49,6 +49,17 @@ PropertyFilters = Annotated[
 ]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Return while the service still starts.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there under that name.")]
+ModelFramework = Annotated[
+    str | None,
+    typer.Option(
+        "--model-framework",
+        "--framework",
+        help="ScikitLearn, Onnx, TensorFlow, TfKeras, PyTorch, LightGBM, XGBoost, MLflow or Custom.",
+    ),
+]
+ModelFrameworkVersion = Annotated[
+    str | None, typer.Option("--model-framework-version", "--framework-version", help="For example 1.5.2.")
+]
 MetadataFile = Annotated[
     Path | None, typer.Option("--output-metadata-file", "-t", help="Write what a later command needs into this file.")
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Framework:
-    """Values of ``model_framework`` (azureml-v1 reference, 2.2)."""
+    """Values of ``model_framework`` (azureml-v1 reference, 2.2); the last three are Modelport's own."""
 
     CUSTOM = "Custom"
     TENSORFLOW = "TensorFlow"
@@ -18,6 +18,9 @@ class Framework:
     TFKERAS = "TfKeras"
     PYTORCH = "PyTorch"
     MULTI = "Multi"
+    LIGHTGBM = "LightGBM"
+    XGBOOST = "XGBoost"
+    MLFLOW = "MLflow"
 
 
 @dataclass(frozen=True)

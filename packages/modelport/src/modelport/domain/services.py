@@ -71,6 +71,10 @@ class InferenceConfiguration:
     """Path of the script: relative to ``source_directory`` where there is one, else absolute."""
     source_directory: str | None = None
     description: str | None = None
+    generated_for: str | None = None
+    """The framework, where the code was generated for a deployment without any."""
+    batches: bool = False
+    """Whether it scores row by row, so that batching is on unless a deployment says otherwise."""
     companions: Mapping[str, str] = field(default_factory=dict)
     """Files and folders that lie beside the script in the app root: their names there, and where they are."""
 

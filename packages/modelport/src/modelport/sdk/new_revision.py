@@ -13,6 +13,7 @@ from modelport.sdk.image_revision import revision_from_image
 from modelport.sdk.inference import InferenceConfig
 from modelport.usecases.context import Context
 from modelport.usecases.find_models import find_model_by_id
+from modelport.usecases.no_code.generate import no_code_revision
 from modelport.usecases.prepare_revision import RevisionRequest, RevisionSource
 from modelport.usecases.reload import models_of, revision_again
 
@@ -24,13 +25,10 @@ if TYPE_CHECKING:
 def first_revision(
     context: Context, models: Sequence[Model | str], inference: InferenceConfig | None
 ) -> RevisionRequest:
-    """The revision of models with an entry script. Raises ModelNotFoundException, and what ``validate_configuration``
-    does; WebserviceException without an inference configuration."""
+    """The revision of models with an entry script; without, one generated for the model (reference, 2.2.1). Raises
+    ModelNotFoundException, and what ``validate_configuration`` and ``no_code_revision`` do."""
     if inference is None:
-        raise WebserviceException(
-            "A deployment needs an inference configuration: a model without an entry script cannot be deployed yet.",
-            hint="Give inference_config=InferenceConfig(entry_script='score.py').",
-        )
+        return no_code_revision(context, _found(context, models))
     checked = inference.validate_configuration()
     for ignored in inference.without_effect():
         context.progress.step(f"Not used on this machine, where services run without an image: {ignored}")

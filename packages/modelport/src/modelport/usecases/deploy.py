@@ -14,6 +14,7 @@ from modelport.domain.failures import Phase, in_phase
 from modelport.domain.models import ModelVersion
 from modelport.domain.names import check_service_name
 from modelport.domain.services import DesiredState, Keys, Revision, Service
+from modelport.usecases.code_defaults import code_defaults
 from modelport.usecases.context import Context
 from modelport.usecases.deployment_notes import deployment_notes
 from modelport.usecases.endpoint_versions import VersionChange, new_version, put_held_version
@@ -71,8 +72,10 @@ def deploy(context: Context, request: DeployRequest) -> Service:
 
 
 def _whole(context: Context, request: DeployRequest) -> Deployment:
-    """With the defaults of its kind of service; a container instance is where the workspace is, unless it says so."""
-    deployment = with_defaults(request.deployment, request.compute_type)
+    """With the defaults of its code and its kind of service; a container instance is where the workspace is, unless it
+    says so."""
+    asked = merged(code_defaults(request.revision), request.deployment)
+    deployment = with_defaults(asked, request.compute_type)
     if request.compute_type != ComputeType.ACI:
         return deployment
     return merged(Deployment(placement=Placement(location=context.record.location)), deployment)

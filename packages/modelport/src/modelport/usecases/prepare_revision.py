@@ -17,7 +17,7 @@ from modelport.domain.environments import EnvironmentDefinition, EnvironmentVers
 from modelport.domain.errors import StoreException
 from modelport.domain.failures import Phase, in_phase
 from modelport.domain.images import Image
-from modelport.domain.models import ModelVersion
+from modelport.domain.models import ModelVersion, ResourceConfiguration
 from modelport.domain.services import Revision, ServiceFilter
 from modelport.environments.definition_json import definition_to_json
 from modelport.usecases.context import Context
@@ -38,6 +38,8 @@ class RevisionRequest:
     inference: CheckedInference
     environment: EnvironmentDefinition | None = None
     environment_variables: Mapping[str, str] = field(default_factory=dict)
+    resources: ResourceConfiguration | None = None
+    """What the model asks for where a deployment says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

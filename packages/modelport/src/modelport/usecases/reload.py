@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from modelport.domain.environments import EnvironmentDefinition
@@ -14,6 +15,7 @@ from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
 from modelport.usecases.find_images import ImageFilter, find_image
 from modelport.usecases.find_models import find_model_by_id
+from modelport.usecases.no_code.generate import no_code_revision
 from modelport.usecases.prepare_revision import SYSTEM, ImageRevision, RevisionRequest, RevisionSource
 from modelport.usecases.switch_revision import switch_to_new
 from modelport.usecases.validate_inference import validate_inference
@@ -35,23 +37,28 @@ def revision_again(
 ) -> RevisionRequest:
     """What would make the revision anew from its source; with other models, where they are given.
 
-    Raises WebserviceException for a revision that runs an image, which does not change, and where the source is gone.
+    Code that was generated for a model is generated anew for another one. Raises WebserviceException for a revision
+    that runs an image, which does not change, and where the source is gone.
     """
     if revision.image_id is not None:
         raise WebserviceException(
             f"The service runs the image {revision.image_id}, and an image never changes.",
             hint="Create the image again, which makes its next version, and update the service with image=.",
         )
-    was, environment = revision.inference, environment_of(context, revision)
+    was = revision.inference
+    if was.generated_for and models is not None:
+        return no_code_revision(context, models)
+    environment = environment_of(context, revision)
+    checked = validate_inference(
+        was.entry_script,
+        was.source_directory,
+        description=was.description,
+        environment=environment,
+        companions={name: Path(path) for name, path in was.companions.items()},
+    )
     return RevisionRequest(
         models=models_of(context, revision) if models is None else models,
-        inference=validate_inference(
-            was.entry_script,
-            was.source_directory,
-            description=was.description,
-            environment=environment,
-            companions={name: Path(path) for name, path in was.companions.items()},
-        ),
+        inference=replace(checked, generated_for=was.generated_for, batches=was.batches),
         environment=environment,
     )
 

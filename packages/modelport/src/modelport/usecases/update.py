@@ -14,6 +14,7 @@ from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import Service, ServiceState
 from modelport.targets.interface import Target
 from modelport.usecases.change_model import merged_properties
+from modelport.usecases.code_defaults import code_defaults, without_code_defaults
 from modelport.usecases.context import Context
 from modelport.usecases.deployment_notes import deployment_notes
 from modelport.usecases.exclusive import exclusive
@@ -88,10 +89,15 @@ def _settled(service: Service, wanted: Service) -> Service:
 
 
 def _with_settings(service: Service, change: ServiceChange) -> Service:
-    compute_type, deployment = service.compute_type, merged(service.deployment, change.deployment or Deployment())
+    compute_type, given = service.compute_type, change.deployment or Deployment()
+    present = service.deployment
+    if change.revision is not None:
+        present = merged(code_defaults(change.revision), without_code_defaults(service))
+    deployment = merged(present, given)
     if change.compute_type not in (None, compute_type):
         compute_type = str(change.compute_type)
-        deployment = with_defaults(change.deployment or Deployment(), compute_type)
+        of_code = Deployment() if change.revision is None else code_defaults(change.revision)
+        deployment = with_defaults(merged(of_code, given), compute_type)
     return replace(
         service,
         compute_type=compute_type,

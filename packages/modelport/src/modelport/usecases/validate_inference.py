@@ -21,6 +21,10 @@ class CheckedInference:
     script: Path
     source_directory: Path | None
     description: str | None = None
+    generated_for: str | None = None
+    """The framework, where the code was generated for a deployment without any."""
+    batches: bool = False
+    """Whether it scores row by row, so that batching is on unless a deployment says otherwise."""
     companions: Mapping[str, Path] = field(default_factory=dict)
     """Files and folders to ship beside the script, by their names in the app root."""
 
@@ -33,6 +37,8 @@ class CheckedInference:
             entry_script=str(script),
             source_directory=source,
             description=self.description,
+            generated_for=self.generated_for,
+            batches=self.batches,
             companions={name: str(path) for name, path in self.companions.items()},
         )
 

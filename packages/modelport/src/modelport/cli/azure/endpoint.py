@@ -108,7 +108,7 @@ def create_version(
     endpoint = _endpoint(session, name)
     changes = _changes(session, version, file, replicas, timeouts, labels)
     _say_no_wait(session, no_wait)
-    endpoint.create_version(models=models.ids(), inference_config=inference.required_configuration(session), **changes)
+    endpoint.create_version(models=models.ids(), inference_config=inference.configuration(session), **changes)
     return _shown(endpoint)
 
 
