@@ -42,7 +42,10 @@ def test_packages_of_the_index_for_another_python(
     assert any(note.startswith("azureml-defaults>=1.0.45 is not installed") for note in lock.notes)
     found = _output(interpreter, "import sys,six;print('%d.%d'%sys.version_info[:2],'six=='+six.__version__)")
     assert found.split() == [minor, six]
-    assert _output(interpreter, "import pkg_resources;print(pkg_resources.get_distribution('six').as_requirement())") == six
+    assert (
+        _output(interpreter, "import pkg_resources;print(pkg_resources.get_distribution('six').as_requirement())")
+        == six
+    )
     assert list(Path(interpreter.command[0]).parent.parent.glob("lib/*/site-packages/__pycache__/six.*.pyc"))
 
 

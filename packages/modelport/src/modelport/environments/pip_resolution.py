@@ -97,7 +97,9 @@ def _with_setuptools(found: Pins, lines: Sequence[RequirementLine], python: Foun
     """
     if any(line.startswith("setuptools==") for line in found.text.splitlines()):
         return found
-    wanted = RequirementLine(text=_SETUPTOOLS, written=_SETUPTOOLS, place="what conda's Python brings", name="setuptools")
+    wanted = RequirementLine(
+        text=_SETUPTOOLS, written=_SETUPTOOLS, place="what conda's Python brings", name="setuptools"
+    )
     options = [line for line in lines if line.is_option]
     answer = _compile([*options, wanted], python, ())
     pins = [line for line in answer.output.splitlines() if line.startswith("setuptools==")]
