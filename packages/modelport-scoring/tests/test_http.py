@@ -295,3 +295,15 @@ def resident_kb(pid: int) -> int:
 
     line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1])
+
+
+def test_connections_are_counted(services: Services) -> None:
+    service = services.start()
+
+    def metrics() -> str:
+        return service.ask("GET", "/metrics").body.decode()
+
+    with service.raw_connection(), service.raw_connection():
+        wait_until(lambda: "\nmodelport_connections 3.0\n" in metrics(), what="two, and the one that asks")
+    wait_until(lambda: "\nmodelport_connections 1.0\n" in metrics(), what="they have gone")
+    assert "\nmodelport_connections_opened_total 0.0\n" not in metrics()

@@ -13,8 +13,9 @@ from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.hosted import Hosted
 from modelport_scoring.journal import Journal, say
 from modelport_scoring.revision import Revision, prepare
-from modelport_scoring.service_folder import log_path
+from modelport_scoring.service_folder import clear_work, log_path
 from modelport_scoring.settings import RevisionSettings, ServiceSettings, WorkerOptions, limits_of
+from modelport_scoring.share import Share
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.workers.pool import Pool
 from modelport_scoring.workers.ticket import Refusal, Ticket
@@ -26,6 +27,10 @@ class Owner(Protocol):
     @property
     def settings(self) -> ServiceSettings:
         """Those of this moment."""
+
+    @property
+    def share(self) -> Share:
+        """Our part of the service."""
 
     def revisions_changed(self) -> None:
         """Others are hosted now, or one has come further, or the settings are others."""
@@ -53,6 +58,7 @@ class Hosting:
         """Whether what was there at the start has its working folders."""
         self._prepared: dict[int, Hosted] = {}
         """What is being brought up, or is, and waits for ``adopt``."""
+        self._preparing = asyncio.Lock()
         self._discards = 0
         self._ending: dict[int, set[asyncio.Task[None]]] = {}
 
@@ -81,6 +87,8 @@ class Hosting:
     async def start(self) -> None:
         """Start what the settings say, at once. What fails is kept with its failure, and not tried again."""
         hosted = self.all
+        numbers = [each.number for each in hosted]
+        await asyncio.to_thread(clear_work, self._folder, process=self._owner.share.process, keep=numbers)
         await asyncio.gather(*(self._make_revision(each) for each in hosted))
         self._has_folders.set()
         self._owner.revisions_changed()
@@ -125,13 +133,14 @@ class Hosting:
         """Bring up the workers that these settings ask for and that are not there: of revisions that are not hosted,
         and of all, where workers are to be others. They get no requests before ``adopt``.
 
-        Raises StartFailed; then what was brought up waits for ``discard``.
+        Raises StartFailed; then what was brought up besides waits for ``discard``.
         """
         await self._has_folders.wait()
-        discards = self._discards
-        for revision in settings.revisions:
-            if self._is_missing(revision.number, settings.worker_options):
-                await self._bring_up(revision, settings, discards)
+        async with self._preparing:
+            discards = self._discards
+            for revision in settings.revisions:
+                if self._is_missing(revision.number, settings.worker_options):
+                    await self._bring_up(revision, settings, discards)
 
     def adopt(self, settings: ServiceSettings) -> None:
         """Have these settings in force. What they do not name any more finishes what it holds, and ends."""
@@ -153,6 +162,15 @@ class Hosting:
         prepared, self._prepared = self._prepared, {}
         await asyncio.gather(*(self._end(each.revision, 0) for each in prepared.values() if each.revision is not None))
 
+    def wants(self, settings: ServiceSettings) -> bool:
+        """Whether what is prepared, or is being, is what these settings need."""
+        numbers, options = {revision.number for revision in settings.revisions}, settings.worker_options
+        for number, prepared in self._prepared.items():
+            hosted = self.find(number)
+            if number not in numbers or prepared.options != options or (hosted and hosted.options == options):
+                return False
+        return True
+
     async def ended(self, number: int) -> None:
         """Wait until all workers that a revision of that number had before have ended."""
         await asyncio.gather(*(asyncio.shield(task) for task in self._ending.get(number, ())))
@@ -160,7 +178,9 @@ class Hosting:
     # --- steps --------------------------------------------------------------------------------------------------------
 
     def _is_missing(self, number: int, options: WorkerOptions) -> bool:
-        hosted = self.find(number)
+        hosted, prepared = self.find(number), self._prepared.get(number)
+        if prepared is not None and prepared.options == options:
+            return False
         if hosted is None:
             return True
         if hosted.options == options:
@@ -181,12 +201,21 @@ class Hosting:
         predecessor = present or self.default
         if settings.number == service.revision.number and predecessor.revision is not None:
             revision.begin_with(predecessor.revision.pool.wanted)
-        self._prepared[settings.number] = Hosted(settings, options=service.worker_options, revision=revision)
-        await revision.start()
+        prepared = Hosted(settings, options=service.worker_options, revision=revision)
+        self._prepared[settings.number] = prepared
+        try:
+            await revision.start()
+        except StartFailed:
+            if self._prepared.get(settings.number) is prepared:
+                del self._prepared[settings.number]
+            await self._end(revision, timeout_s=0)
+            raise
 
     async def _prepare(self, revision: RevisionSettings, service: ServiceSettings) -> Revision:
         settings = for_revision(service, revision)
-        return await prepare(settings, folder=self._folder, loop=self._loop, telemetry=self._telemetry)
+        return await prepare(
+            settings, folder=self._folder, loop=self._loop, telemetry=self._telemetry, share=self._owner.share
+        )
 
     def _place(self, revision: RevisionSettings, options: WorkerOptions) -> Hosted:
         """What is to be hosted for these settings: what was prepared for them, or what is hosted already."""

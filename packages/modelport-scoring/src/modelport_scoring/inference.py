@@ -151,7 +151,7 @@ class InferenceTicket(Scoring):
     def _read_aside(self, contract: Contract, version: str) -> None:
         service, headers, body = self._service, self._exchange.head.headers, self._exchange.body
         limits, side_process = service.settings.limits, service.side_process
-        if side_process.held_bytes and side_process.held_bytes + len(body) > limits.max_queue_bytes:
+        if side_process.held_bytes and side_process.held_bytes + len(body) > service.share.part(limits.max_queue_bytes):
             self.refused(Refusal.QUEUE_BYTES)
             return
         length = headers.get(HEADER_LENGTH)

@@ -13,6 +13,7 @@ from modelport_scoring.journal import Journal
 from modelport_scoring.openapi import Documents, find_user_documents
 from modelport_scoring.service_folder import log_path, work_path
 from modelport_scoring.settings import RevisionSettings, ServiceSettings, limits_of
+from modelport_scoring.share import Share
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.workers.autoscaler import Autoscaler
 from modelport_scoring.workers.contract import Contract
@@ -33,16 +34,18 @@ class Revision:
         log: Path,
         loop: asyncio.AbstractEventLoop,
         telemetry: Telemetry,
+        share: Share,
     ) -> None:
         """Of ``service.revision``, in the folder that was made for it; raises OSError."""
         self.number = service.revision.number
         launch = plan_launch(service, manifest, app=folder.app, log=log, caller=os.environ)
-        self._size = size_of(service, service.revision)
+        self._share = share
+        self._size = share.size(size_of(service, service.revision))
         self.pool = Pool(
             launch,
             revision=self.number,
             size=self._size.fitted(self._size.workers),
-            limits=service.limits,
+            limits=share.limits(service.limits),
             loop=loop,
             observer=Counted(telemetry, self.number),
         )
@@ -72,7 +75,13 @@ class Revision:
     def renewed(self, service: ServiceSettings) -> Revision:
         """The same in the same folder, with workers of its own, as these settings say."""
         return Revision(
-            service, self._manifest, self._folder, log=self._log, loop=self._loop, telemetry=self._telemetry
+            service,
+            self._manifest,
+            self._folder,
+            log=self._log,
+            loop=self._loop,
+            telemetry=self._telemetry,
+            share=self._share,
         )
 
     def begin_with(self, workers: int) -> None:
@@ -82,8 +91,8 @@ class Revision:
 
     def settings_changed(self, service: ServiceSettings, revision: RevisionSettings) -> None:
         """Work by these from now on, as far as the same workers can."""
-        self.pool.limits = limits_of(service, revision)
-        size = size_of(service, revision)
+        self.pool.limits = self._share.limits(limits_of(service, revision))
+        size = self._share.size(size_of(service, revision))
         if size != self._size:
             self._size = size
             if self._has_started:
@@ -131,7 +140,7 @@ class Counted:
 
 
 async def prepare(
-    service: ServiceSettings, *, folder: Path, loop: asyncio.AbstractEventLoop, telemetry: Telemetry
+    service: ServiceSettings, *, folder: Path, loop: asyncio.AbstractEventLoop, telemetry: Telemetry, share: Share
 ) -> Revision:
     """Make the working folder of the settings' revision, where it has no app root, and the pool that will run in it.
 
@@ -140,11 +149,12 @@ async def prepare(
     number = service.revision.number
     log = log_path(folder, number)
     root = service.revision.app_root
-    work = WorkingFolder(work_path(folder, number)) if root is None else FolderInPlace(Path(root))
+    path = work_path(folder, number, process=share.process)
+    work = WorkingFolder(path) if root is None else FolderInPlace(Path(root))
     try:
         manifest = await asyncio.to_thread(_prepare_files, Path(service.revision.bundle), work)
         Journal(log).write(f"modelport: revision {number} starts from {service.revision.bundle}")
-        return Revision(service, manifest, work, log=log, loop=loop, telemetry=telemetry)
+        return Revision(service, manifest, work, log=log, loop=loop, telemetry=telemetry, share=share)
     except (BundleInvalid, OSError) as error:
         await asyncio.to_thread(work.remove)
         raise StartFailed(Failure(phase="start", type=type(error).__name__, message=str(error))) from error

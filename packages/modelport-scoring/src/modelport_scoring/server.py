@@ -13,15 +13,18 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvloop
 
 from modelport_scoring.control.endpoint import ControlEndpoint
-from modelport_scoring.control.messages import Status
+from modelport_scoring.control.messages import Status, together
+from modelport_scoring.control.peers import PeerEndpoint, Peers
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
 from modelport_scoring.freed_memory import keep_freed_memory
+from modelport_scoring.http.acceptor import Acceptor
 from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.journal import say, write_as
@@ -29,7 +32,9 @@ from modelport_scoring.routes import Routes
 from modelport_scoring.service import Service
 from modelport_scoring.service_folder import read_settings, write_failure
 from modelport_scoring.settings import ServiceSettings
-from modelport_scoring.supervisor import STATUS_CANNOT_SERVE, STATUS_SCRIPT_FAILED
+from modelport_scoring.share import Share
+from modelport_scoring.supervisor import STATUS_CANNOT_SERVE, STATUS_GIVEN_UP, STATUS_SCRIPT_FAILED
+from modelport_scoring.telemetry.counters import heads
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.tls import HANDSHAKE_TIMEOUT_S, Certificate
 from modelport_scoring.verbs import Verbs
@@ -46,63 +51,106 @@ ORPHANED_DRAIN_S = 1.0
 
 
 class Server:
-    """One service on one listening socket, until it is told to stop."""
+    """One process of a service, on its listening socket, until it is told to stop."""
 
-    def __init__(self, settings: ServiceSettings, *, loop: asyncio.AbstractEventLoop, metrics: int) -> None:
+    def __init__(
+        self, settings: ServiceSettings, *, loop: asyncio.AbstractEventLoop, metrics: int, share: Share
+    ) -> None:
         """``metrics``: descriptor of the memory that the supervisor keeps for them. Raises SettingsInvalid."""
         self._loop = loop
         self._certificate = None if settings.tls is None else Certificate(settings.tls, folder=Path.cwd())
-        self._telemetry = Telemetry(settings.telemetry, service=settings.name, memory=metrics)
-        self._service = Service(settings, folder=Path.cwd(), loop=loop, telemetry=self._telemetry)
+        self._telemetry = Telemetry(settings.telemetry, service=settings.name, memory=metrics, process=share.process)
+        self._service = Service(settings, folder=Path.cwd(), loop=loop, telemetry=self._telemetry, share=share)
         self._telemetry.gauges = self._service.gauges
         files = raise_descriptor_limit()
-        self._listener = Listener(loop, most_connections=files - min(SPARE_DESCRIPTORS, files // 2))
+        self._listener = Listener(
+            loop,
+            most_connections=files - min(SPARE_DESCRIPTORS, files // 2),
+            share=share,
+            counts=self._telemetry,
+        )
         self._listener.sweep_with(self._service.sweep)
         self._listener.sweep_with(self._telemetry.publish)
         if self._certificate is not None:
             self._listener.sweep_with(self._certificate.look)
         self._routes = Routes(self._service)
-        self._verbs = Verbs(self._service)
-        self._control = ControlEndpoint(self._verbs, status=self._status, stop=self.stop)
+        self._place: Leader | Follower = (Follower if share.process else Leader)(self)
         self._stopped: asyncio.Future[float | None] = loop.create_future()
+        self._given_up = False
+        self._accepting: set[asyncio.Task[None]] = set()
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
 
-    async def run(self, listening: socket.socket, *, lifeline: int) -> None:
-        """Serve until ``stop``, a signal, or the end of the supervisor at the other end of ``lifeline``."""
+    async def run(self, listening: socket.socket, *, lifeline: int) -> int:
+        """Serve until ``stop``, a signal, or the end of the supervisor at the other end of ``lifeline``; returns the
+        exit status."""
         self._loop.add_reader(lifeline, self._orphaned)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self.stop)
-        await self._control.open()
+        await self._place.open()
         starting = self._loop.create_task(self._service.start())
         starting.add_done_callback(lambda _: self._started())
         server = await self._listen(listening)
+        settling = self._loop.create_task(self._place.settle(port=listening.getsockname()[1]))
         drain_timeout_s = await self._stopped
         self._loop.remove_reader(lifeline)
-        # Not just closed: the supervisor holds it too, and clients would wait for nobody. It may have done it already.
-        with contextlib.suppress(OSError):
-            listening.shutdown(socket.SHUT_RDWR)
+        if not self._given_up:
+            # Not just closed: others hold it too, and clients would wait for nobody. Somebody may have done it already.
+            with contextlib.suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
         server.close()
         self._listener.stop()
         await self._service.stop(drain_timeout_s=drain_timeout_s)
         await starting
+        settling.cancel()
         self._listener.stop()
         self._listener.close()
-        self._control.close()
+        self._place.close()
         self._telemetry.close()
+        if self._given_up:
+            return STATUS_GIVEN_UP
+        return STATUS_SCRIPT_FAILED if self.ended_with_script else 0
 
-    async def _listen(self, listening: socket.socket) -> asyncio.Server:
-        if self._certificate is None:
-            return await self._loop.create_server(self._connect, sock=listening, backlog=BACKLOG)
-        return await self._loop.create_server(
-            self._connect,
-            sock=listening,
-            backlog=BACKLOG,
-            ssl=self._certificate.context,
-            ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S,
+    async def _listen(self, listening: socket.socket) -> asyncio.Server | Acceptor:
+        processes, own = self._service.share.processes, self._service.share.process
+        if processes == 1:
+            return await self._loop.create_server(self._connect, sock=listening, backlog=BACKLOG, **self._tls)
+        others = heads(self._telemetry.counters.memory, (other for other in range(processes) if other != own))
+        acceptor = Acceptor(
+            listening,
+            accepted=self._accepted,
+            has_more_than_others=lambda: self._telemetry.has_more_connections_than(others),
+            loop=self._loop,
         )
+        acceptor.start()
+        return acceptor
+
+    @property
+    def _tls(self) -> dict[str, Any]:
+        """How the loop is to serve a connection."""
+        if self._certificate is None:
+            return {}
+        return {"ssl": self._certificate.context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
+
+    def _accepted(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = self._loop.create_task(self._serve(connection))
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        # A client may have gone already, or not know TLS.
+        with contextlib.suppress(OSError):
+            await self._loop.connect_accepted_socket(self._connect, connection, **self._tls)
 
     def stop(self) -> None:
-        """Have ``run`` finish what is held and return."""
+        """Have ``run`` finish what is held and return, and so the whole service."""
+        self._stop(None)
+
+    def give_up(self, why: str) -> None:
+        """End this process alone: the supervisor starts another one in its place."""
+        say(f"scoring server {self._service.share.process} is started anew: {why}")
+        self._given_up = True
         self._stop(None)
 
     @property
@@ -117,7 +165,7 @@ class Server:
 
     def _orphaned(self) -> None:
         say("the supervisor has gone; the scoring server ends")
-        self._control.close()
+        self._place.close()
         self._stop(ORPHANED_DRAIN_S)
 
     def _stop(self, drain_timeout_s: float | None) -> None:
@@ -127,13 +175,69 @@ class Server:
     def _connect(self) -> Connection:
         return Connection(self._routes, self._listener)
 
-    def _status(self) -> Status:
+    @property
+    def service(self) -> Service:
+        return self._service
+
+    def status(self, *, switching: bool = False) -> Status:
+        """How this process is."""
         return self._service.status(
-            pid=os.getpid(),
-            supervisor_pid=os.getppid(),
-            started_at=self._started_at,
-            switching=self._verbs.is_busy,
+            pid=os.getpid(), supervisor_pid=os.getppid(), started_at=self._started_at, switching=switching
         )
+
+
+class Leader:
+    """The first process of a service: it is asked by the control plane, and tells the others."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._peers = Peers(server.service.share.processes)
+        self._verbs = Verbs(server.service, self._peers)
+        self._control = ControlEndpoint(self._verbs, status=self._status, stop=self._stop)
+
+    async def open(self) -> None:
+        """Listen to whoever gives orders. Raises OSError."""
+        await self._control.open()
+
+    async def settle(self, *, port: int) -> None:
+        """Another one may have died in the middle of a verb: what it had written down is in force, and nothing else."""
+        await self._peers.settle(lambda: self._server.service.settings)
+
+    def close(self) -> None:
+        self._control.close()
+
+    async def _status(self) -> Status:
+        others = await self._peers.statuses()
+        return together(self._server.status(switching=self._verbs.is_busy), others)
+
+    async def _stop(self) -> None:
+        await self._peers.stop()
+        self._server.stop()
+
+
+class Follower:
+    """Any other process of a service: it does what the first one says."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        process = server.service.share.process
+        self._endpoint = PeerEndpoint(
+            server.service, process=process, status=server.status, stop=server.stop, give_up=server.give_up
+        )
+
+    async def open(self) -> None:
+        """Listen to whoever gives orders. Raises OSError."""
+        await self._endpoint.open()
+
+    async def settle(self, *, port: int) -> None:
+        """The settings may have been written anew between our reading them and our listening."""
+        with contextlib.suppress(SettingsInvalid):
+            settings = settings_of_moment(port)
+            if settings != self._server.service.settings:
+                await self._endpoint.settle(settings)
+
+    def close(self) -> None:
+        self._endpoint.close()
 
 
 def raise_descriptor_limit() -> int:
@@ -143,18 +247,22 @@ def raise_descriptor_limit() -> int:
     return most if most != resource.RLIM_INFINITY else 1 << 20
 
 
-async def serve(listening: socket.socket, *, lifeline: int, metrics: int) -> int:
+def settings_of_moment(port: int) -> ServiceSettings:
+    """What the file says. The socket is the truth about the port: somebody may have written the file anew since the
+    supervisor read it. Raises SettingsInvalid."""
+    return msgspec.structs.replace(read_settings(Path.cwd()), port=port)
+
+
+async def serve(listening: socket.socket, *, lifeline: int, metrics: int, share: Share) -> int:
     """The life of the process; returns its exit status. Raises SettingsInvalid."""
-    # The socket is the truth about the port: somebody may have written the file anew since the supervisor read it.
-    settings = msgspec.structs.replace(read_settings(Path.cwd()), port=listening.getsockname()[1])
+    settings = settings_of_moment(listening.getsockname()[1])
     write_as(settings.telemetry.log_format)
-    server = Server(settings, loop=asyncio.get_running_loop(), metrics=metrics)
+    server = Server(settings, loop=asyncio.get_running_loop(), metrics=metrics, share=share)
     # What has been made so far lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
-    await server.run(listening, lifeline=lifeline)
-    return STATUS_SCRIPT_FAILED if server.ended_with_script else 0
+    return await server.run(listening, lifeline=lifeline)
 
 
 def main() -> int:
@@ -163,14 +271,17 @@ def main() -> int:
     parser.add_argument("--listen", type=int, required=True, help="descriptor of the listening socket")
     parser.add_argument("--lifeline", type=int, required=True, help="descriptor that closes with the supervisor")
     parser.add_argument("--metrics", type=int, required=True, help="descriptor of the memory for metrics")
+    parser.add_argument("--process", type=int, default=0, help="which of the service's processes this is")
+    parser.add_argument("--processes", type=int, default=1, help="how many of them there are")
     arguments = parser.parse_args()
     # The supervisor waits for these with its own mask, which a child inherits.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     listening = socket.socket(fileno=arguments.listen)
     listening.setblocking(False)
     keep_freed_memory()
+    share = Share(arguments.process, arguments.processes)
     try:
-        return uvloop.run(serve(listening, lifeline=arguments.lifeline, metrics=arguments.metrics))
+        return uvloop.run(serve(listening, lifeline=arguments.lifeline, metrics=arguments.metrics, share=share))
     except SettingsInvalid as error:
         return give_up(error)
 

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 
 from modelport_scoring.access.gate import Gate
-from modelport_scoring.control.messages import RevisionStatus, Status
+from modelport_scoring.control.messages import RevisionStatus, ServerStatus, Status
 from modelport_scoring.cors import Cors
 from modelport_scoring.failures import Failure
 from modelport_scoring.hosted import Hosted
@@ -19,6 +19,7 @@ from modelport_scoring.inference_protocol.side_process import SideProcess
 from modelport_scoring.revision import Revision
 from modelport_scoring.service_folder import SETTINGS, check_settings, write_settings
 from modelport_scoring.settings import Limits, ServiceSettings, limits_of
+from modelport_scoring.share import WHOLE, Share
 from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.telemetry import Gauges, Telemetry
 from modelport_scoring.traffic.router import Router
@@ -37,8 +38,10 @@ class Service:
         folder: Path,
         loop: asyncio.AbstractEventLoop,
         telemetry: Telemetry,
+        share: Share = WHOLE,
     ) -> None:
         self.settings = settings
+        self.share = share
         self.telemetry = telemetry
         self.gate = Gate(settings.auth)
         self.cors = Cors(settings.cors_origins)
@@ -71,7 +74,7 @@ class Service:
         """Give the ticket to the default revision."""
         if self.active is not None:
             self.active.pool.submit(ticket)
-        elif self.failure is not None or len(self._early) >= self.settings.limits.max_queue_length:
+        elif self.failure is not None or len(self._early) >= self.share.part(self.settings.limits.max_queue_length):
             ticket.refused(Refusal.NO_WORKER)
         else:
             self._early.append(ticket)
@@ -126,6 +129,16 @@ class Service:
             requests_waiting=len(self._early) + default.waiting,
             failure=default.failure,
             revisions=self._revision_statuses(),
+            servers=[
+                ServerStatus(
+                    process=self.share.process,
+                    pid=pid,
+                    state=default.state,
+                    started_at=started_at,
+                    requests_in_flight=sum(hosted.in_flight for hosted in self.hosting.all),
+                    requests_waiting=len(self._early) + sum(hosted.waiting for hosted in self.hosting.all),
+                )
+            ],
         )
 
     def _revision_statuses(self) -> list[RevisionStatus]:
@@ -150,6 +163,13 @@ class Service:
         check_settings(settings, path=Path(SETTINGS))
         gate = self.gate if settings.auth == self.settings.auth else Gate(settings.auth)
         write_settings(self._folder, settings)
+        self._adopt(settings, gate)
+
+    def adopt(self, settings: ServiceSettings) -> None:
+        """Work by settings that another process of the service has written down. Raises SettingsInvalid."""
+        self._adopt(settings, self.gate if settings.auth == self.settings.auth else Gate(settings.auth))
+
+    def _adopt(self, settings: ServiceSettings, gate: Gate) -> None:
         self.settings, self.gate = settings, gate
         self.telemetry.configure(settings.telemetry)
         self.hosting.adopt(settings)

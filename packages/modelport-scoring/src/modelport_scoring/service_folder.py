@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -14,6 +16,7 @@ from modelport_scoring.failures import Failure
 from modelport_scoring.settings import (
     FORMAT,
     LONGEST_WAIT_MS,
+    MOST_PROCESSES,
     MOST_TOGETHER,
     AuthSettings,
     Autoscale,
@@ -23,8 +26,10 @@ from modelport_scoring.settings import (
     ServiceSettings,
     limits_of,
 )
+from modelport_scoring.share import DIVIDED
 from modelport_scoring.telemetry.settings import check_telemetry
 from modelport_scoring.traffic.settings import check_traffic
+from modelport_scoring.workers.size import size_of
 
 SETTINGS = "service.json"
 LOCK = "service.lock"
@@ -57,6 +62,7 @@ def check_settings(settings: ServiceSettings, *, path: Path) -> None:
         raise SettingsInvalid(f"{path}: format {settings.format} is not known here, only {FORMAT}")
     check_revisions(settings, path=path)
     check_workers(settings.workers, settings.autoscale, path=path)
+    check_processes(settings, path=path)
     if not 0 <= settings.port <= 65535:
         raise SettingsInvalid(f"{path}: port {settings.port} is not between 0 and 65535")
     if settings.batching is not None:
@@ -84,6 +90,23 @@ def check_revisions(settings: ServiceSettings, *, path: Path) -> None:
         check_traffic(settings.traffic, default=settings.revision.number, others=others)
     except ValueError as error:
         raise SettingsInvalid(f"{path}: {error}") from error
+
+
+def check_processes(settings: ServiceSettings, *, path: Path) -> None:
+    """Raise SettingsInvalid for more server processes than what they share can be divided among."""
+    processes = settings.server_processes
+    if not 1 <= processes <= MOST_PROCESSES:
+        raise SettingsInvalid(f"{path}: server_processes must be between 1 and {MOST_PROCESSES}, not {processes}")
+    divided = {f"limits.{name}": getattr(settings.limits, name) for name in DIVIDED}
+    for revision in settings.revisions:
+        size, where = size_of(settings, revision), f"for revision {revision.number}"
+        divided[f"workers ({where})"] = size.workers if size.autoscale is None else size.autoscale.min_workers
+        limits = limits_of(settings, revision)
+        divided |= {f"limits.{name} ({where})": getattr(limits, name) for name in DIVIDED}
+    for name, value in divided.items():
+        if value < processes:
+            text = f"{name} must be at least server_processes, which is {processes}, not {value}: each has its part"
+            raise SettingsInvalid(f"{path}: {text}")
 
 
 def check_workers(workers: int | None, autoscale: Autoscale | None, *, path: Path, where: str = "") -> None:
@@ -200,6 +223,20 @@ def supervisor_log_path(folder: Path) -> Path:
     return folder / LOGS / SUPERVISOR_LOG
 
 
-def work_path(folder: Path, revision: int) -> Path:
-    """The working folder of a revision."""
-    return folder / WORK / str(revision)
+def work_path(folder: Path, revision: int, *, process: int = 0) -> Path:
+    """The working folder of a revision, of which each server process has its own."""
+    return folder / WORK / (str(revision) if process == 0 else f"{revision}.{process}")
+
+
+def clear_work(folder: Path, *, process: int, keep: Collection[int]) -> None:
+    """Remove working folders that a server process of that number has left behind when it was killed."""
+    kept = {work_path(folder, revision, process=process).name for revision in keep}
+    for path in (folder / WORK).glob("*"):
+        revision, _, owner = path.name.partition(".")
+        if revision.isdigit() and (owner or "0") == str(process) and path.name not in kept:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def peer_socket(process: int) -> str:
+    """The name of the socket in the service's folder by which a server process is told what to do by the first."""
+    return f"server-{process}.sock"

@@ -18,6 +18,7 @@ FORMAT = 1
 
 MOST_TOGETHER = 1024
 LONGEST_WAIT_MS = 1000
+MOST_PROCESSES = 32
 """What a batch may be set to."""
 
 
@@ -216,6 +217,9 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Before every route, for example ``/api/v1/service/diabetes``; empty on this machine."""
     version: str = "1.0"
     """``info.version`` of the OpenAPI document."""
+    server_processes: int = 1
+    """So many processes accept connections, on one socket; each has its part of the workers and of the limits that are
+    the service's."""
     workers: int = 1
     """Of each revision that does not say otherwise; with ``autoscale`` those to begin with."""
     autoscale: Autoscale | None = None

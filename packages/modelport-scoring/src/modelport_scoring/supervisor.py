@@ -1,4 +1,4 @@
-"""The process above the scoring server: it owns the socket and the lock, and starts the server again when it dies.
+"""The process above the scoring servers: it owns the socket and the lock, and starts one again when it dies.
 
 It imports little, because it lives as long as the service and does nothing most of the time.
 """
@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -38,6 +39,9 @@ from modelport_scoring.telemetry.counters import share_memory
 TICK_S = 1.0
 """How often the logs are measured."""
 
+KILL_AFTER_S = 5.0
+"""How much longer than ``limits.drain_timeout_s`` a server may take to end."""
+
 BACKLOG = 1024
 STOP_SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT))
 STATUS_FAILED = 1
@@ -47,6 +51,10 @@ STATUS_SCRIPT_FAILED = 3
 
 STATUS_CANNOT_SERVE = 4
 """The scoring server's, where the settings do not allow it to serve; it has written why."""
+
+
+STATUS_GIVEN_UP = 5
+"""A scoring server's that is to be started anew."""
 
 
 class CannotServe(Exception):
@@ -79,7 +87,9 @@ def supervise(folder: Path) -> int:
         write_port(settings, listening)
     except (SettingsInvalid, CannotServe, OSError) as error:
         return give_up(error)
-    return Supervisor(listening, lock=lock, parent=settings.ends_with_process).run()
+    return Supervisor(
+        listening, lock=lock, processes=settings.server_processes, parent=settings.ends_with_process
+    ).run()
 
 
 def redirect_output() -> None:
@@ -130,16 +140,64 @@ def give_up(error: Exception) -> int:
     return STATUS_FAILED
 
 
-class Supervisor:
-    """Keeps one scoring server running until it is told to stop."""
+class ServerProcess:
+    """The place of one scoring server: who is in it, and when the next one is due.
 
-    def __init__(self, listening: socket.socket, *, lock: int, parent: int | None) -> None:
+    Of several servers each leads a session of its own, by which what it leaves behind is told from what belongs to the
+    others; a single one is in ours.
+    """
+
+    def __init__(self, number: int, *, is_single: bool) -> None:
+        self.number = number
+        self.process: subprocess.Popen[bytes] | None = None
+        self._is_single = is_single
+        self.due_at = 0.0
+        self._born = 0.0
+        self._backoff = BackOff()
+
+    def start(self, command: list[str], *, descriptors: tuple[int, ...]) -> None:
+        """Start it with descriptors of ours."""
+        self._born = time.monotonic()
+        command = [*command, "--process", str(self.number)]
+        self.process = subprocess.Popen(command, pass_fds=descriptors, start_new_session=not self._is_single)
+
+    def collect(self) -> int | None:
+        """The return code, once after its end; what it has left behind is ended too."""
+        process = self.process
+        if process is None or process.poll() is None:
+            return None
+        if not self._is_single:
+            end_left_behind(process.pid)
+        elif os.getsid(0) == os.getpid():
+            end_left_behind(os.getpid())
+        self.process = None
+        return int(process.returncode)
+
+    def start_later(self) -> float:
+        """Have another one started after it ended; returns in how many seconds."""
+        delay_s = self._backoff.after(time.monotonic() - self._born)
+        self.due_at = time.monotonic() + delay_s
+        return delay_s
+
+    def terminate(self) -> None:
+        """Have it finish what it holds and end."""
+        if self.process is not None:
+            self.process.terminate()
+
+
+class Supervisor:
+    """Keeps the scoring servers running until it is told to stop."""
+
+    def __init__(self, listening: socket.socket, *, lock: int, processes: int, parent: int | None) -> None:
+        """``parent``: the process that this service is to end with, if any."""
         self._listening = listening
         self._lock = lock
         self._parent = parent
         self._lifeline, self._life = os.pipe()
-        self._backoff = BackOff()
+        self._servers = [ServerProcess(number, is_single=processes == 1) for number in range(processes)]
         self._stopping = False
+        self._kill_at = 0.0
+        self._status = 0
         self._metrics = share_memory()
         self._has_served = False
         self._settings_read_at = 0
@@ -148,61 +206,78 @@ class Supervisor:
     def run(self) -> int:
         """Returns 0 after a stop, 1 where the first server could not serve, and 3 where the service ends with a script
         that cannot be started."""
-        while not self._stopping:
-            born = time.monotonic()
-            returncode = self._serve()
-            if returncode == 0 or self._stopping:
-                break
-            if returncode == STATUS_SCRIPT_FAILED:
-                return returncode
-            if returncode == STATUS_CANNOT_SERVE and not self._has_served:
-                return STATUS_FAILED
-            self._has_served = True
-            delay_s = self._backoff.after(time.monotonic() - born)
-            say(f"the scoring server ended ({describe_exit(returncode)}); it is started again in {delay_s:g} s")
-            self._sleep(delay_s)
-        say("the service has stopped")
-        return 0
+        while not self._stopping or any(server.process is not None for server in self._servers):
+            self._start_due()
+            self._wait(self._patience_s)
+            for server in self._servers:
+                returncode = server.collect()
+                if returncode is not None:
+                    self._ended(server, returncode)
+            reap_others({server.process.pid for server in self._servers if server.process is not None})
+            self._cut_logs()
+            if self._stopping and time.monotonic() > self._kill_at:
+                self._kill()
+        say("the service has stopped" if self._status == 0 else "the service cannot be served")
+        return self._status
 
-    def _serve(self) -> int:
-        """Run one scoring server to its end; returns its return code."""
-        with self._start_server() as server:
-            while server.poll() is None:
-                if self._wait(TICK_S) and server.poll() is None:
-                    server.terminate()
-                reap_others(server.pid)
-                self._cut_logs()
-            end_descendants()
-            return server.returncode
+    @property
+    def _patience_s(self) -> float:
+        """How long there is nothing to do but to wait for a signal."""
+        now = time.monotonic()
+        due = [server.due_at - now for server in self._servers if server.process is None and not self._stopping]
+        return max(0.0, min(TICK_S, *due)) if due else TICK_S
 
-    def _start_server(self) -> subprocess.Popen[bytes]:
-        # The server reads the end of the lifeline when this process, which alone holds its other end, is gone.
+    def _start_due(self) -> None:
+        # A server reads the end of the lifeline when this process, which alone holds its other end, is gone.
         descriptors = (self._listening.fileno(), self._lifeline, self._lock, self._metrics)
         command = [sys.executable, "-P", "-m", "modelport_scoring.server"]
         command += ["--listen", str(descriptors[0]), "--lifeline", str(descriptors[1])]
-        command += ["--metrics", str(self._metrics)]
-        return subprocess.Popen(command, pass_fds=descriptors)
+        command += ["--metrics", str(self._metrics), "--processes", str(len(self._servers))]
+        for server in self._servers:
+            if server.process is None and not self._stopping and server.due_at <= time.monotonic():
+                server.start(command, descriptors=descriptors)
 
-    def _wait(self, seconds: float) -> bool:
-        """Wait for a signal, so long at most; returns whether it is time to stop."""
+    def _ended(self, server: ServerProcess, returncode: int) -> None:
+        """One ends the whole service where it was told to, or cannot serve at all; else another one follows it."""
+        if returncode == 0:
+            self._stop()
+        elif returncode == STATUS_SCRIPT_FAILED:
+            self._status = returncode
+            self._stop()
+        elif returncode == STATUS_CANNOT_SERVE and not self._has_served:
+            self._status = STATUS_FAILED
+            self._stop()
+        elif not self._stopping:
+            self._has_served = True
+            which = "the scoring server" if len(self._servers) == 1 else f"scoring server {server.number}"
+            delay_s = server.start_later()
+            say(f"{which} ended ({describe_exit(returncode)}); it is started again in {delay_s:g} s")
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for a signal, so long at most, and heed one to stop."""
         received = signal.sigtimedwait(STOP_SIGNALS | {signal.SIGCHLD}, seconds)
-        told = received is not None and received.si_signo != signal.SIGCHLD
-        if not told and not self._is_left_alone():
-            return False
-        self._stopping = True
-        # From here on nobody shall connect, also while the server still finishes what it holds.
-        with contextlib.suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        return True
+        if (received is not None and received.si_signo != signal.SIGCHLD) or self._is_left_alone():
+            self._stop()
 
     def _is_left_alone(self) -> bool:
         """Whether the process is gone that this service is to end with."""
         return self._parent is not None and os.getppid() != self._parent
 
-    def _sleep(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not self._stopping and (left := deadline - time.monotonic()) > 0:
-            self._wait(left)
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._kill_at = time.monotonic() + self._limits.drain_timeout_s + KILL_AFTER_S
+        self._stopping = True
+        # From here on nobody shall connect, also while the servers still finish what they hold.
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        for server in self._servers:
+            server.terminate()
+
+    def _kill(self) -> None:
+        """End servers that neither finish nor give up what they hold."""
+        for server in self._servers:
+            if server.process is not None:
+                server.process.kill()
 
     def _cut_logs(self) -> None:
         """By the settings of the moment."""
@@ -216,20 +291,20 @@ class Supervisor:
         cut_logs(Path(LOGS), limit=self._limits.log_bytes)
 
 
-def reap_others(server: int) -> None:
-    """Take leave of processes that ended and were left to us, which the first process of a container is for. The
-    scoring server's own end is for whoever waits for it."""
+def reap_others(servers: Collection[int]) -> None:
+    """Take leave of processes that ended and were left to us, which the first process of a container is for. The end of
+    a scoring server is for whoever waits for it."""
     with contextlib.suppress(ChildProcessError):
-        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid != server:
+        while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if ended.si_pid in servers:
+                return
             os.waitpid(ended.si_pid, 0)
 
 
-def end_descendants() -> None:
-    """End what a scoring server that died has left behind: the rest of our session, where it is our own."""
-    if os.getsid(0) != os.getpid():
-        return
+def end_left_behind(session: int) -> None:
+    """End what a scoring server that died has left behind in its session, but for ourselves."""
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid() and session_of(int(entry.name)) == os.getpid():
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and session_of(int(entry.name)) == session:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(int(entry.name), signal.SIGKILL)
 

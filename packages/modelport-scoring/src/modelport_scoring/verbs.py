@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
+from modelport_scoring.control.peers import Peers
 from modelport_scoring.errors import RequestRefused, SettingsInvalid, SwitchFailed, SwitchInProgress
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.hosted import Hosted
@@ -25,10 +27,12 @@ Change = Callable[[ServiceSettings], ServiceSettings]
 class Verbs:
     """Verbs that start workers exclude each other, and those that rely on what is hosted; the others need not wait."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, peers: Peers) -> None:
+        """``peers``: the other processes of the service, where every verb is in force too, or in none."""
         self.is_busy = False
         """Whether a verb is under way that excludes others."""
         self._service = service
+        self._peers = peers
 
     async def switch(self, revision: RevisionSettings, *, replacing: int | None, changes: Changes) -> None:
         """Start the revision beside the default one, or beside the hosted one that is named, then put it in its place,
@@ -65,10 +69,10 @@ class Verbs:
             if number == self._hosting.default.number:
                 raise RequestRefused(f"revision {number} is the default one: promote or switch to another one first")
             self._find(number)
-            self._put_in_force(lambda settings: without_revision(settings, number))
-        await self._hosting.ended(number)
+            await self._put_in_force(lambda settings: without_revision(settings, number))
+        await asyncio.gather(self._hosting.ended(number), self._peers.ended(number))
 
-    def promote(self, number: int) -> None:
+    async def promote(self, number: int) -> None:
         """Make a hosted revision the default one, and the default one a hosted one. Raises SwitchInProgress and
         RequestRefused."""
 
@@ -83,24 +87,24 @@ class Verbs:
             hosted = self._find(number)
             if not hosted.is_ready:
                 raise RequestRefused(f"revision {number} has no worker that takes requests; it is {hosted.state}")
-            self._put_in_force(change)
+            await self._put_in_force(change)
 
-    def split(self, traffic: Traffic) -> None:
+    async def split(self, traffic: Traffic) -> None:
         """Divide requests so from now on. Allowed at any time: a share must be taken away from a bad revision also
         while another one starts. Raises RequestRefused."""
-        self._put_in_force(lambda settings: msgspec.structs.replace(settings, traffic=traffic))
+        await self._put_in_force(lambda settings: msgspec.structs.replace(settings, traffic=traffic))
 
-    def scale(self, number: int, size: RevisionSize) -> None:
+    async def scale(self, number: int, size: RevisionSize) -> None:
         """Give one revision a number of workers of its own, or take it away. Raises RequestRefused."""
         self._find(number)
-        self._put_in_force(lambda settings: resized(settings, number, size))
+        await self._put_in_force(lambda settings: resized(settings, number, size))
 
     async def configure(self, changes: Changes) -> None:
         """Replace what is given. Where workers have to be others, new ones of all revisions come up beside the old
         ones and take over. Raises as ``switch`` does; SwitchInProgress only in that case."""
         now = self._service.settings
         if changes.applied_to(now).worker_options == now.worker_options:
-            self._put_in_force(changes.applied_to)
+            await self._put_in_force(changes.applied_to)
             return
         with self._alone(), failing("the change of the workers"):
             await self._bring_about(changes.applied_to)
@@ -141,18 +145,38 @@ class Verbs:
         settings = change(self._service.settings)
         check(settings)
         try:
-            await self._hosting.prepare(settings)
+            await self._prepare(settings)
             self._write(change(self._service.settings))
         except (StartFailed, RequestRefused):
-            await self._hosting.discard()
+            await self._discard()
             raise
+        await self._peers.adopt(self._settings)
 
-    def _put_in_force(self, change: Change) -> None:
+    async def _prepare(self, settings: ServiceSettings) -> None:
+        """In all processes. Raises StartFailed as soon as one fails."""
+        preparing = [asyncio.ensure_future(each) for each in self._peers.prepare(settings)]
+        preparing.append(asyncio.ensure_future(self._hosting.prepare(settings)))
+        done, others = await asyncio.wait(preparing, return_when=asyncio.FIRST_EXCEPTION)
+        if others:
+            await self._discard()
+            await asyncio.wait(others)
+        failures = [error for each in (*done, *others) if (error := each.exception()) is not None]
+        if failures:
+            raise failures[0]
+
+    async def _discard(self) -> None:
+        await asyncio.gather(self._hosting.discard(), self._peers.discard())
+
+    def _settings(self) -> ServiceSettings:
+        return self._service.settings
+
+    async def _put_in_force(self, change: Change) -> None:
         """Raises RequestRefused, and changes nothing."""
         try:
             self._write(change(self._service.settings))
         except StartFailed as failed:
             raise RequestRefused(failed.failure.message) from failed
+        await self._peers.adopt(self._settings)
 
     def _write(self, settings: ServiceSettings) -> None:
         try:

@@ -104,6 +104,7 @@ def test_paths_are_beside_the_file_where_they_are_not_in_the_cwd(
             [],
         ),
         ('{"batching": "16", "workers": "2"}', {"batching": 16, "workers": 2}, []),
+        ('{"serverProcesses": 2}', {"server_processes": 2}, []),
         ('{"batching": null, "corsOrigins": null, "telemetry": {}}', {}, []),
         (
             '{"telemetry": {"accessLog": true, "sampling_ratio": 0.5, "otlpEndpoint": null}}',

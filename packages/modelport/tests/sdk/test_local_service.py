@@ -202,6 +202,25 @@ def test_settings_change_under_load_and_drop_no_request(deployer: Deployer) -> N
     assert deployer.workspace.context.service("svc").deployment.batching is None
 
 
+def test_several_server_processes_are_one_service(deployer: Deployer) -> None:
+    deployer.script()
+    config = LocalWebservice.deploy_configuration(server_processes=2)
+    service = running(Model.deploy(deployer.workspace, "svc", [deployer.model()], deployer.config(), config))
+    client = ControlClient(folder_of(service))
+    until(lambda: [server.state for server in client.status().servers] == ["running", "running"])
+    assert (len(client.status().servers), client.status().workers_wanted) == (2, 2)
+    with ConstantLoad(str(service.scoring_uri), "1") as load:
+        load.wait_for('"first"')
+        service.update(models=[deployer.model("second")])
+        load.wait_for('"second"')
+    assert load.failures == []
+    assert {service.run("1")["model"] for _ in range(20)} == {"second"}
+    pids = [server.pid for server in client.status().servers]
+    service.stop()
+    assert (service.state, supervisor_pid(folder_of(service))) == ("stopped", None)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
 def test_what_is_hosted_beside_it_survives_a_restart(deployer: Deployer) -> None:
     service = running(deployer.deploy())
     client = ControlClient(folder_of(service))

@@ -145,6 +145,7 @@ def service(name: str = "diabetes", *revisions: Revision, **changes: Any) -> Ser
             batching=Batching(enabled=False, max_requests=32, max_wait_ms=1.5),
             warm_up=True,
             worker_start="fork",
+            server_processes=2,
             cors_origins=("https://a.example", "*"),
             telemetry={"access_log": True, "sampling_ratio": 0.5, "log_format": "json", "otlp_endpoint": None},
             app_insights_enabled=True,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Coroutine
 
 import msgspec
 
-from modelport_scoring.control.messages import MOST_LINE_BYTES, Answer, Command, Status
+from modelport_scoring.control.lines import LineSocket
+from modelport_scoring.control.messages import Answer, Command, Status
 from modelport_scoring.errors import RequestRefused, SwitchFailed, SwitchInProgress
 from modelport_scoring.service_folder import CONTROL
 from modelport_scoring.settings import Changes, RevisionSettings, RevisionSize
@@ -18,53 +17,43 @@ from modelport_scoring.verbs import Verbs
 
 VERBS = ("status", "switch", "host", "release", "promote", "split", "scale", "configure", "stop")
 
-PATIENCE_S = 10.0
-"""Who connects says what it wants within this time."""
-
 
 class ControlEndpoint:
     """Listens in the current directory, which is the service's folder."""
 
-    def __init__(self, verbs: Verbs, *, status: Callable[[], Status], stop: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        verbs: Verbs,
+        *,
+        status: Callable[[], Awaitable[Status]],
+        stop: Callable[[], Coroutine[object, object, None]],
+    ) -> None:
         self._verbs = verbs
         self._status = status
         self._stop = stop
-        self._server: asyncio.Server | None = None
+        self._socket = LineSocket(CONTROL, self._answer_line)
+        self._stopping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Listen, readable and writable by the owner only. Raises OSError."""
-        Path(CONTROL).unlink(missing_ok=True)
-        mask = os.umask(0o177)
-        try:
-            self._server = await asyncio.start_unix_server(self._serve, CONTROL, limit=MOST_LINE_BYTES)
-        finally:
-            os.umask(mask)
+        await self._socket.open()
 
     def close(self) -> None:
         """Listen no more."""
-        if self._server is not None:
-            self._server.close()
-        Path(CONTROL).unlink(missing_ok=True)
+        self._socket.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        stop_asked = False
-        try:
-            line = await asyncio.wait_for(reader.readline(), PATIENCE_S)
-            answer, stop_asked = await self._answer(line)
-            writer.write(msgspec.json.encode(answer) + b"\n")
-            await writer.drain()
-        except (OSError, TimeoutError, ValueError):
-            pass  # whoever asked has gone, or said nothing: what it asked for goes on
-        finally:
-            writer.close()
-            if stop_asked:
-                self._stop()
+    async def _answer_line(self, line: bytes) -> tuple[bytes, Callable[[], None] | None]:
+        answer, stop_asked = await self._answer(line)
+        return msgspec.json.encode(answer), self._begin_stop if stop_asked else None
+
+    def _begin_stop(self) -> None:
+        self._stopping = asyncio.get_running_loop().create_task(self._stop())
 
     async def _answer(self, line: bytes) -> tuple[Status | Answer, bool]:
         try:
             command = msgspec.json.decode(line, type=Command)
             if command.do == "status":
-                return self._status(), False
+                return await self._status(), False
             return await self._do(command), command.do == "stop"
         except (msgspec.MsgspecError, RequestRefused) as error:
             return Answer(ok=False, message=str(error)), False
@@ -84,11 +73,11 @@ class ControlEndpoint:
             case "release":
                 await verbs.release(number(command))
             case "promote":
-                verbs.promote(number(command))
+                await verbs.promote(number(command))
             case "split":
-                verbs.split(traffic(command))
+                await verbs.split(traffic(command))
             case "scale":
-                verbs.scale(number(command), command.size or RevisionSize())
+                await verbs.scale(number(command), command.size or RevisionSize())
             case "configure":
                 await verbs.configure(command.settings or Changes())
             case "stop":

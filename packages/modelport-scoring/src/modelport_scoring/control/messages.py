@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from modelport_scoring.failures import Failure
@@ -38,6 +40,19 @@ class RevisionStatus(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None
 
 
+class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the server processes of the service."""
+
+    process: int
+    """Its number, from 0: the one that leads."""
+    pid: int | None
+    """None while it is being started again."""
+    state: ServiceState
+    started_at: str | None
+    requests_in_flight: int
+    requests_waiting: int
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to ``status``. But for ``revisions``, it tells of the default revision."""
 
@@ -59,6 +74,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None
     revisions: list[RevisionStatus] = []
     """All that are hosted, the default one first."""
+    servers: list[ServerStatus] = []
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,3 +99,59 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failure: Failure | None = None
     busy: bool = False
     message: str | None = None
+
+
+STATES = (ServiceState.RUNNING, ServiceState.UNHEALTHY, ServiceState.STARTING, ServiceState.FAILED)
+"""Of several, the first that any has is that of all."""
+
+
+def together(own: Status, others: Sequence[Status | None]) -> Status:
+    """The status of a service, from that of the server process that leads, and of the others in their order."""
+    if not others:
+        return own
+    known = [own, *(status for status in others if status is not None)]
+    servers = [*own.servers]
+    for process, status in enumerate(others, 1):
+        servers += [away(process)] if status is None else status.servers
+    return msgspec.structs.replace(
+        own,
+        state=common_state([server.state for server in servers]),
+        workers=[worker for status in known for worker in status.workers],
+        workers_wanted=sum(status.workers_wanted for status in known),
+        requests_in_flight=sum(status.requests_in_flight for status in known),
+        requests_waiting=sum(status.requests_waiting for status in known),
+        failure=next((status.failure for status in known if status.failure is not None), None),
+        revisions=[added_up(revision, known) for revision in own.revisions],
+        servers=servers,
+    )
+
+
+def added_up(own: RevisionStatus, statuses: Sequence[Status]) -> RevisionStatus:
+    """One revision in all server processes."""
+    known = [each for status in statuses for each in status.revisions if each.revision == own.revision]
+    return msgspec.structs.replace(
+        own,
+        state=common_state([each.state for each in known]),
+        workers=[worker for each in known for worker in each.workers],
+        workers_wanted=sum(each.workers_wanted for each in known),
+        requests_in_flight=sum(each.requests_in_flight for each in known),
+        requests_waiting=sum(each.requests_waiting for each in known),
+        failure=next((each.failure for each in known if each.failure is not None), None),
+    )
+
+
+def common_state(states: Sequence[ServiceState]) -> ServiceState:
+    """A service serves while one of its processes does."""
+    return next(state for state in STATES if state in states)
+
+
+def away(process: int) -> ServerStatus:
+    """A server process that does not answer."""
+    return ServerStatus(
+        process=process,
+        pid=None,
+        state=ServiceState.STARTING,
+        started_at=None,
+        requests_in_flight=0,
+        requests_waiting=0,
+    )

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from modelport_scoring.http.response import Response, limit_message, message
 from modelport_scoring.settings import Limits
+from modelport_scoring.share import WHOLE, Share
 
 SPARE_CONNECTIONS = 64
 """So many more than the limit are told why they are refused; the others are dropped."""
@@ -38,10 +39,28 @@ class Watched(Protocol):
         """End it, after what was written."""
 
 
+class ConnectionCounts(Protocol):
+    """Who counts connections: the service's telemetry."""
+
+    def connection_opened(self) -> None: ...
+
+    def connection_closed(self) -> None: ...
+
+
 class Listener:
     """Looks at all deadlines in one sweep a second: one timer for all is cheaper than two timers a request."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, most_connections: int) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        most_connections: int,
+        share: Share = WHOLE,
+        counts: ConnectionCounts | None = None,
+    ) -> None:
+        """``most_connections``: what the system allows this process."""
+        self._share = share
+        self._counts = counts
         self.stopping = False
         """The next answer on each connection is its last."""
         self.date_line = date_line()
@@ -58,8 +77,9 @@ class Listener:
         return len(self._connections)
 
     def most(self, limits: Limits) -> int:
-        """How many connections there may be: the limit, or what the system's limit of descriptors allows."""
-        return min(limits.max_connections, self._most_connections)
+        """How many connections there may be here: our part of the limit, or what the system's limit of descriptors
+        allows."""
+        return min(self._share.part(limits.max_connections), self._most_connections)
 
     def sweep_with(self, also: Callable[[], None]) -> None:
         """Have it called at each sweep, about once a second."""
@@ -68,6 +88,8 @@ class Listener:
     def opened(self, connection: Watched) -> bool:
         """Whether the new connection may be served."""
         self._connections.add(connection)
+        if self._counts is not None:
+            self._counts.connection_opened()
         return len(self._connections) <= self.most(connection.limits)
 
     def overcrowded(self, limits: Limits) -> bool:
@@ -77,13 +99,16 @@ class Listener:
     def refusal(self, limits: Limits) -> Response:
         """What a client is told for whom there is no room, and which limit that is."""
         most, what = self.most(limits), "Too many connections are open"
-        if most == limits.max_connections:
-            return limit_message(503, what, limit="max_connections", value=most)
+        if most == self._share.part(limits.max_connections):
+            return limit_message(503, what, limit="max_connections", value=limits.max_connections)
         text = f"{what}: the system lets this process have {most}. To raise it, start the service with more open files"
         return message(503, f"{text} allowed (ulimit -n).", close=True)
 
     def closed(self, connection: Watched) -> None:
-        self._connections.discard(connection)
+        if connection in self._connections:
+            self._connections.remove(connection)
+            if self._counts is not None:
+                self._counts.connection_closed()
 
     def stop(self) -> None:
         """End the connections that wait for nothing, and the others with their next answer."""

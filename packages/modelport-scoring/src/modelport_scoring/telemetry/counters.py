@@ -14,7 +14,7 @@ from __future__ import annotations
 import mmap
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from modelport_scoring.telemetry import layout
 
@@ -71,6 +71,17 @@ class Counters:
         self.head[layout.PID] = os.getpid()
         self.head[layout.PUBLISHED_AT] = time.monotonic()
         self.head[layout.DIGEST_SLOT] = layout.DIGEST
+
+
+def heads(memory: int, processes: Iterable[int]) -> list[memoryview[float]]:
+    """The first numbers of each process's part, as they are at any moment. A part that is not there yet is made."""
+    found = []
+    for process in processes:
+        start = process * layout.PART_BYTES
+        os.posix_fallocate(memory, start + layout.PART_BYTES - 1, 1)
+        mapped = mmap.mmap(memory, mmap.PAGESIZE, prot=mmap.PROT_READ, offset=start)
+        found.append(memoryview(mapped).cast("d"))
+    return found
 
 
 def clear(slots: memoryview[float]) -> None:

@@ -7,7 +7,7 @@ here takes a lock or looks up a label. The memory is laid out in ``layout``, and
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,10 +144,16 @@ class Telemetry:
         """A client has connected."""
         self._connections += 1
         self._head[layout.CONNECTIONS_TOTAL] += 1.0
+        self._head[layout.CONNECTIONS] = self._connections
+
+    def has_more_connections_than(self, others: Sequence[memoryview[float]]) -> bool:
+        """Whether one of the other processes, whose parts begin so, has fewer connections."""
+        return any(head[layout.CONNECTIONS] < self._connections for head in others)
 
     def connection_closed(self) -> None:
         """A client, or we, closed its connection."""
         self._connections -= 1
+        self._head[layout.CONNECTIONS] = self._connections
 
     # --- once a second ------------------------------------------------------------------------------------------------
 
@@ -156,7 +162,6 @@ class Telemetry:
         self._count()
         now = time.monotonic()
         head = self._head
-        head[layout.CONNECTIONS] = self._connections
         if self.gauges is not None:
             head[layout.WORKERS_READY] = self.gauges.workers_ready()
             head[layout.WORKERS_WANTED] = self.gauges.workers_wanted()

@@ -46,6 +46,7 @@ _WHOLE = {
     "gpuCores": "gpu_cores",
     "containerResourceRequirements.gpu": "gpu_cores",
     "workers": "workers",
+    "serverProcesses": "server_processes",
     "numReplicas": "num_replicas",
     "scoringTimeoutMs": "scoring_timeout_ms",
     "maxConcurrentRequestsPerContainer": "replica_max_concurrent_requests",

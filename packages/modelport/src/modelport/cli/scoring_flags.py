@@ -63,6 +63,14 @@ class ScoringFlags(TimeoutFlags):
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes that run the script; 1 without.", rich_help_panel=_PANEL)
     ] = None
+    server_processes: Annotated[
+        int | None,
+        typer.Option(
+            "--server-processes",
+            help="Processes that accept connections, and share the workers; 1 without.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
     worker_start: Annotated[
         str | None,
         typer.Option(
@@ -136,6 +144,7 @@ class ScoringFlags(TimeoutFlags):
         """Arguments of ``deploy_configuration``; None where nothing was said."""
         return {
             "workers": self.workers,
+            "server_processes": self.server_processes,
             "worker_start": self.worker_start,
             "warm_up": is_true(self.warm_up),
             "batching": _batching(self.batching),

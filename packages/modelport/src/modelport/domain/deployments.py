@@ -111,6 +111,8 @@ class Deployment:
     autoscale: Autoscale | None = None
     workers: int | None = None
     """Of each replica."""
+    server_processes: int | None = None
+    """So many processes accept connections, and have their part of the workers."""
     requests_per_replica: int | None = None
     """So many requests count as taken by a replica, though it scores one after the other: no limit of waiting holds for
     them."""

@@ -137,6 +137,7 @@ class LocalWebservice(Webservice, ServiceSettings):
         ssl_key_pem_file: str | None = None,
         ssl_cname: str | None = None,
         workers: int | None = None,
+        server_processes: int | None = None,
         worker_start: str | None = None,
         warm_up: bool | None = None,
         batching: bool | int | Mapping[str, float] | None = None,

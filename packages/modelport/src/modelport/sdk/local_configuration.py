@@ -23,7 +23,7 @@ RECORDED_HERE = (
     "telemetry={'otlp_endpoint': …} (--telemetry otlp_endpoint=…) names a collector of your own, which gets traces."
 )
 
-_POSITIVE = ("workers", *LIMITS_OF_V1)
+_POSITIVE = ("workers", "server_processes", *LIMITS_OF_V1)
 _TRUTHS = ("warm_up", "enable_app_insights", "collect_model_data")
 _BATCHING = {"max_requests": (int,), "max_wait_ms": (int, float)}
 
@@ -48,6 +48,7 @@ class LocalDeploymentConfiguration:
     ssl_key_pem_file: str | None = None
     ssl_cname: str | None = None
     workers: int | None = None
+    server_processes: int | None = None
     worker_start: str | None = None
     warm_up: bool | None = None
     batching: bool | int | Mapping[str, float] | None = None
@@ -102,6 +103,7 @@ class LocalDeploymentConfiguration:
             ssl_key_pem_file=_absolute(self.ssl_key_pem_file),
             ssl_cname=self.ssl_cname,
             workers=self.workers,
+            server_processes=self.server_processes,
             worker_start=self.worker_start,
             warm_up=self.warm_up,
             batching=_batching(self.batching),

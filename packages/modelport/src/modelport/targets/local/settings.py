@@ -34,7 +34,7 @@ from modelport_scoring import (
     check_settings,
 )
 
-RESTARTING = ("host", "tls")
+RESTARTING = ("host", "tls", "server_processes")
 """Settings that a running scoring server cannot take over, beside its port."""
 
 _FRONT_ENDS = {
@@ -54,6 +54,7 @@ def scoring_settings(deployment: Deployment) -> dict[str, Any]:
     """
     return {
         "host": deployment.host or "127.0.0.1",
+        "server_processes": deployment.server_processes or 1,
         "workers": _workers(deployment),
         "autoscale": _autoscale(deployment),
         "worker_start": _choice(deployment.worker_start or WorkerStart.SPAWN, WorkerStart, name="worker_start"),
@@ -85,8 +86,8 @@ def front_end(service: Service) -> FrontEnd:
 
 
 def _workers(deployment: Deployment) -> int:
-    """Replicas are workers here."""
-    return deployment.first_replicas * (deployment.workers or 1)
+    """Replicas are workers here. Each server process needs one at least, where their number is not asked for."""
+    return deployment.first_replicas * (deployment.workers or deployment.server_processes or 1)
 
 
 def _autoscale(deployment: Deployment) -> Autoscale | None:

@@ -1,0 +1,224 @@
+"""How the server process that leads speaks with the others of its service (docs/adr/0008-several-server-processes.md).
+
+Each of them listens on a socket of its own in the service's folder. The first one alone is asked by the control plane,
+and writes ``service.json``; it has the others prepare what a verb needs, and, once the file is written, adopt it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+
+import msgspec
+
+from modelport_scoring.control.lines import Answer, LineSocket
+from modelport_scoring.control.messages import MOST_LINE_BYTES, Status
+from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.failures import Failure, StartFailed
+from modelport_scoring.journal import say
+from modelport_scoring.service import Service
+from modelport_scoring.service_folder import peer_socket
+from modelport_scoring.settings import ServiceSettings
+
+PATIENCE_S = 3.0
+"""A loop that does not answer for so long hangs."""
+
+CREDENTIALS = struct.Struct("iII")
+"""What SO_PEERCRED tells (unix(7)): process, user, group."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the leader asks for. ``do``: a method of ``PeerEndpoint``."""
+
+    do: str
+    settings: ServiceSettings | None = None
+    revision: int | None = None
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer; ``failure``: why not."""
+
+    failure: Failure | None = None
+    status: Status | None = None
+
+
+class PeerEndpoint:
+    """The side of a server process that follows."""
+
+    def __init__(
+        self, service: Service, *, process: int, status: Callable[[], Status], stop: Callable[[], None], give_up: GiveUp
+    ) -> None:
+        """``give_up``: have this process end, and another one begin with what the file says."""
+        self._service = service
+        self._status = status
+        self._stop = stop
+        self._give_up = give_up
+        self._socket = LineSocket(peer_socket(process), self._answer)
+
+    async def open(self) -> None:
+        """Listen. Raises OSError."""
+        await self._socket.open()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    async def settle(self, settings: ServiceSettings) -> None:
+        """Have these in force, whatever was under way when their writer died."""
+        if not self._service.hosting.wants(settings):
+            await self._service.hosting.discard()
+        await self.adopt(settings)
+
+    async def adopt(self, settings: ServiceSettings) -> None:
+        """Have these in force. They were prepared, unless the process that had done so has died meanwhile."""
+        try:
+            await self._service.hosting.prepare(settings)
+            self._service.adopt(settings)
+        except (StartFailed, SettingsInvalid) as error:
+            reason = error.failure.message if isinstance(error, StartFailed) else str(error)
+            self._give_up(f"what the settings ask for cannot be had here: {reason}")
+
+    async def _answer(self, line: bytes) -> Answer:
+        try:
+            order = msgspec.json.decode(line, type=Order)
+            done = await self._do(order)
+        except StartFailed as failed:
+            done = Done(failure=failed.failure)
+        except (msgspec.MsgspecError, AssertionError) as error:
+            done = Done(failure=Failure(phase="start", message=f"an order that cannot be read: {error}"))
+        else:
+            return msgspec.json.encode(done), self._stop if order.do == "stop" else None
+        return msgspec.json.encode(done), None
+
+    async def _do(self, order: Order) -> Done:
+        hosting = self._service.hosting
+        match order.do:
+            case "status":
+                return Done(status=self._status())
+            case "prepare":
+                assert order.settings is not None
+                await hosting.prepare(order.settings)
+            case "adopt":
+                assert order.settings is not None
+                await self.adopt(order.settings)
+            case "settle":
+                assert order.settings is not None
+                await self.settle(order.settings)
+            case "discard":
+                await hosting.discard()
+            case "ended":
+                assert order.revision is not None
+                await hosting.ended(order.revision)
+        return Done()
+
+
+GiveUp = Callable[[str], None]
+
+
+class Peer:
+    """One that follows, seen by the one that leads."""
+
+    def __init__(self, process: int) -> None:
+        self._process = process
+        self._turn = asyncio.Lock()
+
+    async def prepare(self, settings: ServiceSettings) -> None:
+        """Have it bring up what these settings need. Raises StartFailed."""
+        try:
+            done = await self._ask(Order(do="prepare", settings=settings))
+        except OSError as error:
+            message = f"scoring server {self._process} ended meanwhile; another one is started"
+            raise StartFailed(Failure(phase="start", message=message)) from error
+        if done.failure is not None:
+            raise StartFailed(done.failure)
+
+    async def adopt(self, latest: Callable[[], ServiceSettings], *, do: str = "adopt") -> None:
+        """Have it work by the settings of the moment; one that is away reads them when it begins."""
+        async with self._turn:
+            with suppress(OSError):  # it is being started, and will read them
+                await self._ask(Order(do=do, settings=latest()))
+
+    async def ask_in_time(self, order: Order) -> Done | None:
+        """The answer; None where it has none in time."""
+        try:
+            return await asyncio.wait_for(self._ask(order), PATIENCE_S)
+        except (OSError, TimeoutError):
+            return None
+
+    async def watch(self) -> None:
+        """End it where its loop hangs."""
+        if await self.ask_in_time(Order(do="status")) is None:
+            with suppress(OSError):
+                end_listener(peer_socket(self._process), why=f"scoring server {self._process} does not answer")
+
+    async def tell(self, order: Order) -> None:
+        """Have it do that; nothing happens where it is gone."""
+        with suppress(OSError):
+            await self._ask(order)
+
+    async def _ask(self, order: Order) -> Done:
+        """Raises OSError where it is gone, or goes before it has answered."""
+        reader, writer = await asyncio.open_unix_connection(peer_socket(self._process), limit=MOST_LINE_BYTES)
+        try:
+            writer.write(msgspec.json.encode(order) + b"\n")
+            line = await reader.readline()
+        finally:
+            writer.close()
+        try:
+            return msgspec.json.decode(line, type=Done)
+        except msgspec.MsgspecError as error:
+            raise ConnectionResetError("it closed without an answer") from error
+
+
+class Peers:
+    """All that follow; none where the service has one process."""
+
+    def __init__(self, processes: int) -> None:
+        self._all: Sequence[Peer] = [Peer(process) for process in range(1, processes)]
+
+    def prepare(self, settings: ServiceSettings) -> Iterable[Awaitable[None]]:
+        """Have each bring up what these settings need. Each raises StartFailed."""
+        return [peer.prepare(settings) for peer in self._all]
+
+    async def discard(self) -> None:
+        """Have all end what they have prepared."""
+        await asyncio.gather(*(peer.tell(Order(do="discard")) for peer in self._all))
+
+    async def adopt(self, latest: Callable[[], ServiceSettings]) -> None:
+        """Have all work by the settings of the moment; return when they do."""
+        await asyncio.gather(*(self._adopt(peer, latest) for peer in self._all))
+
+    async def settle(self, latest: Callable[[], ServiceSettings]) -> None:
+        """Have all that run end what was under way, and work by the settings of the moment."""
+        await asyncio.gather(*(peer.adopt(latest, do="settle") for peer in self._all))
+
+    async def ended(self, revision: int) -> None:
+        """Wait until none has anything left of that revision."""
+        await asyncio.gather(*(peer.tell(Order(do="ended", revision=revision)) for peer in self._all))
+
+    async def statuses(self) -> list[Status | None]:
+        """Of each, None where it does not answer."""
+        answers = await asyncio.gather(*(peer.ask_in_time(Order(do="status")) for peer in self._all))
+        return [None if answer is None else answer.status for answer in answers]
+
+    async def stop(self) -> None:
+        """Have all finish what they hold, and end."""
+        await asyncio.gather(*(peer.ask_in_time(Order(do="stop")) for peer in self._all))
+
+    async def _adopt(self, peer: Peer, latest: Callable[[], ServiceSettings]) -> None:
+        adopting = asyncio.ensure_future(peer.adopt(latest))
+        while not (await asyncio.wait([adopting], timeout=PATIENCE_S))[0]:
+            await peer.watch()
+
+
+def end_listener(path: str, *, why: str) -> None:
+    """End the process that listens there. Raises OSError where nobody does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+        channel.connect(path)
+        pid, _, _ = CREDENTIALS.unpack(channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
+    say(f"{why}; process {pid} is ended, and another one started")
+    os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,84 @@
+"""Accepting connections where several processes listen on one socket.
+
+The system wakes all of them for each connection, and the first one would take all that wait. So that each gets its
+part, one that has more connections than another leaves the next one to that for a millisecond, and takes it then, if it
+is still there: the other may be busy, or dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+
+LEAVE_TO_OTHERS_S = 0.001
+NO_ROOM_S = 0.1
+"""After the system could not accept for want of descriptors or memory."""
+
+OVER = frozenset((errno.EINVAL, errno.EBADF))
+"""The socket listens no more."""
+
+
+class Acceptor:
+    """Watches the listening socket from ``start`` to ``close``."""
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        *,
+        accepted: Callable[[socket.socket], None],
+        has_more_than_others: Callable[[], bool],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """``accepted`` gets each connection's socket, ``has_more_than_others`` tells whether another process has fewer
+        connections than this one."""
+        self._listening = listening
+        self._accepted = accepted
+        self._has_more = has_more_than_others
+        self._loop = loop
+        self._watching = False
+        self._later: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Take connections from now on."""
+        self._later = None
+        self._watching = True
+        self._loop.add_reader(self._listening, self._readable)
+
+    def close(self) -> None:
+        """Take no more."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        if self._watching:
+            self._watching = False
+            self._loop.remove_reader(self._listening)
+
+    def _readable(self) -> None:
+        if self._has_more():
+            self._pause(LEAVE_TO_OTHERS_S, self._take_what_is_left)
+        else:
+            self._accept()
+
+    def _take_what_is_left(self) -> None:
+        self.start()
+        self._accept()
+
+    def _pause(self, seconds: float, then: Callable[[], None]) -> None:
+        self.close()
+        self._later = self._loop.call_later(seconds, then)
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return  # another process was quicker
+        except OSError as error:
+            if error.errno in OVER:
+                self.close()
+            else:
+                self._pause(NO_ROOM_S, self.start)
+            return
+        connection.setblocking(False)
+        self._accepted(connection)

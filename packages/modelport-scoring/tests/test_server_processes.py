@@ -1,0 +1,354 @@
+"""Several server processes on one socket: verbs in all of them or in none, and each on its own when it dies."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import parser
+
+from modelport_scoring import (
+    Autoscale,
+    ControlClient,
+    Limits,
+    RequestRefused,
+    ServiceNotRunning,
+    ServiceState,
+    Status,
+    SwitchFailed,
+    Traffic,
+    WorkerStart,
+    read_failure,
+)
+from modelport_scoring.service_lock import is_alive
+from scoring_services import RunningService, Services, ask, session_members, wait_until
+
+WHO = """
+import os, time
+def init(): pass
+def run(x):
+    if x.startswith("sleep "):
+        time.sleep(float(x.split()[1]))
+    return [REVISION, os.getsid(0), os.getpid()]
+"""
+"""Tells the revision, the server process, whose session it is, and the worker process."""
+
+
+def who(revision: int, *, before: str = "pass") -> str:
+    return WHO.replace("REVISION", str(revision)).replace("def init(): pass", f"def init():\n    {before}")
+
+
+@pytest.fixture
+def pair(services: Services) -> Iterator[RunningService]:
+    service = start(services)
+    yield service
+    end(service)
+
+
+def start(services: Services, *, processes: int = 2, workers: int = 2, script: str = "", **more: Any) -> RunningService:
+    service = services.start(script or who(1), server_processes=processes, workers=workers, **more)
+    wait_until(lambda: is_whole(service, workers), what="all servers serve")
+    return service
+
+
+def is_whole(service: RunningService, workers: int) -> bool:
+    status = status_of(service)
+    if status is None or status.state is not ServiceState.RUNNING:
+        return False
+    ready = [worker for worker in status.workers if worker.state == "ready"]
+    return all(server.state is ServiceState.RUNNING for server in status.servers) and len(ready) == workers
+
+
+def status_of(service: RunningService) -> Status | None:
+    try:
+        return service.status
+    except ServiceNotRunning:
+        return None
+
+
+def end(service: RunningService) -> None:
+    """Afterwards no process of the service is left, though each server leads a session."""
+    assert service.process is not None
+    status = status_of(service)
+    sessions = [service.process.pid, *(server.pid for server in status.servers if server.pid)] if status else []
+    service.end()
+    assert [pid for session in sessions for pid in session_members(session)] == []
+
+
+def pids(service: RunningService) -> list[int]:
+    """The server processes."""
+    return [server.pid for server in service.status.servers if server.pid is not None]
+
+
+def asked(service: RunningService, *, until_servers: int = 2, times: int = 1) -> list[list[Any]]:
+    """What new connections are told, until so many servers have answered so often."""
+    answers: list[list[Any]] = []
+
+    def is_enough() -> bool:
+        answers.append(service.score("x").json)
+        seen = Counter(server for _, server, _ in answers)
+        return len(seen) >= until_servers and min(seen.values()) >= times
+
+    wait_until(is_enough, what="answers of all servers")
+    return answers
+
+
+def values(service: RunningService, name: str) -> dict[str, float]:
+    """A metric's values, by the last of its labels."""
+    text = service.ask("GET", "/metrics").body.decode()
+    return {
+        next(reversed(sample.labels.values()), ""): sample.value
+        for family in parser.text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+@contextmanager
+def clients(service: RunningService, *, count: int = 8) -> Iterator[dict[int, Counter[Any]]]:
+    """Clients that ask on connections they keep; what each server answered, and 0 for what was cut off.
+
+    A connection belongs to one server. A client whose connection ends opens another one, as clients do.
+    """
+    seen: dict[int, Counter[Any]] = {}
+    lock, stop = threading.Lock(), threading.Event()
+
+    def note(server: int, what: Any) -> None:
+        with lock:
+            seen.setdefault(server, Counter())[what] += 1
+
+    def client() -> None:
+        connection = service.connect()
+        while not stop.is_set():
+            try:
+                answer = ask(connection, "POST", "/score", body="x")
+            except OSError as error:
+                note(0, type(error).__name__)
+                connection.close()
+                continue
+            revision, server = (answer.json[0], answer.json[1]) if answer.status == 200 else (answer.body, 0)
+            note(server, (answer.status, revision))
+
+    threads = [threading.Thread(target=client) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: sum(counter.total() for counter in list(seen.values())) > 200, what="load")
+        yield seen
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+# --- what they share --------------------------------------------------------------------------------------------------
+
+
+def test_they_share_the_socket_the_workers_and_the_limits(services: Services) -> None:
+    service = start(services, processes=2, workers=3, limits={"max_queue_length": 5})
+    status = service.status
+    assert [server.process for server in status.servers] == [0, 1]
+    assert (status.pid, status.workers_wanted, len(status.workers)) == (status.servers[0].pid, 3, 3)
+    sessions = [os.getsid(worker.pid) for worker in status.workers if worker.pid is not None]
+    first, second = pids(service)
+    assert Counter(sessions) == {first: 2, second: 1}
+    assert sorted(path.name for path in (service.folder / "work").iterdir()) == ["1", "1.1"]
+    assert len(values(service, "process_resident_memory_bytes")) == 2
+    with ThreadPoolExecutor(40) as pool:
+        answers = [each.result() for each in [pool.submit(service.score, "sleep 0.7") for _ in range(40)]]
+    refused = [answer for answer in answers if answer.status == 503]
+    assert len(refused) == 40 - 5 - 3, "five wait in all, and each of three workers has one"
+    assert '"max_queue_length"' in refused[0].message
+    asked(service, times=20)
+    end(service)
+
+
+def test_what_cannot_be_divided_is_refused(services: Services) -> None:
+    for more, named in (
+        ({"server_processes": 2}, "workers .for revision 1. must be at least server_processes, which is 2, not 1"),
+        ({"server_processes": 0}, "server_processes must be between 1 and 32"),
+        ({"server_processes": 2, "workers": 2, "limits": {"max_concurrent_requests": 1}}, "max_concurrent_requests"),
+        ({"server_processes": 2, "autoscale": {"min_workers": 1}}, "workers .for revision 1. must be at least"),
+    ):
+        service = services.make(**more)
+        service.start(until=None)
+        assert service.process is not None
+        assert service.process.wait(20) == 1
+        failure = read_failure(service.folder)
+        assert failure is not None
+        assert re.search(named, failure.message), failure
+
+
+def test_metrics_are_those_of_all(pair: RunningService) -> None:
+    answers = asked(pair, times=30)
+    total = len(answers)
+    wait_until(lambda: values(pair, "modelport_requests_total") == {"200": total}, what="published")
+    assert values(pair, "modelport_workers_ready") == {"": 2}
+    assert values(pair, "modelport_workers_wanted") == {"": 2}
+    wait_until(lambda: values(pair, "modelport_request_duration_seconds_count") == {"1": total}, what="published")
+    os.kill(pids(pair)[1], signal.SIGKILL)
+    wait_until(lambda: is_whole(pair, 2), what="it is back")
+    assert values(pair, "modelport_requests_total") == {"200": total}, "no counter goes backwards"
+
+
+# --- one of them dies -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_one_dies_and_the_other_goes_on(pair: RunningService, which: int) -> None:
+    before = pair.status
+    victim, other = pids(pair)[which], pids(pair)[1 - which]
+    workers = {server: {answer[2] for answer in asked(pair, times=5) if answer[1] == server} for server in pids(pair)}
+    with clients(pair) as seen:
+        wait_until(lambda: {victim, other} <= set(seen), what="both have clients")
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: is_whole(pair, 2), what="it is back")
+        asked(pair, times=3)
+    cut = seen.pop(0, Counter())
+    assert sum(cut.values()) <= 8, "each client of the dead one lost its connection once"
+    assert not [key for key in cut if isinstance(key, tuple)], cut
+    assert {key for counter in seen.values() for key in counter} == {(200, 1)}
+    after = pair.status
+    assert after.supervisor_pid == before.supervisor_pid
+    assert other in pids(pair) and victim not in pids(pair)
+    assert workers[other] <= {worker.pid for worker in after.workers}, "its workers were not touched"
+    assert not any(is_alive(pid) for pid in workers[victim]), "those of the dead one have ended"
+    assert f"scoring server {which} ended (killed by signal 9 (SIGKILL))" in pair.supervisor_log
+
+
+def test_a_service_ends_with_its_supervisor(services: Services) -> None:
+    service = start(services)
+    assert service.process is not None
+    sessions = pids(service)
+    service.process.kill()
+    service.process.wait()
+    wait_until(lambda: not any(session_members(session) for session in sessions), what="all have ended")
+    service.start()
+    assert service.score("x").status == 200
+    wait_until(lambda: is_whole(service, 2), what="all servers serve")
+    end(service)
+
+
+def test_a_stop_finishes_what_all_of_them_hold(services: Services) -> None:
+    service = start(services)
+    sessions = pids(service)
+    with ThreadPoolExecutor(8) as pool:
+        held = [pool.submit(service.score, "sleep 0.7") for _ in range(8)]
+        wait_until(lambda: service.status.requests_in_flight == 2, what="both are busy")
+        wait_until(lambda: service.status.requests_waiting == 6, what="the others wait")
+        service.control.stop()
+        assert [each.result().status for each in held] == [200] * 8
+    assert service.process is not None
+    assert service.process.wait(20) == 0
+    assert not any(session_members(session) for session in sessions)
+    assert sorted(path.name for path in service.folder.iterdir()) == ["logs", "service.json", "service.lock", "work"]
+
+
+# --- verbs ------------------------------------------------------------------------------------------------------------
+
+
+def test_verbs_take_effect_in_all_and_drop_nothing(pair: RunningService) -> None:
+    control = pair.control
+    with clients(pair) as seen:
+        wait_until(lambda: len(seen) == 2, what="both have clients")
+        control.switch(pair.revision(2, who(2)))
+        assert {revision for revision, _, _ in asked(pair, times=3)} == {2}
+        control.host(pair.revision(3, who(3)))
+        control.split(Traffic(weights={3: 100}))
+        assert {revision for revision, _, _ in asked(pair, times=3)} == {3}
+        control.promote(3)
+        control.release(2)
+        assert [revision.revision for revision in pair.status.revisions] == [3]
+        assert [len(revision.workers) for revision in pair.status.revisions] == [2]
+        control.configure(worker_start=WorkerStart.FORK, limits=Limits(max_queue_length=100))
+        control.scale(3, workers=4)
+        wait_until(lambda: is_whole(pair, 4), what="two workers each")
+        control.scale(3, autoscale=Autoscale(min_workers=2, max_workers=2))
+        wait_until(lambda: is_whole(pair, 2), what="one worker each")
+    assert {key for counter in seen.values() for key in counter} <= {(200, 1), (200, 2), (200, 3)}
+    assert sum((200, 3) in counter for counter in seen.values()) == 2
+    wait_until(
+        lambda: sorted(path.name for path in (pair.folder / "work").iterdir()) == ["3", "3.1"], what="folders removed"
+    )
+
+
+def test_what_fails_in_one_of_them_is_in_none(pair: RunningService, tmp_path: Path) -> None:
+    """The script starts once only: of the two servers one cannot have it."""
+    once = f"os.mkdir({str(tmp_path / 'once')!r})"
+    before = (pair.settings, [worker.pid for worker in pair.status.workers])
+    with clients(pair) as seen:
+        with pytest.raises(SwitchFailed, match="File exists") as raised:
+            pair.control.switch(pair.revision(2, who(2, before=once)))
+        assert raised.value.failure.phase == "init"
+        with pytest.raises(RequestRefused, match=r"workers .for revision 1. must be at least server_processes"):
+            pair.control.configure(workers=1)
+    assert (pair.settings, [worker.pid for worker in pair.status.workers]) == before
+    assert {key for counter in seen.values() for key in counter} == {(200, 1)}
+    assert sorted(path.name for path in (pair.folder / "work").iterdir()) == ["1", "1.1"]
+    pair.control.switch(pair.revision(3, who(3)))
+    assert {revision for revision, _, _ in asked(pair, times=3)} == {3}
+
+
+def slow(tmp_path: Path, revision: int) -> str:
+    """A script whose ``init()`` waits until it may go on."""
+    started, go = tmp_path / "started", tmp_path / "go"
+    wait = f"open({str(started)!r}, 'a').write('x')\n    while not os.path.exists({str(go)!r}): time.sleep(0.01)"
+    return who(revision, before=wait)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_one_that_dies_in_the_middle_of_a_switch(pair: RunningService, tmp_path: Path, which: int) -> None:
+    victim = pids(pair)[which]
+    revision = pair.revision(2, slow(tmp_path, 2))
+    with ThreadPoolExecutor(1) as pool:
+        switching = pool.submit(ControlClient(pair.folder).switch, revision)
+        wait_until(lambda: (tmp_path / "started").exists() and (tmp_path / "started").read_text() == "xx", what="both")
+        os.kill(victim, signal.SIGKILL)
+        with pytest.raises((SwitchFailed, ServiceNotRunning)):
+            switching.result()
+    wait_until(lambda: is_whole(pair, 2), what="it is back")
+    assert {revision for revision, _, _ in asked(pair, times=3)} == {1}
+    wait_until(lambda: sorted(p.name for p in (pair.folder / "work").iterdir()) == ["1", "1.1"], what="nothing is left")
+    (tmp_path / "go").touch()
+    pair.control.switch(pair.revision(3, who(3)))
+    assert {revision for revision, _, _ in asked(pair, times=3)} == {3}
+
+
+def test_one_that_missed_a_change_has_it_when_it_is_back(pair: RunningService) -> None:
+    """The leader has written the settings down, and dies before the other one hears of them."""
+    leader, follower = pids(pair)
+    os.kill(follower, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        changing = pool.submit(pair.control.split, Traffic(version_header="x-version"))
+        wait_until(lambda: pair.settings.traffic.version_header == "x-version", what="it is written down")
+        os.kill(leader, signal.SIGKILL)
+        with pytest.raises(ServiceNotRunning):
+            changing.result()
+    os.kill(follower, signal.SIGCONT)
+    wait_until(lambda: is_whole(pair, 2), what="it is back")
+
+    def all_know_of_it() -> bool:
+        answers = [pair.ask("POST", "/score", body="x", headers={"x-version": "9"}) for _ in range(20)]
+        return {answer.status for answer in answers} == {404}
+
+    wait_until(all_know_of_it, what="both have the new traffic")
+
+
+def test_one_that_hangs_is_started_anew(pair: RunningService) -> None:
+    _, follower = pids(pair)
+    os.kill(follower, signal.SIGSTOP)
+    pair.control.split(Traffic(version_header="x-version"))
+    wait_until(lambda: is_whole(pair, 2), what="another one is there")
+    assert follower not in pids(pair)
+    assert f"process {follower} is ended" in pair.supervisor_log
+    answers = [pair.ask("POST", "/score", body="x", headers={"x-version": "9"}).status for _ in range(30)]
+    assert set(answers) == {404}
