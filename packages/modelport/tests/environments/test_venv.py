@@ -35,7 +35,7 @@ def test_packages_of_the_index_for_another_python(
     interpreter = venvs.materialise(lock, progress=progress)
 
     assert lock.kind is EnvironmentKind.VENV
-    six, setuptools = lock.text.splitlines()
+    setuptools, six = lock.text.splitlines()
     assert six.startswith("six==") and setuptools.startswith("setuptools==")
     assert lock.python_version.startswith(f"{minor}.")
     assert ("python=3.6.2 was asked for; Python 3.6" in " ".join(lock.notes)) is (minor == "3.6")
@@ -47,6 +47,18 @@ def test_packages_of_the_index_for_another_python(
         == six
     )
     assert list(Path(interpreter.command[0]).parent.parent.glob("lib/*/site-packages/__pycache__/six.*.pyc"))
+
+
+@pytest.mark.parametrize(("asked", "found"), [([], "70.0.0"), (["setuptools"], "82.0.0"), (["mp_new"], "82.0.0")])
+def test_setuptools_has_pkg_resources_unless_the_list_says_otherwise(
+    asked: list[str], found: str, tmp_path: Path, venvs: VenvEnvironments, progress: RecordedProgress
+) -> None:
+    for version in ("70.0.0", "82.0.0"):
+        make_wheel(tmp_path, "setuptools", version)
+    make_wheel(tmp_path, "mp_old", "1.0", requires=["setuptools"])
+    make_wheel(tmp_path, "mp_new", "1.0", requires=["setuptools>=82"])
+    lock = venvs.resolve(from_wheels(tmp_path, "mp_old", *asked), progress=progress)
+    assert f"setuptools=={found}" in lock.text.splitlines()
 
 
 def test_a_folder_that_is_not_ascii_where_the_locale_is(

@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -22,8 +22,11 @@ from modelport.environments.uv import Answer, index_fingerprint, run_uv
 
 _HASH = re.compile(r"--hash[= ]\s*(\S+)")
 _LOCAL_PIN = re.compile(r"^(?:\S+\s+@\s+)?(file://\S+|/.*)$")
-_SETUPTOOLS = "setuptools<81"
-"""Later ones warn of pkg_resources, or have none."""
+_SETUPTOOLS = RequirementLine(
+    text="setuptools<81", written="setuptools<81", place="what conda's Python brings", name="setuptools"
+)
+"""Every environment of v1 had it, and packages of that time (MLflow 1.x is one) import its pkg_resources without saying
+so. Later ones warn of that, or have none."""
 _NOT_CONTENT = frozenset({".git", "__pycache__", "build", ".venv"})
 
 
@@ -54,7 +57,7 @@ class PipResolver:
         """
         if not asks_for_packages(lines):
             return Pins("")
-        found = _with_setuptools(self._found(lines, python), lines, python)
+        found = self._found(lines, python)
         self._cache.put(_key(lines, python), {"pins": found.text, "notes": found.notes})
         return found
 
@@ -63,8 +66,13 @@ class PipResolver:
         self._cache.remove(_key(lines, python))
 
     def _found(self, lines: Sequence[RequirementLine], python: FoundPython) -> Pins:
-        """What uv finds; where it is an old list that stops it, what it finds for the rest of the list."""
+        """What uv finds; where it is an old list that stops it, what it finds for the rest of the list.
+
+        With setuptools, unless the list names it or does not go with it.
+        """
         kept, notes, described = list(lines), list[str](), list[Readable]()
+        if all(line.name != _SETUPTOOLS.name for line in lines):
+            kept.append(_SETUPTOOLS)
         while True:
             answer = _compile(kept, python, described)
             if answer.succeeded:
@@ -76,6 +84,8 @@ class PipResolver:
             elif needless:
                 kept = [line for line in kept if line not in needless]
                 notes += [_why_needless(line, python) for line in needless]
+            elif _SETUPTOOLS in kept:
+                kept.remove(_SETUPTOOLS)
             else:
                 raise resolution_failed(answer.complaint, kept, python_version=python.version)
 
@@ -87,23 +97,6 @@ def _described_anew(
     if package is None or package in [(each.name, each.version) for each in described]:
         return None
     return read_leniently(*package, lines, python)
-
-
-def _with_setuptools(found: Pins, lines: Sequence[RequirementLine], python: FoundPython) -> Pins:
-    """The pins and one of setuptools, where nothing asks for it and the index has it.
-
-    Every environment of v1 had it, since conda's Python brings it: packages of that time (MLflow 1.x is one) import its
-    pkg_resources and do not say so.
-    """
-    if any(line.startswith("setuptools==") for line in found.text.splitlines()):
-        return found
-    wanted = RequirementLine(
-        text=_SETUPTOOLS, written=_SETUPTOOLS, place="what conda's Python brings", name="setuptools"
-    )
-    options = [line for line in lines if line.is_option]
-    answer = _compile([*options, wanted], python, ())
-    pins = [line for line in answer.output.splitlines() if line.startswith("setuptools==")]
-    return replace(found, text=found.text + "".join(f"{pin}\n" for pin in pins)) if answer.succeeded else found
 
 
 def _why_needless(line: RequirementLine, python: FoundPython) -> str:
