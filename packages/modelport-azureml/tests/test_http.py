@@ -35,6 +35,8 @@ def test_request_line_and_headers() -> None:
     assert request.headers["x-one"] == "1"
     assert request.headers.getlist("X-ONE") == ["1", "2"]
     assert request.headers.get("absent") is None
+    assert [f"{name}={value}" for name, value in request.headers] == ["Host=h:5001", "X-One=1", "X-One=2"]
+    assert dict(request.headers) == {"Host": "h:5001", "X-One": "1"} == {**request.headers}
     assert AMLRequest("GET", "/score").full_path == "/score?"
 
 
@@ -145,6 +147,8 @@ def test_response_headers() -> None:
         ("Set-Cookie", "a=1"),
         ("Set-Cookie", "b=2"),
     ]
+    response.headers.update({"Vary": "d"}, other="e")
+    assert (response.headers["vary"], response.headers.popitem()) == ("d", ("other", "e"))
     del response.headers["VARY"]
     assert "Vary" not in response.headers
     with pytest.raises(KeyError):

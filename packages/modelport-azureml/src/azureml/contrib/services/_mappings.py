@@ -11,6 +11,7 @@ breaks_line = re.compile("[\r\n\0]").search
 class Headers(MutableMapping[str, str]):
     """Headers in their order. A name may occur several times; its case does not matter when it is looked up.
 
+    Going through it gives pairs, as with the request of v1's server: ``for name, value in request.headers``.
     A value with a line break is refused with ValueError: it would be a second header, or a second response.
     """
 
@@ -51,8 +52,8 @@ class Headers(MutableMapping[str, str]):
         wanted = name.lower()
         self._pairs = [pair for pair in self._pairs if pair[0].lower() != wanted]
 
-    def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self._pairs)
+    def __iter__(self) -> Iterator[Tuple[str, str]]:  # type: ignore[override]
+        return iter(list(self._pairs))
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -60,12 +61,29 @@ class Headers(MutableMapping[str, str]):
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and bool(self.getlist(name))
 
+    def keys(self) -> List[str]:  # type: ignore[override]
+        return [name for name, _ in self._pairs]
+
     def items(self) -> List[Tuple[str, str]]:  # type: ignore[override]
         """Every header, repeated names too."""
         return list(self._pairs)
 
     def values(self) -> List[str]:  # type: ignore[override]
         return [value for _, value in self._pairs]
+
+    def popitem(self) -> Tuple[str, str]:
+        """Take out the last header. Raises KeyError where there is none."""
+        if not self._pairs:
+            raise KeyError("no header is left")
+        return self._pairs.pop()
+
+    def clear(self) -> None:
+        self._pairs = []
+
+    def update(self, *pairs: Any, **more: Any) -> None:
+        """Each header in the place of those of its name."""
+        for name, value in dict(*pairs, **more).items():
+            self[name] = value
 
     def __repr__(self) -> str:
         return "Headers({!r})".format(self._pairs)
