@@ -63,6 +63,13 @@ def test_long_ids_are_431(echo: RunningService, name: str, text: str) -> None:
     assert echo.score("x", headers={name: "i" * 100}).status == 200
     answer = echo.score("x", headers={name: "i" * 101})
     assert (answer.status, answer.message) == (431, text)
+    assert not {"x-ms-request-id", "x-ms-client-request-id"} & set(answer.headers)
+    assert ("x-request-id" in answer.headers) is (name != "x-request-id")
+
+
+def test_the_request_s_id_is_told_where_another_is_too_long(echo: RunningService) -> None:
+    answer = echo.score("x", headers={"x-request-id": "A", "x-ms-client-request-id": "i" * 101})
+    assert (answer.status, answer.headers["x-request-id"]) == (431, "A")
 
 
 def test_new_ids_are_different_uuids() -> None:

@@ -14,7 +14,12 @@ SAME_PREFIX = 1 << 20
 
 
 class IdTooLong(ValueError):
-    """An id header has more than 100 characters; the message is the client's."""
+    """An id header has more than 100 characters; the message is the client's. ``echo`` are the header lines of the
+    answer: the request's own id, where that is not what is too long."""
+
+    def __init__(self, text: str, *, echo: bytes = b"") -> None:
+        super().__init__(text)
+        self.echo = echo
 
 
 def make_new_ids() -> Iterator[bytes]:
@@ -71,7 +76,7 @@ def read_ids(headers: Mapping[bytes, bytes]) -> GivenIds:
     if given and len(given) > MOST_CHARACTERS:
         raise IdTooLong(TOO_LONG)
     if (ms_given and len(ms_given) > MOST_CHARACTERS) or (client and len(client) > MOST_CHARACTERS):
-        raise IdTooLong(TOO_LONG_MS)
+        raise IdTooLong(TOO_LONG_MS, echo=b"x-request-id: %b\r\n" % (given or new_id()))
     rest = b"x-ms-client-request-id: %b\r\n" % client if client else b""
     trace = headers.get(b"traceid")
     if trace is not None:

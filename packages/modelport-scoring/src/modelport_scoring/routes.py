@@ -92,7 +92,7 @@ class Routes:
         try:
             head.ids = read_ids(head.headers)
         except IdTooLong as error:
-            return message(431, str(error), lines=RUN_OK)
+            return message(431, str(error), lines=RUN_OK + error.echo)
         cors = self._service.cors
         head.lines = cors.lines(head)
         if cors.is_preflight(head):
