@@ -198,7 +198,7 @@ def test_a_script_in_this_python(
 )
 def test_a_script_that_fails(experiment: Experiment, write: Write, script: str, message: str) -> None:
     write("train.py", "open('outputs/half.txt', 'w').close()\n" + script)
-    run = experiment.submit(ScriptRunConfig(".", "train.py"))
+    run = experiment.submit(ScriptRunConfig(".", "train.py", run_config=""))  # type: ignore[arg-type]  # as actions do
     with pytest.raises(ActivityFailedException) as failed:
         run.wait_for_completion()
     assert json.loads(failed.value.message)["error"]["message"].startswith(message)

@@ -39,7 +39,7 @@ class ScriptRunConfig:
 
         Raises UserErrorException where nothing says what to run, or both a script and a command do.
         """
-        self.run_config = copy(run_config) if run_config is not None else RunConfiguration()
+        self.run_config = copy(run_config) if run_config else RunConfiguration()  # scripts pass '' for none
         self.source_directory = source_directory or "."
         self.script = script if script is not None or command is not None else self.run_config.script
         self.command = command if command is not None or script is not None else self.run_config.command
