@@ -82,7 +82,8 @@ def _load_client(module: str, name: str, place: str) -> Any:
         if error.name != place.split(":")[0]:
             raise
     except AttributeError:
-        if hasattr(sys.modules[place.split(":")[0]], place.split(":")[1]):
+        home = sys.modules.get(place.split(":")[0])
+        if home is None or hasattr(home, place.split(":")[1]):  # None: its import failed
             raise
     raise ImportError(
         "{}.{} is not available yet: this version of Modelport has no {}.".format(module, name, place.replace(":", "."))
