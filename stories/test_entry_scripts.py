@@ -1033,7 +1033,7 @@ def test_the_names_of_azureml(kitchen: Kitchen) -> None:
 
         def run(data):
             if data == "collect":
-                ModelDataCollector("model", designation="inputs")
+                return ModelDataCollector("model", designation="inputs").collect([1])
             try:
                 return Model.get_model_path(None)
             except WebserviceException as error:
@@ -1042,9 +1042,8 @@ def test_the_names_of_azureml(kitchen: Kitchen) -> None:
     with kitchen.serve(script, mode="cloud") as served:
         assert served.post("").text == "WebserviceException"
         assert "This is init, SDK 1." in served.log
-        refused = served.post("collect")
-        assert refused.status == 502
-        assert "does not collect model data yet" in refused.text
+        assert served.post("collect").json == {}
+        assert "model data collection is not switched on" in served.log
 
 
 def test_a_script_that_catches_its_own_errors(kitchen: Kitchen) -> None:

@@ -34,11 +34,17 @@ def test_public_exceptions() -> None:
     assert exceptions.__all__ == sorted(classes)
 
 
-def test_data_collection_is_refused_in_words() -> None:
-    with pytest.raises(NotImplementedError, match="does not collect"):
+def test_data_collection_that_nobody_asks_for(capsys: pytest.CaptureFixture[str]) -> None:
+    collector = ModelDataCollector(model_name="flowers", identifier="inputs")
+    assert (collector.collect([[1]], user_correlation_id="a"), collector.add_correlations([2], {})) == ({}, [2])
+    assert "not switched on; nothing is recorded" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("switch", ["AML_MODEL_DC_STORAGE_ENABLED", "AML_MODEL_DC_DEBUG"])
+def test_data_collection_is_refused_in_words(switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(switch, "true")
+    with pytest.raises(NotImplementedError, match=f"does not collect .* {switch} asks for it"):
         ModelDataCollector("flowers", designation="inputs", feature_names=["a"])
-    with pytest.raises(NotImplementedError, match="does not collect"):
-        ModelDataCollector(model_name="flowers", identifier="inputs")
 
 
 def test_tree_of_exceptions() -> None:

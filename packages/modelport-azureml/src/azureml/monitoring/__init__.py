@@ -1,14 +1,20 @@
-"""Data collection, which this version does not do, and says so."""
+"""Data collection (azureml-v1 reference, 11): off as in v1 where nobody asks for it, refused where somebody does."""
 
-from typing import Any, List, Optional
+import os
+import sys
+from typing import Any, Dict, List, Optional
 
 __all__ = ["ModelDataCollector"]
 
+_SWITCHES = ("AML_MODEL_DC_STORAGE_ENABLED", "AML_MODEL_DC_DEBUG")
+
 
 class ModelDataCollector:
-    """Collected inputs and predictions in the original. Here its constructor raises NotImplementedError.
+    """What a script collects of its inputs and predictions.
 
-    It is not a silent stand-in: a script that relies on collected data must not run on without it.
+    Where collection is not switched on it says so and records nothing, as in v1. Where it is (``collect_model_data`` in
+    the deployment configuration), the constructor raises NotImplementedError: a deployment that relies on collected
+    data must not run on without it.
     """
 
     def __init__(
@@ -22,15 +28,19 @@ class ModelDataCollector:
         collection_name: str = "default",
         **_: Any,
     ) -> None:
-        raise NotImplementedError(
-            "Modelport does not collect model data yet, so ModelDataCollector({!r}, …) would record nothing. Take it "
-            "out of the entry script, or construct it only where collection is wanted.".format(model_name)
-        )
+        asked = [name for name in _SWITCHES if os.environ.get(name, "").lower() == "true"]
+        if asked:
+            raise NotImplementedError(
+                "Modelport does not collect model data yet, so ModelDataCollector({!r}, …) would record nothing, and "
+                "{} asks for it. Deploy with collect_model_data=False.".format(model_name, asked[0])
+            )
+        notice = "ModelDataCollector({!r}, …): model data collection is not switched on; nothing is recorded."
+        sys.stdout.write(notice.format(model_name) + "\n")
 
-    def collect(self, input_data: Any, user_correlation_id: str = "") -> Any:
-        """Not reached: there is no object without the constructor."""
-        raise NotImplementedError("Modelport does not collect model data yet.")
+    def collect(self, input_data: Any, user_correlation_id: str = "") -> Dict[str, str]:
+        """Record nothing: there are no correlation headers."""
+        return {}
 
     def add_correlations(self, input_data: Any, correlations: Any) -> Any:
-        """Not reached: there is no object without the constructor."""
-        raise NotImplementedError("Modelport does not collect model data yet.")
+        """The data as they are: there is nothing to correlate them with."""
+        return input_data

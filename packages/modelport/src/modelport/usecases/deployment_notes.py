@@ -56,8 +56,8 @@ def _notes(service: Service) -> Iterator[str]:
         )
     if any(deployment.collects_model_data for deployment in deployments):
         yield (
-            "Model data collection is kept and shown, and nothing is collected: the script only finds "
-            "AML_MODEL_DC_STORAGE_ENABLED=true."
+            "Model data collection is kept and shown, and nothing is collected: the script finds "
+            "AML_MODEL_DC_STORAGE_ENABLED=true, and a ModelDataCollector of it is refused."
         )
 
 
