@@ -291,3 +291,16 @@ def _until(found: Any, *, within_s: float = 30.0) -> Any:
 def _pid_in(lock: Path) -> int | None:
     text = lock.read_text().strip()
     return int(text) if text.isdigit() else None
+
+
+def test_packages_of_docker_steps(notebook: Notebook) -> None:
+    steps = (
+        "FROM x\nRUN apt-get install -y jre\nRUN pip install -q one==1.0 'two>=2'\nRUN pip install -r more.txt && ls\n"
+    )
+    settings = notebook.configuration(
+        docker_file=notebook.write("steps", steps), conda_file=notebook.write("c.yml", "dependencies: [{pip: [one]}]")
+    )
+    definition = settings.environment_definition()
+    assert definition is not None and definition.python.conda is not None
+    assert definition.python.conda.pip[-2:] == ("one==1.0", "two>=2")
+    assert "Of the docker_file, the script's environment gets: one==1.0, two>=2" in settings.notes()

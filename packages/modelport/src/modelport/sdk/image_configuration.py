@@ -12,6 +12,7 @@ from typing import Any
 from modelport.domain.environments import EnvironmentDefinition
 from modelport.domain.errors import WebserviceException
 from modelport.domain.images import ImageContent
+from modelport.sdk.docker_steps import pip_requirements
 from modelport.sdk.legacy_environment import check_runtime, legacy_environment, runtime_notes
 from modelport.usecases.validate_inference import CheckedInference, resolve_below, validate_inference
 
@@ -83,7 +84,16 @@ class ImageConfiguration:
         """The environment that the script needs; None for the Python that creates the image."""
         path = None if self.conda_file is None else resolve_below(None, self.conda_file, what="conda file")
         environment = legacy_environment(name, runtime=self.runtime, conda_file=path)
-        return None if environment is None else environment.to_definition()
+        if environment is None:
+            return None
+        for requirement in self._docker_requirements():
+            environment.python.conda_dependencies.add_pip_package(requirement)
+        return environment.to_definition()
+
+    def _docker_requirements(self) -> list[str]:
+        if self.docker_file is None or self.conda_file is None:
+            return []
+        return pip_requirements(resolve_below(None, self.docker_file, what="docker file"))
 
     def content(self, checked: CheckedInference) -> ImageContent:
         """What the workspace keeps of it; what the creation finds out is not in it yet."""
@@ -108,6 +118,8 @@ class ImageConfiguration:
         notes = runtime_notes(self.runtime)
         if self.conda_file is None:
             notes.append("No conda_file: the script runs on the Python that creates the image.")
+        if requirements := self._docker_requirements():
+            notes.append(f"Of the docker_file, the script's environment gets: {', '.join(requirements)}")
         if recorded:
             notes.append(
                 f"Recorded, and without effect on this machine, where images are no containers: {', '.join(recorded)}"
