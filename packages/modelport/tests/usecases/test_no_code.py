@@ -103,5 +103,5 @@ def test_the_models_resources_are_taken_where_nothing_is_said(bench: Workbench, 
 
 def test_one_model_and_no_other_number(bench: Workbench, tmp_path: Path) -> None:
     for models in ([], [ridge(bench.context, tmp_path), ridge(bench.context, tmp_path)]):
-        with pytest.raises(WebserviceException, match="has exactly one model"):
+        with pytest.raises(WebserviceException, match="without a script it has exactly one"):
             no_code_revision(bench.context, models)

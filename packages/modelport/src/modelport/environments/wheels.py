@@ -42,7 +42,10 @@ class Wheels:
         Raises ResolutionFailed where the index has no such package or does not answer; EnvironmentException, saying
         which Pythons have wheels and how to get one, where none of this machine has.
         """
-        here = list(dict.fromkeys([running_base().minor, *map(_minor, installed_versions(self._pythons))]))
+        own = running_base().minor
+        if not self._complaint(requirement, own):
+            return own
+        here = list(dict.fromkeys([own, *map(_minor, installed_versions(self._pythons))]))
         found = self._first(requirement, here)
         if found is not None:
             return found
@@ -75,7 +78,7 @@ def _asked(requirement: str, minor: str) -> str:
         (Path(name) / "requirements.txt").write_text(f"{requirement}\n", encoding="utf-8")
         answer = run_uv(
             *("pip", "compile", "requirements.txt", "--no-deps", "--only-binary", ":all:", "--quiet", "--no-header"),
-            *("--python-version", f"{minor}.{_LATE}"),
+            *("--python", running_base().path, "--python-version", f"{minor}.{_LATE}"),
             cwd=Path(name),
         )
     if answer.succeeded:

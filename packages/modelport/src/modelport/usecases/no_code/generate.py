@@ -39,7 +39,7 @@ def no_code_revision(context: Context, models: Sequence[ModelVersion]) -> Revisi
     """
     if len(models) != 1:
         raise WebserviceException(
-            f"A deployment without an inference configuration has exactly one model; there are {len(models)}.",
+            f"The deployment has no entry script, and {len(models)} models: without a script it has exactly one.",
             hint="Give inference_config=InferenceConfig(entry_script='score.py') to deploy none or several.",
         )
     (model,) = models
