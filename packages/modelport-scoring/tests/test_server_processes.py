@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
+import socket
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from prometheus_client import parser
 
 from modelport_scoring import (
@@ -198,6 +202,28 @@ def test_metrics_are_those_of_all(pair: RunningService) -> None:
     os.kill(pids(pair)[1], signal.SIGKILL)
     wait_until(lambda: is_whole(pair, 2), what="it is back")
     assert values(pair, "modelport_requests_total") == {"200": total}, "no counter goes backwards"
+
+
+def test_all_of_them_speak_tls(services: Services, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    issued.private_key_pem.write_to_path(tmp_path / "tls.key")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    files = {"certificate": str(tmp_path / "tls.crt"), "key": str(tmp_path / "tls.key")}
+    service = start(services, tls=files)
+    port = service.settings.port
+    with socket.create_connection(("127.0.0.1", port)) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"HTTP/1.1" not in plain.recv(1000), "no TLS, no answer"
+    connections = [http.client.HTTPSConnection("localhost", port, context=context, timeout=10) for _ in range(8)]
+    answers = [ask(connection, "POST", "/score", body="x") for connection in connections]
+    assert {answer.json[1] for answer in answers} == set(pids(service))
+    for connection in connections:
+        connection.close()
+    end(service)
+    assert "Traceback" not in service.supervisor_log
 
 
 # --- one of them dies -------------------------------------------------------------------------------------------------
