@@ -86,8 +86,10 @@ class ImageConfiguration:
         environment = legacy_environment(name, runtime=self.runtime, conda_file=path)
         if environment is None:
             return None
-        for requirement in self._docker_requirements():
-            environment.python.conda_dependencies.add_pip_package(requirement)
+        dependencies = environment.python.conda_dependencies
+        if dependencies is not None:
+            for requirement in self._docker_requirements():
+                dependencies.add_pip_package(requirement)
         return environment.to_definition()
 
     def _docker_requirements(self) -> list[str]:
