@@ -228,6 +228,30 @@ def test_our_azureml_names_win_and_others_stay(app: App, python: str) -> None:
         assert worker.ask().json == ["1.36.0", "azureml-models/flowers/10/m.pkl", "theirs", "theirs too"]
 
 
+@pytest.mark.parametrize("still_there", [True, False])
+def test_joblib_is_found_by_its_name_of_2019(app: App, python: str, still_there: bool) -> None:
+    app.write("site/joblib.py", "NAME = 'joblib'")
+    app.write("site/sklearn/__init__.py", "")
+    app.write("site/sklearn/externals/__init__.py", "")
+    if still_there:
+        app.write("site/sklearn/externals/joblib.py", "NAME = 'of scikit-learn'")
+    code = """
+        from sklearn.externals import joblib
+        import joblib as itself
+
+        def init():
+            pass
+
+        def run(data):
+            return [joblib.NAME, joblib is itself, itself.__spec__.name]
+    """
+    with app.run(python, code, PYTHONPATH=str(app.root / "site")) as worker:
+        worker.start()
+        expected = ["of scikit-learn", False, "joblib"] if still_there else ["joblib", True, "joblib"]
+        assert worker.ask().json == expected
+        assert ("has no sklearn.externals.joblib any more" in worker.output) is not still_there
+
+
 def test_a_service_does_not_load_the_client(app: App) -> None:
     app.write("site/modelport/__init__.py", "raise RuntimeError('loaded')")
     app.write("site/azureml_core-1.34.0.dist-info/METADATA", "")

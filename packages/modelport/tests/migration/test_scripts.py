@@ -205,7 +205,7 @@ def test_entry_scripts(project: Project) -> None:
         """
     )
     assert found["init() and run()"].status is Status.SAME
-    assert "below 0.23" in found["from sklearn.externals import joblib"].note
+    assert "since 0.23" in found["from sklearn.externals import joblib"].note
     assert found["Model.get_model_path"].status is Status.SAME
     assert "AML_APP_ROOT" in found["/var/azureml-app"].note
     found = project.found("def init(): pass\ndef run(*args): pass\n")

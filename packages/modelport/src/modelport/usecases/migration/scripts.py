@@ -76,7 +76,7 @@ class ScriptReader(ExpressionReader):
         elif module.startswith("azure.ai.ml"):
             self._note_second_version(node, module)
         elif module == "sklearn.externals" and any(alias.name == "joblib" for alias in node.names):
-            note = "works in an environment with scikit-learn below 0.23 and a Python of its time"
+            note = "works in services; where scikit-learn has it no more (since 0.23), joblib itself is taken"
             self._note(node, "from sklearn.externals import joblib", Status.SAME, note)
         else:
             exported = self._exports(module) or {}
