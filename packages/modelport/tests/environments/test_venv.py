@@ -302,6 +302,25 @@ def test_a_package_whose_metadata_no_resolver_reads(
         venvs.resolve(from_wheels(wheels, "mp_worse"), progress=progress)
 
 
+def test_what_old_wheels_of_scikit_learn_do_not_say(
+    venvs: VenvEnvironments, progress: RecordedProgress, wheels: Path
+) -> None:
+    make_wheel(wheels, "scikit_learn", "0.19.1")
+    make_wheel(wheels, "scikit_learn", "0.20.0", requires=["numpy"])
+    make_wheel(wheels, "numpy", "1.19.5")
+    make_wheel(wheels, "scipy", "1.5.4", requires=["numpy"])
+
+    def pins(*entries: str) -> tuple[list[str], tuple[str, ...]]:
+        lock = venvs.resolve(from_wheels(wheels, *entries), progress=progress)
+        return [line.split(";")[0].strip() for line in lock.text.splitlines() if "==" in line], lock.notes
+
+    found, notes = pins("scikit-learn==0.19.1")
+    assert found == ["numpy==1.19.5", "scikit-learn==0.19.1", "scipy==1.5.4"]
+    assert notes == ("scikit-learn 0.19.1 does not say that it needs numpy and scipy: they are taken.",)
+    assert pins("scikit-learn==0.19.1", "scipy")[1] == ()
+    assert pins("scikit-learn==0.20.0") == (["numpy==1.19.5", "scikit-learn==0.20.0"], ())
+
+
 def test_a_pinned_pip_is_noted(venvs: VenvEnvironments, progress: RecordedProgress) -> None:
     lock = venvs.resolve(definition(packages=["python", "pip=20.2"]), progress=progress)
     assert [note.split()[0] for note in lock.notes] == ["pip=20.2"]

@@ -1,6 +1,7 @@
-"""Packages whose own description no resolver reads any more: pandas 0.24 asks for ``pytz (>=2011k)``, which is none.
+"""Packages whose own description no resolver can use: pandas 0.24 asks for ``pytz (>=2011k)``, which is no clause.
 
-Installers of their time passed over such clauses; so does this. Sources of the formats: PEP 440 and the core metadata
+Installers of their time passed over such clauses; so does this. And the wheels of scikit-learn before 0.20 ask for
+nothing, though they import NumPy and SciPy, which everybody had at the time. Sources of the formats: PEP 440 and the core metadata
 specification; uv's reference, ``dependency-metadata``.
 """
 
@@ -23,6 +24,9 @@ _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][\w.-]*)\s*(\[[^]]*])?\s*\(?([^;)]*)\
 _CLAUSE = re.compile(
     r"\s*(?:~=|===?|!=|<=?|>=?)\s*v?\d+(?:\.\d+)*(?:[-_.]?(?:a|b|c|rc|alpha|beta|pre|post|dev)\d*)*(?:\.\*)?\s*"
 )
+_SCIKIT_LEARN = re.compile(r"^scikit-learn==(0\.1\d(?:\.\d+)*)", re.MULTILINE)
+_IMPORTED = ("numpy", "scipy")
+"""What every scikit-learn imports."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,15 @@ class Readable:
     version: str
     requires: tuple[str, ...]
     passed_over: tuple[str, ...]
+    undeclared: bool = False
+    """The package does not say itself that it needs them."""
 
     @property
     def note(self) -> str:
+        if self.undeclared:
+            return (
+                f"{self.name} {self.version} does not say that it needs {' and '.join(self.requires)}: they are taken."
+            )
         return (
             f"{self.name} {self.version} describes itself in words that no installer reads any more: "
             f"{', '.join(self.passed_over) or 'its metadata'} is passed over, as installers of its time did."
@@ -54,6 +64,14 @@ def unreadable(complaint: str) -> tuple[str, str] | None:
     """Name and version of the package whose description uv could not read; None where that is not its complaint."""
     found = _UNREADABLE.search(complaint)
     return (found[1], found[2]) if found else None
+
+
+def undeclared(pins: str) -> Readable | None:
+    """What a pinned package needs without saying so; None where there is no such package, or all of it is pinned."""
+    found = _SCIKIT_LEARN.search(pins)
+    if found is None or all(re.search(rf"^{name}==", pins, re.MULTILINE) for name in _IMPORTED):
+        return None
+    return Readable("scikit-learn", found[1], _IMPORTED, (), undeclared=True)
 
 
 def read_leniently(name: str, version: str, lines: Sequence[RequirementLine], python: FoundPython) -> Readable | None:

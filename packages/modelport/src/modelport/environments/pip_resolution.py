@@ -15,7 +15,7 @@ from modelport.environments.azureml_packages import OF_OLD_SERVER, OFTEN_REQUIRE
 from modelport.environments.complaints import cannot_be_had, resolution_failed
 from modelport.environments.disk_cache import DiskCache
 from modelport.environments.locks import sha256_of
-from modelport.environments.old_metadata import Readable, read_leniently, unreadable
+from modelport.environments.old_metadata import Readable, read_leniently, undeclared, unreadable
 from modelport.environments.probe import FoundPython
 from modelport.environments.requirement_lines import RequirementLine, index_options, normalised
 from modelport.environments.uv import Answer, index_fingerprint, run_uv
@@ -76,7 +76,11 @@ class PipResolver:
         while True:
             answer = _compile(kept, python, described)
             if answer.succeeded:
-                return Pins(lock_text(answer.output, kept), (*notes, *(each.note for each in described)))
+                silent = undeclared(answer.output)
+                if silent is None or silent in described:
+                    return Pins(lock_text(answer.output, kept), (*notes, *(each.note for each in described)))
+                described.append(silent)
+                continue
             readable = _described_anew(answer.complaint, kept, python, described)
             needless = [line for line in cannot_be_had(answer.complaint, kept) if line.name in OF_OLD_SERVER]
             if readable is not None:
