@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from modelport.bundles import building_folder, read_manifest, remove_if_dead
 from modelport.domain.environments import EnvironmentDefinition, EnvironmentKind, Lock
 from modelport.domain.errors import StoreException, WebserviceException
 from modelport.domain.failures import Phase, in_phase
+from modelport.domain.models import ModelVersion
 from modelport.domain.names import check_image_name
 from modelport.domain.packages import Package, PackageContent
 from modelport.packages import ContainerEngine, PackagePlan, plan_package, write_context
@@ -93,7 +94,7 @@ def _write_files(
     logged: Context, request: PackageRequest, definition: EnvironmentDefinition, folder: Path
 ) -> PackageContent:
     with bundles_held(logged):
-        lock = _lock(logged, definition)
+        lock = _lock(logged, definition, request.revision.models)
         bundle, registered = bundle_of(logged, request.revision, lock)
         plan = plan_package(read_manifest(bundle), definition, lock, name=request.name, workspace=logged.record.name)
         for note in plan.notes:
@@ -121,11 +122,11 @@ def _write_context(folder: Path, bundle: Path, *, plan: PackagePlan, context: Co
         ) from error
 
 
-def _lock(context: Context, definition: EnvironmentDefinition) -> Lock:
+def _lock(context: Context, definition: EnvironmentDefinition, models: Sequence[ModelVersion]) -> Lock:
     """Resolved here; but an interpreter that the environment names is one of its image, not of this machine."""
     python = definition.python
     if not python.user_managed_dependencies:
-        return resolved(context, definition)
+        return resolved(context, definition, models)
     named = python.interpreter_path
     return Lock(
         kind=EnvironmentKind.SYSTEM,

@@ -17,7 +17,7 @@ from modelport.domain.environments import EnvironmentKind, Lock
 
 _KEY = rb"_sklearn_version"
 _MEMO = rb"(?:q.|r.{4}|\x94|p\d+\n)?"
-_VALUE = rb"(?:X.{4}|\x8c.|U.|V)([0-9]+(?:\.[0-9a-z]+)+)"
+_VALUE = rb"(?:X(?P<long>.{4})|\x8c(?P<short>.)|U(?P<older>.)|V)(?P<version>[0-9]+(?:\.[0-9a-z]+)+)"
 _PATTERN = re.compile(_KEY + rb"\n?" + _MEMO + _VALUE, re.DOTALL)
 _SEARCHED = 1024 * 1024
 """Bytes at each end of a file that are searched: an estimator's version is the last item of its state."""
@@ -29,9 +29,16 @@ def pickled_with(path: Path) -> str:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             last = max(0, len(content) - _SEARCHED)
             found = _PATTERN.search(content, 0, _SEARCHED) or _PATTERN.search(content, last)
-            return found[1].decode("ascii") if found else ""
+            return _version_of(found) if found else ""
     except (OSError, ValueError):  # an empty file cannot be mapped
         return ""
+
+
+def _version_of(found: re.Match[bytes]) -> str:
+    """The text, by the length that stands before it: the next opcode may be a letter too. Protocol 0 ends its line."""
+    length = found["long"] or found["short"] or found["older"]
+    end = int.from_bytes(length, "little") if length else None
+    return found["version"][:end].decode("ascii")
 
 
 def installed_scikit_learn(lock: Lock, *, is_own: bool) -> str:
@@ -40,12 +47,13 @@ def installed_scikit_learn(lock: Lock, *, is_own: bool) -> str:
     ``is_own``: the environment is the interpreter that runs us.
     """
     if lock.kind is EnvironmentKind.SYSTEM:
-        return _own_scikit_learn() if is_own else ""
+        return own_scikit_learn() if is_own else ""
     found = re.search(r"^\W*scikit-learn[= ]=?([0-9][0-9a-z.]*)", lock.text, re.MULTILINE)
     return found[1] if found else ""
 
 
-def _own_scikit_learn() -> str:
+def own_scikit_learn() -> str:
+    """The scikit-learn of the interpreter that runs us; empty where it has none."""
     try:
         return version("scikit-learn")
     except PackageNotFoundError:

@@ -24,6 +24,7 @@ from modelport.usecases.context import Context
 from modelport.usecases.download_model import place_model_file
 from modelport.usecases.find_images import bundles_of_images
 from modelport.usecases.pickled_versions import installed_scikit_learn, written_by_others
+from modelport.usecases.resolve_for_models import resolve_for_models
 from modelport.usecases.validate_inference import CheckedInference
 
 SYSTEM = "system"
@@ -88,17 +89,19 @@ def prepare_bundle(context: Context, request: RevisionRequest) -> Prepared:
 
     Raises EnvironmentException and its children, UserErrorException for code that cannot be shipped, StoreException.
     """
-    lock = resolved(context, request.environment)
+    lock = resolved(context, request.environment, request.models)
     with in_phase(Phase.BUILD):
         interpreter = context.environments.materialise(lock, progress=context.progress)
     bundle, registered = bundle_of(context, request, lock)
     return Prepared(bundle=bundle, interpreter=interpreter, registered=registered)
 
 
-def resolved(context: Context, definition: EnvironmentDefinition | None) -> Lock:
-    """The lock of the environment, and what the user should know of it told. Raises EnvironmentException."""
-    with in_phase(Phase.RESOLVE):
-        lock = context.environments.resolve(definition, progress=context.progress)
+def resolved(context: Context, definition: EnvironmentDefinition | None, models: Sequence[ModelVersion]) -> Lock:
+    """The lock of an environment for these models, and what the user should know of it told.
+
+    Raises EnvironmentException.
+    """
+    lock = resolve_for_models(context, definition, models)
     for note in lock.notes:
         context.progress.step(note)
     return lock

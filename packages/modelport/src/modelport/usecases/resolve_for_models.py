@@ -1,0 +1,101 @@
+"""The lock of an environment that is to read the files of models.
+
+Lists of 2019 and 2020 name ``scikit-learn`` without a version and meant the one of that year. A model's file says which
+one wrote it: where the list leaves the version open, that one is asked for first.
+"""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from modelport.domain.environments import CondaSpecification, EnvironmentDefinition, Lock
+from modelport.domain.errors import EnvironmentException
+from modelport.domain.failures import Phase, in_phase
+from modelport.domain.models import ModelVersion
+from modelport.environments.requirement_lines import normalised
+from modelport.usecases.context import Context
+from modelport.usecases.download_model import place_model_file
+from modelport.usecases.pickled_versions import own_scikit_learn, pickled_with
+
+_OPEN = "scikit-learn"
+_PYTHON_OF_V1 = "python=3.6.2"
+"""What v1 writes into an environment that nobody asked a Python for."""
+_LARGEST = 256 * 1024 * 1024
+"""Bytes of a file that is looked into: it is read and verified for that."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Attempt:
+    definition: EnvironmentDefinition
+    note: str
+
+
+def resolve_for_models(
+    context: Context, definition: EnvironmentDefinition | None, models: Sequence[ModelVersion]
+) -> Lock:
+    """Resolve the environment, with the scikit-learn that wrote the models where the definition leaves that open.
+
+    Where that one cannot be had for a Python that v1 chose and not the user, the Python that runs us is taken, if it is
+    the one that has it. The notes of the lock say what was chosen. Raises EnvironmentException for the definition as it
+    was written.
+    """
+    for attempt in _attempts(context, definition, models):
+        try:
+            lock = context.environments.resolve(attempt.definition, progress=context.progress)
+            return replace(lock, notes=(attempt.note, *lock.notes))
+        except EnvironmentException:
+            continue
+    with in_phase(Phase.RESOLVE):
+        return context.environments.resolve(definition, progress=context.progress)
+
+
+def _attempts(
+    context: Context, definition: EnvironmentDefinition | None, models: Sequence[ModelVersion]
+) -> Iterator[_Attempt]:
+    conda = definition.python.conda if definition else None
+    if definition is None or conda is None or definition.python.user_managed_dependencies:
+        return
+    if not any(map(_is_open, (*conda.packages, *conda.pip))):
+        return
+    writers = set(_writers(context, models))
+    if len(writers) != 1:
+        return  # nobody knows, or no version is the right one for all of them
+    (version,) = writers
+    pinned = replace(conda, packages=_pinned(conda.packages, version), pip=_pinned(conda.pip, version))
+    note = f"scikit-learn=={version} is taken, which wrote the model: the environment names no version of it."
+    yield _Attempt(definition=_with(definition, pinned), note=note)
+    if _PYTHON_OF_V1 in conda.packages and version == own_scikit_learn():
+        own = platform.python_version()
+        packages = tuple(f"python={own}" if entry == _PYTHON_OF_V1 else entry for entry in pinned.packages)
+        yield _Attempt(
+            definition=_with(definition, replace(pinned, packages=packages)),
+            note=f"{note} There is none for {_PYTHON_OF_V1}, v1's default; Python {own}, where the model was trained, "
+            "is taken.",
+        )
+
+
+def _with(definition: EnvironmentDefinition, conda: CondaSpecification) -> EnvironmentDefinition:
+    return replace(definition, python=replace(definition.python, conda=conda))
+
+
+def _is_open(entry: str) -> bool:
+    return normalised(entry.strip()) == _OPEN
+
+
+def _pinned(entries: Iterable[str], version: str) -> tuple[str, ...]:
+    return tuple(f"{_OPEN}=={version}" if _is_open(entry) else entry for entry in entries)
+
+
+def _writers(context: Context, models: Sequence[ModelVersion]) -> Iterator[str]:
+    """The versions that the models' files name."""
+    with tempfile.TemporaryDirectory(prefix="modelport-writers-") as folder:
+        for number, (model, file) in enumerate((model, file) for model in models for file in model.files):
+            if file.size <= _LARGEST:
+                path = Path(folder) / str(number)
+                place_model_file(context, model, file, path, link=True)
+                if version := pickled_with(path):
+                    yield version

@@ -1,0 +1,119 @@
+"""Which environment a model is deployed with, where its own leaves the version of scikit-learn open."""
+
+from __future__ import annotations
+
+import pickle
+import platform
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from modelport.domain.environments import CondaSpecification, EnvironmentDefinition, Lock, PythonSection
+from modelport.domain.errors import ResolutionFailed
+from modelport.domain.models import ModelVersion
+from modelport.domain.progress import Progress
+from modelport.environments.memory import MemoryEnvironments
+from modelport.usecases.context import Context
+from modelport.usecases.pickled_versions import pickled_with
+from modelport.usecases.resolve_for_models import resolve_for_models
+
+from .conftest import Workbench
+
+
+class Index(MemoryEnvironments):
+    """Environments whose index lacks a scikit-learn for a Python."""
+
+    def __init__(self, *missing: str, python: str = "") -> None:
+        super().__init__()
+        self._missing = {f"scikit-learn=={version}" for version in missing}
+        self._python = python
+
+    def resolve(self, definition: EnvironmentDefinition | None, *, progress: Progress) -> Lock:
+        conda = conda_of(definition)
+        if self._python in ("", *conda.packages) and self._missing & {*conda.packages, *conda.pip}:
+            raise ResolutionFailed("there is none")
+        return super().resolve(definition, progress=progress)
+
+
+def conda_of(definition: EnvironmentDefinition | None) -> CondaSpecification:
+    assert definition is not None and definition.python.conda is not None
+    return definition.python.conda
+
+
+def asking(*pip: str, packages: tuple[str, ...] = ("python=3.6.2",)) -> EnvironmentDefinition:
+    return EnvironmentDefinition(name="old", python=PythonSection(conda=CondaSpecification(packages=packages, pip=pip)))
+
+
+def written_by(bench: Workbench, version: str, *, name: str = "line") -> ModelVersion:
+    return bench.model(name, pickle.dumps({"coef_": [1.0], "_sklearn_version": version}, protocol=0).decode())
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_the_version_is_read_and_not_the_next_opcode(tmp_path: Path, protocol: int) -> None:
+    path = tmp_path / "model.pkl"
+    for version in ("0.19.1", "1.3.dev0"):
+        path.write_bytes(pickle.dumps({"_sklearn_version": version}, protocol=protocol))
+        assert pickled_with(path) == version
+
+
+@pytest.mark.parametrize("entry", ["scikit-learn", "scikit_learn", " Scikit-Learn "])
+def test_an_open_version_is_the_one_that_wrote_the_model(bench: Workbench, context: Context, entry: str) -> None:
+    environments = MemoryEnvironments()
+    model = written_by(bench, "0.19.1")
+    lock = resolve_for_models(replace(context, environments=environments), asking("numpy", entry), [model])
+    assert conda_of(environments.resolved[0]).pip == ("numpy", "scikit-learn==0.19.1")
+    assert conda_of(environments.resolved[0]).packages == ("python=3.6.2",)
+    assert "scikit-learn==0.19.1 is taken, which wrote the model" in lock.notes[0]
+
+
+def test_an_open_conda_package_too(bench: Workbench, context: Context) -> None:
+    environments = MemoryEnvironments()
+    asked = asking(packages=("python=3.6.2", "scikit-learn"))
+    resolve_for_models(replace(context, environments=environments), asked, [written_by(bench, "0.20.3")])
+    assert conda_of(environments.resolved[0]).packages == ("python=3.6.2", "scikit-learn==0.20.3")
+
+
+def test_what_the_user_chose_or_nobody_knows_stays(bench: Workbench, context: Context) -> None:
+    environments = MemoryEnvironments()
+    old, new = written_by(bench, "0.19.1"), written_by(bench, "0.20.3", name="other")
+    ready = replace(context, environments=environments)
+    pinned, open_ = asking("scikit-learn==0.22"), asking("scikit-learn")
+    for definition, models in (
+        (pinned, [old]),
+        (asking("numpy"), [old]),
+        (open_, [bench.model("plain")]),
+        (open_, [old, new]),
+        (None, [old]),
+    ):
+        assert resolve_for_models(ready, definition, models).notes == ()
+        assert environments.resolved.pop() == definition
+
+
+def test_one_that_cannot_be_had_leaves_the_environment_as_it_was_written(bench: Workbench, context: Context) -> None:
+    environments = Index("0.18.2")
+    asked = asking("scikit-learn")
+    lock = resolve_for_models(replace(context, environments=environments), asked, [written_by(bench, "0.18.2")])
+    assert environments.resolved == [asked] and lock.notes == ()
+
+
+def test_a_model_of_today_gets_the_python_that_trained_it(
+    bench: Workbench, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = tmp_path / "installed" / "scikit_learn-99.1.dist-info"
+    described.mkdir(parents=True)
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: scikit-learn\nVersion: 99.1\n")
+    monkeypatch.syspath_prepend(str(described.parent))
+    environments = Index("99.1", python="python=3.6.2")
+    ready = replace(context, environments=environments)
+    model = written_by(bench, "99.1")
+
+    lock = resolve_for_models(ready, asking("scikit-learn"), [model])
+    conda = conda_of(environments.resolved.pop())
+    assert conda.packages == (f"python={platform.python_version()}",)
+    assert conda.pip == ("scikit-learn==99.1",)
+    assert "There is none for python=3.6.2, v1's default" in lock.notes[0]
+
+    chosen = asking("scikit-learn", packages=("python=3.6",))
+    resolve_for_models(replace(context, environments=Index("99.1")), chosen, [model])
+    assert environments.resolved == []
