@@ -83,6 +83,51 @@ def test_a_door_has_the_names_of_the_table(module: str) -> None:
         door.nothing  # noqa: B018 - it is looked up
 
 
+@pytest.mark.parametrize("version", ["3.6", NEWEST])
+def test_modules_of_other_distributions_say_what_to_do(version: str, tmp_path: Path) -> None:
+    code = """
+        from importlib import import_module
+        from azureml._absent import ABSENT
+        for name in ABSENT:
+            try:
+                import_module(name + ".deeper")
+            except ModuleNotFoundError as error:
+                assert error.name == name and ABSENT[name] in str(error), (name, error)
+            else:
+                raise AssertionError(name)
+        try:
+            import azureml.no_such
+        except ModuleNotFoundError as error:
+            print(error)
+    """
+    done = run_python(code, version=version)
+    assert (done.stdout.strip(), done.stderr) == ("No module named 'azureml.no_such'", "")
+
+
+@pytest.mark.parametrize("version", ["3.6", NEWEST])
+def test_joblib_is_found_by_its_name_of_2019(version: str, tmp_path: Path) -> None:
+    (tmp_path / "sklearn" / "externals").mkdir(parents=True)
+    (tmp_path / "sklearn" / "__init__.py").write_text("")
+    (tmp_path / "sklearn" / "externals" / "__init__.py").write_text("")
+    code = f"""
+        import sys
+        sys.path.append({str(tmp_path)!r})
+        import azureml.core
+        try:
+            from sklearn.externals import joblib
+        except ImportError as error:
+            print("no joblib")
+        open({str(tmp_path / "joblib.py")!r}, "w").close()
+        sys.path_importer_cache.clear()
+        from sklearn.externals import joblib
+        import joblib as itself
+        print(joblib is itself, itself.__spec__.name)
+    """
+    done = run_python(code, version=version)
+    assert done.stdout.splitlines() == ["no joblib", "True joblib"]
+    assert done.stderr == "This scikit-learn has no sklearn.externals.joblib any more: joblib itself is taken.\n"
+
+
 # --- what an import loads ---------------------------------------------------------------------------------------------
 
 

@@ -209,7 +209,9 @@ def test_files_by_their_names(run: RunFolder, tmp_path: Path, monkeypatch: pytes
     (tmp_path / "folder" / "deep" / "b.txt").write_text("b")
     (tmp_path / "a.txt").write_text("a")
     recorded = Run._of(run)
-    recorded.upload_file("./outputs//a.txt", "a.txt")
+    kept = recorded.upload_file("./outputs//a.txt", "a.txt")
+    (path,) = [artifact["path"] for artifact in kept.serialize()["artifacts"].values()]
+    assert Path(path).read_bytes() == Path("a.txt").read_bytes()
     recorded.upload_file("text", io.StringIO("ünï"))
     recorded.upload_folder("outputs/more", "folder")
     recorded.upload_files(["x/1", "x/2"], ["a.txt", "a.txt"])

@@ -13,11 +13,13 @@ _own_folder = __path__[0]
 _in_service = __spec__ is not None and __spec__.loader_state == "in a service"  # the worker's importer says so
 __path__ = extend_path(__path__, __name__)
 
-from azureml import _modelport, _neighbours  # noqa: E402 - found on the path above
+from azureml import _absent, _modelport, _neighbours, _old_joblib  # noqa: E402 - found on the path above
 
 _modelport.IN_SERVICE = _in_service
 _neighbours.refuse_mixture([_own_folder] if _in_service else list(__path__))
 __path__.append(os.path.join(_own_folder, "_fallback"))
+_old_joblib.offer()
+_absent.explain()
 
 IS_MODELPORT = True
 """The vendor's package of this name has no such attribute."""

@@ -90,6 +90,17 @@ _ATTACHED = _not_here(
     "prepare_compute_target",
     "is_compute_target_prepared",
 )
+_EXPRESSIONS = _not_here(
+    "training",
+    *("choice", "lognormal", "loguniform", "normal", "qlognormal", "qloguniform", "qnormal", "quniform", "randint"),
+    "uniform",
+)
+_GOALS = _not_here("training", "HyperDriveRun", "PrimaryMetricGoal")
+_POLICIES = _not_here(
+    "training", "BanditPolicy", "MedianStoppingPolicy", "NoTerminationPolicy", "TruncationSelectionPolicy"
+)
+_SAMPLINGS = _not_here("training", "BayesianParameterSampling", "GridParameterSampling", "RandomParameterSampling")
+_SEARCHES = _not_here("training", "HyperDriveConfig", "HyperDriveRunConfig")
 
 
 def _error(*names: str) -> Names:
@@ -189,6 +200,7 @@ DOORS: Dict[str, Names] = {
         **_ENVIRONMENT,
         **_SECTIONS,
         **_of("modelport.sdk.environment_sections", "RSection", "DatabricksSection"),
+        **_not_here("training", "RCranPackage", "RGitHubPackage"),
         **_DEPENDENCIES,
         **_REGISTRY,
         **_IMAGE_NAMES,
@@ -225,6 +237,7 @@ DOORS: Dict[str, Names] = {
         **_IMAGE_NAMES,
         **_of(_RUNS, "DataReferenceConfiguration", "DockerConfiguration", "MpiConfiguration"),
         **_SECTIONS,
+        **_not_here("clusters", "EggLibrary", "JarLibrary", "MavenLibrary", "PyPiLibrary", "RCranLibrary"),
         **_not_here("training", "ParallelTaskConfiguration", "PyTorchConfiguration", "TensorflowConfiguration"),
     },
     "azureml.core.script_run": _SCRIPT_RUN,
@@ -266,7 +279,10 @@ DOORS: Dict[str, Names] = {
     "azureml.data.azure_storage_datastore": _of(_DATA + ".datastores", "AzureBlobDatastore", "AzureFileDatastore"),
     "azureml.data.abstract_dataset": _of(_DATA + ".datasets", "AbstractDataset"),
     "azureml.data.data_reference": _of(_DATA + ".references", "DataReference"),
-    "azureml.data.datapath": _of(_DATA + ".references", "DataPath"),
+    "azureml.data.datapath": {
+        **_of(_DATA + ".references", "DataPath"),
+        **_not_here("pipelines", "DataPathComputeBinding"),
+    },
     "azureml.data.dataset_consumption_config": _of(_DATA + ".consumption", "DatasetConsumptionConfig"),
     "azureml.data.dataset_factory": {
         **_of(_DATA + ".factories", "FileDatasetFactory", "TabularDatasetFactory"),
@@ -304,7 +320,7 @@ DOORS: Dict[str, Names] = {
         "StepSequence",
         "TrainingOutput",
     ),
-    "azureml.pipeline.core.graph": _not_here("pipelines", "PipelineParameter"),
+    "azureml.pipeline.core.graph": _not_here("pipelines", "InputPortDef", "OutputPortDef", "PipelineParameter"),
     "azureml.pipeline.core.pipeline": _not_here("pipelines", "Pipeline"),
     "azureml.pipeline.core.run": _not_here("pipelines", "PipelineRun", "StepRun"),
     "azureml.pipeline.core.schedule": _not_here("pipelines", "Schedule", "ScheduleRecurrence"),
@@ -318,6 +334,8 @@ DOORS: Dict[str, Names] = {
         "DatabricksStep",
         "EstimatorStep",
         "HyperDriveStep",
+        "HyperDriveStepRun",
+        "KustoStep",
         "ModuleStep",
         "MpiStep",
         "ParallelRunConfig",
@@ -327,7 +345,7 @@ DOORS: Dict[str, Names] = {
         "SynapseSparkStep",
     ),
     "azureml.opendatasets": _not_here(
-        "open data", "Diabetes", "MNIST", "NycTlcGreen", "NycTlcYellow", "OjSalesSimulated"
+        "open data", "Diabetes", "MNIST", "NoaaIsdWeather", "NycTlcGreen", "NycTlcYellow", "OjSalesSimulated"
     ),
     "azureml.telemetry": _of("modelport.sdk.diagnostics", "set_diagnostics_collection"),
     "azureml.train.automl": _not_here("training", "AutoMLConfig", "AutoMLExplainer"),
@@ -336,30 +354,12 @@ DOORS: Dict[str, Names] = {
         "training", "Chainer", "Gloo", "Mpi", "Nccl", "ParameterServer", "PyTorch", "TensorFlow"
     ),
     "azureml.train.estimator": _of(_RUNS, "Estimator"),
-    "azureml.train.hyperdrive": _not_here(
-        "training",
-        "BanditPolicy",
-        "BayesianParameterSampling",
-        "GridParameterSampling",
-        "HyperDriveConfig",
-        "HyperDriveRun",
-        "HyperDriveRunConfig",
-        "MedianStoppingPolicy",
-        "NoTerminationPolicy",
-        "PrimaryMetricGoal",
-        "RandomParameterSampling",
-        "TruncationSelectionPolicy",
-        "choice",
-        "lognormal",
-        "loguniform",
-        "normal",
-        "qlognormal",
-        "qloguniform",
-        "qnormal",
-        "quniform",
-        "randint",
-        "uniform",
-    ),
+    "azureml.train.hyperdrive": {**_GOALS, **_SAMPLINGS, **_POLICIES, **_SEARCHES, **_EXPRESSIONS},
+    "azureml.train.hyperdrive.parameter_expressions": _EXPRESSIONS,
+    "azureml.train.hyperdrive.policy": _POLICIES,
+    "azureml.train.hyperdrive.run": _GOALS,
+    "azureml.train.hyperdrive.runconfig": _SEARCHES,
+    "azureml.train.hyperdrive.sampling": _SAMPLINGS,
     "azureml.train.sklearn": _of(_RUNS, "SKLearn"),
     "azureml.widgets": _of(_RUNS, "RunDetails"),
 }

@@ -74,6 +74,17 @@ def test_an_open_conda_package_too(bench: Workbench, context: Context) -> None:
     assert conda_of(environments.resolved[0]).packages == ("python=3.6.2", "scikit-learn==0.20.3")
 
 
+def test_a_file_of_the_joblib_inside_scikit_learn_that_joblib_is_to_read(bench: Workbench, context: Context) -> None:
+    environments = MemoryEnvironments()
+    content = "(csklearn.externals.joblib.numpy_pickle\nNumpyArrayWrapper\nV_sklearn_version\np1\nV0.19.1\np2\n."
+    ready, model = replace(context, environments=environments), bench.model("old", content)
+    lock = resolve_for_models(ready, asking("joblib", "scikit-learn"), [model])
+    assert conda_of(environments.resolved.pop()).pip == ("joblib", "scikit-learn==0.22.2.post1")
+    assert "in which joblib reads what 0.19.1 wrote" in lock.notes[0]
+    resolve_for_models(ready, asking("scikit-learn"), [model])
+    assert conda_of(environments.resolved.pop()).pip == ("scikit-learn==0.19.1",)
+
+
 def test_what_the_user_chose_or_nobody_knows_stays(bench: Workbench, context: Context) -> None:
     environments = MemoryEnvironments()
     old, new = written_by(bench, "0.19.1"), written_by(bench, "0.20.3", name="other")

@@ -10,18 +10,31 @@ from azureml._runs.folder import RunFolder
 _LOGS = ("azureml-logs/", "logs/", "user_logs/", "system_logs/")
 
 
+class Uploaded:
+    """What was kept of an upload."""
+
+    def __init__(self, artifacts: Dict[str, str]) -> None:
+        self.artifacts = artifacts
+        """Names, with the path of each."""
+
+    def serialize(self) -> Dict[str, Any]:
+        """As JSON takes it."""
+        return {"artifacts": {name: {"path": path} for name, path in self.artifacts.items()}}
+
+
 class RunFileMembers:
     """What can be done with the files of a run."""
 
     _folder: RunFolder
 
-    def upload_file(self, name: str, path_or_stream: Any, datastore_name: Optional[str] = None) -> None:
+    def upload_file(self, name: str, path_or_stream: Any, datastore_name: Optional[str] = None) -> "Uploaded":
         """Keep a file, or what a stream holds, as the run's file ``name``. ``datastore_name`` is not needed: files of a
-        run are in its folder.
+        run are in its folder. What is returned tells the name and path of what is kept.
 
         Raises UserErrorException where there is no such file, or the run has one of that name.
         """
         self._folder.files.add(name, path_or_stream)
+        return Uploaded({name: str(self._folder.files.path(name))})
 
     def upload_files(
         self,

@@ -1,8 +1,8 @@
 """Packages whose own description no resolver can use: pandas 0.24 asks for ``pytz (>=2011k)``, which is no clause.
 
 Installers of their time passed over such clauses; so does this. And the wheels of scikit-learn before 0.20 ask for
-nothing, though they import NumPy and SciPy, which everybody had at the time. Sources of the formats: PEP 440 and the core metadata
-specification; uv's reference, ``dependency-metadata``.
+nothing, though they import NumPy and SciPy, which everybody had at the time. Sources of the formats: PEP 440 and the
+core metadata specification; uv's reference, ``dependency-metadata``.
 """
 
 from __future__ import annotations

@@ -41,6 +41,15 @@ def _version_of(found: re.Match[bytes]) -> str:
     return found["version"][:end].decode("ascii")
 
 
+def holds_old_joblib(path: Path) -> bool:
+    """Whether the joblib that scikit-learn had inside until 0.20 wrote the file: joblib itself cannot read it there."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(b"sklearn.externals.joblib") >= 0
+    except (OSError, ValueError):
+        return False
+
+
 def installed_scikit_learn(lock: Lock, *, is_own: bool) -> str:
     """The scikit-learn of an environment, by its lock; empty where there is none, or it cannot be told from here.
 

@@ -19,9 +19,12 @@ from modelport.domain.models import ModelVersion
 from modelport.environments.requirement_lines import normalised
 from modelport.usecases.context import Context
 from modelport.usecases.download_model import place_model_file
-from modelport.usecases.pickled_versions import own_scikit_learn, pickled_with
+from modelport.usecases.pickled_versions import holds_old_joblib, own_scikit_learn, pickled_with
 
 _OPEN = "scikit-learn"
+_READS_BOTH = "0.22.2.post1"
+"""The last scikit-learn in which joblib itself reads what scikit-learn's own joblib wrote, and the scripts of its time
+run."""
 _PYTHON_OF_V1 = "python=3.6.2"
 """What v1 writes into an environment that nobody asked a Python for."""
 _LARGEST = 256 * 1024 * 1024
@@ -32,6 +35,14 @@ _LARGEST = 256 * 1024 * 1024
 class _Attempt:
     definition: EnvironmentDefinition
     note: str
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """A scikit-learn for a model's file."""
+
+    version: str
+    why: str
 
 
 def resolve_for_models(
@@ -59,14 +70,16 @@ def _attempts(
     conda = definition.python.conda if definition else None
     if definition is None or conda is None or definition.python.user_managed_dependencies:
         return
-    if not any(map(_is_open, (*conda.packages, *conda.pip))):
+    entries = (*conda.packages, *conda.pip)
+    if not any(_names(entry, _OPEN) for entry in entries):
         return
-    writers = set(_writers(context, models))
-    if len(writers) != 1:
+    readers = set(_readers(context, models, with_joblib=any(_names(entry, "joblib") for entry in entries)))
+    if len(readers) != 1:
         return  # nobody knows, or no version is the right one for all of them
-    (version,) = writers
+    (reader,) = readers
+    version = reader.version
     pinned = replace(conda, packages=_pinned(conda.packages, version), pip=_pinned(conda.pip, version))
-    note = f"scikit-learn=={version} is taken, which wrote the model: the environment names no version of it."
+    note = f"scikit-learn=={version} is taken, {reader.why}: the environment names no version of it."
     yield _Attempt(definition=_with(definition, pinned), note=note)
     if _PYTHON_OF_V1 in conda.packages and version == own_scikit_learn():
         own = platform.python_version()
@@ -82,20 +95,24 @@ def _with(definition: EnvironmentDefinition, conda: CondaSpecification) -> Envir
     return replace(definition, python=replace(definition.python, conda=conda))
 
 
-def _is_open(entry: str) -> bool:
-    return normalised(entry.strip()) == _OPEN
+def _names(entry: str, package: str) -> bool:
+    """Whether the entry is the package's name, and nothing else."""
+    return normalised(entry.strip()) == package
 
 
 def _pinned(entries: Iterable[str], version: str) -> tuple[str, ...]:
-    return tuple(f"{_OPEN}=={version}" if _is_open(entry) else entry for entry in entries)
+    return tuple(f"{_OPEN}=={version}" if _names(entry, _OPEN) else entry for entry in entries)
 
 
-def _writers(context: Context, models: Sequence[ModelVersion]) -> Iterator[str]:
-    """The versions that the models' files name."""
+def _readers(context: Context, models: Sequence[ModelVersion], *, with_joblib: bool) -> Iterator[_Reader]:
+    """The versions for the files that tell who wrote them."""
+    files = [(model, file) for model in models for file in model.files if file.size <= _LARGEST]
     with tempfile.TemporaryDirectory(prefix="modelport-writers-") as folder:
-        for number, (model, file) in enumerate((model, file) for model in models for file in model.files):
-            if file.size <= _LARGEST:
-                path = Path(folder) / str(number)
-                place_model_file(context, model, file, path, link=True)
-                if version := pickled_with(path):
-                    yield version
+        for number, (model, file) in enumerate(files):
+            path = Path(folder) / str(number)
+            place_model_file(context, model, file, path, link=True)
+            version = pickled_with(path)
+            if version and with_joblib and holds_old_joblib(path):
+                yield _Reader(_READS_BOTH, f"in which joblib reads what {version} wrote")
+            elif version:
+                yield _Reader(version, "which wrote the model")
