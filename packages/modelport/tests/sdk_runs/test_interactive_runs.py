@@ -48,6 +48,14 @@ def test_a_run_is_recorded_and_read_back(experiment: Experiment, write: Write, c
         again.add_properties({"source": "there"})
 
 
+def test_the_folder_of_outputs_is_there_for_the_script_unless_it_is_not_kept(experiment: Experiment, cwd: Path) -> None:
+    with experiment.start_logging(outputs=False, snapshot_directory=None):
+        assert not (cwd / "outputs").exists()
+    with experiment.start_logging(snapshot_directory=None) as run:
+        (cwd / "outputs" / "model.pkl").write_text("model")
+    assert run.get_file_names() == ["outputs/model.pkl"]
+
+
 def test_a_model_from_a_run(workspace: Workspace, experiment: Experiment, write: Write) -> None:
     write("m.pkl", "model")
     run = experiment.start_logging(outputs=False, snapshot_directory=None)
@@ -210,7 +218,7 @@ import os
 from modelport import Experiment, Workspace
 experiment = Experiment(Workspace.get("ws"), "ending")
 run = experiment.start_logging(snapshot_directory=None)
-os.mkdir("outputs")
+os.makedirs("outputs", exist_ok=True)
 open("outputs/x", "w").close()
 print(run.id, flush=True)
 {ending}

@@ -156,15 +156,17 @@ class Experiment:
     ) -> Run:
         """A run that this program logs to: it runs until ``complete``, ``fail`` or ``cancel``, or the program's end.
 
-        What the program writes into ``./outputs`` and ``./logs`` meanwhile becomes files of the run when it ends,
-        unless ``outputs`` is False. The files of ``snapshot_directory`` are kept with it, unless they are more than
-        2,000 files or 300 MiB.
+        What the program writes into ``./outputs``, which is made for it, and ``./logs`` meanwhile becomes files of the
+        run when it ends, unless ``outputs`` is False. The files of ``snapshot_directory`` are kept with it, unless they
+        are more than 2,000 files or 300 MiB.
         """
         run = make_run(self._folder, self.name, owned=True, name=display_name, target="local")
         directory = None if outputs is False else str(Path.cwd())
         interactive.keep(run, directory)
         if snapshot_directory is not None:
             self._keep_snapshot(run, Path(snapshot_directory))
+        if directory is not None:
+            (Path(directory) / "outputs").mkdir(exist_ok=True)
         run.enter(statuses.RUNNING)
         return Run._of(run, self)
 
