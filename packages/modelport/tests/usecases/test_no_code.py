@@ -101,6 +101,14 @@ def test_the_models_resources_are_taken_where_nothing_is_said(bench: Workbench, 
     assert deploy(bench.context, asked).deployment.resources == Resources(cpu=4, memory_gb=1.5)
 
 
+def test_a_data_set_as_sample_is_said_to_have_no_effect(bench: Workbench, steps: Steps, tmp_path: Path) -> None:
+    model = ridge(bench.context, tmp_path)
+    for sample, is_said in (("a-data-set", True), ("[[1, 2]]", False)):
+        steps.texts.clear()
+        no_code_revision(bench.context, [replace(model, sample_input=sample)])
+        assert any("a-data-set is recorded and not looked into" in text for text in steps.texts) is is_said
+
+
 def test_one_model_and_no_other_number(bench: Workbench, tmp_path: Path) -> None:
     for models in ([], [ridge(bench.context, tmp_path), ridge(bench.context, tmp_path)]):
         with pytest.raises(WebserviceException, match="without a script it has exactly one"):
