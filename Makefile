@@ -5,7 +5,7 @@ SOURCES := packages/modelport-worker/src packages/modelport-azureml/src packages
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-openapi test-clients test-containers test-frameworks check format lint types contracts docs bench bench-quick bench-registration fuzz soak compatibility lock test-wheels clean
+.PHONY: help setup demo test test-openapi test-clients test-containers test-frameworks check format lint types contracts docs bench bench-quick bench-registration fuzz soak compatibility lock wheels test-wheels clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -80,6 +80,9 @@ compatibility: setup  ## write docs/compatibility.md and docs/cli.md anew from t
 
 lock: setup  ## resolve requirements-dev.in into constraints.txt again
 	tools/lock.sh
+
+wheels: setup  ## build the distributions into dist/, for pip install --find-links dist
+	tools/wheels.sh
 
 test-wheels: setup  ## build the distributions into dist/ and run stories with what was built
 	tools/test_wheels.sh

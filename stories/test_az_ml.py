@@ -49,6 +49,7 @@ def project(desk: Desk) -> Desk:
     return desk
 
 
+@pytest.mark.timeout(400)  # each of its many commands starts a Python
 def test_from_a_model_to_a_service_and_back(project: Desk) -> None:
     project.run("az-ml model register -n mymodel -p models/factor.json --tag area=numbers -t model.json")
     registered = json.loads((project.folder / "model.json").read_text())
@@ -116,6 +117,7 @@ def _delete(project: Desk) -> None:
     project.run("az-ml model delete -i mymodel:2")
 
 
+@pytest.mark.timeout(400)  # each of its many commands starts a Python
 def test_an_endpoint_with_two_versions(project: Desk) -> None:
     project.run("az-ml model register -n mymodel -p models/factor.json -t first.json")
     project.run("az-ml computetarget create aks -n mycluster --cluster-purpose DevTest")
@@ -158,6 +160,7 @@ def test_a_failure_names_the_line_and_leaves_the_log(project: Desk) -> None:
     assert project.run("az-ml service show -n unlucky --query state").json == "Failed"
 
 
+@pytest.mark.timeout(400)  # each of its many commands starts a Python
 def test_az_ml_in_a_shell(project: Desk) -> None:
     """``eval "$(modelport az)"``, and what walk-throughs type after it."""
     script = """

@@ -5,10 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 eval "$(.venv/bin/python packages/modelport/src/modelport/environments/index_settings.py)"
 uv=$PWD/.venv/bin/uv
-rm -rf dist
-for package in packages/*; do
-    "$uv" build --wheel --quiet --out-dir dist "$package"
-done
+tools/wheels.sh
 "$uv" venv --quiet --python .venv/bin/python dist/venv
 "$uv" pip install --quiet --compile-bytecode --python dist/venv/bin/python --constraints constraints.txt \
     dist/*.whl pytest pytest-timeout

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from modelport import Environment, InferenceConfig, LocalWebservice, Model, ResourceConfiguration, Workspace
-from modelport.domain.errors import ModelNotFoundException, WebserviceException
+from modelport.domain.errors import ModelNotFoundException, UserErrorException, WebserviceException
 
 
 @pytest.fixture
@@ -114,6 +114,12 @@ def test_what_a_deployment_would_use_is_printed(model: Model, capsys: pytest.Cap
     assert "secret" not in said
     Model.print_configuration([], None, None, None)
     assert "  none" in capsys.readouterr().out
+
+
+def test_models_are_a_list(workspace: Workspace, model: Model) -> None:
+    for given in (model.name, model):
+        with pytest.raises(UserErrorException, match="models must be a list"):
+            Model.deploy(workspace, "svc", given)  # type: ignore[arg-type]
 
 
 def test_arguments_that_v1_took_without_a_word(

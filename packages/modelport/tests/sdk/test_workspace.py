@@ -128,3 +128,11 @@ def test_models_refuse_names_that_are_no_text_and_keep_resources(desk: Path) -> 
     model = Model.register(workspace, "model.txt", "m", resource_configuration=ResourceConfiguration(1, 0.5))
     assert model.serialize()["resourceConfiguration"] == {"cpu": 1, "memoryInGB": 0.5, "gpu": None}
     workspace.registry.close()
+
+
+def test_a_workspace_that_a_file_names_is_made_and_said_so(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config(desk / "config.json", "misspelt")
+    Workspace.from_config().registry.close()
+    assert "There was no workspace 'misspelt' on this machine" in capsys.readouterr().out
+    Workspace.from_config().registry.close()
+    assert capsys.readouterr().out == ""

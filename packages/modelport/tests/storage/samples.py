@@ -83,7 +83,14 @@ def revision(number: int, *model_ids: str) -> Revision:
         number=number,
         bundle_digest=digest("c"),
         model_ids=model_ids,
-        inference=InferenceConfiguration(entry_script="score.py", source_directory="/src", description="d"),
+        inference=InferenceConfiguration(
+            entry_script="score.py",
+            source_directory="/src",
+            description="d",
+            generated_for="ScikitLearn",
+            batches=True,
+            companions={"data.json": "/src/data.json"},
+        ),
         environment_name="sklearn",
         environment_version="2",
         lock_digest=digest("d"),
@@ -91,6 +98,7 @@ def revision(number: int, *model_ids: str) -> Revision:
         keeps_python_path=True,
         environment_variables={"Z": "1", "A": "2"},
         created_time=NOW,
+        image_id="image:3",
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelport.sdk.configuration_text import configuration_lines
 from modelport.sdk.deploying import deploy_service
-from modelport.sdk.model_snapshot import ModelSnapshot
+from modelport.sdk.new_revision import ids_of
 from modelport.sdk.packages import ModelPackaging
 
 if TYPE_CHECKING:
@@ -60,8 +60,3 @@ class ModelDeployment(ModelPackaging):
         """Print what ``deploy`` would use, without keys. ``deploy(show_output=True)`` does so first."""
         lines = configuration_lines(ids_of(models), inference_config, deployment_config, deployment_target)
         print("\n".join(lines), flush=True)  # noqa: T201 - it is what was asked for
-
-
-def ids_of(models: Sequence[Model | str]) -> list[str]:
-    """The id of each model, whether it is given as an object or as an id."""
-    return [model.id if isinstance(model, ModelSnapshot) else str(model) for model in models]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from modelport.domain.errors import WebserviceException
+from modelport.domain.errors import UserErrorException, WebserviceException
 from modelport.domain.models import ModelVersion
 from modelport.domain.services import Revision
 from modelport.sdk.image_configuration import ImageConfiguration
@@ -65,6 +65,16 @@ def new_revision(
     )
 
 
+def ids_of(models: Sequence[Model | str]) -> list[str]:
+    """The id of each model, whether it is given as an object or as an id. Raises UserErrorException where that is no
+    list: a text would be taken letter by letter."""
+    if isinstance(models, str) or not isinstance(models, Iterable):
+        raise UserErrorException(
+            f"models must be a list of models or of their ids; it is {models!r}.",
+            hint="Put it into a list: [model], or ['name:1'].",
+        )
+    return [model if isinstance(model, str) else model.id for model in models]
+
+
 def _found(context: Context, models: Sequence[Model | str]) -> list[ModelVersion]:
-    ids = [model if isinstance(model, str) else model.id for model in models]
-    return [find_model_by_id(context, model_id) for model_id in ids]
+    return [find_model_by_id(context, model_id) for model_id in ids_of(models)]

@@ -144,10 +144,15 @@ class Workspace(WorkspaceContents, WorkspaceOfACloud, OpenedWorkspace):
         *,
         progress: Progress | None = None,
     ) -> Workspace:
-        """The workspace that a ``config.json`` names (see ``read_config``); made on first use."""
+        """The workspace that a ``config.json`` names (see ``read_config``); made, and said so, on first use."""
         config = read_config(path, file_name=_file_name)
         labels = WorkspaceLabels(subscription_id=config.subscription_id, resource_group=config.resource_group)
+        is_new = not workspace_exists(config.workspace_name)
         context = open_workspace(config.workspace_name, create=labels, progress=progress or Console())
+        if is_new:
+            context.progress.step(
+                f"There was no workspace {config.workspace_name!r} on this machine: it is made, since the file names it"
+            )
         return Workspace._opened(context, auth)
 
     @staticmethod

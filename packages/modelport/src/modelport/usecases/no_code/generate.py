@@ -69,8 +69,8 @@ def _announcement(model: ModelVersion, plan: Plan, source: Path) -> Iterator[str
     yield from plan.notes
     if model.sample_input is not None and _sample(model.sample_input) is None:
         yield (
-            f"sample_input_dataset={model.sample_input} is recorded and not looked into: the schema is what the model's "
-            "files tell. A sample as JSON is."
+            f"sample_input_dataset={model.sample_input} is recorded and not looked into: the schema is what the "
+            "model's files tell. A sample as JSON is."
         )
 
 
