@@ -22,6 +22,7 @@ from modelport.domain.errors import ConflictException, DeploymentFailed, Modelpo
 from modelport.domain.services import LocalDeployment
 from modelport.targets.local import LocalTarget
 from modelport.usecases import run_service
+from modelport.usecases.wait import wait_for_deployment
 from modelport_scoring import Autoscale, ControlClient, Traffic, read_settings, supervisor_pid
 
 from .conftest import SCRIPT, Deployer
@@ -307,6 +308,24 @@ def test_run_that_raises_tells_the_response_and_the_traceback(deployer: Deployer
     assert lines[3].startswith("Content: b'Expecting property name")
     assert "score.py" in caught.value.hint
     assert caught.value.status_code is None
+
+
+def test_run_takes_text_or_bytes(deployer: Deployer) -> None:
+    service = running(deployer.deploy())
+    with pytest.raises(ModelportError, match=r"this is of type dict(?s:.*)json\.dumps"):
+        service.run({"data": 1})  # type: ignore[arg-type]
+
+
+def test_a_service_that_is_deleted_while_it_is_waited_for(deployer: Deployer) -> None:
+    deployer.script("import time\ndef init(): time.sleep(60)\ndef run(data): return data\n")
+    service = deployer.deploy()
+
+    def delete_once() -> None:
+        if service.workspace.registry.service("svc") is not None:
+            run_service.delete(service.workspace.context, "svc")
+
+    with pytest.raises(WebserviceException, match="'svc' was deleted while it started"):
+        wait_for_deployment(service.workspace.context, "svc", tick=delete_once)
 
 
 def test_the_client_snippet_of_the_documents_runs_on_a_local_service(deployer: Deployer) -> None:

@@ -27,7 +27,7 @@ PACKAGE_OF_MODULE = {
 
 _GENERAL = {
     Phase.START: "Look at the log; `modelport doctor` checks what on this machine would stop a deployment.",
-    Phase.IMPORT: "Correct the script and deploy again; importing it with Python shows the same error.",
+    Phase.IMPORT: "Correct the script, or what it imports, and deploy again.",
     Phase.INIT: "Correct init() and deploy again, or `modelport service reload` after an edit of the script.",
     Phase.SCHEMA: "Correct the schema decorators of run(): each sample must have the type its parameter type expects.",
     Phase.WARM_UP: "Correct run(), which was called with the sample of its @input_schema, or leave warm_up out.",

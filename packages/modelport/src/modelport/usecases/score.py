@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from modelport.domain.deployments import path_prefix
-from modelport.domain.errors import WebserviceException
+from modelport.domain.errors import UserErrorException, WebserviceException
 from modelport.domain.services import Service, ServiceState, shown_state
 from modelport.usecases.context import Context
 from modelport.usecases.explain import in_own_files, traceback_in
@@ -35,10 +35,11 @@ def score(context: Context, name: str, body: str | bytes, *, headers: Mapping[st
     """POST the body, as it is given, with the service's key; returns the parsed JSON, or the text where it is none.
     ``headers`` are sent besides.
 
-    Raises WebserviceException where the service does not run, BadResponse where the answer is no success. Its message
-    has the lines ``Response Code:``, ``Headers:`` and ``Content:`` that v1 scripts parse; its hint, the script's
-    traceback.
+    Raises UserErrorException for what is neither text nor bytes, WebserviceException where the service does not run,
+    BadResponse where the answer is no success. Its message has the lines ``Response Code:``, ``Headers:`` and
+    ``Content:`` that v1 scripts parse; its hint, the script's traceback.
     """
+    _check_body(body)
     service, observation = observe(context, name)
     if observation.state not in (ServiceState.RUNNING, ServiceState.UNHEALTHY, ServiceState.DEPLOYING):
         reason = service.failure.describe() if service.failure else ""
@@ -51,6 +52,14 @@ def score(context: Context, name: str, body: str | bytes, *, headers: Mapping[st
     if response.is_success:
         return _parsed(response)
     raise _bad_response(context, service, response)
+
+
+def _check_body(body: object) -> None:
+    if not isinstance(body, str | bytes):
+        raise UserErrorException(
+            f"A service is run with text or bytes; this is of type {type(body).__name__}.",
+            hint="Make JSON of it: service.run(json.dumps(data)).",
+        )
 
 
 def scoring_headers(context: Context, service: Service) -> dict[str, str]:

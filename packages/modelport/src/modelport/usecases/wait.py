@@ -47,7 +47,10 @@ def wait_for_deployment(
     the log and one thing to try; WebserviceException at the timeout (``TimedOut``), the service going on to start.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    context.service(name)
     while True:
+        if context.registry.service(name) is None:
+            raise WebserviceException(f"WebserviceNotFound: the service {name!r} was deleted while it started.")
         service, observation = observe(context, name)
         if observation.state is ServiceState.RUNNING and not _versions_to_come(context, service, observation):
             return _succeeded(context, service)
