@@ -74,9 +74,11 @@ fuzz: setup  ## fuzz every target for MINUTES= (5), or only TARGETS=; findings b
 soak: setup  ## kill workers under load for MINUTES= (10), and look for leaks in COUNT= requests (PUBLISH=)
 	@$(BIN)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(COUNT),--count $(COUNT)) $(if $(PUBLISH),--publish)
 
-compatibility: setup  ## write docs/compatibility.md and docs/cli.md anew from the code
+compatibility: setup  ## write the pages that are made from the code anew: compatibility, cli, az-ml
 	$(BIN)/python -m modelport.cli.compatibility > docs/compatibility.md
 	$(BIN)/python -m modelport.cli.reference > docs/cli.md
+	$(BIN)/python -m modelport.cli.azure.reference > docs/az-ml.md
+	$(BIN)/python -m modelport.cli.azure.extension_table > packages/modelport-azure-cli/src/azext_modelport/commands.json
 
 lock: setup  ## resolve requirements-dev.in into constraints.txt again
 	tools/lock.sh

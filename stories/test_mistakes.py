@@ -92,12 +92,12 @@ def test_inference_files_that_are_wrong(shop: Desk, name: str, text: str, expect
         assert part in failed.stderr
 
 
-def test_targets_that_are_not_here(shop: Desk) -> None:
+def test_a_cluster_that_is_not_named(shop: Desk) -> None:
     shop.write("dc.json", '{"computeType": "Aks", "numReplicas": 3}')
     failed = shop.run("modelport model deploy -n far --es score.py --dc dc.json", code=1)
-    assert "'Aks'" in failed.stderr
-    assert "local" in failed.stderr
-    refused = shop.run("modelport model deploy -n far --es score.py --autoscale-enabled true", code=2)
+    assert "type AKS needs a compute target" in failed.stderr
+    assert "az-ml computetarget create aks" in failed.stderr
+    refused = shop.run("modelport model deploy -n far --es score.py --autoscale-enabled true", code=1)
     assert "--autoscale-enabled" in refused.stderr
     assert "aks" in refused.stderr
 

@@ -133,6 +133,6 @@ def test_models_refuse_names_that_are_no_text_and_keep_resources(desk: Path) -> 
 def test_a_workspace_that_a_file_names_is_made_and_said_so(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config(desk / "config.json", "misspelt")
     Workspace.from_config().registry.close()
-    assert "There was no workspace 'misspelt' on this machine" in capsys.readouterr().out
+    assert "There was no workspace 'misspelt' on this machine" in capsys.readouterr().err
     Workspace.from_config().registry.close()
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""

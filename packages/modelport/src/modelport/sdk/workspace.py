@@ -150,9 +150,9 @@ class Workspace(WorkspaceContents, WorkspaceOfACloud, OpenedWorkspace):
         is_new = not workspace_exists(config.workspace_name)
         context = open_workspace(config.workspace_name, create=labels, progress=progress or Console())
         if is_new:
-            context.progress.step(
-                f"There was no workspace {config.workspace_name!r} on this machine: it is made, since the file names it"
-            )
+            # Not on the standard output: scripts may read what v1's function printed there, which was nothing.
+            name = config.workspace_name
+            sys.stderr.write(f"There was no workspace {name!r} on this machine: the file names it, so it is made.\n")
         return Workspace._opened(context, auth)
 
     @staticmethod
