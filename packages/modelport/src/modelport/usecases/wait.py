@@ -46,11 +46,19 @@ def wait_for_deployment(
     Raises DeploymentFailed as soon as the target knows of a failure, with the phase, the user's traceback, the end of
     the log and one thing to try; WebserviceException at the timeout (``TimedOut``), the service going on to start.
     """
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
     context.service(name)
-    while True:
+    try:
+        return _until_it_serves(context, name, timeout_s=timeout_s, tick=tick)
+    except WebserviceException:
         if context.registry.service(name) is None:
-            raise WebserviceException(f"WebserviceNotFound: the service {name!r} was deleted while it started.")
+            message = f"WebserviceNotFound: the service {name!r} was deleted while it started."
+            raise WebserviceException(message) from None
+        raise
+
+
+def _until_it_serves(context: Context, name: str, *, timeout_s: float | None, tick: Callable[[], None]) -> Service:
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
         service, observation = observe(context, name)
         if observation.state is ServiceState.RUNNING and not _versions_to_come(context, service, observation):
             return _succeeded(context, service)
