@@ -67,6 +67,10 @@ class Batcher:
     def _parts(self, value: Any, counts: List[int]) -> List[Any]:
         return list(value)
 
+    def encode_at_once(self, value: Any, counts: List[int]) -> Optional[List[bytes]]:
+        """The JSON of each request's part; None where each has to be encoded by itself."""
+        return None
+
     @property
     def is_hopeless(self) -> bool:
         return self._failures >= MOST_FAILURES
@@ -108,6 +112,9 @@ class RowBatcher(Batcher):
         if not self._sample.rows_are_alike(rows):
             raise Mixed("the rows of the requests differ in kind")
         return Group(rows, counts)
+
+    def encode_at_once(self, value: Any, counts: List[int]) -> Optional[List[bytes]]:
+        return encode_numbers(value, counts)
 
     def _parts(self, value: Any, counts: List[int]) -> List[Any]:
         parts, start = [], 0

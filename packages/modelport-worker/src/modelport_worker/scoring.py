@@ -7,7 +7,7 @@ from typing import List, NoReturn, Optional, Tuple
 
 from modelport_worker.answers import Answer, answer_of, rejection
 from modelport_worker.arguments import Rejected
-from modelport_worker.batching import Batcher, Mixed, encode_numbers, may_join
+from modelport_worker.batching import Batcher, Mixed, may_join
 from modelport_worker.bodies import Body, Piece, ScriptFailed
 from modelport_worker.failures import format_exception, text_of
 from modelport_worker.frames import (
@@ -98,7 +98,7 @@ def score_together(link: Link, service: Service, batcher: Batcher, frames: List[
         if parts is not None and not link.closed:
             micros = as_micros(finished - started)
             link.announce_batch(len(frames), 0, micros, b"", finished)
-            texts = encode_numbers(value, group.counts) if batcher.part == "row" else None
+            texts = batcher.encode_at_once(value, group.counts)
             if texts is not None:
                 for frame, text in zip(frames, texts):
                     link.answer(frame, 200, RETURNED, text, b"", micros, finished)
