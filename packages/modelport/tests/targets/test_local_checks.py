@@ -14,7 +14,7 @@ from modelport.domain.errors import UserErrorException, WebserviceException
 from modelport.domain.services import Batching, LocalDeployment
 from modelport.targets.local import LocalTarget
 from modelport.targets.local.plan import with_hosted
-from modelport.targets.local.settings import scoring_settings
+from modelport.targets.serving.settings import scoring_settings
 from modelport_scoring import RevisionSettings, ServiceSettings, Traffic
 
 from ..storage import samples

@@ -13,9 +13,9 @@ from joserfc.jwk import KeySet
 from modelport.domain.errors import UserErrorException, WebserviceException
 from modelport.domain.services import LocalDeployment, Service
 from modelport.domain.tokens import LEEWAY, LIFETIME, REFRESH_AFTER
-from modelport.targets.local.plan import auth_settings
-from modelport.targets.local.settings import check_deployment
 from modelport.targets.memory import MemoryTarget
+from modelport.targets.serving.service import auth_settings
+from modelport.targets.serving.settings import check_deployment
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
 from modelport.usecases.tokens import get_access_token, jwks, rotate_signing_key, trust

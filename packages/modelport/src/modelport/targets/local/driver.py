@@ -19,15 +19,16 @@ from modelport.domain.deployments import Deployment
 from modelport.domain.errors import StoreException
 from modelport.domain.services import Service, ServiceState
 from modelport.targets.interface import NONE_BESIDE, Observation
-from modelport.targets.local.certificates import COPIES, check_certificate, copy_certificate
 from modelport.targets.local.devices import check_gpus
 from modelport.targets.local.failures import supervisor_failure
 from modelport.targets.local.hosting import Hosting
 from modelport.targets.local.logs import last_lines_of
 from modelport.targets.local.observing import observation_of
-from modelport.targets.local.plan import LocalPlan, Trust, auth_settings, plan, with_hosted
+from modelport.targets.local.plan import LocalPlan, plan, with_hosted
 from modelport.targets.local.ports import check_address
-from modelport.targets.local.settings import changes, check_deployment, restarting_changes, shown_settings
+from modelport.targets.serving.certificates import COPIES, check_certificate, copy_certificate
+from modelport.targets.serving.service import Trust, auth_settings
+from modelport.targets.serving.settings import changes, check_deployment, restarting_changes, shown_settings
 from modelport_scoring import (
     Changes,
     ControlClient,

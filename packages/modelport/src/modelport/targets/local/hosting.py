@@ -10,8 +10,8 @@ from modelport.domain.errors import ConflictException, DeploymentFailed, Webserv
 from modelport.domain.services import Service
 from modelport.targets.local.failures import from_scoring
 from modelport.targets.local.logs import last_lines_of
-from modelport.targets.local.plan import revision_settings, traffic
-from modelport.targets.local.settings import version_size
+from modelport.targets.serving.service import revision_settings, traffic
+from modelport.targets.serving.settings import version_size
 from modelport_scoring import (
     Changes,
     ControlClient,

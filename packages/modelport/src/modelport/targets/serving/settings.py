@@ -17,7 +17,7 @@ from modelport.domain.deployments import Autoscale as AskedAutoscale
 from modelport.domain.deployments import Batching as AskedBatching
 from modelport.domain.errors import UserErrorException
 from modelport.domain.services import Service
-from modelport.targets.local.certificates import COPIES
+from modelport.targets.serving.certificates import COPIES
 from modelport_scoring import (
     AuthSettings,
     Autoscale,

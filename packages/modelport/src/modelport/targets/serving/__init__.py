@@ -1,0 +1,1 @@
+"""What every target that starts a scoring server tells it."""
