@@ -329,6 +329,7 @@ def test_an_update_under_load_drops_no_request(bench: CloudBench, aks: AksWebser
         aks.update(models=[bench.model("second")], inference_config=bench.script)
         load.wait_for('"second"')
     assert load.failures == []
+    aks.update(num_replicas=1)
     with pytest.raises(WebserviceException, match=r"autoscale_max_replicas provided without enabling"):
         aks.update(autoscale_max_replicas=2)
 
