@@ -93,7 +93,8 @@ def test_decorated_scripts(services: Services) -> None:
             ErrorMode.CLOUD,
             502,
             "no good: <x>",
-            "An unexpected internal error occurred. Encountered Exception: Traceback",
+            "An unexpected internal error occurred. Encountered Exception: What run() returned cannot be sent as JSON: "
+            "$ is of type set. Return a list of it instead.\nTraceback (most recent call last)",
         ),
         (ErrorMode.CONTAINER, 500, "no good: <x>", "An unexpected internal error occurred. Encountered Exception: Tr"),
         (

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from driving import PROGRAM, App, score_frame
+from interpreters import THIS_PYTHON
 from modelport_worker.frames import RAISED, RESULT, RETURNED, RUN_FAILED, STARTED, UNSERIALIZABLE
 
 ECHO = """
@@ -185,6 +186,40 @@ def test_unserializable_value(app: App, python: str) -> None:
         assert answer.flags == RETURNED | UNSERIALIZABLE
         assert "Object of type" in answer.text or "is not JSON serializable" in answer.text
         worker.wait_for_output("not JSON serializable")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("datetime.date(2020, 1, 2)", "$ is of type datetime.date. Return its isoformat() instead."),
+        ("{'a': [1, {'b c': {1, 2}}]}", '$.a[1]["b c"] is of type set. Return a list of it instead.'),
+        ("[b'x']", "$[0] is of type bytes. Return its hex(), or text instead."),
+        ("{'a': {(1, 2): 3}}", "$.a has a key of type tuple, (1, 2). Return texts as keys."),
+        ("[[1], loop]", "$[1][0] holds itself. Return something that ends."),
+        ("[twice, twice, {1: object()}]", "$[2][1] is of type object. Return lists, dicts, texts and numbers instead."),
+    ],
+)
+def test_the_part_that_json_cannot_hold_is_named_first(app: App, value: str, said: str) -> None:
+    code = f"""
+        import datetime
+
+        def init():
+            pass
+
+        def run(data):
+            twice = [1]
+            loop = []
+            loop.append(loop)
+            return {value}
+    """
+    with app.run(THIS_PYTHON, code) as worker:
+        worker.start()
+        answer = worker.ask()
+        assert answer.flags == RETURNED | UNSERIALIZABLE
+        sentence, _, rest = answer.text.partition("\n")
+        assert sentence == f"What run() returned cannot be sent as JSON: {said}"
+        assert rest.startswith("Traceback (most recent call last)")
+        worker.wait_for_output(sentence)
 
 
 def test_sys_exit_in_run_ends_the_process_after_earlier_answers(app: App, python: str) -> None:

@@ -64,8 +64,15 @@ def failed(flags: int, payload: bytes, *, mode: ErrorMode) -> Response:
     raised = bool(flags & RAISED)
     if mode is ErrorMode.JSON:
         return message(500, SCRIPT_ERROR if raised else INTERNAL_ERROR)
-    status = 502 if mode is ErrorMode.CLOUD else 500
-    return Response(status, lines=TEXT_TYPE, body=payload if raised else INTERNAL_ERROR_TEXT + payload)
+    if mode is ErrorMode.CLOUD:
+        return Response(502, lines=TEXT_TYPE, body=payload if raised else INTERNAL_ERROR_TEXT + payload)
+    return Response(500, lines=TEXT_TYPE, body=payload if raised else INTERNAL_ERROR_TEXT + _traceback_first(payload))
+
+
+def _traceback_first(payload: bytes) -> bytes:
+    """As the container of 2021 had it; the sentence on what is wrong comes behind it then."""
+    sentence, start, trace = payload.partition(b"Traceback (most recent call last)")
+    return start + trace + sentence
 
 
 def returned(code: int, meta: bytes, payload: bytes) -> Response:

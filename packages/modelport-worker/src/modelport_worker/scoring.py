@@ -26,6 +26,7 @@ from modelport_worker.frames import (
 from modelport_worker.link import Frame, Link
 from modelport_worker.service import Service
 from modelport_worker.streams import log
+from modelport_worker.unserialisable import complaint
 
 clock = time.perf_counter
 
@@ -198,7 +199,7 @@ def report_raised(frame: Frame, error: BaseException) -> Answer:
 def encode(frame: Frame, value: object) -> Answer:
     try:
         return answer_of(value)
-    except Exception:
-        trace = traceback.format_exc()
-        log("What run() returned at request {} cannot be sent.\n{}".format(frame.id, trace))
-        return Answer(500, RETURNED | UNSERIALIZABLE, trace.encode("utf-8", "backslashreplace"), b"")
+    except Exception as error:
+        text = "{}\n{}".format(complaint(value, error), traceback.format_exc())
+        log("At request {}: {}".format(frame.id, text))
+        return Answer(500, RETURNED | UNSERIALIZABLE, text.encode("utf-8", "backslashreplace"), b"")
