@@ -171,7 +171,13 @@ def test_zero_counts_as_not_given() -> None:
     [
         ({"cpu_cores": -1}, "cpu_cores must be positive; it is -1"),
         ({"memory_gb": -0.5}, r"memory_gb must be positive; it is -0\.5"),
-        ({"memory_gb": "1"}, "memory_gb must be a number; it is '1'"),
+        ({"memory_gb": "1"}, r"memory_gb must be a number \(int or float\); it is '1'"),
+        ({"cpu_cores": 0}, "cpu_cores must be positive; it is 0"),
+        ({"cpu_cores": False}, r"cpu_cores must be a number \(int or float\); it is False"),
+        ({"memory_gb": True}, r"memory_gb must be a number \(int or float\); it is True"),
+        ({"memory_gb": float("nan")}, r"memory_gb must be a number \(int or float\); it is nan"),
+        ({"cpu_cores": float("inf")}, r"cpu_cores must be a number \(int or float\); it is inf"),
+        ({"cpu_cores": 2**31}, "cpu_cores must be at most 2147483647; it is 2147483648"),
         ({"ssl_enabled": True}, "ssl_enabled needs ssl_cert_pem_file, ssl_key_pem_file and ssl_cname too"),
         ({"ssl_cert_pem_file": "nowhere.pem"}, r"ssl_cert_pem_file 'nowhere\.pem' doesn't exist"),
         ({"ssl_key_pem_file": "nowhere.pem"}, r"ssl_key_pem_file 'nowhere\.pem' doesn't exist"),
@@ -220,6 +226,14 @@ WITHOUT_SCALING = "provided without enabling autoscaling: set autoscale_enabled=
         ({"memory_gb": 2, "memory_gb_limit": 1}, "memory_gb_limit must be at least memory_gb"),
         ({"gpu_cores": -1}, "gpu_cores must be a whole number, 0 or more; it is -1"),
         ({"gpu_cores": 0.5}, "gpu_cores must be a whole number"),
+        ({"gpu_cores": False}, "gpu_cores must be a whole number"),
+        ({"num_replicas": True}, r"num_replicas must be a number \(int or float\); it is True"),
+        ({"num_replicas": 2**31}, "num_replicas must be at most 2147483647"),
+        ({"gpu_cores": 2**31}, "gpu_cores must be at most 2147483647"),
+        ({"scoring_timeout_ms": 0.5}, r"scoring_timeout_ms must be a whole number; it is 0\.5"),
+        ({"period_seconds": float("nan")}, r"period_seconds must be a number \(int or float\); it is nan"),
+        ({"cpu_cores_limit": "2"}, r"cpu_cores_limit must be a number \(int or float\); it is '2'"),
+        ({"cpu_cores": 1, "cpu_cores_limit": True}, r"cpu_cores_limit must be a number \(int or float\); it is True"),
         ({"namespace": "Upper"}, "namespace 'Upper' must have 1 to 63 characters"),
         ({"namespace": "a" * 64}, "namespace 'a+' must have 1 to 63 characters"),
     ],
@@ -252,6 +266,22 @@ def test_what_passes() -> None:
     assert scaling.autoscale_target_utilization == 250
     assert AksWebservice.deploy_configuration(autoscale_enabled=False, num_replicas=3).num_replicas == 3
     assert AksWebservice.deploy_configuration(token_auth_enabled=True).auth_enabled is None
+
+
+def test_a_zero_of_a_cluster_counts_as_not_given_and_says_so() -> None:
+    """azureml-v1 reference, 2.9."""
+    configuration = AksWebservice.deploy_configuration(cpu_cores=0, num_replicas=0, scoring_timeout_ms=0, gpu_cores=0)
+    assert configuration.to_deployment() == AksWebservice.deploy_configuration(gpu_cores=0).to_deployment()
+    assert configuration.notes() == [
+        f"{name}=0 counts as not given, as in v1: the default has effect"
+        for name in ("num_replicas", "scoring_timeout_ms", "cpu_cores")
+    ]
+
+
+def test_a_whole_number_may_be_written_as_a_float() -> None:
+    asked = AksWebservice.deploy_configuration(num_replicas=2.0, max_request_wait_time=7.0)  # type: ignore[arg-type]
+    deployment = asked.to_deployment()
+    assert (repr(deployment.replicas), repr(deployment.limits["queue_wait_ms"])) == ("2", "7")
 
 
 def test_every_violation_has_a_line() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from modelport.domain.deployments import Autoscale
 from modelport.domain.errors import UserErrorException, WebserviceException
 from modelport.domain.services import Batching, LocalDeployment
 from modelport.targets.local import LocalTarget
@@ -66,6 +67,21 @@ def test_an_error_mode_that_there_is_none_of(target: LocalTarget) -> None:
 def test_gpus_that_this_machine_does_not_have(target: LocalTarget) -> None:
     with pytest.raises(WebserviceException, match="asks for 1000 GPUs, and this machine has"):
         target.check("svc", LocalDeployment(gpu_cores=1000))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        LocalDeployment(workers=1001),
+        LocalDeployment(replicas=1001),
+        LocalDeployment(replicas=501, workers=2),
+        LocalDeployment(autoscale=Autoscale(enabled=True, max_replicas=1001)),
+    ],
+)
+def test_more_workers_than_a_machine_should_start(target: LocalTarget, asked: LocalDeployment) -> None:
+    with pytest.raises(WebserviceException, match=r"asks for 100\d workers .*, and a service has 1000 at most"):
+        target.check("svc", asked)
+    target.check("svc", LocalDeployment(replicas=1000))
 
 
 @pytest.mark.parametrize(

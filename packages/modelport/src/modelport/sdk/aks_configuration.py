@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from modelport.domain.deployments import Autoscale, ComputeType, Deployment, Placement, Probe, Resources
 from modelport.domain.errors import WebserviceException
 from modelport.domain.names import check_service_name
-from modelport.sdk.deployment_configuration import not_positive, refuse
+from modelport.sdk.deployment_configuration import not_positive, refuse, zeros
 
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{,61}[a-z0-9])?")
 
@@ -25,6 +25,8 @@ _WHOLE = (
     "autoscale_max_replicas",
     "num_replicas",
     "replica_max_concurrent_requests",
+    "scoring_timeout_ms",
+    "max_request_wait_time",
     "success_threshold",
     "failure_threshold",
 )
@@ -35,8 +37,6 @@ _POSITIVE = (
     "cpu_cores_limit",
     "memory_gb",
     "memory_gb_limit",
-    "scoring_timeout_ms",
-    "max_request_wait_time",
     "period_seconds",
     "initial_delay_seconds",
     "timeout_seconds",
@@ -87,17 +87,19 @@ class AksServiceDeploymentConfiguration:
 
     def violations(self, *, present: Deployment | None = None) -> Iterator[str]:
         """What is wrong, in the update of a ``present`` deployment or, without one, in a first one."""
-        yield from not_positive({name: getattr(self, name) for name in _WHOLE}, whole=True)
-        yield from not_positive({name: getattr(self, name) for name in _POSITIVE})
+        yield from not_positive(_values(self, _WHOLE), whole=True, zero=True)
+        yield from not_positive(_values(self, _POSITIVE), zero=True)
         yield from _wrong_scale(self, present)
         if self.auth_enabled and self.token_auth_enabled:
             yield "auth_enabled and token_auth_enabled cannot both be True: a service asks for keys or for tokens."
         for name in ("cpu_cores", "memory_gb"):
             least, most = getattr(self, name), getattr(self, f"{name}_limit")
-            if least and most and most < least:
+            if _is_number(least) and _is_number(most) and 0 < most < least:
                 yield f"{name}_limit must be at least {name}, which is {least}; it is {most}."
         if self.gpu_cores is not None and (not _is_whole(self.gpu_cores) or self.gpu_cores < 0):
             yield f"gpu_cores must be a whole number, 0 or more; it is {self.gpu_cores!r}."
+        elif self.gpu_cores:
+            yield from not_positive(_values(self, ("gpu_cores",)))
         if self.namespace and not _NAMESPACE.fullmatch(self.namespace):
             yield (
                 f"namespace {self.namespace!r} must have 1 to 63 characters, only lower-case letters, digits and '-', "
@@ -106,19 +108,22 @@ class AksServiceDeploymentConfiguration:
 
     def to_deployment(self) -> Deployment:
         """What was asked for, and nothing else."""
-        limits = {"scoring_timeout_ms": self.scoring_timeout_ms, "queue_wait_ms": self.max_request_wait_time}
+        limits = {
+            "scoring_timeout_ms": _whole(self.scoring_timeout_ms),
+            "queue_wait_ms": _whole(self.max_request_wait_time),
+        }
         return Deployment(
             auth_enabled=self.auth_enabled,
             token_auth_enabled=self.token_auth_enabled,
-            replicas=self.num_replicas or None,
+            replicas=_whole(self.num_replicas),
             autoscale=Autoscale(
                 enabled=self.autoscale_enabled,
-                min_replicas=self.autoscale_min_replicas or None,
-                max_replicas=self.autoscale_max_replicas or None,
+                min_replicas=_whole(self.autoscale_min_replicas),
+                max_replicas=_whole(self.autoscale_max_replicas),
                 refresh_s=self.autoscale_refresh_seconds or None,
                 target_utilization=self.autoscale_target_utilization or None,
             ),
-            requests_per_replica=self.replica_max_concurrent_requests or None,
+            requests_per_replica=_whole(self.replica_max_concurrent_requests),
             resources=Resources(
                 cpu=self.cpu_cores or None,
                 cpu_limit=self.cpu_cores_limit or None,
@@ -130,18 +135,18 @@ class AksServiceDeploymentConfiguration:
                 period_s=self.period_seconds or None,
                 initial_delay_s=self.initial_delay_seconds or None,
                 timeout_s=self.timeout_seconds or None,
-                success_threshold=self.success_threshold or None,
-                failure_threshold=self.failure_threshold or None,
+                success_threshold=_whole(self.success_threshold),
+                failure_threshold=_whole(self.failure_threshold),
             ),
             placement=Placement(compute_name=self.compute_target_name, namespace=self.namespace),
-            limits={name: value for name, value in limits.items() if value},
+            limits={name: value for name, value in limits.items() if value is not None},
             app_insights_enabled=self.enable_app_insights,
             collects_model_data=self.collect_model_data,
         )
 
     def notes(self) -> list[str]:
-        """None: the deployment says what becomes of what is asked for."""
-        return []
+        """Which zeros have no effect; the deployment says what becomes of the rest."""
+        return zeros(_values(self, (*_WHOLE, *_POSITIVE)))
 
 
 @dataclass(kw_only=True)
@@ -187,6 +192,15 @@ def _wrong_scale(asked: AksServiceDeploymentConfiguration, present: Deployment |
     least, most = asked.autoscale_min_replicas, asked.autoscale_max_replicas
     if _is_number(least) and _is_number(most) and most and least and least > most:
         yield f"autoscale_min_replicas must not be above autoscale_max_replicas, which is {most}; it is {least}."
+
+
+def _values(configuration: AksServiceDeploymentConfiguration, names: Iterable[str]) -> dict[str, object]:
+    return {name: getattr(configuration, name) for name in names}
+
+
+def _whole(value: float | None) -> int | None:
+    """2 for 2.0 too; None for none and for zero."""
+    return int(value) if value else None
 
 
 def _is_number(value: object) -> bool:

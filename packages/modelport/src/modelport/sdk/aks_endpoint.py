@@ -143,6 +143,7 @@ class AksEndpoint(AksWebservice):
         given = dict(locals())
         configuration = _configuration(given)
         refuse([*configuration.violations(), *wrong_version(version_name, traffic_percentile)])
+        self._note(configuration)
         revision = first_revision(self.workspace.context, models or (), inference_config)
         change = _change(given, configuration, revision)
         context, name = self.workspace.context, self.name
@@ -191,6 +192,7 @@ class AksEndpoint(AksWebservice):
         version = endpoint_versions.present_version(service, version_name)
         configuration = _configuration(given)
         refuse([*configuration.violations(present=version.deployment), *wrong_version(None, traffic_percentile)])
+        self._note(configuration)
         revision = new_revision(context, service.revision(version.revision), models, inference_config)
         change = _change(given, configuration, revision)
         self._changed(lambda: endpoint_versions.update_version(context, self.name, version_name, change))

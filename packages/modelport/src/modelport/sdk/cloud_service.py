@@ -91,6 +91,7 @@ class CloudWebservice(Webservice):
         image: Image | None,
     ) -> None:
         """Change what the configuration, the models, the code or the image say; nothing is WebserviceException."""
+        self._note(configuration)
         deployment, present = configuration.to_deployment(), self._service.active
         change = ServiceChange(
             revision=new_revision(self.workspace.context, present, models, inference_config, image),
@@ -100,6 +101,10 @@ class CloudWebservice(Webservice):
             properties=texts(configuration.properties),
         )
         self._update(change)
+
+    def _note(self, configuration: DeploymentConfiguration) -> None:
+        for note in configuration.notes():
+            self.workspace.context.progress.step(note)
 
     def delete(self) -> None:
         """Stop the service and remove it. Nothing happens where it is gone already."""

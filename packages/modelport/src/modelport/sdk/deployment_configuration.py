@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
-from numbers import Real
 from typing import Protocol
 
 from modelport.domain.deployments import ComputeType, Deployment
 from modelport.domain.errors import WebserviceException
+
+_GREATEST = 2**31 - 1
+"""v1's services kept such numbers in 32 bits."""
 
 
 class DeploymentConfiguration(Protocol):
@@ -43,17 +46,29 @@ def refuse(violations: Iterable[str]) -> None:
         raise WebserviceException("\n".join(wrong))
 
 
-def not_positive(values: Mapping[str, object], *, whole: bool = False) -> Iterator[str]:
-    """What is wrong with values that must be positive. Zero counts as not given, as in v1."""
+def not_positive(values: Mapping[str, object], *, whole: bool = False, zero: bool = False) -> Iterator[str]:
+    """What is wrong with values that must be positive. With ``zero``, that counts as not given, as in v1's clusters:
+    see ``zeros``."""
     for name, value in values.items():
-        if value is None or value is False or value == 0:
+        if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, Real):
-            yield f"{name} must be a number; it is {value!r}."
-        elif value < 0:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            yield f"{name} must be a number (int or float); it is {value!r}."
+        elif value < 0 or (value == 0 and not zero):
             yield f"{name} must be positive; it is {value!r}."
         elif whole and value % 1:
             yield f"{name} must be a whole number; it is {value!r}."
+        elif value > _GREATEST:
+            yield f"{name} must be at most {_GREATEST}; it is {value!r}."
+
+
+def zeros(values: Mapping[str, object]) -> list[str]:
+    """What to say of zeros that count as not given."""
+    return [
+        f"{name}=0 counts as not given, as in v1: the default has effect"
+        for name, value in values.items()
+        if value == 0 and not isinstance(value, bool)
+    ]
 
 
 def both_or_none(**values: object) -> Iterator[str]:

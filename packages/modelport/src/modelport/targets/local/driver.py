@@ -26,6 +26,7 @@ from modelport.targets.local.logs import last_lines_of
 from modelport.targets.local.observing import observation_of
 from modelport.targets.local.plan import LocalPlan, plan, with_hosted
 from modelport.targets.local.ports import check_address
+from modelport.targets.local.size import check_size
 from modelport.targets.serving.certificates import COPIES, check_certificate, copy_certificate
 from modelport.targets.serving.service import Trust, auth_settings
 from modelport.targets.serving.settings import changes, check_deployment, restarting_changes, shown_settings
@@ -68,11 +69,13 @@ class LocalTarget:
         return self._root / name
 
     def check(self, name: str, deployment: Deployment) -> None:
-        """Raise WebserviceException for an address that is taken or not this machine's, or GPUs that it does not have;
-        UserErrorException for settings that no scoring server would take, or a certificate that cannot be used."""
+        """Raise WebserviceException for an address that is taken or not this machine's, GPUs that it does not have, or
+        more workers than it should start; UserErrorException for settings that no scoring server would take, or a
+        certificate that cannot be used."""
         check_deployment(deployment)
         check_certificate(deployment)
         check_gpus(deployment.gpu_cores or 0)
+        check_size(deployment)
         check_address(deployment.host or "127.0.0.1", deployment.port)
 
     def keep_certificate(self, name: str, deployment: Deployment) -> None:
