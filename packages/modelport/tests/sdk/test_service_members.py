@@ -249,12 +249,18 @@ def test_images_and_their_configurations_are_asked_to_deploy(workspace: Workspac
     assert said == ["created svc", "waited", "deployed svc True"]
 
 
-def test_a_local_service_is_replaced_without_being_told_to_under_v1_s_name(deployer: Deployer) -> None:
+def test_a_local_service_is_replaced_without_being_told_to_under_v1_s_name(
+    deployer: Deployer, capsys: pytest.CaptureFixture[str]
+) -> None:
     deployer.script()
     model, config, local = deployer.model(), deployer.config(), LocalWebservice.deploy_configuration()
     with_old_name = V1Model.deploy(deployer.workspace, "svc", [model], config, local)
     with_old_name.wait_for_deployment()
     with pytest.raises(ConflictException):
         Model.deploy(deployer.workspace, "svc", [model], config, local)
+    deployer.workspace = Workspace.get("ws")  # one that shows its progress
+    capsys.readouterr()
     V1Model.deploy(deployer.workspace, "svc", [model], config, local).wait_for_deployment()
     assert Webservice(deployer.workspace, "svc").revision == 2
+    said = capsys.readouterr().out
+    assert "The service 'svc' of this machine is replaced, although overwrite was not given" in said

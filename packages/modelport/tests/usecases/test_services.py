@@ -253,7 +253,9 @@ def test_a_service_of_this_machine_becomes_one_of_a_cloud_where_it_is(
         None,
     )
     assert service.keys is not None and service.keys.primary == "mine"
-    assert any("The Local service 'svc' becomes one of type ACI" in text for text in steps.texts)
+    said = next(text for text in steps.texts if "The Local service 'svc' becomes one of type ACI" in text)
+    assert "What it ran is kept as its revision 1, its settings are not; to keep both, deploy under another" in said
+    assert service.revision(1)
     assert any("runs on this machine" in text for text in steps.texts)
     assert bench.service("svc", bench.model(), overwrite=True).deployment == Deployment()
 

@@ -118,7 +118,8 @@ def _overwrite(context: Context, request: DeployRequest, present: Service) -> Se
     if present.compute_type != request.compute_type:
         context.progress.step(
             f"The {present.compute_type} service {present.name!r} becomes one of type {request.compute_type}: in a "
-            "workspace a name is one service"
+            f"workspace a name is one service. What it ran is kept as its revision {present.active_revision}, its "
+            "settings are not; to keep both, deploy under another name"
         )
     change = ServiceChange(
         revision=request.revision,

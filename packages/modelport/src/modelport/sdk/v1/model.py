@@ -38,6 +38,11 @@ class Model(model.Model, metaclass=StandsFor):
         """
         present = workspace.registry.service(name)
         is_local = present is not None and present.compute_type.upper() == "LOCAL"
+        if is_local and not overwrite:
+            workspace.context.progress.step(
+                f"The service {name!r} of this machine is replaced, although overwrite was not given: in v1, local "
+                "services had names of their own"
+            )
         overwrite = overwrite or is_local
         if deployment_config is None and deployment_target is None and (present is None or is_local):
             deployment_config = AciServiceDeploymentConfiguration()
