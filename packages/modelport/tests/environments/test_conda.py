@@ -114,11 +114,29 @@ def test_packages_that_exclude_each_other_are_named_with_their_lines(
 
 
 def test_a_package_that_no_channel_has_is_named(
+    conda: CondaEnvironments, channel: ChannelOnDisk, progress: RecordedProgress, tmp_path: Path
+) -> None:
+    source = tmp_path / "env.yml"
+    source.write_text("dependencies:\n- python\n- mp-tol>=1\n- mp-needy\n", encoding="utf-8")
+    made = definition(packages=["python", "mp-tol>=1", "mp-needy"], channels=[channel.url], source=source)
+    with pytest.raises(ResolutionFailed) as caught:
+        conda.resolve(made, progress=progress)
+    first, _, rest = caught.value.message.partition("\n")
+    assert first == f"The channels {channel.url} have no package 'mp-tol'."
+    assert f"{source}:3: mp-tol>=1" in rest
+    assert f"{source}:4" not in rest
+    assert f"Check the spelling of 'mp-tol>=1' ({source}:3). Did you mean mp-tool?" in caught.value.hint
+    with pytest.raises(ResolutionFailed, match="have no package 'zzz'") as caught:
+        conda.resolve(_asks(channel, "python", "zzz"), progress=progress)
+    assert "Did you mean" not in caught.value.hint
+
+
+def test_a_version_that_no_channel_has_is_named(
     conda: CondaEnvironments, channel: ChannelOnDisk, progress: RecordedProgress
 ) -> None:
-    with pytest.raises(ResolutionFailed, match="mp-none") as caught:
-        conda.resolve(_asks(channel, "python", "mp-none>=1"), progress=progress)
-    assert "'mp-none>=1'" in caught.value.hint
+    with pytest.raises(ResolutionFailed, match="mp-tool") as caught:
+        conda.resolve(_asks(channel, "python", "mp-tool=99"), progress=progress)
+    assert "Change 'mp-tool=99' (the conda packages) to a version that the channels have" in caught.value.hint
 
 
 def test_a_specification_that_is_none_is_named(

@@ -77,6 +77,27 @@ def test_a_package_that_is_not_known_on_pypi_is_named(
     assert "six" not in caught.value.hint
 
 
+def test_a_misspelt_package_is_told_with_its_place_and_the_name_that_was_meant(
+    environments: LocalEnvironments,
+    closed_port: int,
+    progress: RecordedProgress,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = tmp_path / "env.yml"
+    source.write_text("dependencies:\n- python\n- scikit-lern=1.5\n- r-base\n", encoding="utf-8")
+    channel = f"http://127.0.0.1:{closed_port}/channel"
+    made = definition(packages=["python", "scikit-lern=1.5", "r-base"], channels=[channel], source=source)
+    listed = f"  scikit-lern=1.5 ({source}:3) Did you mean scikit-learn?\n  r-base ({source}:4)\n"
+    with pytest.raises(ResolutionFailed) as caught:
+        environments.resolve(made, progress=progress)
+    assert listed in caught.value.hint
+    monkeypatch.setenv(_VARIABLE, "wheels")
+    with pytest.raises(EnvironmentException) as refused:
+        environments.resolve(made, progress=progress)
+    assert listed in f"{refused.value.message}\n"
+
+
 def test_channels_only(
     environments: LocalEnvironments,
     asked: EnvironmentDefinition,
@@ -103,7 +124,7 @@ def test_wheels_only_asks_no_channel(
     make_wheel(tmp_path / "wheels", "six", "2.5")
     environments.forget(made)
     assert _six(environments, made, progress) == "2.5"
-    with pytest.raises(EnvironmentException, match=r"asks for wheels.*: openjdk"):
+    with pytest.raises(EnvironmentException, match=r"(?s)asks for wheels.*: *\n  openjdk "):
         environments.resolve(definition(packages=["openjdk"]), progress=progress)
 
 

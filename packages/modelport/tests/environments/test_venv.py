@@ -185,6 +185,8 @@ def _yaml(folder: Path, *pip: str) -> Path:
     [
         (["mp_one==9"], "there is no version of mp-one==9", "to a version that exists"),
         (["mp_none"], "mp-none was not found", "Check the spelling of 'mp_none'"),
+        (["pandsa==1.0"], "pandsa was not found", "Did you mean pandas?"),
+        (["sklearn"], "sklearn was not found", "Did you mean scikit-learn?"),
         (["mp_one>=2", "mp_two"], "mp-two", "These exclude each other"),
         (["mp_one==="], "Unexpected end of version specifier", "Correct 'mp_one==='"),
         (["!!bad"], "Unexpected '!'", "Correct '!!bad'"),

@@ -65,6 +65,22 @@ class CondaChannels:
             raise Unsolvable(str(error)) from error
         return sorted(map(_stable, records), key=lambda record: str(record["name"]))
 
+    def names(self, channels: Sequence[str]) -> frozenset[str]:
+        """The names of all packages that the channels have for this machine; none where that cannot be told."""
+        rattler = load_rattler()
+
+        async def ask() -> list[Any]:
+            gateway = rattler.Gateway(cache_dir=self._cache / "repodata")
+            found = await gateway.names(
+                sources=list(_expanded(channels)), platforms=[rattler.Subdir.current(), "noarch"]
+            )
+            return list(found)
+
+        try:
+            return frozenset(name.normalized for name in _run(ask))
+        except (rattler.exceptions.GatewayError, rattler.exceptions.FetchRepoDataError):
+            return frozenset()
+
     def install(self, records: Sequence[dict[str, Any]], prefix: Path, *, moved_to: Path | None = None) -> None:
         """Fill the prefix with the packages; ``moved_to`` is where it will be used. Raises EnvironmentException."""
         rattler = load_rattler()

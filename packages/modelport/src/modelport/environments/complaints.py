@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from modelport.domain.errors import EnvironmentException, ResolutionFailed
 from modelport.environments.azureml_packages import OF_OLD_SERVER
 from modelport.environments.requirement_lines import RequirementLine, normalised
+from modelport.environments.spelling import did_you_mean, nearest_on_pypi
 
 _URL = re.compile(r"(?:Failed to fetch:?|for url|error sending request for url)\s*[`(]?(\w+://[^\s`)]+)")
 _UNREACHABLE = re.compile(
@@ -114,7 +115,8 @@ def _advice(complaint: str, blamed: Sequence[RequirementLine], python_version: s
     first = f"{blamed[0].written.strip()!r} ({blamed[0].place})" if blamed else "the requirement that is named above"
     if "not found in the package registry" in complaint or "not found in the provided" in complaint:
         private = "If it is in a private index, name that by extra-index-url in pip's configuration."
-        return f"Check the spelling of {first}. {private}"
+        meant = nearest_on_pypi(blamed[0].name) if blamed and blamed[0].name else None
+        return f"Check the spelling of {first}.{did_you_mean(meant)} {private}"
     if "Couldn't parse" in complaint or "Unexpected" in complaint or "is invalid" in complaint:
         return f"Correct {first}; a requirement looks like name==1.2.3."
     if "Failed to build" in complaint:

@@ -30,7 +30,8 @@ from modelport.environments.prefixes import Prefixes
 from modelport.environments.probe import FoundPython
 from modelport.environments.python_request import conda_name
 from modelport.environments.requirement_lines import RequirementLine, lines_of
-from modelport.environments.specification import line_of_entry
+from modelport.environments.specification import place_of
+from modelport.environments.spelling import did_you_mean, nearest
 from modelport.environments.uv import index_fingerprint, run_uv, without_credentials
 from modelport.environments.venv import install_pins, without_azureml
 
@@ -95,7 +96,7 @@ class CondaEnvironments:
         try:
             return self._channels.solve(specs, question.channels)
         except Unsolvable as error:
-            raise _unsolvable(str(error), question) from error
+            raise _unsolvable(str(error), question, self._channels.names(question.channels)) from error
 
     def _pip_pins(
         self, question: _Question, records: Sequence[dict[str, Any]], python: str, progress: Progress
@@ -145,7 +146,7 @@ def _checked(rattler: ModuleType, spec: str, conda: CondaSpecification) -> objec
         return rattler.MatchSpec(spec)
     except rattler.exceptions.InvalidMatchSpecError as error:
         raise ResolutionFailed(
-            f"{_place(conda, spec)}: {spec!r} is not a conda package specification: {error}.",
+            f"{place_of(conda, spec)}: {spec!r} is not a conda package specification: {error}.",
             hint="Write it as name, name=1.2 or name>=1.2,<2.",
         ) from error
 
@@ -162,20 +163,35 @@ def _additions(log: str, lines: Sequence[RequirementLine]) -> str:
     return "\n".join(pins)
 
 
-def _place(conda: CondaSpecification, spec: str) -> str:
-    line = line_of_entry(Path(conda.source), spec) if conda.source else None
-    return f"{conda.source}:{line}" if line else "the conda packages"
-
-
-def _unsolvable(complaint: str, question: _Question) -> ResolutionFailed:
-    named = [
-        spec for spec in question.specs if re.search(rf"(?<![\w-]){re.escape(conda_name(spec))}(?![\w-])", complaint)
-    ]
-    where = "".join(f"\n  {_place(question.conda, spec)}: {spec}" for spec in named)
-    asked = f"\n\nAsked for in:{where}" if where else ""
+def _unsolvable(complaint: str, question: _Question, known: frozenset[str]) -> ResolutionFailed:
+    """``known`` is what the channels have, where that could be told."""
     channels = ", ".join(map(without_credentials, question.channels))
-    first = named[0] if named else "the conda packages"
+    asked_for = "\n\nAsked for in:{}".format
+    absent = [spec for spec in question.specs if known and conda_name(spec) not in known and not _is_virtual(spec)]
+    if absent:
+        first, where = absent[0], "".join(f"\n  {place_of(question.conda, spec)}: {spec}" for spec in absent)
+        named = ", ".join(repr(conda_name(spec)) for spec in absent)
+        meant = nearest(conda_name(first), known)
+        return ResolutionFailed(
+            f"The channels {channels} have no package {named}.\n{complaint.strip()}{asked_for(where)}",
+            hint=f"Check the spelling of {first!r} ({place_of(question.conda, first)}).{did_you_mean(meant)} Or add a "
+            "channel that has it; or move it under 'pip:' if only PyPI has it.",
+        )
+    blamed = [spec for spec in question.specs if _is_mentioned(spec, complaint)]
+    where = "".join(f"\n  {place_of(question.conda, spec)}: {spec}" for spec in blamed)
+    first = f"{blamed[0]!r} ({place_of(question.conda, blamed[0])})" if blamed else "the conda packages"
     return ResolutionFailed(
-        f"The conda packages cannot be resolved with the channels {channels}.\n{complaint.strip()}{asked}",
-        hint=f"Change {first!r}, add a channel that has it, or move it under 'pip:' if it is a Python package.",
+        f"The conda packages cannot be resolved with the channels {channels}.\n{complaint.strip()}"
+        f"{asked_for(where) if where else ''}",
+        hint=f"Change {first} to a version that the channels have and that goes with the others, or leave its version "
+        "out; or add a channel that has it.",
     )
+
+
+def _is_virtual(spec: str) -> bool:
+    """A property of the machine, as ``__glibc``: no channel has it."""
+    return conda_name(spec).startswith("__")
+
+
+def _is_mentioned(spec: str, complaint: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(conda_name(spec))}(?![\w-])", complaint) is not None

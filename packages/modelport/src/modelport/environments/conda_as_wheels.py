@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from modelport.domain.environments import CondaSpecification
 from modelport.environments.azureml_packages import is_azureml
 from modelport.environments.conda_names import is_in_wheels, on_pypi
 from modelport.environments.python_request import conda_name
 from modelport.environments.requirement_lines import RequirementLine, normalised, package_name
-from modelport.environments.specification import line_of_entry
+from modelport.environments.specification import place_of
 
 _NOT_PACKAGES = frozenset({"python", "pip"})
 """The interpreter, and the tool that reads the pip list."""
@@ -89,6 +88,5 @@ def _clauses(parts: list[re.Match[str]]) -> Iterator[str]:
 
 
 def _line(conda: CondaSpecification, spec: str, requirement: str) -> RequirementLine:
-    number = line_of_entry(Path(conda.source), spec) if conda.source else None
-    place = f"{conda.source}:{number}" if number else "the conda packages"
+    place = place_of(conda, spec)
     return RequirementLine(text=requirement, written=spec, place=place, name=package_name(requirement))

@@ -71,3 +71,13 @@ def is_in_wheels(name: str) -> bool:
 
 _NAMES = {**{name: name for name in _SAME.split()}, **_OTHER}
 _LIBRARIES = frozenset(_IN_WHEELS.split())
+
+
+def known_on_conda() -> frozenset[str]:
+    """The names of the conda packages above."""
+    return frozenset(_NAMES) | _LIBRARIES
+
+
+def known_on_pypi() -> frozenset[str]:
+    """What they are called on PyPI, without extras."""
+    return frozenset(name.partition("[")[0] for name in _NAMES.values())

@@ -16,6 +16,9 @@ from modelport.environments.conda import CondaEnvironments
 from modelport.environments.conda_as_wheels import AsWheels, as_wheels, taken_as_wheels
 from modelport.environments.disk_cache import DiskCache
 from modelport.environments.locks import sha256_of
+from modelport.environments.python_request import conda_name
+from modelport.environments.specification import place_of
+from modelport.environments.spelling import did_you_mean, nearest_on_conda
 from modelport.environments.venv import VenvEnvironments
 
 SOURCE_VARIABLE = "MODELPORT_CONDA_PACKAGES"
@@ -55,7 +58,7 @@ class CondaOrWheels:
         wheels = as_wheels(_conda(definition))
         if source is CondaSource.WHEELS:
             if wheels.unknown:
-                raise _not_on_pypi(wheels)
+                raise _not_on_pypi(_conda(definition), wheels)
             return self._from_wheels(definition, wheels, f"{SOURCE_VARIABLE} is {source}.", progress)
         kept = self._cache.get(_key(definition)) if source is CondaSource.AUTO else None
         if kept is not None:
@@ -82,7 +85,8 @@ class CondaOrWheels:
         self, definition: EnvironmentDefinition, wheels: AsWheels, error: ChannelUnreachable, progress: Progress
     ) -> Lock:
         if wheels.unknown:
-            raise ChannelUnreachable(error.message, hint=f"{error.hint}\n{_unknown(wheels)}") from error
+            hint = f"{_unknown(_conda(definition), wheels)}\n{error.hint}"
+            raise ChannelUnreachable(error.message, hint=hint) from error
         why = error.message.partition("\n")[0]
         progress.step(f"{why} Taking wheels instead")
         lock = self._from_wheels(definition, wheels, why, progress)
@@ -104,16 +108,26 @@ def _key(definition: EnvironmentDefinition) -> str:
     return sha256_of("wheels instead of conda", conda.channels, conda.packages)
 
 
-def _unknown(wheels: AsWheels) -> str:
+def _unknown(conda: CondaSpecification, wheels: AsWheels) -> str:
     return (
-        f"Without a channel, nobody can tell what these are on PyPI: {', '.join(wheels.unknown)}. Put what a "
-        "script imports of them under 'pip:', and leave out the rest."
+        "Without a channel, nobody can tell what these are on PyPI:\n"
+        f"{_listed(conda, wheels)}\nCorrect what is misspelt; put what a script imports of the rest under 'pip:', and "
+        "leave out what it does not."
     )
 
 
-def _not_on_pypi(wheels: AsWheels) -> EnvironmentException:
+def _not_on_pypi(conda: CondaSpecification, wheels: AsWheels) -> EnvironmentException:
     return EnvironmentException(
-        f"{SOURCE_VARIABLE} asks for wheels, and these conda packages have none that is known: "
-        f"{', '.join(wheels.unknown)}.",
-        hint="Put what a script imports of them under 'pip:', and leave out the rest.",
+        f"{SOURCE_VARIABLE} asks for wheels, and these conda packages have none that is known:\n"
+        f"{_listed(conda, wheels)}",
+        hint="Correct what is misspelt; put what a script imports of the rest under 'pip:', and leave out what it does "
+        "not.",
+    )
+
+
+def _listed(conda: CondaSpecification, wheels: AsWheels) -> str:
+    """A line for each, with the place that asks for it, and what may have been meant."""
+    return "\n".join(
+        f"  {spec} ({place_of(conda, spec)}){did_you_mean(nearest_on_conda(conda_name(spec)))}"
+        for spec in wheels.unknown
     )

@@ -104,6 +104,12 @@ def line_of_entry(file: Path, entry: str) -> int | None:
     return next((number for number, line in enumerate(text.splitlines(), start=1) if line == entry), None)
 
 
+def place_of(conda: CondaSpecification, spec: str) -> str:
+    """Where a conda package was asked for: file and line, where there is a file."""
+    line = line_of_entry(Path(conda.source), spec) if conda.source else None
+    return f"{conda.source}:{line}" if line else "the conda packages"
+
+
 class _Lines:
     """Finds the line of a value in a YAML text."""
 
