@@ -1,0 +1,1 @@
+"""Services in a Kubernetes cluster: ``plan`` says which objects they are, and touches no cluster."""

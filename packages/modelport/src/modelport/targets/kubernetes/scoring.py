@@ -1,0 +1,88 @@
+"""What the pods of a service are told: ``service.json`` as it is mounted into them, and ``fetch.json``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from modelport.domain.endpoints import VERSION_HEADER
+from modelport.targets.kubernetes.settings import Archive
+from modelport.targets.kubernetes.subject import Subject, Unit
+from modelport.targets.serving.service import Trust, service_settings
+from modelport_scoring import ServiceSettings, TlsSettings, Traffic
+
+PORT = 5001
+"""Of the containers, as in v1's images (azureml-v1 reference, 2.14)."""
+
+MOUNTED = "/var/modelport/settings"
+SETTINGS_FILE = "service.json"
+FETCH_FILE = "fetch.json"
+
+TLS_FOLDER = "/var/modelport/tls"
+MOUNTED_TLS = TlsSettings(certificate=f"{TLS_FOLDER}/tls.crt", key=f"{TLS_FOLDER}/tls.key")
+"""By the names that Secrets of type kubernetes.io/tls have."""
+
+BAKED_BUNDLE = "/var/azureml-server"
+BAKED_APP_ROOT = "/var/azureml-app"
+CONTENT = "/var/modelport/content"
+FETCHED_BUNDLE = f"{CONTENT}/bundle"
+FETCHED_ENVIRONMENT = "/opt/modelport/environment"
+
+
+def document(value: object) -> bytes:
+    """The value as a file: always the same bytes, for whoever compares, and lines, for whoever reads."""
+    return (json.dumps(msgspec.to_builtins(value, str_keys=True), indent=2, sort_keys=True) + "\n").encode()
+
+
+def unit_settings(subject: Subject, unit: Unit, *, trust: Trust | None) -> ServiceSettings:
+    """``service.json`` of a unit's pods: one revision, one replica; the cluster has the rest of them.
+
+    Raises UserErrorException for a setting that no scoring server would take.
+    """
+    told = service_settings(
+        _alone(subject, unit), workspace=subject.workspace, bundles={unit.revision.number: _bundle(unit)}, trust=trust
+    )
+    revision = msgspec.structs.replace(
+        told.revision,
+        interpreter=list(unit.image.interpreter),
+        keeps_python_path=unit.image.keeps_python_path,
+        app_root=None if unit.image.fetch else BAKED_APP_ROOT,
+    )
+    return msgspec.structs.replace(
+        told,
+        revision=revision,
+        host=unit.deployment.host or "0.0.0.0",  # noqa: S104 - of the pod; a NetworkPolicy says who reaches it
+        port=PORT,
+        tls=MOUNTED_TLS if subject.speaks_tls and not subject.has_router else None,
+        traffic=Traffic(version_header=VERSION_HEADER) if unit.version is not None else Traffic(),
+        ends_with_script=True,
+    )
+
+
+def _alone(subject: Subject, unit: Unit) -> Any:
+    """The service as if this unit were all of it, and a pod one replica."""
+    deployment = replace(unit.deployment, replicas=None, autoscale=None)
+    return replace(subject.service, deployment=deployment, versions=(), active_revision=unit.revision.number, port=None)
+
+
+def _bundle(unit: Unit) -> Path:
+    return Path(FETCHED_BUNDLE if unit.image.fetch else BAKED_BUNDLE)
+
+
+def fetch_settings(unit: Unit) -> dict[str, Any]:
+    """``fetch.json``: what the init container of a unit's pods is to bring, and where to."""
+    fetch = unit.image.fetch
+    assert fetch is not None
+    return {
+        "format": 1,
+        "bundle": _archive(fetch.bundle, FETCHED_BUNDLE),
+        "environment": fetch.environment and _archive(fetch.environment, FETCHED_ENVIRONMENT),
+    }
+
+
+def _archive(archive: Archive, folder: str) -> dict[str, Any]:
+    return {"url": archive.url, "sha256": archive.sha256, "to": folder}
