@@ -47,9 +47,16 @@ def read_settings(folder: Path) -> ServiceSettings:
     """``service.json`` of the folder. Raises SettingsInvalid, which names the file and what is wrong with it."""
     path = folder / SETTINGS
     try:
-        settings = msgspec.json.decode(path.read_bytes(), type=ServiceSettings)
+        content = path.read_bytes()
     except OSError as error:
         raise SettingsInvalid(f"{path}: {error.strerror}") from error
+    return decode_settings(content, path=path)
+
+
+def decode_settings(content: bytes, *, path: Path) -> ServiceSettings:
+    """The settings that a file holds. Raises SettingsInvalid, which names the file and what is wrong with it."""
+    try:
+        settings = msgspec.json.decode(content, type=ServiceSettings)
     except msgspec.MsgspecError as error:
         raise SettingsInvalid(f"{path}: {error}") from error
     check_settings(settings, path=path)

@@ -12,8 +12,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -66,9 +67,10 @@ def supervisor_command(folder: Path | str) -> list[str]:
     return [sys.executable, "-P", "-m", "modelport_scoring", str(folder)]
 
 
-def supervise(folder: Path) -> int:
+def supervise(folder: Path, *, beside: Sequence[Callable[[], None]] = ()) -> int:
     """The supervisor's life; returns its exit status: 0 after a stop, 1 where it could not serve, 3 where the script
-    could not be started and the settings say that the service ends then.
+    could not be started and the settings say that the service ends then. What goes on ``beside`` runs in threads, and
+    never ends.
 
     In the second case ``failure.json`` says why, unless another supervisor has the folder. Raises
     ServiceAlreadyRunning for that, and OSError for a folder that is none.
@@ -87,6 +89,8 @@ def supervise(folder: Path) -> int:
         write_port(settings, listening)
     except (SettingsInvalid, CannotServe, OSError) as error:
         return give_up(error)
+    for work in beside:
+        threading.Thread(target=work, daemon=True).start()
     return Supervisor(
         listening, lock=lock, processes=settings.server_processes, parent=settings.ends_with_process
     ).run()

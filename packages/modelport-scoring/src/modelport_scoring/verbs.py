@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from modelport_scoring.changeable import as_far_as_changeable
 from modelport_scoring.control.peers import Peers
 from modelport_scoring.errors import RequestRefused, SettingsInvalid, SwitchFailed, SwitchInProgress
 from modelport_scoring.failures import Failure, StartFailed
@@ -108,6 +109,25 @@ class Verbs:
             return
         with self._alone(), failing("the change of the workers"):
             await self._bring_about(changes.applied_to)
+
+    async def apply(self, settings: ServiceSettings) -> list[str]:
+        """Have all of these in force at once: what is hosted, how requests are divided, and all that ``configure``
+        changes. Returns the names of what stays as it is until the service is started again.
+
+        Raises as ``switch`` does.
+        """
+        kept: list[str] = []
+
+        def change(now: ServiceSettings) -> ServiceSettings:
+            merged, kept[:] = as_far_as_changeable(now, settings)
+            return merged
+
+        with self._alone(), failing("the change of the settings"):
+            default = self._hosting.find(settings.revision.number)
+            if default is not None and default is not self._hosting.default and not default.is_ready:
+                raise RequestRefused(f"revision {default.number} has no worker that takes requests: {default.state}")
+            await self._bring_about(change)
+        return kept
 
     # --- steps --------------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from modelport_scoring.settings import (
     Limits,
     RevisionSettings,
     RevisionSize,
+    ServiceSettings,
     WorkerStart,
 )
 from modelport_scoring.telemetry.settings import TelemetrySettings
@@ -131,6 +132,16 @@ class ControlClient:
         if patience_s is None and not changes.may_renew_workers:
             patience_s = ANSWER_PATIENCE_S
         self._expect_done(self._do(Command(do="configure", settings=changes), patience_s=patience_s))
+
+    def apply(self, settings: ServiceSettings, *, patience_s: float | None = None) -> list[str]:
+        """Have all of these in force at once: revisions, traffic, and everything that ``change`` changes. Returns the
+        names of what differs and stays as it is until the service is started again.
+
+        Returns when that is done, and raises, as ``switch`` does.
+        """
+        answer = self._do(Command(do="apply", whole=settings), patience_s=patience_s)
+        self._expect_done(answer)
+        return answer.kept
 
     def stop(self) -> None:
         """Have the service finish what it holds and end; returns when it has begun to."""

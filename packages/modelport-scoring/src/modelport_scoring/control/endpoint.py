@@ -11,11 +11,11 @@ from modelport_scoring.control.lines import LineSocket
 from modelport_scoring.control.messages import Answer, Command, Status
 from modelport_scoring.errors import RequestRefused, SwitchFailed, SwitchInProgress
 from modelport_scoring.service_folder import CONTROL
-from modelport_scoring.settings import Changes, RevisionSettings, RevisionSize
+from modelport_scoring.settings import Changes, RevisionSettings, RevisionSize, ServiceSettings
 from modelport_scoring.traffic.settings import Traffic
 from modelport_scoring.verbs import Verbs
 
-VERBS = ("status", "switch", "host", "release", "promote", "split", "scale", "configure", "stop")
+VERBS = ("status", "switch", "host", "release", "promote", "split", "scale", "configure", "apply", "stop")
 
 
 class ControlEndpoint:
@@ -80,6 +80,8 @@ class ControlEndpoint:
                 await verbs.scale(number(command), command.size or RevisionSize())
             case "configure":
                 await verbs.configure(command.settings or Changes())
+            case "apply":
+                return Answer(ok=True, kept=await verbs.apply(all_settings(command)))
             case "stop":
                 pass  # when the answer has gone
             case _:
@@ -100,6 +102,13 @@ def number(command: Command) -> int:
     if not isinstance(command.revision, int):
         raise RequestRefused(f"'{command.do}' needs the number of a revision")
     return command.revision
+
+
+def all_settings(command: Command) -> ServiceSettings:
+    """What the command asks for. Raises RequestRefused."""
+    if command.whole is None:
+        raise RequestRefused(f"'{command.do}' needs the whole of the settings")
+    return command.whole
 
 
 def traffic(command: Command) -> Traffic:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from modelport_scoring.failures import Failure
-from modelport_scoring.settings import Changes, RevisionSettings, RevisionSize
+from modelport_scoring.settings import Changes, RevisionSettings, RevisionSize, ServiceSettings
 from modelport_scoring.states import ServiceState
 from modelport_scoring.traffic.settings import Traffic
 
@@ -89,6 +89,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """Of ``configure``, and of ``switch``, where they come with the revision."""
     size: RevisionSize | None = None
     traffic: Traffic | None = None
+    whole: ServiceSettings | None = None
+    """Of ``apply``."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -99,6 +101,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failure: Failure | None = None
     busy: bool = False
     message: str | None = None
+    kept: list[str] = []
+    """Of ``apply``: what stays as it is until the service is started again."""
 
 
 STATES = (ServiceState.RUNNING, ServiceState.UNHEALTHY, ServiceState.STARTING, ServiceState.FAILED)

@@ -1,0 +1,93 @@
+"""The settings that a target gives, in a file that is watched: a mounted file, or one of a Kubernetes Secret's volume.
+
+Such a volume replaces a link when it changes, so the file is opened by its name each time and compared as a whole.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from modelport_scoring.control.client import ControlClient
+from modelport_scoring.errors import (
+    RequestRefused,
+    ServiceNotRunning,
+    SettingsInvalid,
+    SwitchFailed,
+    SwitchInProgress,
+)
+from modelport_scoring.journal import say
+from modelport_scoring.packaged import Placement
+from modelport_scoring.service_folder import decode_settings
+
+LOOK_S = 1.0
+MOST_BYTES = 4 * 1024 * 1024
+
+
+class SettingsFile:
+    """Takes over what changes in the file, without a restart."""
+
+    def __init__(self, path: Path, *, taken: bytes, placement: Placement) -> None:
+        """``taken``: the content that the service was started with."""
+        self._path = path
+        self._judged = taken
+        """The content that was taken over, or cannot be."""
+        self._placement = placement
+        self._said = ""
+
+    def watch(self) -> None:
+        """Look every second, as long as the process lives."""
+        while True:
+            time.sleep(LOOK_S)
+            self.look()
+
+    def look(self) -> None:
+        """Take over the file's content where it is another one. One that cannot be taken over is named in the log, and
+        the old settings stay; one that can only be taken over later is tried again at the next look."""
+        try:
+            content = read_content(self._path)
+            if content == self._judged:
+                return
+            placed = self._placement.placed(decode_settings(content, path=self._path))
+            kept = ControlClient(self._placement.folder).apply(self._placement.settled(placed))
+        except (ServiceNotRunning, SwitchInProgress):
+            return
+        except SettingsInvalid as error:
+            self._say_once(f"the new settings are not taken over, the old ones stay in force: {error}")
+            return
+        except (RequestRefused, SwitchFailed, OSError) as error:
+            self._say_once(f"the new settings of {self._path} are not taken over, the old ones stay in force: {error}")
+            if not isinstance(error, OSError):
+                self._judged = content
+            return
+        self._judged = content
+        self._said = ""
+        say(f"the new settings of {self._path} are in force{but(kept)}")
+
+    def _say_once(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            say(text)
+
+
+def but(kept: list[str]) -> str:
+    """What the log says of settings that a running service does not change."""
+    if not kept:
+        return ""
+    return f", but for {', '.join(kept)}: they change when the service is started again"
+
+
+def read_content(path: Path) -> bytes:
+    """The whole file. Raises SettingsInvalid, which says what to try."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except PermissionError as error:
+        text = f"{path}: {error.strerror}: user {os.getuid()} must be able to read it"
+        raise SettingsInvalid(f"{text} (mode 0440 and the pod's fsGroup, for example)") from error
+    except OSError as error:
+        raise SettingsInvalid(f"{path}: {error.strerror}") from error
+    if len(content) > MOST_BYTES:
+        raise SettingsInvalid(f"{path}: more than {MOST_BYTES} bytes are no settings")
+    return content
