@@ -526,7 +526,13 @@ def test_values_that_json_cannot_hold(returns: Served, value: str) -> None:
 @pytest.mark.parametrize(
     ("mode", "status", "raised", "unencodable", "lost"),
     [
-        ("cloud", 502, "no luck é <b>", "An unexpected internal error occurred. Encountered Exception: What run() ", 502),
+        (
+            "cloud",
+            502,
+            "no luck é <b>",
+            "An unexpected internal error occurred. Encountered Exception: What run() ",
+            502,
+        ),
         ("container", 500, "no luck é <b>", "An unexpected internal error occurred. Encountered Exception: Trace", 502),
         ("json", 500, json.dumps({"message": SCRIPT_ERROR}), json.dumps({"message": INTERNAL_ERROR}), 502),
     ],
