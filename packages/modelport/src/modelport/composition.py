@@ -11,15 +11,18 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from modelport.domain.deployments import ComputeType
+from modelport.domain.deployments import Placement, RunsOn
 from modelport.domain.errors import WorkspaceException
 from modelport.domain.names import check_workspace_name
 from modelport.domain.progress import Progress, Silent
+from modelport.domain.tokens import TokenTrust
 from modelport.domain.workspaces import WorkspaceLabels, WorkspaceRecord
 from modelport.environments.chooser import LocalEnvironments
 from modelport.storage.interface import MetadataStore
 from modelport.storage.objects import open_objects
 from modelport.storage.sql import open_sql
+from modelport.targets.chooser import TargetChooser
+from modelport.targets.interface import Target
 from modelport.targets.local import LocalTarget
 from modelport.usecases.context import Context
 from modelport.usecases.tokens import trust
@@ -97,15 +100,21 @@ def open_workspace(
         registry=registry,
         objects=objects,
         environments=LocalEnvironments(installation.home),
-        targets=dict.fromkeys((kind.upper() for kind in ComputeType), _local_target(folder, registry, record)),
+        targets=_targets(folder, registry, record),
         progress=progress or Silent(),
     )
 
 
-def _local_target(folder: Path, registry: MetadataStore, record: WorkspaceRecord) -> LocalTarget:
-    return LocalTarget(
-        folder / "services", workspace=record.name, trust=lambda service: trust(registry, record, service)
-    )
+def _targets(folder: Path, registry: MetadataStore, record: WorkspaceRecord) -> TargetChooser:
+    """The ways to run a service. Clients of engines and clusters are loaded when the first service needs one."""
+
+    def trusted(service: str) -> TokenTrust:
+        return trust(registry, record, service)
+
+    def process(_place: Placement) -> Target:
+        return LocalTarget(folder / "services", workspace=record.name, trust=trusted)
+
+    return TargetChooser({RunsOn.PROCESS: process})
 
 
 def workspace_exists(name: str, *, installation: Installation | None = None) -> bool:

@@ -177,7 +177,7 @@ def test_a_version_that_is_deleted_while_the_endpoint_is_stopped_stays_away(
     assert shares(endpoint, requests=20) == {"first": 20}
     context = bench.workspace.context
     service = context.service("my-endpoint")
-    assert set(context.target("AKSENDPOINT").observe(service).revisions) == {service.active_revision}
+    assert set(context.target(service).observe(service).revisions) == {service.active_revision}
 
 
 def test_what_belongs_to_the_endpoint(bench: CloudBench, endpoint: AksEndpoint) -> None:

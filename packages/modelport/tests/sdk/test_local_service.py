@@ -18,6 +18,7 @@ import msgspec
 import pytest
 
 from modelport import LocalWebservice, Model, Webservice, Workspace
+from modelport.domain.deployments import Deployment
 from modelport.domain.errors import ConflictException, DeploymentFailed, ModelportError, WebserviceException
 from modelport.domain.services import LocalDeployment
 from modelport.targets.local import LocalTarget
@@ -37,7 +38,7 @@ def until(true: Callable[[], bool], *, within_s: float = 10.0) -> None:
 
 
 def folder_of(service: Webservice) -> Path:
-    target = service.workspace.context.target("local")
+    target = service.workspace.context.target_of("Local", Deployment())
     assert isinstance(target, LocalTarget)
     return target.folder(service.name)
 

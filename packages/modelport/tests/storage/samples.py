@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 from typing import Any
 
-from modelport.domain.deployments import Autoscale, Batching, Deployment, Placement, Probe, Resources
+from modelport.domain.deployments import Autoscale, Batching, Deployment, Placement, Probe, Resources, RunsOn
 from modelport.domain.endpoints import EndpointVersion, VersionType
 from modelport.domain.environments import CondaSpecification, DockerSection, EnvironmentDefinition, PythonSection
 from modelport.domain.failures import Failure, Phase
@@ -34,6 +34,7 @@ def record(name: str) -> WorkspaceRecord:
         description="d",
         sku="enterprise",
         tags={"z": "1", "a": "2"},
+        aci="container",
     )
 
 
@@ -140,6 +141,9 @@ def service(name: str = "diabetes", *revisions: Revision, **changes: Any) -> Ser
             gpu_cores=1,
             probe=Probe(period_s=1.5, initial_delay_s=310.5, timeout_s=2.5, success_threshold=2, failure_threshold=3),
             placement=Placement(
+                runs_on=RunsOn.CONTAINER,
+                engine="unix:///run/docker.sock",
+                context="c",
                 compute_name="aks",
                 namespace="n",
                 location="eastus",

@@ -15,7 +15,7 @@ from modelport.domain.services import Service
 from modelport.domain.workspaces import WorkspaceRecord
 from modelport.environments.memory import MemoryEnvironments
 from modelport.storage.memory import MemoryObjects, MemoryStore
-from modelport.targets.memory import MemoryTarget
+from modelport.targets.memory import MemoryTarget, OneTarget
 from modelport.usecases.context import Context
 from modelport.usecases.deploy import DeployRequest, deploy
 from modelport.usecases.prepare_revision import RevisionRequest
@@ -58,7 +58,7 @@ def context(tmp_path: Path, target: MemoryTarget, steps: Steps) -> Context:
         registry=registry,
         objects=MemoryObjects(referenced=registry.referenced_objects),
         environments=MemoryEnvironments(),
-        targets={"LOCAL": target, "ACI": target, "AKSENDPOINT": target},
+        targets=OneTarget(target, kinds=frozenset(ComputeType) - {ComputeType.AKS}),
         progress=steps,
     )
 

@@ -158,7 +158,7 @@ def stop(session: Session, name: ServiceName) -> object:
 
 
 def _shown(service: Webservice) -> Result:
-    return Result(service.serialize(), columns=SERVICE_COLUMNS)
+    return Result({**service.serialize(), **service.placed()}, columns=SERVICE_COLUMNS)
 
 
 def _keys(service: Webservice) -> dict[str, str]:

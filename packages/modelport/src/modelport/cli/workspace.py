@@ -103,6 +103,30 @@ def show(session: Session) -> object:
     return Result(details(session.workspace), columns=COLUMNS)
 
 
+@command(app, "update")
+def update(
+    session: Session,
+    friendly_name: FriendlyName = None,
+    description: Annotated[str | None, typer.Option("--description", help="A description.")] = None,
+    tags: Tags = None,
+    aci: Annotated[
+        str | None,
+        typer.Option(
+            "--aci",
+            help="What container instances are that are deployed from now on: container, process, or auto (containers "
+            "where an engine is set up).",
+        ),
+    ] = None,
+) -> object:
+    """Change the names and the tags of the workspace (all of them), and how its container instances run."""
+    if friendly_name is None and description is None and tags is None and aci is None:
+        raise UserErrorException("Nothing to update was given.", hint="For example: --aci container.")
+    given = None if tags is None else pairs(tags, "--tag")
+    workspace = session.workspace
+    workspace.update(friendly_name=friendly_name, description=description, tags=given, aci=aci)
+    return Result(details(workspace), columns=COLUMNS)
+
+
 @command(app, "jwks")
 def jwks(session: Session) -> object:
     """Print the public keys that check access tokens, as a JSON Web Key Set."""
@@ -137,5 +161,6 @@ def delete(
 
 
 def details(workspace: Workspace) -> dict[str, object]:
-    """``get_details()`` and the resource group, which the v1 command line showed too."""
-    return {**workspace.get_details(), "resourceGroup": workspace.resource_group}
+    """``get_details()``, the resource group, which the v1 command line showed too, and how container instances run."""
+    aci = workspace.context.record.aci or "auto"
+    return {**workspace.get_details(), "resourceGroup": workspace.resource_group, "aci": aci}

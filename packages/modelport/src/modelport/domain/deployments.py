@@ -74,10 +74,27 @@ class Probe:
     failure_threshold: int | None = None
 
 
+class RunsOn(StrEnum):
+    """What a service is, where it runs."""
+
+    PROCESS = "process"
+    """Processes of this machine."""
+    CONTAINER = "container"
+    """Containers of an engine, on this machine or another."""
+    KUBERNETES = "kubernetes"
+    """Objects of a cluster."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Placement:
     """Where a service belongs: names, which a target may give a meaning."""
 
+    runs_on: RunsOn | None = None
+    """Decided once, when it is deployed; None: as processes of this machine."""
+    engine: str | None = None
+    """Of a container: the address of its engine."""
+    context: str | None = None
+    """Of a cluster: the context of the kubeconfig that leads to it."""
     compute_name: str | None = None
     """The compute target that it was deployed to."""
     namespace: str | None = None
@@ -141,6 +158,16 @@ class Deployment:
     def asks_for_anything(self) -> bool:
         """Whether any field is given, also of the values within."""
         return _says_something(self)
+
+    @property
+    def place(self) -> Placement:
+        """Where it runs, also where nothing was said of that."""
+        return self.placement or Placement()
+
+    @property
+    def runs_on(self) -> RunsOn:
+        """What it runs as."""
+        return self.place.runs_on or RunsOn.PROCESS
 
     @property
     def scales_by_itself(self) -> bool:

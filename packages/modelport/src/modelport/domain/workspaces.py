@@ -18,6 +18,9 @@ class WorkspaceLabels:
     description: str | None = None
     sku: str = "basic"
     tags: Mapping[str, str] = field(default_factory=dict)
+    aci: str | None = None
+    """What its container instances are: ``container``, ``process``, or (``auto``, None) containers where there is an
+    engine."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,12 +28,18 @@ class ContainerEngine:
 
     command: str
     build_options: Sequence[str] = ()
+    address: str | None = None
+    """Where it listens; None: where its command looks for it."""
+
+    @property
+    def _begin(self) -> list[str]:
+        return _begin(self.command, self.address)
 
     def build(self, context: Path, image: str, *, progress: Progress) -> None:
         """Build the image from the folder, its output as steps. Raises WebserviceException with the end of that."""
         progress.step(f"Building the image {image} with {self.command}")
         last: deque[str] = deque(maxlen=_SHOWN_LINES)
-        command = [self.command, "build", *self.build_options, "--tag", image, str(context)]
+        command = [*self._begin, "build", *self.build_options, "--tag", image, str(context)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             assert process.stdout is not None
             for line in process.stdout:
@@ -48,34 +54,44 @@ class ContainerEngine:
 
     def has(self, image: str) -> bool:
         """Whether the image is there."""
-        answer = subprocess.run([self.command, "image", "inspect", image], capture_output=True)
+        answer = subprocess.run([*self._begin, "image", "inspect", image], capture_output=True)
         return answer.returncode == 0
 
 
 def find_engine(environ: Mapping[str, str] = os.environ) -> ContainerEngine | None:
-    """The one that ``MODELPORT_CONTAINER_ENGINE`` names, or the first of Docker and Podman that answers.
+    """The one that ``MODELPORT_CONTAINER_ENGINE`` names, by its command or its address, or the first of Docker and
+    Podman that answers.
 
     None where none does. Raises UserErrorException where the one that is named does not answer.
     """
     options = shlex.split(environ.get(OPTIONS_VARIABLE, ""))
     named = environ.get(COMMAND_VARIABLE)
-    for command in [named] if named else _COMMANDS:
-        if _answers(command):
-            return ContainerEngine(command, options)
+    address = named if named and "/" in named else None
+    for command in [named] if named and address is None else _COMMANDS:
+        if _answers(command, address):
+            return ContainerEngine(command, options, address)
     if named:
+        tried = _begin(_COMMANDS[0], address) if address else [named]
         raise UserErrorException(
             f"{COMMAND_VARIABLE} names {named!r}, which does not answer.",
-            hint=f"Try: {named} info. Without the variable the first of {', '.join(_COMMANDS)} that answers is used.",
+            hint=f"Try: {' '.join(tried)} info. Without the variable the first of {', '.join(_COMMANDS)} that answers "
+            "is used.",
         )
     return None
 
 
-def _answers(command: str) -> bool:
+def _begin(command: str, address: str | None) -> list[str]:
+    if address is None:
+        return [command]
+    return [command, "--remote", "--url", address] if command == "podman" else [command, "--host", address]
+
+
+def _answers(command: str, address: str | None) -> bool:
     if shutil.which(command) is None:
         return False
     try:
         # Not --version: Docker's client tells that without its daemon too.
-        answer = subprocess.run([command, "info"], capture_output=True, timeout=_ANSWERS_WITHIN_S)
+        answer = subprocess.run([*_begin(command, address), "info"], capture_output=True, timeout=_ANSWERS_WITHIN_S)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return answer.returncode == 0

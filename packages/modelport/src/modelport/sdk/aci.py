@@ -35,8 +35,8 @@ class AciWebservice(CloudWebservice):
         self.cname = deployment.ssl_cname
         self.ssl_certificate: str | None = None
         self.ssl_key: str | None = None
-        self.public_ip = deployment.host or "127.0.0.1"
-        self.public_fqdn = host_name(service)
+        self.public_ip = observation.host or deployment.host or "127.0.0.1"
+        self.public_fqdn = host_name(service, host=observation.host)
         self.encryption_properties = EncryptionProperties.of(self._placement)
         self.vnet_configuration = VnetConfiguration.of(self._placement)
 

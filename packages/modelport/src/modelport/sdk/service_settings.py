@@ -17,7 +17,7 @@ class ServiceSettings(ServiceSnapshot):
         is no service."""
         if self.state == ServiceState.UNKNOWN.value:
             return {}
-        return self.workspace.context.target(self.compute_type).settings(self._service)
+        return self.workspace.context.target(self._service).settings(self._service)
 
     @property
     def scoring_timeout_ms(self) -> int | None:

@@ -41,6 +41,7 @@ class ServiceSnapshot:
         self.updated_time = service.updated_time
         self.created_by = {"userName": service.created_by}
         self.port = observation.port or service.port
+        self._host = observation.host
         self.auth_enabled = bool(service.deployment.auth_enabled)
         self.token_auth_enabled = bool(service.deployment.token_auth_enabled)
         self.image_id = service.active.image_id
@@ -56,12 +57,15 @@ class ServiceSnapshot:
     @property
     def scoring_uri(self) -> str | None:
         """Where to POST; None before the service has a port."""
-        return None if self.port is None else f"{base_url(self._service, self.port)}/score"
+        return None if self.port is None else f"{self._base_url(self.port)}/score"
 
     @property
     def swagger_uri(self) -> str | None:
         """Where the OpenAPI document is."""
-        return None if self.port is None else f"{base_url(self._service, self.port)}/swagger.json"
+        return None if self.port is None else f"{self._base_url(self.port)}/swagger.json"
+
+    def _base_url(self, port: int) -> str:
+        return base_url(self._service, port, host=self._host)
 
     @property
     def models(self) -> builtins.list[Model]:
@@ -80,6 +84,12 @@ class ServiceSnapshot:
     def revision(self) -> int:
         """Number of the revision that takes the requests."""
         return self._service.active_revision
+
+    def placed(self) -> dict[str, Any]:
+        """Where it runs: as what, and of which engine or cluster."""
+        place = self._service.deployment.place
+        where = {"engine": place.engine, "context": place.context}
+        return {"runsOn": self._service.deployment.runs_on.value, **{key: name for key, name in where.items() if name}}
 
     def serialize(self) -> dict[str, Any]:
         """The service as a dictionary with the keys that all of v1's services had (azureml-v1 reference, 4.7)."""

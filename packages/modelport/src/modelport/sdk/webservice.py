@@ -111,7 +111,7 @@ class Webservice(ServiceSnapshot, LegacyDeployment):
         it."""
         if init:
             return "There is no init container: the models lie in the service's folder before it starts.\n"
-        return self.workspace.context.target(self.compute_type).logs(self._service, lines=num_lines)
+        return self.workspace.context.target(self._service).logs(self._service, lines=num_lines)
 
     def get_keys(self) -> tuple[str, str]:
         """The primary and the secondary key. Raises AuthenticationOff, a WebserviceException and a

@@ -19,6 +19,7 @@ from modelport.sdk.workspace_cloud import WorkspaceOfACloud
 from modelport.sdk.workspace_config import WorkspaceConfig, read_config, write_config
 from modelport.sdk.workspace_contents import WorkspaceContents
 from modelport.sdk.workspace_opened import OpenedWorkspace
+from modelport.targets.chooser import check_aci
 from modelport.usecases import tokens
 from modelport.usecases.context import Context
 
@@ -204,8 +205,16 @@ class Workspace(WorkspaceContents, WorkspaceOfACloud, OpenedWorkspace):
         service_managed_resources_settings: object = None,
         primary_user_assigned_identity: str | None = None,
         allow_public_access_when_behind_vnet: bool | None = None,
+        *,
+        aci: str | None = None,
     ) -> dict[str, Any]:
-        """Replace what is given; returns ``get_details()``. What only a cloud has is named as unused."""
+        """Replace what is given; returns ``get_details()``. What only a cloud has is named as unused.
+
+        ``aci`` says what the container instances are that are deployed from now on: ``container``, ``process``, or
+        ``auto``: containers where an engine is set up.
+        """
+        if aci is not None:
+            check_aci(aci, where="aci")
         unused = {
             "image_build_compute": image_build_compute,
             "service_managed_resources_settings": service_managed_resources_settings,
@@ -213,7 +222,9 @@ class Workspace(WorkspaceContents, WorkspaceOfACloud, OpenedWorkspace):
             "allow_public_access_when_behind_vnet": allow_public_access_when_behind_vnet,
         }
         say_unused(self._context.progress, unused)
-        record = self.registry.update_workspace(friendly_name=friendly_name, description=description, tags=tags)
+        record = self.registry.update_workspace(
+            friendly_name=friendly_name, description=description, tags=tags, aci=aci
+        )
         self._context = replace(self._context, record=record)
         return self.get_details()
 

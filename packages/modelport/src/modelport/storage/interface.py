@@ -32,7 +32,12 @@ class MetadataStore(Protocol):
         """Create it, or return the one that is there already (two creators at once get the same)."""
 
     def update_workspace(
-        self, *, friendly_name: str | None = None, description: str | None = None, tags: Mapping[str, str] | None = None
+        self,
+        *,
+        friendly_name: str | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        aci: str | None = None,
     ) -> WorkspaceRecord:
         """Replace what is given."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from modelport.domain.deployments import Deployment
+from modelport.domain.deployments import Deployment, Placement
 from modelport.domain.failures import Failure
 from modelport.domain.services import Service, ServiceState
 
@@ -34,6 +34,8 @@ class Observation:
     state: ServiceState
     active_revision: int | None = None
     port: int | None = None
+    host: str | None = None
+    """The name or address of the machine on which the port is; None: this one."""
     failure: Failure | None = None
     revisions: Mapping[int, RevisionObservation] = field(default_factory=dict)
     """Those that run, the active one among them, by number."""
@@ -109,3 +111,23 @@ class Target(Protocol):
 
     def logs(self, service: Service, *, lines: int, revision: int | None = None) -> str:
         """The last lines of what a revision printed, the active one if none is named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """Where a service is to run, and what its user should know of the choice."""
+
+    placement: Placement
+    notes: tuple[str, ...] = ()
+
+
+class Targets(Protocol):
+    """The targets of a workspace."""
+
+    def of(self, compute_type: str, placement: Placement) -> Target:
+        """The one where services of that kind run that are placed there. Raises WebserviceException where this
+        Modelport has none."""
+
+    def place(self, compute_type: str, placement: Placement, *, aci: str | None = None) -> Placed:
+        """Decide where a new service runs. ``aci``: what the workspace says of its container instances. Raises
+        WebserviceException where the place that was asked for is not there."""

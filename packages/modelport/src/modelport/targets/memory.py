@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from modelport.domain.deployments import Deployment
+from modelport.domain.deployments import ComputeType, Deployment, Placement
 from modelport.domain.endpoints import traffic_weights
 from modelport.domain.errors import DeploymentFailed, WebserviceException
 from modelport.domain.failures import Failure
 from modelport.domain.services import Service, ServiceState
-from modelport.targets.interface import NONE_BESIDE, Observation, RevisionObservation
+from modelport.targets.interface import NONE_BESIDE, Observation, Placed, RevisionObservation, Target
 
 _RUNS = RevisionObservation(state=ServiceState.RUNNING, replicas=1, ready_replicas=1)
 _RESTARTING = ("host", "ssl_enabled")
@@ -155,3 +155,21 @@ class MemoryTarget:
     def logs(self, service: Service, *, lines: int, revision: int | None = None) -> str:
         """Nothing was printed."""
         return ""
+
+
+@dataclass(frozen=True)
+class OneTarget:
+    """The same target for services of every kind, or of those that are named."""
+
+    target: Target
+    kinds: frozenset[ComputeType] = frozenset(ComputeType)
+
+    def of(self, compute_type: str, placement: Placement) -> Target:
+        """Always that one. Raises WebserviceException for another kind."""
+        if compute_type not in self.kinds:
+            raise WebserviceException(f"There is no target of compute type {compute_type!r}.")
+        return self.target
+
+    def place(self, compute_type: str, placement: Placement, *, aci: str | None = None) -> Placed:
+        """Where it was."""
+        return Placed(placement=placement)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from modelport.domain.deployments import Deployment
 from modelport.domain.errors import WebserviceException
 from modelport.domain.progress import Progress, Silent
 from modelport.domain.services import Service, ServiceFilter
 from modelport.domain.workspaces import WorkspaceRecord
 from modelport.environments.interface import Environments
 from modelport.storage.interface import MetadataStore, ObjectStore
-from modelport.targets.interface import Target
+from modelport.targets.interface import Target, Targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,23 +25,20 @@ class Context:
     registry: MetadataStore
     objects: ObjectStore
     environments: Environments
-    targets: Mapping[str, Target]
-    """By compute type, in capitals: ``LOCAL``."""
+    targets: Targets
     progress: Progress = field(default_factory=Silent)
 
     @property
     def bundles(self) -> Path:
         return self.folder / "bundles"
 
-    def target(self, compute_type: str) -> Target:
-        """The target of that type. Raises WebserviceException where this Modelport has none."""
-        try:
-            return self.targets[compute_type.upper()]
-        except KeyError:
-            raise WebserviceException(
-                f"There is no target of compute type {compute_type!r}.",
-                hint=f"This Modelport has: {', '.join(self.targets)}.",
-            ) from None
+    def target(self, service: Service) -> Target:
+        """The target where the service runs. Raises WebserviceException where this Modelport has none."""
+        return self.target_of(service.compute_type, service.deployment)
+
+    def target_of(self, compute_type: str, deployment: Deployment) -> Target:
+        """``target`` of a service that is to be."""
+        return self.targets.of(compute_type, deployment.place)
 
     def service(self, name: str) -> Service:
         """The service. Raises WebserviceException (``WebserviceNotFound``)."""

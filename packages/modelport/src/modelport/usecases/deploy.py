@@ -20,6 +20,7 @@ from modelport.usecases.deployment_notes import deployment_notes
 from modelport.usecases.endpoint_versions import VersionChange, new_version, put_held_version
 from modelport.usecases.exclusive import exclusive
 from modelport.usecases.keys import chosen_keys
+from modelport.usecases.place import placed
 from modelport.usecases.prepare_revision import RevisionSource, bundles_held, prepare_revision, remove_unused_bundles
 from modelport.usecases.register_model import current_user
 from modelport.usecases.start_active import start_active
@@ -56,14 +57,13 @@ def deploy(context: Context, request: DeployRequest) -> Service:
     """
     check_service_name(request.name)
     check_models(request.revision.models)
-    target = context.target(request.compute_type)
     with exclusive(context, request.name):
         present = context.registry.service(request.name)
         if present is not None:
             return _overwrite(context, request, present)
-        request = replace(request, deployment=_whole(context, request))
         with in_phase(Phase.VALIDATE):
-            target.check(request.name, request.deployment)
+            request = replace(request, deployment=placed(context, request.compute_type, _whole(context, request)))
+            context.target_of(request.compute_type, request.deployment).check(request.name, request.deployment)
         with bundles_held(context):
             revision, bundle = prepare_revision(context, request.revision, number=1)
             service = _new_service(request, revision)
@@ -86,7 +86,7 @@ def _started(context: Context, service: Service, bundle: Path, *, deployment: De
     context.progress.step(f"Starting the service {service.name!r}")
     for note in deployment_notes(service):
         context.progress.step(note)
-    target = context.target(service.compute_type)
+    target = context.target(service)
     try:
         with in_phase(Phase.START):
             target.keep_certificate(service.name, deployment)

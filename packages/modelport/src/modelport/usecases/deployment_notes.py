@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from modelport.domain.deployments import ComputeType, Deployment, Placement, Resources
+from modelport.domain.deployments import ComputeType, Deployment, Resources, RunsOn
 from modelport.domain.services import Service
 
 REPLICAS_ARE_WORKERS = "A replica is a worker process"
@@ -26,6 +26,9 @@ _NAMES_OF_PLACES = {
     "cmk_key_version": "its version",
 }
 
+_WITH_EFFECT: dict[RunsOn, tuple[str, ...]] = {RunsOn.CONTAINER: ("dns_name_label",)}
+"""Names that are more than names, by where a service runs."""
+
 
 def deployment_notes(service: Service) -> list[str]:
     """One line for each thing; none for a service that was meant for this machine."""
@@ -35,13 +38,16 @@ def deployment_notes(service: Service) -> list[str]:
 
 
 def _notes(service: Service) -> Iterator[str]:
-    yield (
-        f"{service.compute_type} service {service.name!r}: runs on this machine, as processes of its own, with "
-        f"{_scale(service)}. {REPLICAS_ARE_WORKERS}."
-    )
     deployments = [version.deployment for version in service.versions] or [service.deployment]
-    yield from dict.fromkeys(line for deployment in deployments for line in _resources(deployment))
-    places = _places(service.deployment.placement or Placement())
+    if service.deployment.runs_on is RunsOn.CONTAINER:
+        yield from _of_a_container(service)
+    else:
+        yield (
+            f"{service.compute_type} service {service.name!r}: runs on this machine, as processes of its own, with "
+            f"{_scale(service)}. {REPLICAS_ARE_WORKERS}."
+        )
+        yield from dict.fromkeys(line for deployment in deployments for line in _resources(deployment))
+    places = _places(service)
     if places:
         yield f"Names that are kept and shown, and change nothing here: {', '.join(places)}."
     if service.compute_type != ComputeType.ACI:
@@ -61,6 +67,17 @@ def _notes(service: Service) -> Iterator[str]:
         )
 
 
+def _of_a_container(service: Service) -> Iterator[str]:
+    place = service.deployment.place
+    yield (
+        f"{service.compute_type} service {service.name!r}: runs in a container of the engine at {place.engine}, with "
+        f"{_scale(service)}."
+    )
+    limits = _limits(service.deployment)
+    if limits:
+        yield f"The container's limits: {', '.join(limits)}."
+
+
 def _scale(service: Service) -> str:
     if service.versions:
         return "; ".join(f"{_replicas(version.deployment)} for version {version.name}" for version in service.versions)
@@ -78,9 +95,9 @@ def _replicas(deployment: Deployment) -> str:
     return f"{count} replica{'s' * (count > 1)}"
 
 
-def _resources(deployment: Deployment) -> Iterator[str]:
+def _limits(deployment: Deployment) -> list[str]:
     asked = deployment.resources or Resources()
-    limits = [
+    return [
         f"{what} {number:g}{unit}"
         for what, number, unit in (
             ("cpu", asked.cpu, ""),
@@ -90,6 +107,10 @@ def _resources(deployment: Deployment) -> Iterator[str]:
         )
         if number is not None
     ]
+
+
+def _resources(deployment: Deployment) -> Iterator[str]:
+    asked, limits = deployment.resources or Resources(), _limits(deployment)
     if limits:
         yield f"Kept and shown, neither set aside nor enforced here: {', '.join(limits)} for each replica."
     cores, there = (asked.cpu or 0) * deployment.first_replicas, os.cpu_count() or 1
@@ -97,6 +118,8 @@ def _resources(deployment: Deployment) -> Iterator[str]:
         yield f"The replicas ask for {cores:g} cores together, and this machine has {there}: they share them."
 
 
-def _places(placement: Placement) -> list[str]:
-    named = ((what, getattr(placement, name)) for name, what in _NAMES_OF_PLACES.items())
+def _places(service: Service) -> list[str]:
+    placement = service.deployment.place
+    has_effect = _WITH_EFFECT.get(service.deployment.runs_on, ())
+    named = ((what, getattr(placement, name)) for name, what in _NAMES_OF_PLACES.items() if name not in has_effect)
     return [f"{what} {value!r}" for what, value in named if value]

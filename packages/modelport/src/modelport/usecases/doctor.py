@@ -228,7 +228,7 @@ def _damage(database: Path) -> str:
 
 
 def _state(context: Context, service: Service) -> ServiceState:
-    return context.target(service.compute_type).observe(service).state
+    return context.target(service).observe(service).state
 
 
 def _services(context: Context) -> Iterator[Check]:

@@ -101,7 +101,7 @@ def delete_version(context: Context, endpoint: str, name: str) -> Service:
         if version.revision == service.active_revision:
             context.progress.step(f"Version {heir.name!r} becomes the default version, as {name!r} goes")
             service = _promoted(context, service, heir)
-        target = context.target(service.compute_type)
+        target = context.target(service)
         if version.revision in target.observe(service).revisions:
             target.release(service, version.revision)
         return _written(context, replace(service, versions=_without(service, name)))
@@ -142,7 +142,7 @@ def _held(context: Context, endpoint: str, *, without: str | None = None) -> Ite
 def _reconciled(context: Context, service: Service, *, without: str | None = None) -> Service:
     """End what a program left behind that was killed, and start what it had not started yet."""
     service, observation = observe(context, service.name)
-    target = context.target(service.compute_type)
+    target = context.target(service)
     if not observation.has_process:
         return service
     known = {version.revision for version in service.versions}
@@ -190,7 +190,7 @@ def _update(context: Context, service: Service, version: EndpointVersion, change
     if is_new:
         _bring_up(context, service, wanted, changed, replacing=version)
     elif _scale(changed) != _scale(version) and _runs(context, service):
-        context.target(service.compute_type).scale(wanted, changed.revision)
+        context.target(service).scale(wanted, changed.revision)
     return _settled(context, wanted, changed, change)
 
 
@@ -222,7 +222,7 @@ def _scale(version: EndpointVersion) -> tuple[object, object]:
 
 def _check(context: Context, service: Service, version: EndpointVersion) -> None:
     with in_phase(Phase.VALIDATE):
-        context.target(service.compute_type).check(service.name, version.deployment)
+        context.target(service).check(service.name, version.deployment)
 
 
 def _prepared(context: Context, service: Service, source: RevisionSource | Revision) -> Service:
@@ -250,7 +250,7 @@ def _bring_up(
     """Start the version's revision, where the endpoint runs; the others go on, whatever becomes of it."""
     if not _runs(context, service):
         return
-    target, number = context.target(service.compute_type), version.revision
+    target, number = context.target(service), version.revision
     bundle = _bundle_of(context, wanted, number)
     context.progress.step(f"Starting version {version.name!r} of {service.name!r} as revision {number}")
     try:
@@ -279,7 +279,7 @@ def _settled(context: Context, wanted: Service, version: EndpointVersion, change
 
 def _promoted(context: Context, service: Service, version: EndpointVersion) -> Service:
     if _runs(context, service):
-        context.target(service.compute_type).promote(service, version.revision)
+        context.target(service).promote(service, version.revision)
     return replace(service, active_revision=version.revision)
 
 
@@ -288,7 +288,7 @@ def _written(context: Context, service: Service) -> Service:
     service = replace(with_hosted_only(service), failure=None, updated_time=dt.datetime.now(dt.UTC))
     context.registry.update_service(service)
     if _runs(context, service):
-        context.target(service.compute_type).split(service)
+        context.target(service).split(service)
     remove_unused_bundles(context)
     return service
 
@@ -313,4 +313,4 @@ def _bundle_of(context: Context, service: Service, number: int) -> Path:
 
 
 def _runs(context: Context, service: Service) -> bool:
-    return context.target(service.compute_type).observe(service).has_process
+    return context.target(service).observe(service).has_process

@@ -69,5 +69,5 @@ def regenerate_key(context: Context, name: str, key: str, *, value: str | None =
         keys = dataclasses.replace(get_keys(service), **{chosen.lower(): value or _random_key()})
         changed = dataclasses.replace(service, keys=keys)
         context.registry.update_service(changed)
-        context.target(service.compute_type).configure(changed)
+        context.target(service).configure(changed)
     return keys

@@ -11,6 +11,7 @@ from modelport.domain.images import Image
 from modelport.domain.progress import Silent
 from modelport.domain.services import DesiredState, LocalDeployment, Revision, Service
 from modelport.storage.memory import MemoryStore
+from modelport.targets.memory import OneTarget
 from modelport.usecases.context import Context
 from modelport.usecases.prepare_revision import bundles_held, revision_of_image
 from modelport.usecases.score import score
@@ -28,14 +29,14 @@ def run_image(context: Context, image: Image, body: str | bytes) -> Any:
     """
     if image.content.built is None:
         raise WebserviceException(f"The image {image.id} cannot be run: it is in state {image.content.state}.")
-    with bundles_held(context), context.target(_TARGET).briefly() as target:
+    with bundles_held(context), context.target_of(_TARGET, LocalDeployment()).briefly() as target:
         revision, bundle = revision_of_image(context, image, number=1)
         service = _service(image, revision)
         # A registry of its own: the service is nobody else's business.
         registry = MemoryStore(workspace=context.record.name)
         registry.create_workspace(context.record)
         registry.create_service(service)
-        here = replace(context, registry=registry, targets={_TARGET.upper(): target}, progress=Silent())
+        here = replace(context, registry=registry, targets=OneTarget(target), progress=Silent())
         try:
             start_active(here, service, bundle)
             wait_for_deployment(here, service.name)

@@ -23,7 +23,7 @@ def start(context: Context, name: str) -> Service:
     with exclusive(context, name):
         service = replace(context.service(name), desired_state=DesiredState.RUNNING)
         context.registry.update_service(service)
-        target = context.target(service.compute_type)
+        target = context.target(service)
         if target.observe(service).state in _DOWN:
             bundle = context.bundles / service.active.bundle_digest
             for each in (bundle, *bundles_beside(context, service).values()):
@@ -38,7 +38,7 @@ def stop(context: Context, name: str) -> Service:
     with exclusive(context, name):
         service = replace(context.service(name), desired_state=DesiredState.STOPPED)
         context.registry.update_service(service)
-        context.target(service.compute_type).stop(service)
+        context.target(service).stop(service)
         return service
 
 
@@ -46,7 +46,7 @@ def delete(context: Context, name: str) -> None:
     """Stop the service and remove it with its logs. Raises WebserviceException where there is none."""
     with exclusive(context, name):
         service = context.service(name)
-        context.target(service.compute_type).delete(service)
+        context.target(service).delete(service)
         context.registry.delete_service(name)
     remove_unused_bundles(context)
 
@@ -68,4 +68,4 @@ def up(context: Context) -> dict[str, ModelportError | None]:
 
 
 def _is_down(context: Context, service: Service) -> bool:
-    return context.target(service.compute_type).observe(service).state in (ServiceState.STOPPED, ServiceState.UNKNOWN)
+    return context.target(service).observe(service).state in (ServiceState.STOPPED, ServiceState.UNKNOWN)

@@ -48,7 +48,8 @@ def score(context: Context, name: str, body: str | bytes, *, headers: Mapping[st
             f"deployment.\nCurrent State: {shown_state(observation.state, service.compute_type)}\nErrors: {reason}",
             hint="Start it: modelport service start." if observation.state is ServiceState.STOPPED else "",
         )
-    response = _post(context, service, observation.port or service.port or 0, body, headers)
+    url = f"{local_url(service, observation.port or service.port or 0, host=observation.host)}/score"
+    response = _post(context, service, url, body, headers)
     if response.is_success:
         return _parsed(response)
     raise _bad_response(context, service, response)
@@ -72,24 +73,25 @@ def scoring_headers(context: Context, service: Service) -> dict[str, str]:
     return headers
 
 
-def base_url(service: Service, port: int) -> str:
-    """By which clients reach the service: with TLS, by the name in its certificate."""
+def base_url(service: Service, port: int, *, host: str | None = None) -> str:
+    """By which clients reach the service, on that host or on this machine: with TLS, by the name in its certificate."""
     if service.deployment.ssl_enabled and service.deployment.ssl_cname:
         return f"https://{host_name(service)}:{port}{path_prefix(service.compute_type, service.name)}"
-    return local_url(service, port)
+    return local_url(service, port, host=host)
 
 
-def local_url(service: Service, port: int) -> str:
+def local_url(service: Service, port: int, *, host: str | None = None) -> str:
     """By which this machine reaches the service, whatever its name leads to."""
-    scheme, host = "https" if service.deployment.ssl_enabled else "http", _local_host(service)
+    scheme, host = "https" if service.deployment.ssl_enabled else "http", host or _local_host(service)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return f"{scheme}://{address}{path_prefix(service.compute_type, service.name)}"
 
 
-def host_name(service: Service) -> str:
-    """The name or address by which clients reach the service."""
+def host_name(service: Service, *, host: str | None = None) -> str:
+    """The name or address by which clients reach the service, which is on that host or on this machine."""
     deployment = service.deployment
-    return deployment.ssl_cname if deployment.ssl_enabled and deployment.ssl_cname else _local_host(service)
+    named = deployment.ssl_cname if deployment.ssl_enabled else None
+    return named or host or _local_host(service)
 
 
 def _local_host(service: Service) -> str:
@@ -105,7 +107,7 @@ def _extensions(service: Service) -> dict[str, str]:
 
 def _trust_of(context: Context, service: Service) -> ssl.SSLContext | bool:
     """On this machine the service's own certificate is known, whoever signed it: no other one is accepted."""
-    certificate = context.target(service.compute_type).certificate(service)
+    certificate = context.target(service).certificate(service)
     if certificate is None:
         return True
     trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -114,11 +116,10 @@ def _trust_of(context: Context, service: Service) -> ssl.SSLContext | bool:
     return trusted
 
 
-def _post(context: Context, service: Service, port: int, body: str | bytes, more: Mapping[str, str]) -> httpx.Response:
-    url = f"{local_url(service, port)}/score"
+def _post(context: Context, service: Service, url: str, body: str | bytes, more: Mapping[str, str]) -> httpx.Response:
     headers = {**scoring_headers(context, service), **more}
     try:
-        # trust_env=False: a proxy of the environment is not meant for a service on this machine
+        # trust_env=False: a proxy of the environment is not meant for a service on this machine, or of its network
         with httpx.Client(trust_env=False, timeout=_TIMEOUT_S, verify=_trust_of(context, service)) as client:
             return client.post(url, content=body, headers=headers, extensions=_extensions(service))
     except httpx.HTTPError as error:
@@ -148,7 +149,7 @@ def _of_the_script(context: Context, service: Service, response: httpx.Response)
     """What the log has of the failure, where it is the script that failed: its traceback, or how its process ended."""
     if response.headers.get("x-ms-run-function-failed") != "True":
         return ""
-    log = context.target(service.compute_type).logs(service, lines=200)
+    log = context.target(service).logs(service, lines=200)
     ends = list(_WORKER_ENDED.finditer(log))
     traceback = traceback_in(log[ends[-1].end() :] if ends else log)
     if traceback:

@@ -14,7 +14,7 @@ def start_active(context: Context, service: Service, bundle: Path) -> Service:
     """Start it from the bundle, and the other versions of an endpoint beside it; the service keeps its port from then
     on. Raises what the target's ``start`` raises."""
     beside = bundles_beside(context, service)
-    observation = context.target(service.compute_type).start(service, bundle, beside=beside)
+    observation = context.target(service).start(service, bundle, beside=beside)
     if observation.port in (None, 0, service.port):
         return service
     service = replace(service, port=observation.port)

@@ -33,11 +33,17 @@ def switch_to_new(
 
     Raises what ``prepare_revision`` and ``switch_revision`` raise.
     """
+    service, revision = new_revision(context, service, request)
+    return switch_revision(context, service, revision, context.bundles / revision.bundle_digest, settle=settle)
+
+
+def new_revision(context: Context, service: Service, request: RevisionSource) -> tuple[Service, Revision]:
+    """Prepare the service's next revision, and write down that it has it. Raises what ``prepare_revision`` raises."""
     with bundles_held(context):
-        revision, bundle = prepare_revision(context, request, number=service.next_number)
+        revision, _bundle = prepare_revision(context, request, number=service.next_number)
         service = replace(service, revisions=(*service.revisions, revision), last_number=revision.number)
         context.registry.update_service(service)
-    return switch_revision(context, service, revision, bundle, settle=settle)
+    return service, revision
 
 
 def switch_revision(
@@ -48,10 +54,10 @@ def switch_revision(
     Raises DeploymentFailed where the revision does not come up: the old one then goes on, with the old settings, and no
     request fails.
     """
-    target = context.target(service.compute_type)
+    target = context.target(service)
     runs = target.observe(service).has_process
     switched = replace(service.activated(revision.number), desired_state=DesiredState.RUNNING, failure=None)
-    switched = settle(_kept(switched))
+    switched = settle(with_newest(switched))
     if runs:
         _switch(context, service, switched, bundle)
     switched = replace(switched, updated_time=dt.datetime.now(dt.UTC))
@@ -66,7 +72,7 @@ def _switch(context: Context, service: Service, switched: Service, bundle: Path)
     number, active = switched.active_revision, service.active_revision
     context.progress.step(f"Starting revision {number} of {service.name!r} beside revision {active}")
     try:
-        context.target(service.compute_type).switch(switched, number, bundle)
+        context.target(service).switch(switched, number, bundle)
     except DeploymentFailed as error:
         raise kept_old(context, service, service.revision(number), error, goes_on=f"revision {active}") from error
     context.progress.step(f"Revision {number} of {service.name!r} has taken over")
@@ -84,7 +90,7 @@ def kept_old(
     return DeploymentFailed(failure)
 
 
-def _kept(service: Service) -> Service:
+def with_newest(service: Service) -> Service:
     """The service with its newest revisions only; the active one is always among them. Of an endpoint, with those of
     its versions."""
     if service.versions:

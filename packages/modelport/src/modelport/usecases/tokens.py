@@ -107,7 +107,7 @@ def _told(context: Context, service: Service) -> bool:
         return True
     try:
         with exclusive(context, service.name):
-            context.target(service.compute_type).configure(context.service(service.name))
+            context.target(service).configure(context.service(service.name))
     except ModelportError:
         return False
     return True

@@ -11,7 +11,7 @@ from pathlib import Path
 from modelport.domain.deployments import ComputeType, Deployment, merged, with_defaults
 from modelport.domain.errors import DeploymentFailed, ModelportError, WebserviceException
 from modelport.domain.failures import Failure, Phase
-from modelport.domain.services import Service, ServiceState
+from modelport.domain.services import DesiredState, Service, ServiceState
 from modelport.targets.interface import Target
 from modelport.usecases.change_model import merged_properties
 from modelport.usecases.code_defaults import code_defaults, without_code_defaults
@@ -19,8 +19,9 @@ from modelport.usecases.context import Context
 from modelport.usecases.deployment_notes import deployment_notes
 from modelport.usecases.exclusive import exclusive
 from modelport.usecases.keys import chosen_keys
+from modelport.usecases.place import move, moves, placed
 from modelport.usecases.prepare_revision import RevisionSource, remove_unused_bundles
-from modelport.usecases.switch_revision import switch_to_new
+from modelport.usecases.switch_revision import new_revision, switch_to_new, with_newest
 
 _PAUSE_S = 0.02
 
@@ -59,7 +60,11 @@ def update(context: Context, name: str, change: ServiceChange) -> Service:
 def update_held_service(context: Context, service: Service, change: ServiceChange) -> Service:
     """``update``, for a caller that holds the service's operation lock."""
     wanted = _with_settings(service, change)
+    if wanted.compute_type != service.compute_type:
+        wanted = replace(wanted, deployment=placed(context, wanted.compute_type, wanted.deployment))
     _check(context, service, wanted, change)
+    if moves(service, wanted):
+        return _moved(context, service, wanted, change)
     restarting = _restarting_changes(context, service, wanted)
     if change.revision is not None:
         wanted = switch_to_new(context, service, change.revision, settle=lambda switched: _settled(switched, wanted))
@@ -70,7 +75,7 @@ def update_held_service(context: Context, service: Service, change: ServiceChang
     if wanted.compute_type != service.compute_type:
         for note in deployment_notes(wanted):
             context.progress.step(note)
-    target = context.target(wanted.compute_type)
+    target = context.target(wanted)
     if change.deployment is not None:
         target.keep_certificate(service.name, change.deployment)
     if restarting:
@@ -78,6 +83,22 @@ def update_held_service(context: Context, service: Service, change: ServiceChang
         _restart(context, service, wanted)
     else:
         _configure(context, service, wanted)
+    remove_unused_bundles(context)
+    return wanted
+
+
+def _moved(context: Context, service: Service, wanted: Service, change: ServiceChange) -> Service:
+    """The service, where it is to be from now on. Its new revision comes up there only."""
+    for note in deployment_notes(wanted):
+        context.progress.step(note)
+    if change.revision is not None:
+        service, revision = new_revision(context, service, change.revision)
+        wanted = replace(
+            _settled(with_newest(service.activated(revision.number)), wanted),
+            desired_state=DesiredState.RUNNING,
+            failure=None,
+        )
+    wanted = move(context, service, wanted, certificate=change.deployment or Deployment())
     remove_unused_bundles(context)
     return wanted
 
@@ -128,19 +149,19 @@ def _check(context: Context, service: Service, wanted: Service, change: ServiceC
         ssl_cert_pem_file=change.deployment.ssl_cert_pem_file,
         ssl_key_pem_file=change.deployment.ssl_key_pem_file,
     )
-    context.target(wanted.compute_type).check(service.name, changed)
+    context.target(wanted).check(service.name, changed)
 
 
 def _restarting_changes(context: Context, service: Service, wanted: Service) -> tuple[str, ...]:
     """Which of the changes a restart is for; none where nothing runs."""
-    target = context.target(service.compute_type)
+    target = context.target(service)
     return target.restarting_changes(service, wanted) if target.observe(service).has_process else ()
 
 
 def _configure(context: Context, service: Service, wanted: Service) -> None:
     """Have the new settings in force; if that fails, the old ones stay."""
     try:
-        context.target(service.compute_type).configure(wanted)
+        context.target(service).configure(wanted)
     except ModelportError as error:
         context.registry.update_service(service)
         if not isinstance(error, DeploymentFailed):
@@ -151,7 +172,7 @@ def _configure(context: Context, service: Service, wanted: Service) -> None:
 
 def _restart(context: Context, service: Service, wanted: Service) -> None:
     """Stop and start with the new settings; if that fails, with the old ones again."""
-    target = context.target(service.compute_type)
+    target = context.target(service)
     bundle = context.bundles / wanted.active.bundle_digest
     target.stop(service)
     failure = _start_failure(target, wanted, bundle)

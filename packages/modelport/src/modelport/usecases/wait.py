@@ -23,7 +23,7 @@ def observe(context: Context, name: str) -> tuple[Service, Observation]:
     it down), the target is right, and the workspace is corrected.
     """
     service = context.service(name)
-    observation = context.target(service.compute_type).observe(service)
+    observation = context.target(service).observe(service)
     runs, kept = observation.active_revision, {revision.number for revision in service.revisions}
     if runs is not None and runs != service.active_revision and runs in kept:
         service = service.activated(runs)
@@ -92,7 +92,7 @@ def _succeeded(context: Context, service: Service) -> Service:
 
 
 def _failed(context: Context, service: Service, observation: Observation) -> Failure:
-    log = context.target(service.compute_type).logs(service, lines=50)
+    log = context.target(service).logs(service, lines=50)
     failure = observation.failure or Failure(
         phase=Phase.START, message=f"The service is {observation.state}.", hint="Start it: modelport service start."
     )

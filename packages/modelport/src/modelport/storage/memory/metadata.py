@@ -83,9 +83,14 @@ class MemoryStore:
             return self._record
 
     def update_workspace(
-        self, *, friendly_name: str | None = None, description: str | None = None, tags: Mapping[str, str] | None = None
+        self,
+        *,
+        friendly_name: str | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        aci: str | None = None,
     ) -> WorkspaceRecord:
-        given = {"friendly_name": friendly_name, "description": description, "tags": tags}
+        given = {"friendly_name": friendly_name, "description": description, "tags": tags, "aci": aci}
         with self._lock:
             if self._record is None:
                 raise workspace_missing(self._name)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from modelport.domain.errors import StoreException
 from modelport.storage.sql.database import Database
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """The migrations that this Modelport knows, oldest first. (A test compares them with the files.)"""
 
 VERSION_TABLE = "modelport_schema"

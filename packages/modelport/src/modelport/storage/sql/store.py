@@ -67,9 +67,14 @@ class SqlStore:
             return workspaces.create(Scope(connection, self._workspace), record)
 
     def update_workspace(
-        self, *, friendly_name: str | None = None, description: str | None = None, tags: Mapping[str, str] | None = None
+        self,
+        *,
+        friendly_name: str | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        aci: str | None = None,
     ) -> WorkspaceRecord:
-        given = {"friendly_name": friendly_name, "description": description, "tags": tags}
+        given = {"friendly_name": friendly_name, "description": description, "tags": tags, "aci": aci}
         with self._writing() as scope:
             return workspaces.update(scope, {key: value for key, value in given.items() if value is not None})
 

@@ -51,6 +51,7 @@ workspaces = sa.Table(
     sa.Column("description", sa.String),
     sa.Column("sku", sa.String, nullable=False),
     sa.Column("tags", Document(dict[str, str]), nullable=False),
+    sa.Column("aci", sa.String),
 )
 
 

@@ -1,0 +1,45 @@
+"""Where container engines listen. Nothing is asked here: whether one answers, its client finds out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ENGINE_VARIABLE = "MODELPORT_CONTAINER_ENGINE"
+"""The engine that runs services: its address (``unix:///run/podman/podman.sock``, ``tcp://host:2376``, ``ssh://…``), or
+``docker`` or ``podman``, which is the one of this machine."""
+DOCKER_VARIABLE = "DOCKER_HOST"
+FOR_ALL_USERS = (Path("/var/run/docker.sock"), Path("/run/podman/podman.sock"))
+
+
+def find_engine(environ: Mapping[str, str]) -> str | None:
+    """The engine's address: the one that a variable names, else the first usual socket that is there."""
+    named = environ.get(ENGINE_VARIABLE) or environ.get(DOCKER_VARIABLE) or ""
+    if "/" in named:
+        return f"unix://{named}" if named.startswith("/") else named
+    found = (path for path in _usual_sockets(environ) if named in path.name and _is_socket(path))
+    return next((f"unix://{path}" for path in found), None)
+
+
+def _usual_sockets(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Where Docker and Podman listen, for all users and for this one alone."""
+    yield from FOR_ALL_USERS
+    runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    yield Path(runtime) / "docker.sock"
+    yield Path(runtime) / "podman" / "podman.sock"
+    if environ.get("HOME"):
+        yield Path(environ["HOME"]) / ".docker" / "run" / "docker.sock"
+
+
+def _is_socket(path: Path) -> bool:
+    try:
+        return path.is_socket()
+    except OSError:  # in the folder of another user
+        return False
+
+
+def host_of(engine: str) -> str | None:
+    """The machine that the engine's containers are reached at; None where it is this one."""
+    return urlsplit(engine).hostname if engine.partition("://")[0] in ("tcp", "http", "https", "ssh") else None
