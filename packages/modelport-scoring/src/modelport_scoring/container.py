@@ -16,6 +16,7 @@ from pathlib import Path
 
 from modelport_scoring.control.client import ControlClient
 from modelport_scoring.errors import ServiceAlreadyRunning, ServiceNotRunning, SettingsInvalid
+from modelport_scoring.handover import Handover, HandoverFailed
 from modelport_scoring.packaged import Placement, notes_on
 from modelport_scoring.service_folder import SETTINGS, decode_settings, write_settings
 from modelport_scoring.settings_file import SettingsFile, read_content
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0 if takes_requests(arguments.folder) else STATUS_FAILED
     try:
         return serve(arguments)
-    except (SettingsInvalid, ServiceAlreadyRunning, OSError) as error:
+    except (SettingsInvalid, ServiceAlreadyRunning, HandoverFailed, OSError) as error:
         sys.stderr.write(f"The package cannot be served: {error}\n")
         return STATUS_FAILED
 
@@ -53,7 +54,8 @@ def serve(arguments: argparse.Namespace) -> int:
     beside = []
     if arguments.settings is not None:
         beside.append(SettingsFile(file, taken=content, placement=placement).watch)
-    return supervise(placement.folder, beside=beside)
+    handover = None if arguments.handover is None else Handover(arguments.handover)
+    return supervise(placement.folder, beside=beside, handover=handover)
 
 
 def takes_requests(folder: Path) -> bool:
@@ -79,6 +81,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="where the service keeps its files while it runs (modelport-service in the folder for temporary files)",
     )
     parser.add_argument("--port", type=int, help="instead of the settings' own, which is 5001 in an image")
+    parser.add_argument(
+        "--handover",
+        type=Path,
+        metavar="FOLDER",
+        help="once ready, take the listening socket over from what serves there, and hand it to the next",
+    )
     parser.add_argument("--check", action="store_true", help="do not serve: tell by the exit status whether it does")
     return parser.parse_args(argv)
 

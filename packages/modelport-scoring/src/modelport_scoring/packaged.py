@@ -79,7 +79,7 @@ class Placement:
         try:
             (self.folder / LOGS).mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            text = f"{error.strerror}; mount a folder there that user {os.getuid()} may write to, or name another one"
+            text = f"{error.strerror}; mount a folder there that user {os.geteuid()} may write to, or name another one"
             raise OSError(error.errno, f"{text} with --folder", str(self.folder)) from error
         if can_be_opened(output := own_output()):
             for log in (SUPERVISOR_LOG, ACCESS_LOG):

@@ -24,6 +24,7 @@ from modelport_scoring.control.peers import PeerEndpoint, Peers
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
 from modelport_scoring.freed_memory import keep_freed_memory
+from modelport_scoring.handover import LEAST_LINGER_S, LINGER_S
 from modelport_scoring.http.acceptor import Acceptor
 from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.listener import Listener
@@ -77,27 +78,39 @@ class Server:
         self._place: Leader | Follower = (Follower if share.process else Leader)(self)
         self._stopped: asyncio.Future[float | None] = loop.create_future()
         self._given_up = False
+        self._leaving = False
+        self._acceptor: asyncio.Server | Acceptor | None = None
         self._accepting: set[asyncio.Task[None]] = set()
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
 
-    async def run(self, listening: socket.socket, *, lifeline: int) -> int:
+    async def run(self, listening: socket.socket, *, lifeline: int, gate: int | None) -> int:
         """Serve until ``stop``, a signal, or the end of the supervisor at the other end of ``lifeline``; returns the
-        exit status."""
+        exit status.
+
+        ``gate``: a descriptor whose other end is closed once connections may be accepted. The socket is another
+        supervisor's too then, or will be, and is not for us to shut down.
+        """
         self._loop.add_reader(lifeline, self._orphaned)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self.stop)
+        self._loop.add_signal_handler(signal.SIGUSR1, self.leave)
         await self._place.open()
         starting = self._loop.create_task(self._service.start())
         starting.add_done_callback(lambda _: self._started())
-        server = await self._listen(listening)
+        accepting = self._loop.create_task(self._accept(listening, gate))
         settling = self._loop.create_task(self._place.settle(port=listening.getsockname()[1]))
         drain_timeout_s = await self._stopped
         self._loop.remove_reader(lifeline)
-        if not self._given_up:
+        if not self._given_up and gate is None:
             # Not just closed: others hold it too, and clients would wait for nobody. Somebody may have done it already.
             with contextlib.suppress(OSError):
                 listening.shutdown(socket.SHUT_RDWR)
-        server.close()
+        accepting.cancel()
+        if self._acceptor is not None:
+            self._acceptor.close()
+        if self._leaving:
+            most_s = max(LINGER_S, self._service.settings.limits.drain_timeout_s)
+            await self._listener.linger(least_s=LEAST_LINGER_S, idle_s=LINGER_S, most_s=most_s)
         self._listener.stop()
         await self._service.stop(drain_timeout_s=drain_timeout_s)
         await starting
@@ -109,6 +122,17 @@ class Server:
         if self._given_up:
             return STATUS_GIVEN_UP
         return STATUS_SCRIPT_FAILED if self.ended_with_script else 0
+
+    async def _accept(self, listening: socket.socket, gate: int | None) -> None:
+        try:
+            if gate is not None:
+                opened = asyncio.Event()
+                self._loop.add_reader(gate, opened.set)
+                await opened.wait()
+                self._loop.remove_reader(gate)
+            self._acceptor = await self._listen(listening)
+        except OSError as error:
+            self._stopped.set_exception(error)
 
     async def _listen(self, listening: socket.socket) -> asyncio.Server | Acceptor:
         processes, own = self._service.share.processes, self._service.share.process
@@ -145,6 +169,11 @@ class Server:
 
     def stop(self) -> None:
         """Have ``run`` finish what is held and return, and so the whole service."""
+        self._stop(None)
+
+    def leave(self) -> None:
+        """As ``stop``, where another one accepts connections on the same socket now: no client is to notice it."""
+        self._leaving = True
         self._stop(None)
 
     def give_up(self, why: str) -> None:
@@ -253,7 +282,7 @@ def settings_of_moment(port: int) -> ServiceSettings:
     return msgspec.structs.replace(read_settings(Path.cwd()), port=port)
 
 
-async def serve(listening: socket.socket, *, lifeline: int, metrics: int, share: Share) -> int:
+async def serve(listening: socket.socket, *, lifeline: int, metrics: int, gate: int | None, share: Share) -> int:
     """The life of the process; returns its exit status. Raises SettingsInvalid."""
     settings = settings_of_moment(listening.getsockname()[1])
     write_as(settings.telemetry.log_format)
@@ -262,7 +291,7 @@ async def serve(listening: socket.socket, *, lifeline: int, metrics: int, share:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
-    return await server.run(listening, lifeline=lifeline)
+    return await server.run(listening, lifeline=lifeline, gate=gate)
 
 
 def main() -> int:
@@ -271,6 +300,7 @@ def main() -> int:
     parser.add_argument("--listen", type=int, required=True, help="descriptor of the listening socket")
     parser.add_argument("--lifeline", type=int, required=True, help="descriptor that closes with the supervisor")
     parser.add_argument("--metrics", type=int, required=True, help="descriptor of the memory for metrics")
+    parser.add_argument("--gate", type=int, help="descriptor that closes once connections may be accepted")
     parser.add_argument("--process", type=int, default=0, help="which of the service's processes this is")
     parser.add_argument("--processes", type=int, default=1, help="how many of them there are")
     arguments = parser.parse_args()
@@ -281,7 +311,15 @@ def main() -> int:
     keep_freed_memory()
     share = Share(arguments.process, arguments.processes)
     try:
-        return uvloop.run(serve(listening, lifeline=arguments.lifeline, metrics=arguments.metrics, share=share))
+        return uvloop.run(
+            serve(
+                listening,
+                lifeline=arguments.lifeline,
+                metrics=arguments.metrics,
+                gate=arguments.gate,
+                share=share,
+            )
+        )
     except SettingsInvalid as error:
         return give_up(error)
 

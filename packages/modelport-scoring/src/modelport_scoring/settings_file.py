@@ -84,7 +84,7 @@ def read_content(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except PermissionError as error:
-        text = f"{path}: {error.strerror}: user {os.getuid()} must be able to read it"
+        text = f"{path}: {error.strerror}: user {os.geteuid()} must be able to read it"
         raise SettingsInvalid(f"{text} (mode 0440 and the pod's fsGroup, for example)") from error
     except OSError as error:
         raise SettingsInvalid(f"{path}: {error.strerror}") from error

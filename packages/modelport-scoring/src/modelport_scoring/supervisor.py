@@ -21,8 +21,10 @@ import msgspec
 
 from modelport_scoring import service_lock
 from modelport_scoring.backoff import BackOff
-from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.control.client import ControlClient
+from modelport_scoring.errors import ServiceNotRunning, SettingsInvalid
 from modelport_scoring.failures import Failure, describe_exit
+from modelport_scoring.handover import LINGER_S, Handover, HandoverFailed
 from modelport_scoring.journal import cut_logs, say, write_as
 from modelport_scoring.service_folder import (
     LOGS,
@@ -35,8 +37,10 @@ from modelport_scoring.service_folder import (
     write_settings,
 )
 from modelport_scoring.settings import Limits, ServiceSettings
+from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.counters import share_memory
 
+READY_POLL_S = 0.1
 TICK_S = 1.0
 """How often the logs are measured."""
 
@@ -45,6 +49,10 @@ KILL_AFTER_S = 5.0
 
 BACKLOG = 1024
 STOP_SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT))
+LEAVE = signal.SIGUSR1
+"""To a server, and to ourselves: another supervisor has the socket now."""
+
+WAITED_SIGNALS = STOP_SIGNALS | {signal.SIGCHLD, LEAVE}
 STATUS_FAILED = 1
 
 STATUS_SCRIPT_FAILED = 3
@@ -67,10 +75,10 @@ def supervisor_command(folder: Path | str) -> list[str]:
     return [sys.executable, "-P", "-m", "modelport_scoring", str(folder)]
 
 
-def supervise(folder: Path, *, beside: Sequence[Callable[[], None]] = ()) -> int:
+def supervise(folder: Path, *, beside: Sequence[Callable[[], None]] = (), handover: Handover | None = None) -> int:
     """The supervisor's life; returns its exit status: 0 after a stop, 1 where it could not serve, 3 where the script
     could not be started and the settings say that the service ends then. What goes on ``beside`` runs in threads, and
-    never ends.
+    never ends. ``handover``: the socket is taken over from the supervisor that serves, if any, and handed to the next.
 
     In the second case ``failure.json`` says why, unless another supervisor has the folder. Raises
     ServiceAlreadyRunning for that, and OSError for a folder that is none.
@@ -79,21 +87,28 @@ def supervise(folder: Path, *, beside: Sequence[Callable[[], None]] = ()) -> int
     with contextlib.suppress(PermissionError):
         os.setsid()
     lock = service_lock.acquire(Path())
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS | {signal.SIGCHLD})
+    signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_SIGNALS)
     clear_failure(Path())
     try:
         redirect_output()
         settings = read_settings(Path())
         write_as(settings.telemetry.log_format)
-        listening = open_socket(settings)
+        listening = find_socket(settings, handover)
         write_port(settings, listening)
-    except (SettingsInvalid, CannotServe, OSError) as error:
+    except (SettingsInvalid, CannotServe, HandoverFailed, OSError) as error:
         return give_up(error)
     for work in beside:
         threading.Thread(target=work, daemon=True).start()
-    return Supervisor(
-        listening, lock=lock, processes=settings.server_processes, parent=settings.ends_with_process
-    ).run()
+    supervisor = Supervisor(
+        listening,
+        lock=lock,
+        processes=settings.server_processes,
+        parent=settings.ends_with_process,
+        handover=handover,
+    )
+    if handover is not None:
+        threading.Thread(target=supervisor.hand_over, daemon=True).start()
+    return supervisor.run()
 
 
 def redirect_output() -> None:
@@ -106,6 +121,15 @@ def redirect_output() -> None:
         os.dup2(source, target)
     os.close(log)
     os.close(nothing)
+
+
+def find_socket(settings: ServiceSettings, handover: Handover | None) -> socket.socket:
+    """The socket on which another supervisor serves, or a new one. Raises CannotServe and HandoverFailed."""
+    if handover is None:
+        return open_socket(settings)
+    listening = handover.acquire(lambda: open_socket(settings), host=settings.host, port=settings.port)
+    handover.offer(listening)
+    return listening
 
 
 def open_socket(settings: ServiceSettings) -> socket.socket:
@@ -183,17 +207,27 @@ class ServerProcess:
         self.due_at = time.monotonic() + delay_s
         return delay_s
 
-    def terminate(self) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Have it finish what it holds and end."""
         if self.process is not None:
-            self.process.terminate()
+            self.process.send_signal(number)
 
 
 class Supervisor:
     """Keeps the scoring servers running until it is told to stop."""
 
-    def __init__(self, listening: socket.socket, *, lock: int, processes: int, parent: int | None) -> None:
+    def __init__(
+        self,
+        listening: socket.socket,
+        *,
+        lock: int,
+        processes: int,
+        parent: int | None,
+        handover: Handover | None = None,
+    ) -> None:
         """``parent``: the process that this service is to end with, if any."""
+        self._handover = handover
+        self._gate, self._gate_closer = os.pipe() if handover is not None else (-1, -1)
         self._listening = listening
         self._lock = lock
         self._parent = parent
@@ -233,10 +267,13 @@ class Supervisor:
 
     def _start_due(self) -> None:
         # A server reads the end of the lifeline when this process, which alone holds its other end, is gone.
-        descriptors = (self._listening.fileno(), self._lifeline, self._lock, self._metrics)
+        descriptors: tuple[int, ...] = (self._listening.fileno(), self._lifeline, self._lock, self._metrics)
         command = [sys.executable, "-P", "-m", "modelport_scoring.server"]
         command += ["--listen", str(descriptors[0]), "--lifeline", str(descriptors[1])]
         command += ["--metrics", str(self._metrics), "--processes", str(len(self._servers))]
+        if self._handover is not None:
+            descriptors += (self._gate,)
+            command += ["--gate", str(self._gate)]
         for server in self._servers:
             if server.process is None and not self._stopping and server.due_at <= time.monotonic():
                 server.start(command, descriptors=descriptors)
@@ -259,15 +296,59 @@ class Supervisor:
 
     def _wait(self, seconds: float) -> None:
         """Wait for a signal, so long at most, and heed one to stop."""
-        received = signal.sigtimedwait(STOP_SIGNALS | {signal.SIGCHLD}, seconds)
-        if (received is not None and received.si_signo != signal.SIGCHLD) or self._is_left_alone():
+        received = signal.sigtimedwait(WAITED_SIGNALS, seconds)
+        number = None if received is None else received.si_signo
+        if number in STOP_SIGNALS or self._is_left_alone():
             self._stop()
+        elif number == LEAVE and self._handover is not None and self._handover.taken:
+            self._leave()
 
     def _is_left_alone(self) -> bool:
         """Whether the process is gone that this service is to end with."""
         return self._parent is not None and os.getppid() != self._parent
 
+    def hand_over(self) -> None:
+        """Have connections accepted once all servers are ready, in the place of whoever did before; and be the one that
+        the next one asks. For a thread of its own."""
+        handover = self._handover
+        assert handover is not None
+        try:
+            if handover.waits:
+                say("another one serves still; this one takes over once its workers are ready")
+                while not self._all_ready():
+                    time.sleep(READY_POLL_S)
+                    if self._stopping:
+                        return
+                handover.take_over()
+                say("this one serves now, in the place of the one before")
+            os.close(self._gate_closer)
+            handover.serve(lambda: os.kill(os.getpid(), LEAVE))
+        except HandoverFailed as error:
+            say(f"nothing is taken over: {error}")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _all_ready(self) -> bool:
+        try:
+            servers = ControlClient(Path()).status().servers
+        except ServiceNotRunning:
+            return False
+        return len(servers) == len(self._servers) and all(one.state is ServiceState.RUNNING for one in servers)
+
+    def _leave(self) -> None:
+        """Another one has the socket, or shall have it: finish what is held, so that no client notices the change."""
+        if not self._stopping:
+            say("another one serves now; this one finishes what it holds, and ends")
+            self._kill_at = time.monotonic() + LINGER_S + self._limits.drain_timeout_s + KILL_AFTER_S
+        self._stopping = True
+        for server in self._servers:
+            server.send(LEAVE)
+
     def _stop(self) -> None:
+        if self._handover is not None:
+            self._handover.stop()
+            if not self._handover.is_ours:
+                self._leave()
+                return
         if not self._stopping:
             self._kill_at = time.monotonic() + self._limits.drain_timeout_s + KILL_AFTER_S
         self._stopping = True
@@ -275,7 +356,7 @@ class Supervisor:
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         for server in self._servers:
-            server.terminate()
+            server.send(signal.SIGTERM)
 
     def _kill(self) -> None:
         """End servers that neither finish nor give up what they hold."""

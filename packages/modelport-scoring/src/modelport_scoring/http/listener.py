@@ -117,6 +117,18 @@ class Listener:
             if connection.is_idle:
                 connection.close()
 
+    async def linger(self, *, least_s: float, idle_s: float, most_s: float) -> None:
+        """Have each connection end with its next answer, and wait for that: ``idle_s`` also where it has no request,
+        since its client may be sending one at this moment; ``most_s`` where it has."""
+        self.stopping = True
+        begun = self._loop.time()
+        while (waited := self._loop.time() - begun) < most_s:
+            if waited >= least_s and not self._connections:
+                return
+            if waited >= idle_s and all(connection.is_idle for connection in self._connections):
+                return
+            await asyncio.sleep(SOONEST_SWEEP_S)
+
     def close(self) -> None:
         """Sweep no more."""
         if self._sweeper is not None:

@@ -1,0 +1,296 @@
+"""Handing a listening socket over to the next supervisor, which may run in another container of the same network.
+
+Both know one folder, a shared volume for example. Who serves listens there on a Unix socket; who comes next gets a
+descriptor of the TCP socket over it (SCM_RIGHTS), and, once its own workers are ready, has the other one leave. The
+connections that wait in the socket's queue are there for either, so that none is refused or reset in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from modelport_scoring.journal import say
+
+SOCKET = "handover.sock"
+LOCK = "handover.lock"
+MODE = 0o660
+"""Whoever owns the folder's files, or is of their group, may take over."""
+
+LINGER_S = 5.0
+"""How long the one that leaves waits for the next requests of its connections, each of which is its last one."""
+LEAST_LINGER_S = 1.0
+"""A connection that was accepted a moment ago may not have said anything yet, or be shaking hands."""
+
+PATIENCE_S = 10.0
+POLL_S = 0.05
+MOST_LINE_BYTES = 4096
+BACKLOG = 16
+
+
+class HandoverFailed(Exception):
+    """There is one to take over from, and it does not let us; or the folder cannot be used. The message says why."""
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """One JSON object in a line. ``do``: ``share`` (a descriptor, please) or ``take`` (we are ready: leave)."""
+
+    do: str
+    host: str = ""
+    port: int = 0
+    """Where the next one is to listen; 0: wherever this one does."""
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    ok: bool
+    message: str = ""
+
+
+class Handover:
+    """One supervisor's part in the folder: first it asks, then it serves and is asked."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises HandoverFailed for a folder that cannot be used."""
+        self._folder = folder.absolute()
+        self._lease: socket.socket | None = None
+        """The connection to the one that serves, while it does; that one reads our end from it."""
+        self._leases: set[int] = set()
+        self._offered: socket.socket | None = None
+        self._inode = 0
+        self._stopping = False
+        self.taken = False
+        """Whether another one serves now in our place."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock_file = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+            with contextlib.suppress(PermissionError):  # it is another user's
+                os.fchmod(self._lock_file, MODE)
+        except OSError as error:
+            raise HandoverFailed(
+                f"--handover {self._folder}: {error.strerror}: user {os.geteuid()} must be able to write there"
+            ) from error
+
+    @property
+    def waits(self) -> bool:
+        """Whether another one serves still, and we are to take over from it."""
+        return self._lease is not None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether nobody but us has to do with the socket: else it must not be shut down, which ends it for all."""
+        return not (self.waits or self.taken or self._leases)
+
+    def acquire(self, open_socket: Callable[[], socket.socket], *, host: str, port: int) -> socket.socket:
+        """The socket of the one that serves, or where there is none, one that ``open_socket`` opens.
+
+        Raises HandoverFailed, and what ``open_socket`` raises, unless that works within ten seconds: one that ends may
+        still have the port.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            with self._locked():
+                listening = self._share(host=host, port=port)
+                if listening is not None:
+                    return listening
+                try:
+                    listening = open_socket()
+                except Exception:
+                    if time.monotonic() > deadline:
+                        raise
+                else:
+                    self._offer()
+                    return listening
+            time.sleep(POLL_S)
+
+    def take_over(self) -> None:
+        """Have the one that serves leave, whichever it is by now, and be the one that is asked. It may be gone already.
+
+        Raises HandoverFailed.
+        """
+        with self._locked():
+            try:
+                with self._connect() as channel:
+                    reply, _ = ask(channel, Ask(do="take"))
+                    if not reply.ok:
+                        say(f"the one that served has another successor already: {reply.message}")
+            except TimeoutError:
+                say("the one that serves does not answer; it goes on beside this one until it ends")
+            except OSError:
+                pass  # nobody is there any more
+            self._offer()
+        if self._lease is not None:
+            self._lease.close()
+            self._lease = None
+
+    def serve(self, leave: Callable[[], None]) -> None:
+        """Answer whoever comes, until one takes over: then ``leave`` is called. For a thread of its own."""
+        offered = self._offered
+        assert offered is not None
+        while not self.taken:
+            try:
+                channel, _ = offered.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._attend, args=(channel, leave), daemon=True).start()
+
+    def offer(self, listening: socket.socket) -> None:
+        """Give descriptors of this one to whoever asks."""
+        self._listening = listening
+
+    def stop(self) -> None:
+        """Be asked no more: the service ends."""
+        self._stopping = True
+        offered = self._offered
+        if offered is not None and not self.taken:
+            with contextlib.suppress(OSError):
+                if (self._folder / SOCKET).stat().st_ino == self._inode:
+                    (self._folder / SOCKET).unlink()
+            with contextlib.suppress(OSError):
+                offered.shutdown(socket.SHUT_RDWR)
+
+    # --- the one that serves ------------------------------------------------------------------------------------------
+
+    def _offer(self) -> None:
+        """Listen in the folder, in the place of whoever did before. Raises HandoverFailed."""
+        offered = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        aside = self._folder / f".{SOCKET}"
+        try:
+            aside.unlink(missing_ok=True)
+            with self._short() as folder:
+                offered.bind(f"{folder}/{aside.name}")
+            aside.chmod(MODE)
+            offered.listen(BACKLOG)
+            self._inode = aside.stat().st_ino
+            aside.rename(self._folder / SOCKET)
+        except OSError as error:
+            offered.close()
+            raise HandoverFailed(f"--handover {self._folder}: {error.strerror}") from error
+        self._offered = offered
+
+    def _attend(self, channel: socket.socket, leave: Callable[[], None]) -> None:
+        """One of those that come next: until it closes, it may become the one that serves."""
+        with channel, contextlib.suppress(OSError, msgspec.MsgspecError), channel.makefile("rb") as lines:
+            while line := lines.readline(MOST_LINE_BYTES):
+                self._answer(channel, msgspec.json.decode(line, type=Ask), leave)
+        self._leases.discard(id(channel))
+
+    def _answer(self, channel: socket.socket, asked: Ask, leave: Callable[[], None]) -> None:
+        refusal = self._refusal(asked)
+        if refusal is not None:
+            send(channel, Reply(ok=False, message=refusal))
+        elif asked.do == "share":
+            self._leases.add(id(channel))
+            send(channel, Reply(ok=True), descriptor=self._listening.fileno())
+        else:
+            self.taken = True
+            send(channel, Reply(ok=True))
+            leave()
+
+    def _refusal(self, asked: Ask) -> str | None:
+        if self.taken:
+            return "it leaves already"
+        if self._stopping:
+            return "it stops"
+        if asked.do == "take":
+            return None
+        host, port = self._listening.getsockname()[:2]
+        if asked.port not in (0, port):
+            return f"it listens on port {port}, and the next one is to listen on {asked.port}: start that one anew"
+        if asked.host != host:
+            return f"it listens on {host}, and the next one is to listen on {asked.host}: start that one anew"
+        return None
+
+    # --- the one that comes next --------------------------------------------------------------------------------------
+
+    def _share(self, *, host: str, port: int) -> socket.socket | None:
+        """A descriptor of the socket on which another one serves; None where there is none. Raises HandoverFailed."""
+        try:
+            channel = self._connect()
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None  # there was none, or it was killed
+        except OSError as error:
+            raise HandoverFailed(self._not_reached(error)) from error
+        try:
+            reply, descriptor = ask(channel, Ask(do="share", host=host, port=port))
+        except OSError:
+            channel.close()
+            return None  # it has just gone
+        if descriptor is None:
+            channel.close()
+            if "start that one anew" in reply.message:
+                raise HandoverFailed(f"what serves here cannot be taken over: {reply.message}")
+            return None
+        self._lease = channel
+        return socket.socket(fileno=descriptor)
+
+    def _not_reached(self, error: OSError) -> str:
+        text = f"--handover {self._folder / SOCKET}: {error.strerror}"
+        if isinstance(error, PermissionError):
+            owner = (self._folder / SOCKET).stat()
+            text += (
+                f": it belongs to user {owner.st_uid} and group {owner.st_gid}, and this is user {os.geteuid()}: "
+                "both must have the same user or group"
+            )
+        return text
+
+    def _connect(self) -> socket.socket:
+        """Raises OSError."""
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        channel.settimeout(PATIENCE_S)
+        try:
+            with self._short() as folder:
+                channel.connect(f"{folder}/{SOCKET}")
+        except BaseException:
+            channel.close()
+            raise
+        return channel
+
+    @contextlib.contextmanager
+    def _short(self) -> Iterator[str]:
+        """The folder by a short name: a socket's path may have 107 bytes, a folder's more."""
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Of several that come next, one at a time asks the one that serves, and comes into its place."""
+        fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+
+def send(channel: socket.socket, reply: Reply, *, descriptor: int | None = None) -> None:
+    """One line, and a descriptor with it. Raises OSError."""
+    line = msgspec.json.encode(reply) + b"\n"
+    if descriptor is None:
+        channel.sendall(line)
+    else:
+        socket.send_fds(channel, [line], [descriptor])
+
+
+def ask(channel: socket.socket, asked: Ask) -> tuple[Reply, int | None]:
+    """The answer, and the descriptor that came with it. Raises OSError."""
+    channel.sendall(msgspec.json.encode(asked) + b"\n")
+    line, descriptors, _, _ = socket.recv_fds(channel, MOST_LINE_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
+    while line and not line.endswith(b"\n"):
+        more = channel.recv(MOST_LINE_BYTES)
+        line = line + more if more else b""
+    try:
+        return msgspec.json.decode(line, type=Reply), descriptors[0] if descriptors else None
+    except msgspec.MsgspecError as error:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise ConnectionResetError("it closed without an answer") from error
