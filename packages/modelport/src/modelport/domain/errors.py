@@ -12,6 +12,7 @@ ModelportError
     │   └── ModelPathNotFoundException
     ├── AuthenticationOff              a service that asks for no key or token was asked for one
     ├── ConflictException              the name is taken, or another operation is under way
+    ├── RegistryException              a registry of images refuses, does not answer, or lacks the image
     └── DeploymentFailed               a phase of a deployment failed; holds the Failure
 
 Each is also what v1 called it: ``except azureml.exceptions.WebserviceException`` catches ours.
@@ -121,6 +122,10 @@ class ConflictException(WebserviceException):
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint, status_code=409)
+
+
+class RegistryException(WebserviceException):
+    """A registry of images refused, did not answer, or has no such image; the message holds its own words."""
 
 
 class DeploymentFailed(WebserviceException):

@@ -94,6 +94,22 @@ def search_path(pythons: Path) -> str:
     return os.pathsep.join([str(own), os.environ.get("PATH", os.defpath), *versions])
 
 
+def local_python(minor: str, pythons: Path | None = None) -> str | None:
+    """The path of an interpreter of this machine of that version, such as ``3.11``; None where there is none.
+
+    ``pythons`` is the folder with those that Modelport installed.
+    """
+    own = running_base()
+    if own.minor == minor:
+        return own.path
+    path = search_path(pythons) if pythons else search_path(Path(os.devnull))
+    try:
+        found = _installed(minor, path)
+    except EnvironmentException:
+        return None
+    return found.path if found and found.minor == minor else None
+
+
 def installed_versions(pythons: Path) -> list[str]:
     """The versions of all Pythons on this machine that a worker can run on, newest first.
 

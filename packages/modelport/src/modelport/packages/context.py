@@ -94,10 +94,18 @@ def _write_server(folder: Path, plan: PackagePlan, bundle: Path) -> None:
     write_server_wheels(folder / "wheels")
     constraints = "".join(f"{line}\n" for line in server_constraints())
     (folder / "constraints.txt").write_text(constraints, encoding="utf-8")
+    for name, text in server_files(plan, bundle).items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def server_files(plan: PackagePlan, bundle: Path) -> dict[str, str]:
+    """What the scoring server reads when it starts: by its name in the package's folder of the image."""
     settings = json.loads(msgspec.json.encode(settings_of(plan)))
-    (folder / "service.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     manifest = asdict(read_manifest(bundle)) | {"environment_variables": {}, "bundle": plan.bundle_digest}
-    (folder / "bundle.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    return {
+        "service.json": json.dumps(settings, indent=2) + "\n",
+        "bundle.json": json.dumps(manifest, indent=1) + "\n",
+    }
 
 
 def settings_of(plan: PackagePlan) -> ServiceSettings:

@@ -192,7 +192,12 @@ USER {USER}
 
 
 def _variables(plan: PackagePlan) -> str:
-    """Those of the environment first: nothing replaces one of the contract (azureml-v1 reference, 6.7)."""
+    return "ENV " + " \\\n    ".join(f"{name}={_quoted(value)}" for name, value in image_variables(plan).items()) + "\n"
+
+
+def image_variables(plan: PackagePlan) -> dict[str, str]:
+    """The variables of the image: those of the environment, and the contract's, which nothing replaces (azureml-v1
+    reference, 6.7)."""
     contract = {
         "AML_APP_ROOT": APP_ROOT,
         "AZUREML_ENTRY_SCRIPT": plan.entry_script,
@@ -206,8 +211,7 @@ def _variables(plan: PackagePlan) -> str:
         "SCORING_TIMEOUT_MS": "3600000",
     }
     wanted = {name: value for name, value in plan.environment_variables.items() if can_be_env(name, value)}
-    wanted |= {name: value for name, value in contract.items() if value is not None}
-    return "ENV " + " \\\n    ".join(f"{name}={_quoted(value)}" for name, value in wanted.items()) + "\n"
+    return wanted | {name: value for name, value in contract.items() if value is not None}
 
 
 def can_be_env(name: str, value: str) -> bool:
