@@ -24,6 +24,7 @@ from modelport.images.install import (
     tidy,
 )
 from modelport.images.layers import FORMAT, Entry, LayerCache, entries_below, write_layer
+from modelport.images.lighten import remove_tests
 from modelport.packages.plan import PREFIX
 from modelport.packages.requirements import ship_requirements
 
@@ -81,6 +82,7 @@ def _packages(lines: Sequence[str], folder: Path, target: Target) -> Path:
     packages.mkdir()
     if any(line.strip() for line in lines):
         install(packages, target, ["--no-deps", "-r", lines_file(folder, "requirements.txt", lines)], cwd=folder)
+    remove_tests(packages)
     tidy(packages)
     site = f"{ENVIRONMENT}/lib/python{target.python.minor}/site-packages"
     compile_packages(packages, site, target.local)

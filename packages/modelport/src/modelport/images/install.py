@@ -103,16 +103,15 @@ def _hint(complaint: str, target: Target, own: str | None) -> str:
 def tidy(folder: Path) -> None:
     """Take out what differs from one installation to the next: times, and paths of this machine."""
     for about in sorted(folder.glob("*.dist-info")):
-        gone = {name for name in _NOT_CONTENT if (about / name).exists()}
         origin = about / "direct_url.json"
         if origin.exists() and '"file:' in origin.read_text(encoding="utf-8"):
-            gone.add(origin.name)
-        for name in gone:
-            (about / name).unlink()
-        _rewrite_record(about, gone)
+            origin.unlink()
+        for name in _NOT_CONTENT:
+            (about / name).unlink(missing_ok=True)
+        _rewrite_record(about)
 
 
-def _rewrite_record(about: Path, gone: set[str]) -> None:
+def _rewrite_record(about: Path) -> None:
     """Without what is gone; programs lie beside the packages' folder, not within it. Their hashes are not kept."""
     record = about / "RECORD"
     if not record.exists():
@@ -120,7 +119,7 @@ def _rewrite_record(about: Path, gone: set[str]) -> None:
     rows = []
     for row in csv.reader(record.read_text(encoding="utf-8").splitlines()):
         path = row[0]
-        if path.startswith(f"{about.name}/") and path.removeprefix(f"{about.name}/") in gone:
+        if not (about.parent / path).exists():
             continue
         if path.split("/")[0] in _BESIDE:
             row = [f"../../../{path}", *(("", "") if path.startswith("bin/") else row[1:])]

@@ -18,7 +18,7 @@ from typing import IO, Any, cast
 from modelport.images.blobs import CHUNK_BYTES, Blobs, Count, Draft
 from modelport.images.image import ImageLayer
 
-FORMAT = 1
+FORMAT = 2
 """Goes up when the same files give another archive, so that nothing older is taken from a cache."""
 
 WRITTEN_AT = 315532800

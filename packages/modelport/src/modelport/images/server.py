@@ -22,6 +22,7 @@ from modelport.images.install import (
     virtual_environment,
 )
 from modelport.images.layers import FORMAT, Entry, LayerCache
+from modelport.images.lighten import lighten_server
 from modelport.images.pythons import ImagePython
 from modelport.packages.plan import PREFIX
 from modelport.packages.server_constraints import server_constraints
@@ -72,6 +73,7 @@ def worker_layer(target: Target, script: ImagePython | None, layers: LayerCache)
 
 
 def _site(packages: Path, target: Target, script: ImagePython | None = None) -> Iterator[Entry]:
+    lighten_server(packages)
     tidy(packages)
     place = f"{SERVER_PREFIX}/lib/python{target.python.minor}/site-packages"
     compile_packages(packages, place, target.local)
