@@ -21,6 +21,8 @@ class ServiceState(StrEnum):
     RUNNING = "running"
     UNHEALTHY = "unhealthy"
     """It ran, its worker died, and it is being started again."""
+    UNSCHEDULABLE = "unschedulable"
+    """It waits for resources that its cluster has not."""
     FAILED = "failed"
     STOPPED = "stopped"
     DELETED = "deleted"
@@ -30,6 +32,7 @@ class ServiceState(StrEnum):
 _CLOUD_STATES = {
     ServiceState.DEPLOYING: "Transitioning",
     ServiceState.RUNNING: "Healthy",
+    ServiceState.UNSCHEDULABLE: "Unschedulable",
     ServiceState.FAILED: "Failed",
     ServiceState.DELETED: "Deleting",
 }

@@ -15,6 +15,11 @@ from modelport.usecases.explain import explain, last_lines
 
 _PAUSE_S = 0.02
 
+_UNSCHEDULABLE_S = 300
+"""How long a cluster is given to find room for a service (azureml-v1 reference, 1.4)."""
+
+_MAY_COME = (ServiceState.DEPLOYING, ServiceState.UNHEALTHY, ServiceState.UNSCHEDULABLE, ServiceState.RUNNING)
+
 
 def observe(context: Context, name: str) -> tuple[Service, Observation]:
     """The service and how it is now.
@@ -58,11 +63,14 @@ def wait_for_deployment(
 
 def _until_it_serves(context: Context, name: str, *, timeout_s: float | None, tick: Callable[[], None]) -> Service:
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    last_scheduled = time.monotonic()
     while True:
         service, observation = observe(context, name)
         if observation.state is ServiceState.RUNNING and not _versions_to_come(context, service, observation):
             return _succeeded(context, service)
-        if observation.state not in (ServiceState.DEPLOYING, ServiceState.UNHEALTHY, ServiceState.RUNNING):
+        if observation.state is not ServiceState.UNSCHEDULABLE:
+            last_scheduled = time.monotonic()
+        if observation.state not in _MAY_COME or time.monotonic() - last_scheduled > _UNSCHEDULABLE_S:
             raise DeploymentFailed(_failed(context, service, observation))
         if deadline is not None and time.monotonic() > deadline:
             raise WebserviceException(

@@ -44,6 +44,9 @@ POD_SECURITY: Fields = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 
+LAST_WORDS = "FallbackToLogsOnError"
+"""What a container printed last is in its pod's status, for whoever asks why it ended."""
+
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
@@ -123,6 +126,7 @@ def scoring_container(subject: Subject, unit: Unit) -> Fields:
         "resources": resources(unit.deployment, gpu_resource=subject.settings.gpu_resource),
         **health,
         "lifecycle": lifecycle(subject.cluster),
+        "terminationMessagePolicy": LAST_WORDS,
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": _mounts(unit, tls=tls),
     }
@@ -165,6 +169,7 @@ def _init_containers(unit: Unit) -> Fields:
         "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108
         **({"envFrom": [{"secretRef": {"name": credentials}}]} if credentials else {}),
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}},
+        "terminationMessagePolicy": LAST_WORDS,
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [
             {"name": "fetch", "mountPath": MOUNTED, "readOnly": True},

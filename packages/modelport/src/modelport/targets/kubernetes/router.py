@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from modelport.domain.deployments import Deployment
-from modelport.targets.kubernetes.pods import CONTAINER_SECURITY, DEFAULT_CONTAINER, pod_spec, secret_volume
+from modelport.targets.kubernetes.pods import CONTAINER_SECURITY, DEFAULT_CONTAINER, LAST_WORDS, pod_spec, secret_volume
 from modelport.targets.kubernetes.probes import PYTHON, lifecycle, probes, termination_grace_s
 from modelport.targets.kubernetes.scoring import MOUNTED, MOUNTED_TLS, PORT, TLS_FOLDER, document
 from modelport.targets.kubernetes.secrets import secret
@@ -32,7 +32,7 @@ def router(subject: Subject) -> Iterator[Manifest]:
         labels=labels,
         spec={
             "replicas": subject.settings.router_replicas,
-            **rollout(),
+            **rollout(progress_deadline_s=600),
             "selector": {"matchLabels": subject.router_selector},
             "template": _template(subject, labels),
         },
@@ -90,6 +90,7 @@ def _template(subject: Subject, labels: dict[str, str]) -> Fields:
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
         **_probes(subject, quick, scheme=port.upper()),
         "lifecycle": lifecycle(subject.cluster),
+        "terminationMessagePolicy": LAST_WORDS,
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": mounts,
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from modelport.domain.deployments import Autoscale, Deployment
 from modelport.targets.kubernetes.pods import unit_template
+from modelport.targets.kubernetes.probes import start_timeout_s
 from modelport.targets.kubernetes.subject import REVISION_LABEL, Manifest, Subject, Unit
 
 Fields = dict[str, Any]
@@ -15,7 +16,8 @@ Fields = dict[str, Any]
 _CALM_S = 60
 """v1's autoscaler removed replicas after about a minute (azureml-v1 reference, 6.9)."""
 
-PROGRESS_DEADLINE_S = 600
+_PULLING_S = 600
+"""How long the image may take to come, and a node to be found, beside the start of the script."""
 
 
 def workload(subject: Subject, unit: Unit) -> Iterator[Manifest]:
@@ -37,18 +39,18 @@ def deployment(subject: Subject, unit: Unit) -> Manifest:
         annotations={REVISION_LABEL: str(unit.revision.number)},
         spec={
             **replicas,
-            **rollout(),
+            **rollout(progress_deadline_s=_PULLING_S + math.ceil(start_timeout_s(unit.deployment))),
             "selector": {"matchLabels": subject.unit_selector(unit)},
             "template": unit_template(subject, unit),
         },
     )
 
 
-def rollout() -> Fields:
+def rollout(*, progress_deadline_s: int) -> Fields:
     """A new pod is ready before an old one goes, and one that never is leaves the old ones alone."""
     return {
         "revisionHistoryLimit": 3,
-        "progressDeadlineSeconds": PROGRESS_DEADLINE_S,
+        "progressDeadlineSeconds": progress_deadline_s,
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
     }
 

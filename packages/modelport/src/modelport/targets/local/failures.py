@@ -1,4 +1,4 @@
-"""What the scoring server says of a failure, in the words of the domain."""
+"""Why a supervisor gave up."""
 
 from __future__ import annotations
 
@@ -6,16 +6,8 @@ from pathlib import Path
 
 from modelport.domain.failures import Failure, Phase
 from modelport.targets.local.logs import last_lines_of
-from modelport_scoring import Failure as ScoringFailure
+from modelport.targets.serving.failures import from_scoring
 from modelport_scoring import read_failure, supervisor_log_path
-
-
-def from_scoring(failure: ScoringFailure, *, log: str = "") -> Failure:
-    """The failure of a worker's start."""
-    message = f"{failure.type}: {failure.message}" if failure.type else failure.message
-    if failure.exit and failure.exit not in message:
-        message = f"{message} ({failure.exit})"
-    return Failure(phase=Phase(failure.phase), message=message, traceback=failure.traceback or "", log=log)
 
 
 def supervisor_failure(folder: Path, *, only_written: bool = False) -> Failure | None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from modelport.domain.errors import ConflictException, DeploymentFailed, WebserviceException
 from modelport.domain.services import Service
-from modelport.targets.local.failures import from_scoring
 from modelport.targets.local.logs import last_lines_of
+from modelport.targets.serving.failures import from_scoring
 from modelport.targets.serving.service import revision_settings, traffic
 from modelport.targets.serving.settings import version_size
 from modelport_scoring import (

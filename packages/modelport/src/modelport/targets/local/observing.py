@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelport.domain.services import ServiceState
 from modelport.targets.interface import Observation, RevisionObservation
-from modelport.targets.local.failures import from_scoring
+from modelport.targets.serving.failures import from_scoring
 from modelport_scoring import RevisionStatus, Status
 
 _STATES = {

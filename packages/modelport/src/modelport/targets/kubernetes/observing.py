@@ -1,0 +1,205 @@
+"""How a service is, from the objects that a cluster shows of it: Deployments, ReplicaSets, Pods, Events."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modelport.domain.failures import Failure, Phase
+from modelport.domain.services import Service, ServiceState
+from modelport.targets.interface import Observation, RevisionObservation
+from modelport.targets.kubernetes.failing import failed_container, why_container_failed, why_evicted
+from modelport.targets.kubernetes.subject import REVISION_LABEL
+
+Object = Mapping[str, Any]
+
+UNSCHEDULABLE_S = 300
+
+NO_EVENTS: Sequence[Object] = ()
+
+_TRY_RESOURCES = (
+    "Add nodes, or ask for less: cpu_cores, memory_gb, gpu_cores. kubectl describe node says what is taken."
+)
+
+
+def observation(
+    service: Service,
+    deployments: Sequence[Object],
+    pods: Sequence[Object],
+    replica_sets: Sequence[Object],
+    *,
+    port: int | None,
+    events: Sequence[Object] = NO_EVENTS,
+    now: dt.datetime | None = None,
+) -> Observation:
+    """The service and its revisions. Only objects of the service are to be given; ``now`` is the cluster's time.
+
+    The active revision is the one that the Deployment of the active version says, whatever the workspace believes.
+    """
+    by_revision = {revision_of(deployment): deployment for deployment in deployments}
+    by_revision.pop(None, None)
+    found = {
+        number: revision_observation(deployment, pods, replica_sets, revision=number, events=events, now=now)
+        for number, deployment in by_revision.items()
+        if number is not None
+    }
+    active = service.active_revision
+    if active not in found and not service.versions and len(found) == 1:
+        active = next(iter(found))
+    if active not in found:
+        return Observation(state=ServiceState.STOPPED, port=port, revisions=found)
+    seen = found[active]
+    is_there = seen.state is not ServiceState.STOPPED
+    return Observation(
+        state=seen.state,
+        active_revision=active if is_there else None,
+        port=port,
+        failure=seen.failure,
+        revisions=found,
+    )
+
+
+def revision_of(manifest: Object) -> int | None:
+    """The revision that an object says it is of, if it does."""
+    metadata = manifest["metadata"]
+    said = {**(metadata.get("labels") or {}), **(metadata.get("annotations") or {})}.get(REVISION_LABEL, "")
+    return int(said) if said.isdigit() else None
+
+
+def revision_observation(
+    deployment: Object,
+    pods: Sequence[Object],
+    replica_sets: Sequence[Object],
+    *,
+    revision: int,
+    events: Sequence[Object] = NO_EVENTS,
+    now: dt.datetime | None = None,
+) -> RevisionObservation:
+    """How that revision is, which the Deployment runs or is rolling out.
+
+    ``failure`` is also there where some of its pods serve and others cannot: then the state is that it runs.
+    """
+    if deployment.get("spec", {}).get("replicas") == 0:
+        return RevisionObservation(state=ServiceState.STOPPED)
+    own = [pod for pod in pods if revision_of(pod) == revision]
+    there, sets = [pod for pod in own if not _is_leaving(pod)], _own_sets(replica_sets, revision)
+    ready = sum(is_ready(pod) for pod in there)
+    unschedulable = _unschedulable(there, sets, now=now)
+    failure = _failure(deployment, there, sets, events) or (None if there else _evicted(own))
+    if ready:
+        state = ServiceState.RUNNING
+    elif failure is not None:
+        state = ServiceState.UNHEALTHY if was_rolled_out(deployment) else ServiceState.FAILED
+    elif unschedulable is not None:
+        state = ServiceState.UNSCHEDULABLE
+    else:
+        state = ServiceState.UNHEALTHY if was_rolled_out(deployment) else ServiceState.DEPLOYING
+    return RevisionObservation(state=state, replicas=len(there), ready_replicas=ready, failure=failure or unschedulable)
+
+
+def was_rolled_out(deployment: Object) -> bool:
+    """Whether what the Deployment says now was ready once: later failures are an accident, not a bad version."""
+    status = deployment.get("status") or {}
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    return seen and (condition(deployment, "Progressing") or {}).get("reason") == "NewReplicaSetAvailable"
+
+
+def is_rolled_out(deployment: Object) -> bool:
+    """Whether all of its pods are of what it says now, and take requests; none of before is left."""
+    status: Mapping[str, int] = deployment.get("status") or {}
+    wanted, updated = deployment.get("spec", {}).get("replicas", 1), status.get("updatedReplicas", 0)
+    is_seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    is_whole = wanted <= updated and wanted <= status.get("availableReplicas", 0)
+    return bool(is_seen and is_whole and status.get("replicas", 0) <= updated)
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether it takes requests."""
+    return (condition(pod, "Ready") or {}).get("status") == "True"
+
+
+def condition(found: Object, type: str) -> Object | None:
+    """The condition of that type in an object's status, where there is one."""
+    conditions = (found.get("status") or {}).get("conditions") or ()
+    return next((one for one in conditions if one.get("type") == type), None)
+
+
+def _is_leaving(pod: Object) -> bool:
+    """Whether it is being deleted, or has ended for good, so that its ReplicaSet makes another one."""
+    is_over = (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
+    return is_over or pod["metadata"].get("deletionTimestamp") is not None
+
+
+def _evicted(pods: Sequence[Object]) -> Failure | None:
+    """Why there is no pod any more, where a node said it."""
+    return next((failure for failure in map(why_evicted, pods) if failure is not None), None)
+
+
+def _own_sets(replica_sets: Sequence[Object], revision: int) -> list[Object]:
+    return [one for one in replica_sets if revision_of({"metadata": _template(one)}) == revision]
+
+
+def _template(replica_set: Object) -> Object:
+    metadata: Object = replica_set["spec"]["template"]["metadata"]
+    return metadata
+
+
+def _unschedulable(
+    pods: Sequence[Object], replica_sets: Sequence[Object], *, now: dt.datetime | None
+) -> Failure | None:
+    """In the words of the scheduler, or of the quota that stands in the way."""
+    for pod in pods:
+        scheduled = condition(pod, "PodScheduled") or {}
+        if scheduled.get("status") == "False" and scheduled.get("reason") in ("Unschedulable", "SchedulingGated"):
+            return unschedulable(str(scheduled.get("message") or scheduled["reason"]), long=_is_long(scheduled, now))
+    for replica_set in replica_sets:
+        refused = condition(replica_set, "ReplicaFailure") or {}
+        if refused.get("status") == "True" and "exceeded quota" in str(refused.get("message")):
+            return unschedulable(str(refused["message"]), long=_is_long(refused, now))
+    return None
+
+
+def _is_long(since: Object, now: dt.datetime | None) -> bool:
+    """Whether a condition holds for so long that v1 gave up."""
+    changed = since.get("lastTransitionTime")
+    if now is None or not changed:
+        return False
+    return (now - dt.datetime.fromisoformat(str(changed))).total_seconds() >= UNSCHEDULABLE_S
+
+
+def unschedulable(reason: str, *, long: bool = False) -> Failure:
+    """Why pods wait; ``long``: for as long as v1 tried (azureml-v1 reference, 7.4)."""
+    waited = " after trying for 00:05:00" if long else ""
+    return Failure(
+        phase=Phase.START,
+        message=f"Couldn't Schedule because the kubernetes cluster didn't have available resources{waited}: {reason}",
+        hint=_TRY_RESOURCES,
+    )
+
+
+def _failure(
+    deployment: Object, pods: Sequence[Object], replica_sets: Sequence[Object], events: Sequence[Object]
+) -> Failure | None:
+    """What is known for sure to stop pods of the revision; None also while it may still come right."""
+    for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
+        failed = failed_container(pod)
+        if failed is not None:
+            return why_container_failed(failed, events)
+    for replica_set in replica_sets:
+        refused = condition(replica_set, "ReplicaFailure") or {}
+        message = str(refused.get("message") or refused.get("reason"))
+        if refused.get("status") == "True" and "exceeded quota" not in message:
+            return Failure(
+                phase=Phase.START,
+                message=f"The cluster refuses the service's pods: {message}",
+                hint="The namespace's owners can tell which policy that is.",
+            )
+    progressing = condition(deployment, "Progressing") or {}
+    if progressing.get("reason") == "ProgressDeadlineExceeded" and not _unschedulable(pods, replica_sets, now=None):
+        return Failure(
+            phase=Phase.START,
+            message=f"The pods did not become ready in time: {progressing.get('message', '')}".rstrip(": "),
+            hint="Look at the log (get_logs); limits.start_timeout_s says how long init() may take.",
+        )
+    return None
