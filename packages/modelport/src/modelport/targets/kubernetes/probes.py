@@ -22,7 +22,7 @@ _MARGIN_S = 10
 _DEFAULT = Probe(period_s=10, initial_delay_s=310, timeout_s=2, success_threshold=1, failure_threshold=3)
 """(azureml-v1 reference, 2.9)"""
 
-_START_PERIOD_S = 5
+_START_PERIOD_S = 2
 
 
 def probes(deployment: Deployment, *, path: str, scheme: str) -> Fields:

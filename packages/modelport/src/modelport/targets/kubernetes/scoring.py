@@ -55,7 +55,7 @@ def unit_settings(subject: Subject, unit: Unit, *, trust: Trust | None) -> Servi
     return msgspec.structs.replace(
         told,
         revision=revision,
-        host=unit.deployment.host or "0.0.0.0",  # noqa: S104 - of the pod; a NetworkPolicy says who reaches it
+        host="0.0.0.0",  # noqa: S104 - of the pod; a NetworkPolicy says who reaches it
         port=PORT,
         tls=MOUNTED_TLS if subject.speaks_tls and not subject.has_router else None,
         traffic=Traffic(version_header=VERSION_HEADER) if unit.version is not None else Traffic(),
