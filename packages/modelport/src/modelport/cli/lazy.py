@@ -19,6 +19,7 @@ _GROUPS = {
     "workspace": "Create, list, show and delete workspaces.",
     "folder": "Attach a folder to a workspace, so that commands in it need no --workspace-name.",
     "model": "Register, list, download, change, delete, deploy and package models.",
+    "k8s": "Print the Kubernetes manifests of a service.",
     "package": "Package models as a folder that builds an image anywhere.",
     "environment": "Write, register, list and download environments.",
     "service": "Use and change the services that were deployed.",

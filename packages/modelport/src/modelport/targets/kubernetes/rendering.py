@@ -33,6 +33,11 @@ def without_secrets(manifests: Sequence[Manifest]) -> list[Manifest]:
     return [manifest for manifest in manifests if manifest["kind"] != "Secret"]
 
 
+def only_secrets(manifests: Sequence[Manifest]) -> list[Manifest]:
+    """The Secrets alone, for what seals them."""
+    return [manifest for manifest in manifests if manifest["kind"] == "Secret"]
+
+
 def _file_name(manifest: Manifest) -> str:
     return f"{manifest['kind'].lower()}-{manifest['metadata']['name']}.yaml"
 

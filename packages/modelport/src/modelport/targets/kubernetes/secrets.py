@@ -32,13 +32,19 @@ def _described(unit: Unit) -> dict[str, Any]:
     version = unit.version
     return {
         "number": unit.revision.number,
-        "bundle": unit.revision.bundle_digest,
-        "models": list(unit.revision.model_ids),
-        "environment": unit.revision.environment_name,
+        **_given(
+            bundle=unit.revision.bundle_digest,
+            models=list(unit.revision.model_ids),
+            environment=unit.revision.environment_name,
+        ),
         "image": unit.image.reference,
         "deployment": unit.name,
         **({} if version is None else {"version": version.name, "trafficPercentile": version.traffic_percentile}),
     }
+
+
+def _given(**told: object) -> dict[str, object]:
+    return {name: value for name, value in told.items() if value}
 
 
 def settings_secrets(subject: Subject, *, trust: Trust | None) -> Iterator[Manifest]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-NO_ANNOTATIONS: Mapping[str, str] = {}
+ENVIRONMENT_PYTHON = "/opt/modelport/environment/bin/python"
+"""Of the script, in the images that Modelport makes."""
 
 
 class Expose(StrEnum):
@@ -90,7 +91,7 @@ class ServingImage:
 
     reference: str
     """With a digest, so that all pods run the same."""
-    interpreter: tuple[str, ...] = ("/opt/modelport/environment/bin/python",)
+    interpreter: tuple[str, ...] = (ENVIRONMENT_PYTHON,)
     keeps_python_path: bool = False
     fetch: Fetch | None = None
     """None: the bundle is baked in."""
