@@ -5,7 +5,7 @@ SOURCES := packages/modelport-worker/src packages/modelport-azureml/src packages
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-openapi test-clients test-containers test-frameworks check format lint types contracts docs bench bench-quick bench-registration fuzz soak compatibility lock wheels test-wheels clean
+.PHONY: help setup demo test test-openapi test-clients test-containers test-clusters test-frameworks check format lint types contracts docs bench bench-quick bench-registration fuzz soak compatibility lock wheels test-wheels clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -37,6 +37,9 @@ test-frameworks: setup  ## deploy a real model of every framework without code; 
 test-containers: setup  ## build packages with real container engines and run them; needs root, takes minutes
 	tools/test_containers.sh
 
+test-clusters: setup  ## run services on a real Kubernetes, which is compiled the first time; needs root and Debian 12
+	$(PYTEST) -v --timeout 900 clusters
+
 check: setup lint types contracts docs  ## format, lint, types, import contracts, docs
 
 format: setup  ## format the code
@@ -49,7 +52,7 @@ lint:
 
 types:
 	$(BIN)/mypy $(SOURCES)
-	for folder in packages/*/tests stories docs bench containers fuzz soak; do $(BIN)/mypy $$folder || exit 1; done
+	for folder in packages/*/tests stories docs bench containers clusters fuzz soak; do $(BIN)/mypy $$folder || exit 1; done
 
 contracts:
 	$(BIN)/lint-imports

@@ -1,0 +1,1 @@
+"""Services on a real Kubernetes: ``make test-clusters`` (docs/kubernetes.md)."""

@@ -1,0 +1,59 @@
+"""One cluster for all tests, and a workspace for each."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clusters.node import Node, end, running_node
+from clusters.programs import Programs
+from containers.bases import CACHE
+
+_BUILD = Path(__file__).parent.parent / "tools" / "kubernetes.sh"
+_OPT_OUT = "MODELPORT_TEST_WITHOUT"
+
+
+def _is_wanted() -> bool:
+    return "kubernetes" not in os.environ.get(_OPT_OUT, "").split(",")
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[Node]:
+    """A cluster that runs; one at a time on a machine, whoever starts it."""
+    if not _is_wanted():
+        pytest.skip(f"{_OPT_OUT} says so")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "cluster.lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _remove_left_over(lock.name)
+        # Not pytest's folder: that is too deep for a socket, and full of mounts it could not be removed.
+        folder = Path(tempfile.mkdtemp(prefix="modelport-cluster-"))
+        Path(lock.name).write_text(str(folder))
+        with running_node(folder, _programs()) as node:
+            yield node
+        Path(lock.name).write_text("")
+
+
+def _programs() -> Path:
+    """The folder of the programs that tools/kubernetes.sh builds; a second time that is quick."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        pytest.fail(f"A cluster needs root and Debian 12: run {_BUILD} there, or set {_OPT_OUT}=kubernetes.")
+    built = subprocess.run([str(_BUILD)], capture_output=True, text=True)
+    if built.returncode != 0:
+        end_of_log = "\n".join(built.stderr.splitlines()[-20:])
+        pytest.fail(f"{_BUILD} failed; without a cluster: {_OPT_OUT}=kubernetes.\n{end_of_log}")
+    return Path(built.stdout.strip())
+
+
+def _remove_left_over(lock: str) -> None:
+    """What tests left that were killed."""
+    folder = Path(lock).read_text().strip()
+    if folder and Path(folder).is_dir():
+        end(Programs(Path(folder)))
