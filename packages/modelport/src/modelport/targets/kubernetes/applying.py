@@ -1,0 +1,164 @@
+"""The objects of one service in its cluster: applied, put back as they were, pruned, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from modelport.domain.errors import WebserviceException
+from modelport.targets.kubernetes.cluster import Cluster, Object, names_of
+from modelport.targets.kubernetes.facts import ClusterFacts
+from modelport.targets.kubernetes.plan import KubernetesPlan
+from modelport.targets.kubernetes.subject import WORKSPACE_ID_LABEL
+from modelport.targets.kubernetes.watching import wait_for, woken_by
+
+_KINDS = (
+    "InferenceService",
+    "HTTPRoute",
+    "Ingress",
+    "HorizontalPodAutoscaler",
+    "PodDisruptionBudget",
+    "Deployment",
+    "Service",
+    "Certificate",
+    "NetworkPolicy",
+    "ServiceAccount",
+    "Secret",
+    "ConfigMap",
+)
+"""Of the objects of a service, in the order in which they are taken away."""
+
+_RESTORED = (
+    "Secret",
+    "ConfigMap",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "PodDisruptionBudget",
+    "NetworkPolicy",
+    "Service",
+    "Ingress",
+    "HTTPRoute",
+)
+"""In the order in which they are put back."""
+_GONE_WITHIN_S = 120
+
+Name = tuple[str, str]
+"""Kind and name of an object of the namespace."""
+
+
+class Applied:
+    """What a service has in a namespace of its cluster. Methods raise WebserviceException as those of the cluster."""
+
+    def __init__(self, cluster: Cluster, facts: ClusterFacts, *, namespace: str, selector: Mapping[str, str]) -> None:
+        self._cluster = cluster
+        self._facts = facts
+        self._namespace = namespace
+        self._selector = selector
+
+    def objects(self, *kinds: str) -> list[Object]:
+        """Those of these kinds, or all that there are."""
+        return [found for kind in kinds or _KINDS for found in self._of_kind(kind)]
+
+    def apply(self, plan: KubernetesPlan, *, but: Sequence[Name] = ()) -> None:
+        """Have all objects of the plan, those in ``but`` excepted, be as it says."""
+        self._have_namespace(plan)
+        for manifest in plan.lasting:
+            self._cluster.apply(manifest)
+        owner = self._cluster.apply(plan.owner)
+        for manifest in plan.owned(str(owner["metadata"]["uid"])):
+            if name_of(manifest) not in but:
+                self._cluster.apply(manifest)
+
+    def prune(self, keep: Sequence[Name]) -> None:
+        """Take away what is not to be kept."""
+        for found in self.objects():
+            if name_of(found) not in keep:
+                self.delete(found)
+
+    def restore(self, before: Sequence[Object]) -> None:
+        """Have what was there be as it was, and nothing else."""
+        scaled = {
+            each["spec"]["scaleTargetRef"]["name"] for each in before if each["kind"] == "HorizontalPodAutoscaler"
+        }
+        for kind in _RESTORED:
+            for found in before:
+                if found["kind"] == kind:
+                    self._cluster.apply(_as_manifest(found, without_replicas=found["metadata"]["name"] in scaled))
+        self.prune([name_of(found) for found in before])
+
+    def delete(self, found: Mapping[str, Any]) -> None:
+        """Have one object deleted."""
+        self._cluster.delete(self._served(found["kind"]), found["metadata"]["name"], namespace=self._namespace)
+
+    def delete_all(self, *kinds: str) -> None:
+        """Have every object of these kinds deleted, and wait until nothing of them is left, nor any pod. Without kinds:
+        all that there is, and with the last service the namespace, where that is the workspace's own.
+
+        Raises WebserviceException where something stays, and names it.
+        """
+        watched = [self._served("Deployment"), "v1/Pod"]
+        with woken_by(self._cluster, watched, namespace=self._namespace, labels=self._selector) as changed:
+            for found in self.objects(*kinds):
+                self.delete(found)
+            done = wait_for(lambda: not self._left(kinds) or None, changed, within_s=_GONE_WITHIN_S)
+        if not done:
+            left = ", ".join(f"{kind} {name}" for kind, name in self._left(kinds))
+            raise WebserviceException(
+                f"The cluster still has, after {_GONE_WITHIN_S} s: {left}.",
+                hint="A node that does not answer keeps its pods: try again when it does.",
+            )
+        if not kinds:
+            self._delete_empty_namespace()
+
+    def _left(self, kinds: Sequence[str]) -> list[Name]:
+        pods = self._cluster.list("v1/Pod", namespace=self._namespace, labels=self._selector)
+        return [*(("Pod", name) for name in names_of(pods)), *map(name_of, self.objects(*kinds))]
+
+    def _delete_empty_namespace(self) -> None:
+        """Only one that the workspace has made, and in which it has nothing any more, collected model data included."""
+        found = self._cluster.get("v1/Namespace", self._namespace)
+        of_workspace = self._selector[WORKSPACE_ID_LABEL]
+        if found is None or found["metadata"].get("labels", {}).get(WORKSPACE_ID_LABEL) != of_workspace:
+            return
+        labels = {WORKSPACE_ID_LABEL: of_workspace}
+        kinds = [self._served(kind) for kind in (*_KINDS, "PersistentVolumeClaim") if self._facts.serves(kind)]
+        if not any(self._cluster.list(kind, namespace=self._namespace, labels=labels) for kind in kinds):
+            self._cluster.delete("v1/Namespace", self._namespace)
+
+    def _have_namespace(self, plan: KubernetesPlan) -> None:
+        """The workspace's own is in the plan; any other is made where it is missing, and else left alone."""
+        if plan.namespace_object is not None:
+            self._cluster.apply(plan.namespace_object)
+        elif self._cluster.get("v1/Namespace", self._namespace) is None:
+            self._cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}})
+
+    def _of_kind(self, kind: str) -> Iterator[Object]:
+        if self._facts.serves(kind):
+            served = self._served(kind)
+            for found in self._cluster.list(served, namespace=self._namespace, labels=self._selector):
+                group_version, _, name = served.rpartition("/")
+                yield {**found, "apiVersion": group_version, "kind": name}
+
+    def _served(self, kind: str) -> str:
+        return f"{self._facts.api_version(kind)}/{kind}"
+
+
+def name_of(manifest: Mapping[str, Any]) -> Name:
+    """Which object it is."""
+    return str(manifest["kind"]), str(manifest["metadata"]["name"])
+
+
+def _as_manifest(found: Object, *, without_replicas: bool) -> Object:
+    """What was asked for when the object was as it was found."""
+    metadata = {
+        key: found["metadata"][key]
+        for key in ("name", "namespace", "labels", "ownerReferences")
+        if key in found["metadata"]
+    }
+    annotations = found["metadata"].get("annotations", {})
+    kept = {key: value for key, value in annotations.items() if not key.startswith("deployment.kubernetes.io/")}
+    manifest = {key: value for key, value in found.items() if key != "status"}
+    manifest["metadata"] = {**metadata, **({"annotations": kept} if kept else {})}
+    if without_replicas and "replicas" in manifest.get("spec", {}):
+        manifest["spec"] = {key: value for key, value in manifest["spec"].items() if key != "replicas"}
+    return manifest

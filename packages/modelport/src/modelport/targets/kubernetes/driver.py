@@ -1,0 +1,292 @@
+"""Running services in a cluster: the plan is applied there, and what becomes of it is read back."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from modelport.domain.deployments import Deployment
+from modelport.domain.errors import WebserviceException
+from modelport.domain.failures import Failure, Phase
+from modelport.domain.services import Service, ServiceState
+from modelport.targets.interface import NONE_BESIDE, Observation, Target
+from modelport.targets.kubernetes.addresses import Address, address_of
+from modelport.targets.kubernetes.applying import Applied, Name, name_of
+from modelport.targets.kubernetes.cluster import Cluster, Object
+from modelport.targets.kubernetes.facts import ClusterFacts
+from modelport.targets.kubernetes.logs import log_of
+from modelport.targets.kubernetes.names import Names
+from modelport.targets.kubernetes.plan import KubernetesPlan, plan
+from modelport.targets.kubernetes.rollout import Rollout
+from modelport.targets.kubernetes.settings import Certificate, ClusterSettings, Expose, ServingImage
+from modelport.targets.kubernetes.subject import REVISION_LABEL, SERVICE_LABEL, WORKSPACE_ID_LABEL, Subject
+from modelport.targets.serving.certificates import COPIES, check_certificate, copy_certificate
+from modelport.targets.serving.service import Trust
+from modelport.targets.serving.settings import check_deployment, shown_settings
+
+Images = Callable[[Service, int], ServingImage]
+"""The image of a service's revision, where the cluster can pull it: made where there is none yet. Raises ModelportError
+where that is not possible."""
+
+
+class KubernetesTarget:
+    """Services of one workspace in the cluster that a context of the kubeconfig names."""
+
+    def __init__(
+        self,
+        context: str,
+        folder: Path,
+        *,
+        workspace: str,
+        workspace_id: str,
+        images: Images,
+        settings: ClusterSettings | None = None,
+        trust: Trust | None = None,
+    ) -> None:
+        """``folder``: where certificates are kept until the cluster has them, below a folder for each service."""
+        self._context = context
+        self._folder = folder
+        self._workspace = workspace
+        self._workspace_id = workspace_id
+        self._images = images
+        self._settings = settings or ClusterSettings()
+        self._trust = trust
+
+    @cached_property
+    def _cluster(self) -> Cluster:
+        return Cluster.of_context(self._context)
+
+    @cached_property
+    def _facts(self) -> ClusterFacts:
+        return ClusterFacts(served=self._cluster.served, version=self._cluster.version)
+
+    # --- before it is there -------------------------------------------------------------------------------------------
+
+    def check(self, name: str, deployment: Deployment) -> None:
+        """Raise WebserviceException where the cluster does not answer; UserErrorException for settings that no scoring
+        server would take, or a certificate that cannot be used."""
+        check_deployment(deployment)
+        check_certificate(deployment)
+        _ = self._facts
+
+    def keep_certificate(self, name: str, deployment: Deployment) -> None:
+        """Copy it into the service's folder, from where it goes into a Secret with the next change."""
+        copy_certificate(deployment, self._folder / name)
+
+    def certificate(self, service: Service) -> Path | None:
+        """The copy."""
+        return self._folder / service.name / COPIES.certificate if service.deployment.ssl_enabled else None
+
+    # --- what runs ----------------------------------------------------------------------------------------------------
+
+    def start(self, service: Service, bundle: Path, *, beside: Mapping[int, Path] = NONE_BESIDE) -> Observation:
+        """Apply everything; pods are not waited for."""
+        wanted = self._plan(service)
+        applied = self._applied(wanted)
+        applied.apply(wanted)
+        applied.prune(_names(wanted))
+        return self.observe(service)
+
+    def switch(self, service: Service, number: int, bundle: Path, *, replacing: int | None = None) -> None:
+        """Have the pods replaced one after the other: each new one takes requests before an old one goes. Where a new
+        one does not come up, all is put back as it was."""
+        self._roll_out(service)
+
+    def host(self, service: Service, number: int, bundle: Path) -> None:
+        """Add the pods of the version; who gets which requests stays as it is."""
+        wanted = self._plan(service)
+        self._roll_out(service, only=[name for name in _names(wanted) if not _divides(name, wanted)])
+
+    def promote(self, service: Service, number: int) -> None:
+        """Have the router give what no other version gets to that one."""
+        self._roll_out(replace(service, active_revision=number))
+
+    def release(self, service: Service, number: int) -> None:
+        """Have the router forget it, then delete its pods, which finish what they hold."""
+        kept = tuple(version for version in service.versions if version.revision != number)
+        self._roll_out(replace(service, versions=kept))
+
+    def scale(self, service: Service, number: int) -> None:
+        """Pods that are added are not waited for."""
+        wanted = self._plan(service)
+        self._applied(wanted).apply(wanted)
+
+    def split(self, service: Service) -> None:
+        """Have the router, or the Gateway, divide the requests so; and all else be as the versions say."""
+        self._roll_out(service)
+
+    def configure(self, service: Service) -> None:
+        """Apply everything. What only the scoring servers are told needs no other pods: they look at the file."""
+        if self.observe(service).has_process:
+            self._roll_out(service)
+
+    def _roll_out(self, service: Service, *, only: Sequence[Name] | None = None) -> None:
+        """Apply the plan, wait until its pods take requests, and take away what it has no more.
+
+        Raises DeploymentFailed, and then everything is as it was.
+        """
+        wanted = self._plan(service)
+        applied = self._applied(wanted)
+        before = applied.objects()
+        names = _names(wanted)
+        held_back = [] if only is None else [name for name in names if name not in only]
+        try:
+            applied.apply(wanted, but=held_back)
+            self._rollout(wanted).wait(self._awaited(wanted))
+        except BaseException:  # also where somebody presses Ctrl-C: the half of two plans is nobody's
+            with contextlib.suppress(WebserviceException):
+                applied.restore(before)
+            raise
+        applied.prune(names)
+
+    def _awaited(self, wanted: KubernetesPlan) -> dict[str, int | None]:
+        """The Deployments of the plan and whose they are."""
+        found: dict[str, int | None] = {name: number for number, name in wanted.deployments.items()}
+        for kind, name in _names(wanted):
+            if kind == "Deployment":
+                found.setdefault(name, None)
+        return found
+
+    # --- how it is ----------------------------------------------------------------------------------------------------
+
+    def observe(self, service: Service) -> Observation:
+        """By the objects that the cluster has. ``UNKNOWN``, with the reason, where the cluster does not answer."""
+        try:
+            return self._observed(service)
+        except WebserviceException as error:
+            failure = Failure(phase=Phase.START, message=error.message, hint=error.hint)
+            return Observation(state=ServiceState.UNKNOWN, failure=failure)
+
+    def _observed(self, service: Service) -> Observation:
+        place = self._place(service)
+        seen, address = self._rollout(place).observe(service), self._address(place)
+        return seen if address is None else replace(seen, host=address.host, port=address.port)
+
+    def logs(self, service: Service, *, lines: int, revision: int | None = None) -> str:
+        """Of every container of the revision's pods, those of init containers and of earlier ones among them."""
+        place = self._place(service)
+        wanted = str(revision or service.active_revision)
+        pods = [pod for pod in self._rollout(place).pods() if pod["metadata"]["labels"].get(REVISION_LABEL) == wanted]
+        return log_of(self._cluster, place.namespace, pods, lines=lines)
+
+    def settings(self, service: Service) -> dict[str, Any]:
+        """By the names of docs/settings.md; workers are those of one pod."""
+        return shown_settings(service.deployment)
+
+    def restarting_changes(self, before: Service, after: Service) -> tuple[str, ...]:
+        """None: whatever needs other pods gets them one after the other."""
+        return ()
+
+    def briefly(self) -> AbstractContextManager[Target]:
+        """Raises WebserviceException: nothing in a cluster ends with this process."""
+        raise WebserviceException(
+            "A cluster runs nothing just for a moment.", hint="Deploy a service, score with it, and delete it."
+        )
+
+    # --- its end ------------------------------------------------------------------------------------------------------
+
+    def stop(self, service: Service) -> None:
+        """Delete what runs; the Service keeps its address, and the Secrets stay. Nothing happens where nothing runs."""
+        self._applied(self._place(service)).delete_all(*_RUNNING)
+
+    def delete(self, service: Service) -> None:
+        """Delete every object, and the workspace's namespace with the last service."""
+        self._applied(self._place(service)).delete_all()
+        shutil.rmtree(self._folder / service.name, ignore_errors=True)
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def _plan(self, service: Service) -> KubernetesPlan:
+        hosted = {version.revision for version in service.versions} or {service.active_revision}
+        return plan(
+            service,
+            workspace=self._workspace,
+            workspace_id=self._workspace_id,
+            images={number: self._images(service, number) for number in sorted(hosted)},
+            cluster=self._facts,
+            settings=self._settings,
+            trust=self._trust,
+            certificate_files=self._certificate(service),
+        )
+
+    def _certificate(self, service: Service) -> Certificate | None:
+        """The files that were kept here; on another machine, those that the cluster has."""
+        if not service.deployment.ssl_enabled:
+            return None
+        folder = self._folder / service.name
+        if (folder / COPIES.certificate).is_file():
+            return Certificate(
+                certificate=(folder / COPIES.certificate).read_bytes(), key=(folder / COPIES.key).read_bytes()
+            )
+        place = self._place(service)
+        secret = self._cluster.get("v1/Secret", place.names.tls_secret, namespace=place.namespace)
+        if secret is None:
+            return None
+        files = {name: base64.b64decode(text) for name, text in secret["data"].items()}
+        return Certificate(certificate=files["tls.crt"], key=files["tls.key"])
+
+    def _place(self, service: Service) -> _Place:
+        subject = Subject(
+            service=service,
+            workspace=self._workspace,
+            workspace_id=self._workspace_id,
+            images={},
+            cluster=self._facts,
+            settings=self._settings,
+        )
+        selector = {WORKSPACE_ID_LABEL: self._workspace_id, SERVICE_LABEL: service.name}
+        return _Place(namespace=subject.names.namespace, selector=selector, names=subject.names)
+
+    def _applied(self, place: KubernetesPlan | _Place) -> Applied:
+        return Applied(self._cluster, self._facts, namespace=place.namespace, selector=place.selector)
+
+    def _rollout(self, place: KubernetesPlan | _Place) -> Rollout:
+        return Rollout(cluster=self._cluster, namespace=place.namespace, selector=place.selector)
+
+    def _address(self, place: _Place) -> Address | None:
+        applied, expose = self._applied(place), self._settings.expose
+        routes = {Expose.INGRESS: "Ingress", Expose.GATEWAY: "HTTPRoute"}
+        services = [found for found in applied.objects("Service") if found["metadata"]["name"] == place.names.base]
+        return address_of(
+            self._settings,
+            services=services,
+            routes=applied.objects(routes[expose]) if expose in routes else (),
+            nodes=self._nodes if self._settings.host is None else (),
+        )
+
+    @cached_property
+    def _nodes(self) -> list[Object]:
+        """Empty where the context's user may not see them: then ``host`` has to say where a node is."""
+        try:
+            return self._cluster.list("v1/Node")
+        except WebserviceException:
+            return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where the objects of a service are."""
+
+    namespace: str
+    selector: Mapping[str, str]
+    names: Names
+
+
+_RUNNING = ("HorizontalPodAutoscaler", "PodDisruptionBudget", "Deployment")
+
+
+def _names(wanted: KubernetesPlan) -> list[Name]:
+    return [name_of(manifest) for manifest in (wanted.owner, *wanted.belongings)]
+
+
+def _divides(name: Name, wanted: KubernetesPlan) -> bool:
+    """Whether the object says who gets which requests."""
+    kind, called = name
+    return kind == "HTTPRoute" or (kind == "Secret" and called == f"{wanted.name}-router")

@@ -1,0 +1,121 @@
+"""A new revision on its way to its pods: waited for, and judged by what they say."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from modelport.domain.errors import DeploymentFailed
+from modelport.domain.failures import Failure, Phase
+from modelport.domain.services import Service, ServiceState
+from modelport.targets.interface import Observation, RevisionObservation
+from modelport.targets.kubernetes.cluster import Cluster, Object
+from modelport.targets.kubernetes.failing import failed_container, why_container_failed
+from modelport.targets.kubernetes.logs import blamed_log
+from modelport.targets.kubernetes.observing import is_rolled_out, observation, revision_observation, revision_of
+from modelport.targets.kubernetes.subject import ROUTER
+from modelport.targets.kubernetes.watching import wait_for, woken_by
+
+_UNSCHEDULABLE_S = 30.0
+"""How long a pod may be without a node in an update: the old ones serve, and whoever waits wants to know."""
+_READY_WITHIN_S = 3600
+"""The Deployment's own deadline comes first: this one is for a cluster that says nothing at all."""
+_COMPONENT = "app.kubernetes.io/component"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """The pods of a service, and where they come from."""
+
+    cluster: Cluster
+    namespace: str
+    selector: Mapping[str, str]
+
+    def wait(self, deployments: Mapping[str, int | None]) -> None:
+        """Return when all pods of these Deployments are those of the last template, and ready; the values are the
+        numbers of their revisions, None of a router.
+
+        Raises DeploymentFailed as soon as a pod says why it never will be.
+        """
+        kinds = ["apps/v1/Deployment", "v1/Pod"]
+        with woken_by(self.cluster, kinds, namespace=self.namespace, labels=self.selector) as changed:
+            for name, revision in deployments.items():
+                look = _Look(self, name, revision, since=time.monotonic())
+                found = wait_for(look, changed, within_s=_READY_WITHIN_S)
+                if found is None:
+                    message = f"The pods of {name} are not ready after {_READY_WITHIN_S} s."
+                    raise DeploymentFailed(Failure(phase=Phase.START, message=message))
+                if found.failure is not None:
+                    raise DeploymentFailed(found.failure)
+
+    def observe(self, service: Service) -> Observation:
+        """The whole service; the log tells why where it has failed."""
+        deployments, pods = self._list("apps/v1/Deployment"), self.pods()
+        if not deployments and not pods:
+            return Observation(state=ServiceState.STOPPED)
+        found = observation(service, deployments, pods, self._replica_sets(), port=None, events=self._events())
+        if found.failure is None or found.failure.log:
+            return found
+        log = blamed_log(self.cluster, self.namespace, pods)
+        return replace(found, failure=replace(found.failure, log=log))
+
+    def observe_revision(self, deployment: Object, revision: int) -> RevisionObservation:
+        """As ``observe``, one revision that its Deployment is rolling out."""
+        pods = [pod for pod in self.pods() if revision_of(pod) == revision]
+        seen = revision_observation(deployment, pods, self._replica_sets(), revision=revision, events=self._events())
+        if seen.failure is None or seen.failure.log:
+            return seen
+        log = blamed_log(self.cluster, self.namespace, pods)
+        return replace(seen, failure=replace(seen.failure, log=log))
+
+    def observe_router(self) -> RevisionObservation:
+        """Only why it fails, where it does."""
+        for pod in self.pods():
+            failed = failed_container(pod) if pod["metadata"]["labels"].get(_COMPONENT) == ROUTER else None
+            if failed is not None:
+                failure = why_container_failed(failed, self._events())
+                return RevisionObservation(state=ServiceState.FAILED, failure=failure)
+        return RevisionObservation(state=ServiceState.DEPLOYING)
+
+    def pods(self) -> list[Object]:
+        """All that there are."""
+        return self._list("v1/Pod")
+
+    def _replica_sets(self) -> list[Object]:
+        return self._list("apps/v1/ReplicaSet")
+
+    def _events(self) -> list[Object]:
+        """Of the whole namespace: they have no labels."""
+        return self.cluster.list("v1/Event", namespace=self.namespace)
+
+    def _list(self, kind: str) -> list[Object]:
+        return self.cluster.list(kind, namespace=self.namespace, labels=self.selector)
+
+
+@dataclass
+class _Look:
+    """How a Deployment's roll-out has ended, once it has: ``failure`` says whether well."""
+
+    rollout: Rollout
+    name: str
+    revision: int | None
+    since: float
+    """When its pods last had a place to be."""
+
+    def __call__(self) -> RevisionObservation | None:
+        rollout = self.rollout
+        deployment = rollout.cluster.get("apps/v1/Deployment", self.name, namespace=rollout.namespace)
+        if deployment is None:
+            message = f"The Deployment {self.name} was deleted meanwhile."
+            return RevisionObservation(state=ServiceState.FAILED, failure=Failure(phase=Phase.START, message=message))
+        if is_rolled_out(deployment):
+            return RevisionObservation(state=ServiceState.RUNNING)
+        if self.revision is None:
+            seen = rollout.observe_router()
+        else:
+            seen = rollout.observe_revision(deployment, self.revision)
+        if seen.state is not ServiceState.UNSCHEDULABLE:
+            self.since = time.monotonic()
+        is_lost = seen.state is not ServiceState.UNSCHEDULABLE or time.monotonic() - self.since > _UNSCHEDULABLE_S
+        return seen if seen.failure is not None and is_lost else None
