@@ -8,7 +8,6 @@ import json
 import pytest
 
 from azureml import exceptions
-from azureml.monitoring import ModelDataCollector
 
 OWN = {
     "azureml": ["IS_MODELPORT"],
@@ -32,19 +31,6 @@ def test_public_exceptions() -> None:
         name for name, value in vars(exceptions).items() if isinstance(value, type) and issubclass(value, Exception)
     ]
     assert exceptions.__all__ == sorted(classes)
-
-
-def test_data_collection_that_nobody_asks_for(capsys: pytest.CaptureFixture[str]) -> None:
-    collector = ModelDataCollector(model_name="flowers", identifier="inputs")
-    assert (collector.collect([[1]], user_correlation_id="a"), collector.add_correlations([2], {})) == ({}, [2])
-    assert "not switched on; nothing is recorded" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("switch", ["AML_MODEL_DC_STORAGE_ENABLED", "AML_MODEL_DC_DEBUG"])
-def test_data_collection_is_refused_in_words(switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(switch, "true")
-    with pytest.raises(NotImplementedError, match=f"does not collect .* {switch} asks for it"):
-        ModelDataCollector("flowers", designation="inputs", feature_names=["a"])
 
 
 def test_tree_of_exceptions() -> None:

@@ -5,7 +5,8 @@ from typing import Any, Callable, List, Tuple
 IN_SERVICE = False
 """Whether a worker of a service runs this: the package's ``__init__`` says so."""
 
-_state = {"raw_http": False, "client": False}
+_state = {"raw_http": False, "client": False, "request_ids": False}
+_request_ids: List[str] = [""]
 _request_factory: List[Callable[..., Any]] = []
 
 
@@ -33,3 +34,23 @@ def client_noted() -> bool:
 def make_request(method: str, path: str, *, query: str, headers: List[Tuple[str, str]], body: bytes) -> Any:
     """The object that a function under ``@rawhttp`` is called with."""
     return _request_factory[0](method, path, query=query, headers=headers, body=body)
+
+
+def want_request_ids() -> None:
+    """Note that the script asks for the id of the request that it scores (``request_id``)."""
+    _state["request_ids"] = True
+
+
+def request_ids_wanted() -> bool:
+    """Whether the worker is to note the id of each request."""
+    return _state["request_ids"]
+
+
+def note_request_id(request_id: str) -> None:
+    """Note whose request is scored from now on."""
+    _request_ids[0] = request_id
+
+
+def request_id() -> str:
+    """The id of the request that is being scored; nothing outside of services, and where several are scored at once."""
+    return _request_ids[0]

@@ -3,7 +3,7 @@
 import importlib.util
 import os
 from importlib import import_module
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional
 
 from azureml._placeholders import needs_client
 from azureml.exceptions import ModelNotFoundException, WebserviceException
@@ -68,6 +68,14 @@ def _of_client(what: str) -> Any:
     if not _has_client():
         needs_client(what)
     return import_module("modelport.sdk.v1.model").Model
+
+
+def versions_beside() -> Dict[str, List[int]]:
+    """The versions of each model in the cache, by its name."""
+    if not os.path.isdir(MODELS_DIR):
+        return {}
+    found = {name: _versions(name) for name in os.listdir(MODELS_DIR)}
+    return {name: versions for name, versions in found.items() if versions}
 
 
 def _path_of_latest(name: str) -> str:

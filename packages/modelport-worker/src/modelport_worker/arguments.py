@@ -167,6 +167,17 @@ def with_headers(arguments: Arguments) -> Arguments:
     return arguments_and_headers
 
 
+def with_request_id(arguments: Arguments, note: Callable[[str], None]) -> Arguments:
+    """The same, once ``note`` was told the request's id."""
+
+    def arguments_of_noted(frame: Frame) -> Dict[str, Any]:
+        ids = [value for name, value in describe(frame).headers if name == REQUEST_ID]
+        note(ids[-1] if ids else "")
+        return arguments(frame)
+
+    return arguments_of_noted
+
+
 def join_headers(headers: Iterable[Tuple[str, str]]) -> Dict[str, str]:
     """A plain dict; the values of a repeated header stand behind one another, as HTTP allows."""
     joined: Dict[str, str] = {}

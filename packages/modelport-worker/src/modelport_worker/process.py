@@ -17,7 +17,7 @@ from modelport_worker.frames import FAILED, PHASE, READY
 from modelport_worker.importing import offer_azureml
 from modelport_worker.link import Link, LinkClosed, Terminated
 from modelport_worker.scoring import serve
-from modelport_worker.service import Service, call_init, describe, make_service, warm_up
+from modelport_worker.service import Service, call_init, describe, make_service, note_requests, warm_up
 from modelport_worker.streams import set_up_streams
 from modelport_worker.template import Template, TemplateLink, settle_memory
 
@@ -44,6 +44,7 @@ class Start:
         service = make_service(load_entry_script(), together=options.together, wait_s=options.wait_ms / 1000)
         self._enter("init")
         init_ms = call_init(service)
+        service = note_requests(service)
         self._enter("schema")
         self.ready = dict(describe(service), init_ms=init_ms, python=python_version())
         return service

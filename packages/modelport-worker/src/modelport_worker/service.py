@@ -14,6 +14,7 @@ from modelport_worker.arguments import (
     text_arguments,
     with_context,
     with_headers,
+    with_request_id,
 )
 from modelport_worker.batching import Batcher, RowBatcher
 from modelport_worker.entry_script import EntryScript
@@ -39,6 +40,7 @@ class Service(NamedTuple):
     arguments: Arguments
     sample: Optional[Sample]
     batcher: Optional[Batcher]
+    wants_id: bool = False
 
 
 def make_service(script: EntryScript, *, together: int = 1, wait_s: float = 0.0) -> Service:
@@ -58,6 +60,15 @@ def make_service(script: EntryScript, *, together: int = 1, wait_s: float = 0.0)
     only = sample if len(signature.names) == 1 and not signature.wants_headers else None
     batcher = make_batcher(script, only, arguments, most=together, wait_s=wait_s) if together > 1 else None
     return Service(script, signature, kind, decorated, arguments, sample, batcher)
+
+
+def note_requests(service: Service) -> Service:
+    """The same; where the script asks for them, the id of each request is noted before it is scored. Call it after
+    ``init``, which may ask. Requests that are scored together have no id that is one of them."""
+    names = sys.modules.get(SERVING_NAMES)
+    if names is None or not names.request_ids_wanted() or service.batcher is not None:
+        return service
+    return service._replace(arguments=with_request_id(service.arguments, names.note_request_id), wants_id=True)
 
 
 def make_batcher(
@@ -115,7 +126,7 @@ def describe(service: Service) -> Dict[str, Any]:
         "input": service.input,
         "parameters": describe_parameters(service.signature, unchecked(service.decorated)),
         "array": service.sample.describe() if service.sample is not None else None,
-        "wants_request": service.input == "raw" or service.signature.wants_headers,
+        "wants_request": service.input == "raw" or service.signature.wants_headers or service.wants_id,
         "schemas": schemas,
         "notes": notes,
     }

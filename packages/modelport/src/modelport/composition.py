@@ -24,7 +24,9 @@ from modelport.storage.sql import open_sql
 from modelport.targets.chooser import TargetChooser
 from modelport.targets.interface import Target
 from modelport.targets.local import LocalTarget
+from modelport.targets.serving.model_data import ModelData
 from modelport.usecases.context import Context
+from modelport.usecases.datastores import model_data_folder, path_of_workspace
 from modelport.usecases.tokens import trust
 
 HOME_VARIABLE = "MODELPORT_HOME"
@@ -112,7 +114,12 @@ def _targets(folder: Path, registry: MetadataStore, record: WorkspaceRecord) -> 
         return trust(registry, record, service)
 
     def process(_place: Placement) -> Target:
-        return LocalTarget(folder / "services", workspace=record.name, trust=trusted)
+        return LocalTarget(
+            folder / "services",
+            workspace=record.name,
+            trust=trusted,
+            model_data=ModelData(folder=str(model_data_folder(folder)), workspace=path_of_workspace(record)),
+        )
 
     return TargetChooser({RunsOn.PROCESS: process})
 

@@ -88,7 +88,7 @@ def test_the_limits_by_the_names_of_v1() -> None:
             {"replica_max_concurrent_requests": 1, "max_concurrent_requests_per_container": 2},
             "max_concurrent_requests_per_container is 2, and max_concurrent_requests, .* is 1: give one of them",
         ),
-        ({"collect_model_data": True}, "collect_model_data is not possible yet"),
+        ({"collect_model_data": 1}, "collect_model_data must be True or False"),
     ],
 )
 def test_a_violation_names_the_parameter_and_what_is_allowed(parameters: dict[str, Any], said: str) -> None:
@@ -98,7 +98,7 @@ def test_a_violation_names_the_parameter_and_what_is_allowed(parameters: dict[st
 
 def test_every_violation_has_a_line() -> None:
     with pytest.raises(WebserviceException) as caught:
-        asked(port=-1, workers=0, warm_up=1, batching="x", telemetry=1, limits=2, collect_model_data=True)
+        asked(port=-1, workers=0, warm_up=1, batching="x", telemetry=1, limits=2, collect_model_data=2)
     assert len(caught.value.message.splitlines()) == 7
 
 

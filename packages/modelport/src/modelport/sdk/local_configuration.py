@@ -88,8 +88,6 @@ class LocalDeploymentConfiguration:
         yield from _wrong_batching(self.batching)
         yield from _wrong_origins(self.cors_origins)
         yield from _wrong_tables(self)
-        if self.collect_model_data is True:
-            yield "collect_model_data is not possible yet: leave it out. The access log can record requests instead."
 
     def to_deployment(self) -> Deployment:
         """The part that a target needs."""
@@ -112,6 +110,7 @@ class LocalDeploymentConfiguration:
             error_mode=self.error_mode,
             telemetry=dict(self.telemetry or {}),
             app_insights_enabled=self.enable_app_insights,
+            collects_model_data=self.collect_model_data,
             limits={**(self.limits or {}), **{limit: value for _, limit, value in _limits_of_v1(self)}},
         )
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from modelport.domain.errors import UserErrorException
+from modelport.domain.workspaces import WorkspaceRecord
 from modelport.usecases.context import Context
 from modelport.usecases.register_model import current_user
 
@@ -17,6 +19,21 @@ DEFAULTS = "default"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]{0,254}")
 _BUILT_IN = {"workspaceblobstore": "AzureBlob", "workspacefilestore": "AzureFile"}
 """What every workspace has, as in v1: the first is the default."""
+
+
+MODEL_DATA = "modeldata"
+"""The blob container of v1 that held what scripts collect (azureml-v1 reference, 11): here, a folder of the default
+datastore. A datastore that is registered for a container of that name has that folder."""
+
+
+def model_data_folder(workspace_folder: Path) -> Path:
+    """Where the workspace keeps what scripts collect."""
+    return workspace_folder / "datastores" / next(iter(_BUILT_IN)) / MODEL_DATA
+
+
+def path_of_workspace(record: WorkspaceRecord) -> str:
+    """Subscription, resource group and name, as the paths of collected data begin; what was not said is ``default``."""
+    return "/".join((record.subscription_id or "default", record.resource_group or "default", record.name))
 
 
 def datastores(context: Context) -> list[dict[str, Any]]:
@@ -100,7 +117,8 @@ def _described(
     details: Mapping[str, Any] | None = None,
     created_by: str = "",
 ) -> dict[str, Any]:
-    folder = context.folder / "datastores" / name
+    holds_model_data = kind == "AzureBlob" and (details or {}).get("container_name") == MODEL_DATA
+    folder = model_data_folder(context.folder) if holds_model_data else context.folder / "datastores" / name
     folder.mkdir(parents=True, exist_ok=True)
     return {
         "name": name,

@@ -62,8 +62,8 @@ def _notes(service: Service) -> Iterator[str]:
         )
     if any(deployment.collects_model_data for deployment in deployments):
         yield (
-            "Model data collection is kept and shown, and nothing is collected: the script finds "
-            "AML_MODEL_DC_STORAGE_ENABLED=true, and a ModelDataCollector of it is refused."
+            "Model data collection: what a ModelDataCollector of the script collects is in CSV files below modeldata/ "
+            "of the workspace's datastore workspaceblobstore."
         )
 
 

@@ -46,6 +46,16 @@ def new_revision(context: Context, service: Service, request: RevisionSource) ->
     return service, revision
 
 
+def switch_to_same(context: Context, service: Service, *, settle: Settle) -> Service:
+    """Switch to what runs already, under the next number: what workers are told of the service comes with a revision.
+    The caller holds the service's operation lock. Raises what ``switch_revision`` raises."""
+    active = service.active
+    revision = replace(active, number=service.next_number, created_time=dt.datetime.now(dt.UTC))
+    service = replace(service, revisions=(*service.revisions, revision), last_number=revision.number)
+    context.registry.update_service(service)
+    return switch_revision(context, service, revision, context.bundles / active.bundle_digest, settle=settle)
+
+
 def switch_revision(
     context: Context, service: Service, revision: Revision, bundle: Path, *, settle: Settle = _as_it_is
 ) -> Service:

@@ -21,7 +21,7 @@ from modelport.usecases.exclusive import exclusive
 from modelport.usecases.keys import chosen_keys
 from modelport.usecases.place import move, moves, placed
 from modelport.usecases.prepare_revision import RevisionSource, remove_unused_bundles
-from modelport.usecases.switch_revision import new_revision, switch_to_new, with_newest
+from modelport.usecases.switch_revision import new_revision, switch_to_new, switch_to_same, with_newest
 
 _PAUSE_S = 0.02
 
@@ -66,10 +66,10 @@ def update_held_service(context: Context, service: Service, change: ServiceChang
     if moves(service, wanted):
         return _moved(context, service, wanted, change)
     restarting = _restarting_changes(context, service, wanted)
-    if change.revision is not None:
-        wanted = switch_to_new(context, service, change.revision, settle=lambda switched: _settled(switched, wanted))
+    switched = _switched(context, service, wanted, change)
+    if switched is not None:
         settings = ("compute_type", "deployment", "keys", "port")
-        service = replace(wanted, **{name: getattr(service, name) for name in settings})
+        service, wanted = replace(switched, **{name: getattr(service, name) for name in settings}), switched
     else:
         context.registry.update_service(wanted)
     if wanted.compute_type != service.compute_type:
@@ -101,6 +101,21 @@ def _moved(context: Context, service: Service, wanted: Service, change: ServiceC
     wanted = move(context, service, wanted, certificate=change.deployment or Deployment())
     remove_unused_bundles(context)
     return wanted
+
+
+def _switched(context: Context, service: Service, wanted: Service, change: ServiceChange) -> Service | None:
+    """The service with another revision active, where the change brings one, or needs workers that are told something
+    else; None where the workers stay."""
+
+    def settle(switched: Service) -> Service:
+        return _settled(switched, wanted)
+
+    if change.revision is not None:
+        return switch_to_new(context, service, change.revision, settle=settle)
+    is_told_alike = bool(service.deployment.collects_model_data) == bool(wanted.deployment.collects_model_data)
+    if is_told_alike or not context.target(service).observe(service).has_process:
+        return None
+    return switch_to_same(context, service, settle=settle)
 
 
 def _settled(service: Service, wanted: Service) -> Service:

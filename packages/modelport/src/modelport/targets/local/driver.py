@@ -28,6 +28,7 @@ from modelport.targets.local.plan import LocalPlan, plan, with_hosted
 from modelport.targets.local.ports import check_address
 from modelport.targets.local.size import check_size
 from modelport.targets.serving.certificates import COPIES, check_certificate, copy_certificate
+from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.service import Trust, auth_settings
 from modelport.targets.serving.settings import changes, check_deployment, restarting_changes, shown_settings
 from modelport_scoring import (
@@ -56,12 +57,20 @@ class LocalTarget:
     """Services as processes of this machine, one folder each below ``root``."""
 
     def __init__(
-        self, root: Path, *, workspace: str, trust: Trust | None = None, ends_with_process: int | None = None
+        self,
+        root: Path,
+        *,
+        workspace: str,
+        trust: Trust | None = None,
+        model_data: ModelData | None = None,
+        ends_with_process: int | None = None,
     ) -> None:
-        """``trust`` tells whose tokens a service is to accept; ``ends_with_process``, with whom services end."""
+        """``trust`` tells whose tokens a service is to accept; ``model_data``, where scripts store what they collect;
+        ``ends_with_process``, with whom services end."""
         self._root = root
         self._workspace = workspace
         self._trust = trust
+        self._model_data = model_data
         self._ends_with_process = ends_with_process
 
     def folder(self, name: str) -> Path:
@@ -122,6 +131,7 @@ class LocalTarget:
             folder=self.folder(service.name),
             bundles={**beside, service.active_revision: bundle},
             trust=self._trust,
+            model_data=self._model_data,
         )
 
     def _changes(self, service: Service) -> Changes:
@@ -175,7 +185,7 @@ class LocalTarget:
         """The service's revisions, once its server answers or is gone."""
         folder = self.folder(service.name)
         self._first_status(service.name, over=lambda: supervisor_pid(folder) is None)
-        return Hosting(service, folder)
+        return Hosting(service, folder, model_data=self._model_data)
 
     def settings(self, service: Service) -> dict[str, Any]:
         """By the names of docs/settings.md."""

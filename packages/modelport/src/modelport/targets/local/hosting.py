@@ -10,6 +10,7 @@ from modelport.domain.errors import ConflictException, DeploymentFailed, Webserv
 from modelport.domain.services import Service
 from modelport.targets.local.logs import last_lines_of
 from modelport.targets.serving.failures import from_scoring
+from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.service import revision_settings, traffic
 from modelport.targets.serving.settings import version_size
 from modelport_scoring import (
@@ -27,15 +28,16 @@ class Hosting:
     """Of one service. Every method raises ConflictException while another one brings up a revision, and
     WebserviceException where the scoring server is gone or refuses."""
 
-    def __init__(self, service: Service, folder: Path) -> None:
+    def __init__(self, service: Service, folder: Path, *, model_data: ModelData | None = None) -> None:
         self._service = service
         self._folder = folder
         self._client = ControlClient(folder)
+        self._model_data = model_data
 
     def switch(self, number: int, bundle: Path, *, replacing: int | None, changes: Changes) -> None:
         """Raises DeploymentFailed where the revision does not come up."""
         with self._translated(number):
-            revision = revision_settings(self._service, number, bundle)
+            revision = revision_settings(self._service, number, bundle, model_data=self._model_data)
             self._client.switch(revision, replacing=replacing, changes=changes)
 
     def change(self, changes: Changes) -> None:
@@ -47,7 +49,7 @@ class Hosting:
     def host(self, number: int, bundle: Path) -> None:
         """Raises DeploymentFailed where the revision does not come up."""
         with self._translated(number):
-            self._client.host(revision_settings(self._service, number, bundle))
+            self._client.host(revision_settings(self._service, number, bundle, model_data=self._model_data))
 
     def promote(self, number: int) -> None:
         with self._translated(number):

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from modelport.domain.services import Service
+from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.service import Trust, service_settings
 from modelport_scoring import ServiceSettings
 from modelport_scoring.traffic.settings import without
@@ -23,10 +24,16 @@ class LocalPlan:
 
 
 def plan(
-    service: Service, *, workspace: str, folder: Path, bundles: Mapping[int, Path], trust: Trust | None = None
+    service: Service,
+    *,
+    workspace: str,
+    folder: Path,
+    bundles: Mapping[int, Path],
+    trust: Trust | None = None,
+    model_data: ModelData | None = None,
 ) -> LocalPlan:
     """The plan for running the service in ``folder``, as ``service_settings`` tells it."""
-    settings = service_settings(service, workspace=workspace, bundles=bundles, trust=trust)
+    settings = service_settings(service, workspace=workspace, bundles=bundles, trust=trust, model_data=model_data)
     return LocalPlan(folder=folder, settings=settings)
 
 

@@ -10,6 +10,7 @@ from modelport.domain.deployments import Deployment, Placement, path_prefix
 from modelport.domain.endpoints import VERSION_HEADER, traffic_weights
 from modelport.domain.services import Service
 from modelport.domain.tokens import TokenTrust
+from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.settings import front_end, scoring_settings, version_settings
 from modelport_scoring import AuthSettings, RevisionSettings, ServiceSettings, TokenKey, TokenSettings, Traffic
 
@@ -18,10 +19,16 @@ Trust = Callable[[str], TokenTrust]
 
 
 def service_settings(
-    service: Service, *, workspace: str, bundles: Mapping[int, Path], trust: Trust | None = None
+    service: Service,
+    *,
+    workspace: str,
+    bundles: Mapping[int, Path],
+    trust: Trust | None = None,
+    model_data: ModelData | None = None,
 ) -> ServiceSettings:
     """The content of ``service.json``: the active revision and, of an endpoint, those of its other versions, each from
-    its bundle in ``bundles``. ``trust`` is asked where the service asks for tokens.
+    its bundle in ``bundles``. ``trust`` is asked where the service asks for tokens; ``model_data`` says where scripts
+    that collect data are to store them.
 
     Raises UserErrorException for a setting that no scoring server would take.
     """
@@ -29,8 +36,12 @@ def service_settings(
     return ServiceSettings(
         name=service.name,
         workspace=workspace,
-        revision=revision_settings(service, active, bundles[active]),
-        others=[revision_settings(service, number, bundle) for number, bundle in bundles.items() if number != active],
+        revision=revision_settings(service, active, bundles[active], model_data=model_data),
+        others=[
+            revision_settings(service, number, bundle, model_data=model_data)
+            for number, bundle in bundles.items()
+            if number != active
+        ],
         traffic=traffic(service),
         port=service.port or 0,
         path_prefix=path_prefix(service.compute_type, service.name),
@@ -40,7 +51,9 @@ def service_settings(
     )
 
 
-def revision_settings(service: Service, number: int, bundle: Path) -> RevisionSettings:
+def revision_settings(
+    service: Service, number: int, bundle: Path, *, model_data: ModelData | None = None
+) -> RevisionSettings:
     """The part of the settings that is one revision's; what a version of an endpoint decides is in it."""
     revision = service.revision(number)
     version = next((version for version in service.versions if version.revision == number), None)
@@ -49,13 +62,13 @@ def revision_settings(service: Service, number: int, bundle: Path) -> RevisionSe
         number=revision.number,
         bundle=str(bundle),
         interpreter=list(revision.interpreter),
-        environment_variables={**identity(service, deployment), **revision.environment_variables},
+        environment_variables={**identity(service, deployment, model_data), **revision.environment_variables},
         keeps_python_path=revision.keeps_python_path,
         **({} if version is None else version_settings(service.deployment, version.deployment)),
     )
 
 
-def identity(service: Service, deployment: Deployment) -> dict[str, str]:
+def identity(service: Service, deployment: Deployment, model_data: ModelData | None = None) -> dict[str, str]:
     """What v1's scripts could find out about where they run, beside the scoring server's own variables
     (azureml-v1 reference, 11)."""
     placement = service.deployment.placement or Placement()
@@ -65,6 +78,7 @@ def identity(service: Service, deployment: Deployment) -> dict[str, str]:
         "COMPUTE_NAME": placement.compute_name,
         "COMPUTE_LOCATION": placement.location,
         "AML_MODEL_DC_STORAGE_ENABLED": "true" if deployment.collects_model_data else None,
+        **(model_data.variables() if model_data and deployment.collects_model_data else {}),
     }
     return {name: value for name, value in told.items() if value is not None}
 
