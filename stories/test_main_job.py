@@ -56,10 +56,15 @@ def test_an_update_and_a_rollback_lose_no_request(deployed: Desk) -> None:
     deployed.run("modelport model register -n factor -p factor.json")
     uri = deployed.run("modelport service show -n times --query scoringUri -o tsv").stdout.strip()
     with Load(uri) as load:
-        updated = deployed.run("modelport service update -n times -m factor:2 --add-tag round=two").json
-        deployed.run("modelport service rollback -n times")
+        updated = deployed.run("modelport service update -n times -m factor:2 --add-tag round=two -o json").json
+        back = deployed.run("modelport service rollback -n times").stdout
     assert (updated["revision"], updated["tags"]) == (2, {"round": "two"})
     assert set(load.answers) == {"[2]", "[3]"}, load.answers
+    assert back == (
+        "The service 'times' is running: revision 1, with factor:1.\n"
+        f"Scoring URI:  {uri}\n"
+        "Everything:   modelport service show -w shop -n times\n"
+    )
     assert deployed.run("modelport service show -n times --query revision").json == 1
     assert deployed.run("""modelport service run -n times -d '{"data": [1]}'""").json == [2]
 
@@ -77,12 +82,14 @@ def test_an_update_that_fails_leaves_the_old_revision(deployed: Desk) -> None:
 def test_reload_stop_and_start(deployed: Desk) -> None:
     script = deployed.folder / "score.py"
     script.write_text(script.read_text().replace("value * factor", "value + factor"))
-    assert deployed.run("modelport service reload -n times").json["revision"] == 2
+    assert deployed.run("modelport service reload -n times -o json").json["revision"] == 2
     assert deployed.run("""modelport service run -n times -d '{"data": [10]}'""").json == [12]
-    assert deployed.run("modelport service stop -n times").json["state"] == "stopped"
+    said = deployed.run("modelport service stop -n times").stdout
+    assert said.startswith("The service 'times' is stopped: revision 2,")
+    assert "\nStart it:     modelport service start -w shop -n times\n" in said
     stopped = deployed.run("""modelport service run -n times -d '{"data": [10]}'""", code=1)
     assert "modelport service start" in stopped.stderr
-    assert deployed.run("modelport service start -n times").json["state"] == "running"
+    assert deployed.run("modelport service start -n times -o json").json["state"] == "running"
     assert deployed.run("""modelport service run -n times -d '{"data": [10]}'""").json == [12]
 
 

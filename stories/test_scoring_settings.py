@@ -166,7 +166,7 @@ def test_the_command_line_asks_for_the_same(shop: Desk) -> None:
     assert shown["batching"]["max_requests"] == 32
 
     pid = shop.supervisor("shop", "adding")
-    updated = shop.run("modelport service update -n adding --tm 200 --max-request-wait-time 9000").json
+    updated = shop.run("modelport service update -n adding --tm 200 --max-request-wait-time 9000 -o json").json
     assert (updated["scoringTimeoutMs"], updated["maxQueueWaitMs"]) == (200, 9000)
     assert score(uri, [1000, 1]).status_code == 504
     assert shop.supervisor("shop", "adding") == pid

@@ -13,6 +13,7 @@ from modelport.cli.deployment_file import compute_type_of
 from modelport.cli.model_deploy import SERVICE_COLUMNS
 from modelport.cli.options import NoWait, PropertyFilters, ServiceName, TagFilters, conditions, text_or_file
 from modelport.cli.output import Result
+from modelport.cli.service_report import changed
 from modelport.cli.session import Session
 from modelport.sdk.webservice import Webservice
 
@@ -50,7 +51,8 @@ def list_(
 @command(app, "show")
 def show(session: Session, name: ServiceName) -> object:
     """Show one service: its state, its address, its models, why it failed."""
-    return _shown(session.service(name))
+    found = session.service(name)
+    return Result({**found.serialize(), **found.placed()}, columns=SERVICE_COLUMNS)
 
 
 @command(app, "run")
@@ -121,7 +123,7 @@ def reload(session: Session, name: ServiceName) -> object:
     service = session.service(name)
     service.reload()
     session.wait(service)
-    return _shown(service)
+    return changed(service)
 
 
 @command(app, "rollback")
@@ -136,7 +138,7 @@ def rollback(
     service = session.service(name)
     service.rollback(revision)
     session.wait(service)
-    return _shown(service)
+    return changed(service)
 
 
 @command(app, "start")
@@ -146,7 +148,7 @@ def start(session: Session, name: ServiceName, no_wait: NoWait = False) -> objec
     service.start()
     if not no_wait:
         session.wait(service)
-    return _shown(service)
+    return changed(service)
 
 
 @command(app, "stop")
@@ -154,11 +156,7 @@ def stop(session: Session, name: ServiceName) -> object:
     """Let the service finish what it holds and end it; it can be started again."""
     service = session.service(name)
     service.stop()
-    return _shown(service)
-
-
-def _shown(service: Webservice) -> Result:
-    return Result({**service.serialize(), **service.placed()}, columns=SERVICE_COLUMNS)
+    return changed(service, stopped=True)
 
 
 def _keys(service: Webservice) -> dict[str, str]:

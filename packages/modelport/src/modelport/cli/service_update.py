@@ -11,11 +11,11 @@ import typer
 from modelport.cli.command import command
 from modelport.cli.deployment_file import without_none
 from modelport.cli.inference import InferenceFlags
-from modelport.cli.model_deploy import SERVICE_COLUMNS, ModelChoice
+from modelport.cli.model_deploy import ModelChoice
 from modelport.cli.options import AddProperties, AddTags, Description, NoWait, RemoveTags, ServiceName, pairs
-from modelport.cli.output import Result
 from modelport.cli.replica_flags import PlacementFlags, ReplicaFlags
 from modelport.cli.scoring_flags import ScoringFlags
+from modelport.cli.service_report import changed
 from modelport.cli.session import Session
 from modelport.cli.target import TargetFlags, asked_of
 from modelport.domain.errors import UserErrorException
@@ -62,7 +62,7 @@ def update(
     _update(service, without_none(changes))
     if not no_wait:
         session.wait(service)
-    return Result(service.serialize(), columns=SERVICE_COLUMNS)
+    return changed(service)
 
 
 def _update(service: Webservice, changes: Mapping[str, Any]) -> None:
