@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from modelport import LocalWebservice, Model, Webservice, Workspace
-from modelport.domain.errors import ConflictException, DeploymentFailed, WebserviceException
+from modelport.domain.errors import ComputeTargetException, ConflictException, DeploymentFailed, WebserviceException
 from modelport.sdk.aci import AciWebservice
 from modelport.sdk.aks import AksWebservice
 from modelport.sdk.compute import AksCompute, AksUpdateConfiguration, AmlCompute, ComputeTarget, SslConfiguration
@@ -449,7 +449,16 @@ def _answers(service: Webservice) -> bool:
 def test_a_cluster_that_goes_names_its_services(
     bench: CloudBench, aks: AksWebservice, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ComputeTarget(Workspace.get(bench.workspace.name), "my-aks").delete()
+    cluster = ComputeTarget(Workspace.get(bench.workspace.name), "my-aks")
+    in_use = "'my-aks' is in use: 1 web service is deployed to it: 'my-aks-svc'"
+    with pytest.raises(ComputeTargetException, match=in_use) as caught:
+        cluster.delete()
+    assert "Delete it first: Webservice(workspace, name).delete(). Or detach" in caught.value.hint
+    assert ComputeTarget(bench.workspace, "my-aks").provisioning_state == "Succeeded"
+    cluster.detach()
     assert "The service 'my-aks-svc' was deployed to 'my-aks' and goes on" in capsys.readouterr().out
+    bench.cluster = ComputeTarget.create(bench.workspace, "my-aks", AksCompute.provisioning_configuration())
     aks.delete()
     assert aks.state == "Deleting"
+    bench.cluster.delete()
+    assert "my-aks" not in bench.workspace.compute_targets

@@ -132,13 +132,32 @@ def services_of(context: Context, name: str) -> list[Service]:
     return [service for service in found if (service.deployment.placement or Placement()).compute_name == name]
 
 
-def remove_compute(context: Context, name: str) -> None:
-    """Forget the target; nothing happens where there is none. Its services go on, and are named."""
+def delete_compute(context: Context, name: str) -> None:
+    """Delete the target; nothing happens where there is none. Raises ComputeTargetException, which lists them, while
+    services are deployed to it."""
+    names = [repr(service.name) for service in services_of(context, name)]
+    if names:
+        are, them = ("web service is", "it") if len(names) == 1 else ("web services are", "them")
+        raise ComputeTargetException(
+            f"The compute target {name!r} is in use: {len(names)} {are} deployed to it: {', '.join(names)}.",
+            hint=f"Delete {them} first: Webservice(workspace, name).delete(). Or detach the target: its services go on "
+            "then.",
+        )
+    _forget(context, name)
+
+
+def detach_compute(context: Context, name: str) -> None:
+    """Forget the target, of which its owner has the rest; nothing happens where there is none. Its services go on, and
+    are named: TLS was changed by detaching a cluster and attaching it again (azureml-v1 reference, 2.11)."""
     for service in services_of(context, name):
         context.progress.step(
-            f"The service {service.name!r} was deployed to {name!r} and goes on on this machine: delete it where it is "
-            "not needed any more"
+            f"The service {service.name!r} was deployed to {name!r} and goes on: delete it where it is not needed any "
+            "more"
         )
+    _forget(context, name)
+
+
+def _forget(context: Context, name: str) -> None:
     context.registry.delete_asset(KIND, name)
     shutil.rmtree(_folder(context, name), ignore_errors=True)
 

@@ -35,7 +35,7 @@ def show(session: Session, name: TargetName) -> object:
 
 @az_command(app, "delete")
 def delete(session: Session, name: TargetName) -> None:
-    """Forget the compute target; services that were deployed to it go on."""
+    """Delete the compute target; refused while services are deployed to it."""
     ComputeTarget(session.workspace, name).delete()
     session.note(f"Deleted the compute target {name!r}")
 

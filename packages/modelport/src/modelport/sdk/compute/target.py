@@ -168,13 +168,13 @@ class ComputeTarget:
     # --- removing it --------------------------------------------------------------------------------------------------
 
     def delete(self) -> None:
-        """Forget the target. Services that were deployed to it are named, and go on."""
-        compute_targets.remove_compute(self.workspace.context, self.name)
+        """Delete the target. Raises ComputeTargetException, which names them, while services are deployed to it."""
+        compute_targets.delete_compute(self.workspace.context, self.name)
         self.provisioning_state = "Deleting"
 
     def detach(self) -> None:
         """Forget the target. Services that were deployed to it are named, and go on."""
-        self.delete()
+        compute_targets.detach_compute(self.workspace.context, self.name)
         self.provisioning_state = "Detaching"
 
     def _change(self, change: Callable[[], Compute]) -> None:
