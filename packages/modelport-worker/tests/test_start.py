@@ -84,8 +84,13 @@ def test_leaving_in_init_is_a_failure(app: App, python: str, statement: str) -> 
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("def run(data): pass", "no function init()"),
-        (INIT, "no function run()"),
+        ("def run(data): pass", "no function init(). It has: run(). Define it: def init():"),
+        ("from json import dump", "no function init(). It has no functions. Define it: def init():"),
+        (INIT, "no function run(). It has: init(). Define it: def run(data):"),
+        (
+            INIT + "def helper(): pass\ndef predict(x): pass",
+            "It has: init(), helper(), predict(). Rename predict() to run",
+        ),
         (INIT + "run = 3", "no function run()"),
         (INIT + "def run(): pass", "no parameter for the data"),
         (INIT + "def run(request_headers): pass", "no parameter for the data"),

@@ -7,9 +7,15 @@ import os
 import sys
 from importlib.machinery import SourceFileLoader
 from types import ModuleType
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, List, NamedTuple, Optional
 
 from modelport_worker.failures import ScriptError, list_folder
+
+ALIKE = {
+    "init": ("initialize", "initialise", "setup", "load", "load_model", "init_model"),
+    "run": ("predict", "score", "main", "inference", "infer", "handler", "handle"),
+}
+"""What others call the two functions."""
 
 
 class EntryScript(NamedTuple):
@@ -82,5 +88,18 @@ def choose_functions(module: ModuleType) -> EntryScript:
 def required_function(module: Any, name: str, example: str) -> Callable[..., Any]:
     function = getattr(module, name, None)
     if not callable(function):
-        raise ScriptError("The entry script has no function {}(). Define it: {}".format(name, example))
+        own = own_functions(module)
+        has = "It has: {}.".format(", ".join(each + "()" for each in own)) if own else "It has no functions."
+        meant = [each for each in own if each.lower() == name or each in ALIKE[name]]
+        advice = "Rename {}() to {}".format(meant[0], name) if meant else "Define it: {}".format(example)
+        raise ScriptError("The entry script has no function {}(). {} {}".format(name, has, advice))
     return function  # type: ignore[no-any-return]
+
+
+def own_functions(module: Any) -> List[str]:
+    """The names of the functions that the script itself defines, in its order."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__
+    ]

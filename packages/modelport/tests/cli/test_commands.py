@@ -165,6 +165,29 @@ def test_mistakes_are_named(shop: Call, line: str, message: str) -> None:
     assert said.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("sevice list", "No such command 'sevice'. Did you mean 'service'?"),
+        ("service lst", "No such command 'lst'. Did you mean 'list'?"),
+        ("service list --outptu json", "No such option: --outptu (Possible options: --output)"),
+    ],
+)
+def test_misspelt_words_are_answered_with_those_that_were_meant(call: Call, line: str, message: str) -> None:
+    assert message in call(line, code=2).stderr
+
+
+def test_a_missing_model_is_told_before_anything_is_done(call: Call) -> None:
+    Path("score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return data\n")
+    Path("model.pkl").touch()
+    said = call("deploy score.py model.pkl modle.pkl", code=1)
+    assert said.stderr.startswith("ERROR: Error, unable to find the model path 'modle.pkl'")
+    assert "Did you mean 'model.pkl'?" in said.stderr
+    call("workspace create -w shop")
+    said = call("model register -w shop -n m -p modle.pkl", code=1)
+    assert said.stderr.startswith("ERROR: Error, unable to find the model path 'modle.pkl'")
+
+
 def test_inference_files_and_flags_together(shop: Call) -> None:
     Path("ic.json").write_text('{"entryScript": "gone.py"}')
     assert "gone.py" in shop("model deploy -n x-1 --ic ic.json", code=1).stderr

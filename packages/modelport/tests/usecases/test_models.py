@@ -65,7 +65,10 @@ def test_a_missing_path_says_what_is_there_instead(context: Context, tmp_path: P
     (tmp_path / "modle.pkl").write_text("x")
     with pytest.raises(ModelPathNotFoundException, match=r"unable to find.*model\.pkl") as caught:
         register_model(context, ModelRegistration(path=tmp_path / "model.pkl", name="m"))
-    assert "modle.pkl" in caught.value.hint
+    assert caught.value.hint == f"The folder {tmp_path} holds: modle.pkl. Did you mean 'modle.pkl'?"
+    with pytest.raises(ModelPathNotFoundException) as caught:
+        register_model(context, ModelRegistration(path=tmp_path / "model" / "model.pkl", name="m"))
+    assert caught.value.hint == f"There is no folder {tmp_path / 'model'} either."
 
 
 def test_an_empty_folder_is_no_model(context: Context, tmp_path: Path) -> None:

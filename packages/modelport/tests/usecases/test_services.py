@@ -292,6 +292,20 @@ def test_a_script_for_a_newer_python_is_left_to_that_python(tmp_path: Path) -> N
             validate_inference("score.py", str(tmp_path), environment=asking_for(python))
 
 
+def test_a_path_that_is_misspelt_names_what_is_there_and_what_was_meant(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "score.py").touch()
+    with pytest.raises(WebserviceException, match=r"entry script 'scoer\.py' doesn't exist") as caught:
+        validate_inference("scoer.py", str(tmp_path / "source"))
+    assert caught.value.hint == f"The folder {tmp_path / 'source'} holds: score.py. Did you mean 'score.py'?"
+    with pytest.raises(WebserviceException, match=r"source directory .*sourec' doesn't exist") as caught:
+        validate_inference("score.py", str(tmp_path / "sourec"))
+    assert caught.value.hint == f"The folder {tmp_path} holds: source. Did you mean 'source'?"
+    with pytest.raises(WebserviceException, match="doesn't exist") as caught:
+        validate_inference("sourec/score.py", str(tmp_path))
+    assert caught.value.hint == f"There is no folder {tmp_path / 'sourec'} either. Did you mean 'source'?"
+
+
 def test_the_script_must_be_python_and_below_the_source(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "score.py").write_text("")

@@ -33,6 +33,7 @@ from modelport.sdk.local import LocalWebservice
 from modelport.sdk.model import Model
 from modelport.sdk.webservice import Webservice
 from modelport.sdk.workspace import Workspace
+from modelport.usecases.register_model import ModelRegistration, check_registration
 
 app = group("Deploy a script and a model, or a model alone, on this machine, with defaults for everything else.")
 
@@ -126,6 +127,8 @@ def deploy(
     body = None if sample is None else text_or_file(sample)
     if inference is not None:
         inference.validate_configuration()
+    for path in paths:
+        check_registration(ModelRegistration(path=path, name=_model_name(path)))
     workspace = _workspace(session)
     _check_free(workspace, service_name, overwrite=overwrite)
     registered = [

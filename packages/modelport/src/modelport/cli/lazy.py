@@ -46,7 +46,8 @@ class LazyGroup(TyperGroup):
         return None if help_line is None else TyperCommand(cmd_name, short_help=help_line)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
-        """The real command, its module imported."""
+        """The real command, its module imported. Where there is none, the error names those that are like it."""
+        self.commands = {member: stand_in for member in self.members if (stand_in := self.get_command(ctx, member))}
         name, stand_in, rest = super().resolve_command(ctx, args)
         return name, stand_in and self.load(str(name)), rest
 

@@ -24,18 +24,24 @@ class Phase(StrEnum):
     FIRST_SCORE = "first score"
 
 
+_FAILED_IN = "Deployment failed in phase"
+_SHORT = 30
+"""A message of so many characters may stand in a log for another reason."""
+
+
 @contextlib.contextmanager
 def in_phase(phase: Phase) -> Iterator[None]:
     """Have what is raised inside say in which phase of a deployment it happened."""
     try:
         yield
     except ModelportError as error:
-        error.message = f"{_failed_in(phase)}: {error.message}"
+        if not error.message.startswith(_FAILED_IN):
+            error.message = f"{_failed_in(phase)}: {error.message}"
         raise
 
 
 def _failed_in(phase: Phase) -> str:
-    return f"Deployment failed in phase '{phase}'"
+    return f"{_FAILED_IN} '{phase}'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +59,16 @@ class Failure:
         parts = [f"{_failed_in(self.phase)}: {self.message}"]
         if self.traceback:
             parts.append(self.traceback.rstrip())
-        log = self._log_without_traceback()
+        log = self._log_without_repetitions()
         if log:
             parts.append(f"The end of the log:\n{log}")
         return "\n\n".join(parts)
 
-    def _log_without_traceback(self) -> str:
-        """The worker prints the traceback too; once is enough."""
-        if not self.traceback:
-            return self.log.strip()
-        return self.log.replace(self.traceback.strip(), "(the traceback above)").strip()
+    def _log_without_repetitions(self) -> str:
+        """The worker prints the traceback too, and each process that ends prints the message: once is enough."""
+        log = self.log
+        if self.traceback:
+            log = log.replace(self.traceback.strip(), "(the traceback above)")
+        if len(self.message) > _SHORT:
+            log = log.replace(self.message, "(the message above)")
+        return log.strip()

@@ -19,7 +19,7 @@ from modelport.usecases.delete_model import delete_model
 from modelport.usecases.download_model import download_model
 from modelport.usecases.find_models import find_model
 from modelport.usecases.model_datasets import Reference, add_dataset_references, models_of_dataset
-from modelport.usecases.register_model import ModelRegistration, register_model
+from modelport.usecases.register_model import ModelRegistration, check_registration, register_model
 
 if TYPE_CHECKING:
     from modelport.sdk.workspace import Workspace
@@ -105,6 +105,7 @@ class Model(ModelSnapshot, ModelDeployment):
             run_id=run_id,
             experiment_name=experiment_name,
         )
+        check_registration(registration)
         workspace.context.progress.step(f"Registering model {model_name}")
         references = _references(datasets)
         model = Model._from_version(workspace, register_model(workspace.context, registration))

@@ -14,6 +14,7 @@ from modelport.domain.models import ModelDescription, ModelDraft, ModelFile, Mod
 from modelport.domain.names import check_model_name
 from modelport.storage.interface import Staging
 from modelport.usecases.context import Context
+from modelport.usecases.what_is_there import what_is_there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +34,18 @@ def register_model(context: Context, registration: ModelRegistration, *, version
     UserErrorException for an empty folder or a child path that is not there, StoreException where it cannot be
     written.
     """
-    check_model_name(registration.name)
-    sources = list(_sources(registration))
+    sources = check_registration(registration)
     with context.objects.stage() as staging:
         files = tuple(_stage(context, staging, source, path) for source, path in sources)
         registered = context.registry.add_model(_draft(registration, files), version=version)
         staging.commit()
     return registered
+
+
+def check_registration(registration: ModelRegistration) -> list[tuple[Path, str]]:
+    """The files that are to be copied, with their paths in the version's folder. Raises as ``register_model`` does."""
+    check_model_name(registration.name)
+    return list(_sources(registration))
 
 
 def _draft(registration: ModelRegistration, files: tuple[ModelFile, ...]) -> ModelDraft:
@@ -77,7 +83,7 @@ def _sources(registration: ModelRegistration) -> Iterator[tuple[Path, str]]:
     if not root.is_dir():
         raise ModelPathNotFoundException(
             f"Error, unable to find the model path {str(root)!r} (looked for {root.absolute()}).",
-            hint=_what_is_there(root),
+            hint=what_is_there(root),
         )
     files = list(_below(root, registration.child_paths))
     if not files:
@@ -95,15 +101,6 @@ def _below(root: Path, child_paths: Sequence[str] | None) -> Iterator[Path]:
         path = root / child
         if not path.resolve().is_relative_to(root.resolve()) or not path.exists():
             raise UserErrorException(
-                f"The child path {child!r} is not below the model folder {root}.", hint=_what_is_there(path)
+                f"The child path {child!r} is not below the model folder {root}.", hint=what_is_there(path)
             )
         yield from (_below(path, None) if path.is_dir() else [path])
-
-
-def _what_is_there(path: Path) -> str:
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        return f"There is no folder {folder} either."
-    names = sorted(entry.name for entry in folder.iterdir())
-    listing = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-    return f"The folder {folder} holds: {listing}." if names else f"The folder {folder} is empty."

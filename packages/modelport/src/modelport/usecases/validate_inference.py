@@ -12,6 +12,7 @@ from modelport.domain.environments import EnvironmentDefinition
 from modelport.domain.errors import UserErrorException, WebserviceException
 from modelport.domain.services import InferenceConfiguration
 from modelport.environments.python_request import may_have_newer_syntax
+from modelport.usecases.what_is_there import what_is_there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ def validate_inference(
         raise WebserviceException("An inference configuration needs an entry script: entry_script must not be empty.")
     source = None if source_directory is None else Path(source_directory).absolute()
     if source is not None and not source.is_dir():
-        raise WebserviceException(f"The source directory {str(source)!r} doesn't exist.")
+        raise WebserviceException(f"The source directory {str(source)!r} doesn't exist.", hint=what_is_there(source))
     script = resolve_below(source, entry_script, what="entry script")
     if script.suffix != ".py":
         raise WebserviceException(f"Invalid entry script {entry_script!r}: only Python drivers (.py) are supported.")
@@ -79,7 +80,7 @@ def validate_inference(
 def _checked_companions(script: Path, companions: Mapping[str, Path]) -> dict[str, Path]:
     for name, path in companions.items():
         if not path.exists():
-            raise WebserviceException(f"The dependency {str(path)!r} doesn't exist.")
+            raise WebserviceException(f"The dependency {str(path)!r} doesn't exist.", hint=what_is_there(path))
         if name == script.name:
             raise WebserviceException(f"The dependency {str(path)!r} would lie where the script {script.name!r} does.")
     return {name: path.absolute() for name, path in companions.items()}
@@ -94,7 +95,8 @@ def resolve_below(source: Path | None, given: str, *, what: str, is_shipped: boo
     if not path.is_file():
         rule = f"relative to the source directory {str(source)!r}" if source else f"relative to {str(Path.cwd())!r}"
         raise WebserviceException(
-            f"The {what} {given!r} doesn't exist: {str(path)!r} is no file. The path should be {rule}."
+            f"The {what} {given!r} doesn't exist: {str(path)!r} is no file. The path should be {rule}.",
+            hint=what_is_there(path),
         )
     if source is not None and is_shipped:
         plain, root = path.resolve(), source.resolve()
