@@ -89,7 +89,8 @@ class _Build:
             self._add(*self._layers.layer("models", models_key(manifest), lambda: model_entries(bundle)))
         self._add(*self._layer("code", code_entries(plan, bundle)))
         labels = {"modelport.bundle": manifest.digest, **settings.labels}
-        return self._finish(base, image_variables(plan), labels)
+        built = self._finish(base, image_variables(plan), labels)
+        return replace(built, interpreter=(plan.interpreter,), keeps_python_path=not plan.has_environment)
 
     def stock(self, python: str) -> BuiltImage:
         settings = self._settings
@@ -98,7 +99,7 @@ class _Build:
         self._add(*self._layer("user", user_entries(base)))
         script = self._python_of(python, base)
         self._add_server(base, script)
-        return self._finish(base, {}, dict(settings.labels))
+        return replace(self._finish(base, {}, dict(settings.labels)), interpreter=(script.program,))
 
     def _show_base(self, base: BaseImage) -> None:
         for layer in base.layers:
@@ -130,9 +131,10 @@ class _Build:
         return found or self._bring(minor, base)
 
     def _bring(self, minor: str, base: BaseImage) -> ImagePython:
-        source = self._settings.pythons or os.environ.get(VARIABLE) or official_image(minor)
-        with brought(minor, source, to=base, bases=self._bases, platform=self._settings.platform) as python:
-            self._progress.step(f"{base.name} has no Python {minor}: it comes from {source}")
+        named = self._settings.pythons or os.environ.get(VARIABLE) or official_image(minor)
+        sources = [source.strip() for source in named.split(",")]
+        with brought(minor, sources, to=base, bases=self._bases, platform=self._settings.platform) as python:
+            self._progress.step(f"{base.name} has no Python {minor}: it comes from {python.source}")
             self._add(*self._layer("python", python.entries))
             return python.python
 

@@ -71,8 +71,8 @@ class ImageSettings:
     system, or ``engine:NAME`` for an image that the container engine has. None: what the environment names, else what
     MODELPORT_BASE_IMAGE names, else the official image of the script's Python."""
     pythons: str | None = None
-    """Where a Python comes from that the base lacks: as ``base``, or a folder that a Python is installed in. None: what
-    MODELPORT_PYTHON_IMAGE names, else the official image of that Python."""
+    """Where a Python comes from that the base lacks: as ``base``, or a folder that a Python is installed in; several
+    with commas between them. None: what MODELPORT_PYTHON_IMAGE names, else the official image of that Python."""
     platform: Platform = field(default_factory=Platform.of_this_machine)
     credentials: Credentials | None = None
     """For the registry of the base. None: those of Docker's configuration file."""
@@ -106,6 +106,10 @@ class BuiltImage:
     platform: Platform
     sbom: Path
     """A CycloneDX document, beside the layout's own files."""
+    interpreter: tuple[str, ...] = ()
+    """The command that starts the script's Python in the image; of a stock image, that of its own Python."""
+    keeps_python_path: bool = False
+    """Whether the script sees what PYTHONPATH names in the image: it runs on a Python of the base."""
 
     @property
     def own_layers(self) -> tuple[ImageLayer, ...]:

@@ -45,7 +45,8 @@ def write_docker_archive(image: BuiltImage, reference: str, file: Path) -> None:
     Raises UserErrorException for a bad name, OSError where the file cannot be written.
     """
     name = Reference.parse(reference)
-    tag = f"{name.registry}/{name.repository}:{name.tag or 'latest'}".removeprefix("docker.io/library/")
+    tag = f"{name.registry}/{name.repository}:{name.tag or 'latest'}"
+    tag = tag.removeprefix("docker.io/").removeprefix("library/")
     blobs, root = Blobs(image.layout), _root(image.layout)
     manifest = blobs.read_json(root["digest"])
     layers = [layer["digest"] for layer in manifest["layers"]]

@@ -6,7 +6,7 @@ import os
 import posixpath
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,42 +76,61 @@ class BroughtPython:
 
 
 @contextmanager
-def brought(minor: str, source: str, *, to: BaseImage, bases: Bases, platform: Platform) -> Iterator[BroughtPython]:
-    """The Python of that version from ``source``, as ``ImageSettings.pythons`` says, with the libraries that the base
-    ``to`` lacks. The entries' files are there while the block runs.
+def brought(
+    minor: str, sources: Sequence[str], *, to: BaseImage, bases: Bases, platform: Platform
+) -> Iterator[BroughtPython]:
+    """The Python of that version from the first of the sources that has it, with the libraries that the base ``to``
+    lacks. The entries' files are there while the block runs.
 
-    Raises UserErrorException where the source has no such Python, or one that cannot run on the base.
+    Raises UserErrorException where no source has such a Python, or one that cannot run on the base.
     """
-    folder = Path(source)
-    if folder.is_dir() and not (folder / "index.json").exists():
-        program = _program_in(folder, minor, source)
-        root = _Root(Path("/"), None)
-        yield _bring(minor, source, root, program.parent.parent, to, platform)
+    there = []
+    for source in sources:
+        found = _found(minor, source, bases, platform)
+        if isinstance(found, list):
+            there.append(f"{source} has {', '.join(found) or 'none'}")
+            continue
+        with found.unpacked(bases) as (root, prefix):
+            yield _bring(minor, source, root, prefix, to, platform)
         return
-    other = bases.read(source, platform)
-    python = next((each for each in pythons_of(other.tree) if each.minor == minor), None)
-    if python is None:
-        raise _none_there(minor, source, [each.minor for each in pythons_of(other.tree)])
-    prefix = python.program.rpartition("/bin/")[0].strip("/")
-    with tempfile.TemporaryDirectory(prefix="modelport-python-") as name:
-        extract(bases.blobs, other.layers, _wanted(other.tree, prefix, minor), Path(name))
-        yield _bring(minor, source, _Root(Path(name), other.tree), Path(name) / prefix, to, platform)
-
-
-def _program_in(folder: Path, minor: str, source: str) -> Path:
-    program = folder.resolve() / "bin" / f"python{minor}"
-    if not program.is_file():
-        there = [path.name.removeprefix("python") for path in sorted((folder / "bin").glob("python3.*"))]
-        raise _none_there(minor, source, there)
-    return program
-
-
-def _none_there(minor: str, source: str, there: Iterable[str]) -> UserErrorException:
-    return UserErrorException(
-        f"The image needs Python {minor}, which its base lacks; {source} has it neither. "
-        f"It has: {', '.join(there) or 'none'}.",
+    raise UserErrorException(
+        f"The image needs Python {minor}, which its base {to.name} lacks; {'; '.join(there)}.",
         hint=f"Name an image, or a folder with an installed Python, that has it: --pythons, or {VARIABLE}.",
     )
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a Python was found: a folder of this machine, or an image."""
+
+    minor: str
+    prefix: str
+    image: BaseImage | None
+
+    @contextmanager
+    def unpacked(self, bases: Bases) -> Iterator[tuple[_Root, Path]]:
+        """What its paths are below, and the folder that the Python is installed in."""
+        if self.image is None:
+            yield _Root(Path("/"), None), Path(self.prefix)
+            return
+        with tempfile.TemporaryDirectory(prefix="modelport-python-") as name:
+            extract(bases.blobs, self.image.layers, _wanted(self.image.tree, self.prefix, self.minor), Path(name))
+            yield _Root(Path(name), self.image.tree), Path(name) / self.prefix
+
+
+def _found(minor: str, source: str, bases: Bases, platform: Platform) -> _Source | list[str]:
+    """The Python in the source; where it has none, the versions that it has."""
+    folder = Path(source)
+    if folder.is_dir() and not (folder / "index.json").exists():
+        if platform.is_of_this_machine and (folder / "bin" / f"python{minor}").is_file():
+            return _Source(minor, str(folder.resolve()), None)
+        return [path.name.removeprefix("python") for path in sorted((folder / "bin").glob("python3.?*[0-9]"))]
+    image = bases.read(source, platform)
+    pythons = pythons_of(image.tree)
+    python = next((each for each in pythons if each.minor == minor), None)
+    if python is None:
+        return [each.minor for each in pythons]
+    return _Source(minor, python.program.rpartition("/bin/")[0].strip("/"), image)
 
 
 def _wanted(tree: FileTree, prefix: str, minor: str) -> Callable[[str], bool]:

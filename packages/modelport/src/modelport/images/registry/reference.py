@@ -41,10 +41,10 @@ class Reference:
         host, slash, path = rest.partition("/")
         if not slash or not ("." in host or ":" in host or host == "localhost" or scheme):
             host, path = HUB, rest
-        path, _, tag = path.partition(":")
+        path, colon, tag = path.partition(":")
         if host == HUB and "/" not in path:
             path = f"library/{path}"
-        _check(text, path, tag, digest)
+        _check(text, path, tag if colon else "latest", digest)
         return Reference(host, path, tag or (None if digest else "latest"), digest or None, scheme == "http://" or None)
 
     @property
@@ -72,7 +72,7 @@ class Reference:
 
 
 def _check(text: str, path: str, tag: str, digest: str) -> None:
-    if _NAME.fullmatch(path) and (not tag or _TAG.fullmatch(tag)) and (not digest or _DIGEST.fullmatch(digest)):
+    if _NAME.fullmatch(path) and _TAG.fullmatch(tag) and (not digest or _DIGEST.fullmatch(digest)):
         return
     raise UserErrorException(
         f"{text!r} is no name of an image.",

@@ -1,0 +1,78 @@
+"""What is read out of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from modelport.exceptions import UserErrorException
+from modelport.images.blobs import Blobs
+from modelport.images.file_tree import FileTree, read_tree
+from modelport.images.layers import compress
+from modelport.images.pythons import ImagePython, pythons_of, server_python
+
+from .made_of_files import DEBIAN, write_tar
+
+
+def _tree(folder: Path, *layers: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> FileTree:
+    blobs = Blobs(folder)
+    made = [
+        compress(blobs, "base", write_tar(folder / f"{number}.tar", layer, links if number == 0 else None))
+        for number, layer in enumerate(layers)
+    ]
+    tree = read_tree(blobs, made, folder / "trees", where="the base")
+    assert read_tree(blobs, made, folder / "trees", where="the base") == tree, "it is kept as it was"
+    assert tree.sizes == [layer.bytes for layer in made]
+    return tree
+
+
+def test_upper_layers_take_away_what_lower_ones_have(tmp_path: Path) -> None:
+    below = {"a/one": b"1", "a/two": b"2", "b/one": b"1", "b/deep/two": b"2", "etc/passwd": b"old"}
+    above = {"a/.wh.one": b"", "b/.wh..wh..opq": b"", "b/three": b"3", "etc/passwd": b"new"}
+    tree = _tree(tmp_path, below, above)
+    assert [path for path in ("a/one", "a/two", "b/one", "b/deep/two", "b/three") if tree.has(path)] == [
+        "a/two",
+        "b/three",
+    ]
+    assert tree.text("etc/passwd") == "new"
+
+
+def test_links_are_followed_as_the_kernel_does(tmp_path: Path) -> None:
+    links = {"lib": "usr/lib", "usr/lib/here": "/usr/lib/x/../y", "loop": "loop", "usr/bin/sh": "../../lib/y/f"}
+    tree = _tree(tmp_path, {"usr/lib/y/f": b"", "usr/lib/x/g": b""}, links=links)
+    assert tree.resolve("lib/y/f") == "usr/lib/y/f"
+    assert tree.resolve("/lib/here/f") == "usr/lib/y/f"
+    assert tree.resolve("usr/bin/sh") == "usr/lib/y/f"
+    assert tree.resolve("loop") is None
+    assert tree.resolve("lib/nothing") is None
+
+
+def test_pythons_and_the_c_library_are_found(tmp_path: Path) -> None:
+    content = {
+        **DEBIAN,
+        "usr/local/bin/python3.12": b"",
+        "usr/local/lib/python3.12/os.py": b"",
+        "opt/conda/bin/python3.6": b"",
+        "opt/conda/lib/python3.6/os.py": b"",
+        "usr/bin/python3.9": b"without its library",
+    }
+    tree = _tree(tmp_path, content, links={"usr/bin/python3": "python3.11"})
+    assert pythons_of(tree) == [
+        ImagePython("3.12", "/usr/local/bin/python3.12"),
+        ImagePython("3.11", "/usr/bin/python3.11"),
+        ImagePython("3.6", "/opt/conda/bin/python3.6"),
+    ]
+    assert tree.glibc == "2.36"
+    assert server_python(tree, "3.11") == ImagePython("3.11", "/usr/bin/python3.11"), "the one that is ours"
+    assert server_python(tree, "3.10") == ImagePython("3.12", "/usr/local/bin/python3.12"), "else the newest"
+
+
+def test_a_damaged_layer_is_named(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    layer = compress(blobs, "base 1 of 1", write_tar(tmp_path / "a.tar", {"a": b"x" * 100_000}))
+    path = blobs.path(layer.digest)
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(UserErrorException, match=r"A layer of the base cannot be read \(base 1 of 1, sha256:"):
+        read_tree(blobs, [layer], tmp_path / "trees", where="the base")
