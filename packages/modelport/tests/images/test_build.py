@@ -105,6 +105,9 @@ def test_an_image_serves_as_nobody_in_particular(tmp_path: Path, cache: Path, se
     assert "PATH" in variables, "the base's own stay"
     assert config["Labels"]["modelport.bundle"] == bundle.name
     assert config["Labels"]["org.opencontainers.image.base.name"] == "debian.tar"
+    kept_out = build_image(bundle, settings=replace(settings, has_variables=False), cache=cache, progress=Silent())
+    assert not [line for line in _config(kept_out)["config"]["Env"] if "MINE" in line]
+    assert b"TWO" not in _bytes(_files(kept_out, "code")["var/azureml-server/service.json"])
     user = _files(image, "user")
     assert user["etc/passwd"] == f"{PASSWD}modelport:x:10001:10001::/home/modelport:/bin/sh\n".encode()
 
@@ -258,6 +261,11 @@ def test_an_archive_for_engines_holds_all_of_it(tmp_path: Path, cache: Path, set
     assert row["RepoTags"] == ["team/line:7"]
     assert {row["Config"], *row["Layers"]} <= set(names)
     assert index["manifests"][0]["digest"] == image.digest
+    left_out = image.layers[0]
+    write_docker_archive(image, "team/line:7", tmp_path / "less.tar", without=[left_out.diff_id])
+    with tarfile.open(tmp_path / "less.tar") as archive:
+        assert set(names) - set(archive.getnames()) == {"blobs/" + left_out.digest.replace(":", "/")}
+        assert _member(archive, "manifest.json") == json.dumps([row]).encode()
     again = replace(settings, base=str(tmp_path / "image.tar"))
     stacked = stock_image("3.11", settings=again, cache=cache, progress=Silent())
     assert [layer.diff_id for layer in stacked.layers][: len(image.layers)] == [layer.diff_id for layer in image.layers]

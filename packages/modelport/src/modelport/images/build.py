@@ -66,6 +66,8 @@ class _Build:
         lock = _lock(bundle, manifest)
         settings = self._settings
         plan = plan_package(manifest, definition, lock, name=settings.name, workspace=settings.workspace)
+        if not settings.has_variables:
+            plan = replace(plan, environment_variables={})
         base = choose_base(plan, definition, settings, self._bases, self._progress)
         self._show_base(base)
         self._add(*self._layer("user", user_entries(base)))

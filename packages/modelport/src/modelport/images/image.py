@@ -77,6 +77,9 @@ class ImageSettings:
     credentials: Credentials | None = None
     """For the registry of the base. None: those of Docker's configuration file."""
     labels: Mapping[str, str] = field(default_factory=dict)
+    has_variables: bool = True
+    """Whether the variables of the environment are in the image, where everybody reads them who has it. A target that
+    gives them to the service in another way says no."""
 
 
 @dataclass(frozen=True, kw_only=True)

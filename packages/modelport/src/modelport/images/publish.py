@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,10 @@ def push_counted(
     return push_manifest(blobs, root, reference, attached=[bill], credentials=credentials, progress=progress)
 
 
-def write_docker_archive(image: BuiltImage, reference: str, file: Path) -> None:
+def write_docker_archive(image: BuiltImage, reference: str, file: Path, *, without: Collection[str] = ()) -> None:
     """Write the image as ``docker save`` does, for ``docker load`` and ``podman load``: an OCI layout too.
 
+    ``without``: diff ids of layers that the engine has already; Docker, not Podman, loads an archive without these.
     Raises UserErrorException for a bad name, OSError where the file cannot be written.
     """
     name = Reference.parse(reference)
@@ -62,8 +64,9 @@ def write_docker_archive(image: BuiltImage, reference: str, file: Path) -> None:
             "annotations": {"io.containerd.image.name": tag, "org.opencontainers.image.ref.name": name.tag or "latest"},
         }
     ]
+    sent = [layer.digest for layer in image.layers if layer.diff_id not in without]
     with tarfile.open(file, "w", format=tarfile.PAX_FORMAT) as archive:
-        for digest in dict.fromkeys([manifest["config"]["digest"], *layers, root["digest"]]):
+        for digest in dict.fromkeys([manifest["config"]["digest"], *sent, root["digest"]]):
             with blobs.path(digest).open("rb") as content:
                 archive.addfile(_member(_place(digest), blobs.path(digest).stat().st_size), content)
         for path, text in (
