@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 missing=()
-for pair in dockerd:docker.io debootstrap:debootstrap podman:podman runc:runc buildah:buildah; do
+for pair in dockerd:docker.io debootstrap:debootstrap docker-registry:docker-registry podman:podman runc:runc buildah:buildah; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then

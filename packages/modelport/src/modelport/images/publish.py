@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,27 @@ def push(
 
 
 def push_counted(
-    image: BuiltImage, reference: str, credentials: Credentials | None = None, *, progress: Progress | None = None
+    image: BuiltImage,
+    reference: str,
+    credentials: Credentials | None = None,
+    *,
+    neighbours: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> Sent:
-    """As ``push``; returns what was sent."""
+    """As ``push``; returns what was sent. ``neighbours``: repositories of the same registry that may have the same
+    blobs, which it then takes from there."""
     blobs = Blobs(image.layout)
     root = _root(image.layout)
     bill = referrer(blobs, image.sbom.read_bytes(), MEDIA_TYPE, root)
-    return push_manifest(blobs, root, reference, attached=[bill], credentials=credentials, progress=progress)
+    return push_manifest(
+        blobs,
+        root,
+        reference,
+        attached=[bill],
+        neighbours=neighbours,
+        credentials=credentials,
+        progress=progress,
+    )
 
 
 def write_docker_archive(image: BuiltImage, reference: str, file: Path, *, without: Collection[str] = ()) -> None:

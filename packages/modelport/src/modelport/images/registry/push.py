@@ -10,11 +10,10 @@ from typing import Any
 
 import httpx
 
-from modelport.domain.errors import RegistryException
 from modelport.domain.progress import Progress, Silent
-from modelport.images.blobs import Blobs
+from modelport.images.blobs import Blobs, canonical_json
 from modelport.images.image import Credentials
-from modelport.images.manifests import INDEX, INDEXES, MANIFEST, descriptor
+from modelport.images.manifests import EMPTY, INDEX, INDEXES, MANIFEST, descriptor
 from modelport.images.registry.client import ATTEMPTS, Interrupted, RegistryClient, pause_s
 from modelport.images.registry.reference import Reference
 
@@ -125,50 +124,53 @@ class _Pusher:
 
     def _begin(self, digest: str) -> str | None:
         """Where to send the blob to; None where the registry took it from a neighbour."""
-        for query in [*(f"?mount={digest}&from={neighbour}" for neighbour in self._neighbours), ""]:
-            url = self._client.url(f"blobs/uploads/{query}")
-            response = self._client.ask("POST", url, expected=(201, 202))
+        for number, neighbour in enumerate(self._neighbours, start=1):
+            response = self._start(f"?mount={digest}&from={neighbour}")
             if response.status_code == 201:
                 return None
-            if query == "" or query.endswith(self._neighbours[-1]):
-                return self._client.location(response)
+            if number == len(self._neighbours):
+                return self._client.location(response)  # an upload like any other
             self._client.ask("DELETE", self._client.location(response), expected=(204, 404, 405))
-        raise AssertionError("the last query is not a mount")
+        return self._client.location(self._start(""))
+
+    def _start(self, query: str) -> httpx.Response:
+        return self._client.ask("POST", self._client.url(f"blobs/uploads/{query}"), expected=(201, 202))
 
     def _send_pieces(self, location: str, digest: str, size: int, label: str) -> str:
+        """Send all of it, going on behind what has arrived after a failure; where to finish it."""
         sent, failures = 0, 0
         with self._blobs.path(digest).open("rb") as file:
             while sent < size:
                 file.seek(sent)
                 piece = file.read(PIECE_BYTES)
-                headers = {
-                    "Content-Range": f"{sent}-{sent + len(piece) - 1}",
-                    "Content-Type": "application/octet-stream",
-                }
                 try:
-                    response = self._patch(location, piece, headers)
-                    location, failures = self._client.location(response), 0
+                    location = self._send_piece(location, piece, sent)
                     sent += len(piece)
                 except Interrupted as error:
                     failures += 1
                     if failures == ATTEMPTS:
                         raise self._client.failure("PATCH", location, str(error)) from error
                     time.sleep(pause_s(failures))
-                    location, sent = self._where(location)
+                    location, sent = self._resumed(location)
                 self._progress.amount(label, min(sent, size - 1), size)
         return location
 
-    def _patch(self, location: str, piece: bytes, headers: Mapping[str, str]) -> httpx.Response:
-        return self._client.once("PATCH", location, (202,), piece, headers)
+    def _send_piece(self, location: str, piece: bytes, start: int) -> str:
+        headers = {
+            "Content-Range": f"{start}-{start + len(piece) - 1}",
+            "Content-Type": "application/octet-stream",
+        }
+        return self._client.location(self._client.once("PATCH", location, (202,), piece, headers))
 
-    def _where(self, location: str) -> tuple[str, int]:
-        """Where the upload goes on, and how much of it the registry has."""
-        response = self._client.ask("GET", location, expected=(204,))
+    def _resumed(self, location: str) -> tuple[str, int]:
+        """Where the upload goes on, and how much of it has arrived. A registry that cannot tell after a broken piece
+        (distribution 2 is one) gets the blob from its beginning."""
+        response = self._client.ask("GET", location, expected=(204, 400, 404, 416))
+        if response.status_code != 204:
+            return self._client.location(self._start("")), 0
         _, _, last = response.headers.get("Range", "0-0").rpartition("-")
-        there = int(last)
-        return self._client.location(
-            response
-        ) if "Location" in response.headers else location, there + 1 if there else 0
+        there = int(last) + 1 if int(last) else 0
+        return self._client.location(response) if "Location" in response.headers else location, there
 
     def _finish(self, location: str, digest: str, rest: bytes) -> None:
         url = httpx.URL(location).copy_merge_params({"digest": digest})
@@ -177,8 +179,10 @@ class _Pusher:
 
 
 def referrer(blobs: Blobs, content: bytes, media_type: str, subject: Mapping[str, Any]) -> dict[str, Any]:
-    """The descriptor of a manifest that attaches the content to the image ``subject``: OCI image specification, 1.1,
-    "Guidelines for artifact usage"."""
+    """The descriptor of a manifest that attaches the content to the image ``subject``.
+
+    Source of the format: the OCI image specification, 1.1, "Guidelines for artifact usage".
+    """
     empty = b"{}"
     for blob in (empty, content):
         blobs.add(blob)
@@ -186,13 +190,10 @@ def referrer(blobs: Blobs, content: bytes, media_type: str, subject: Mapping[str
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "artifactType": media_type,
-        "config": descriptor("application/vnd.oci.empty.v1+json", empty),
+        "config": descriptor(EMPTY, empty),
         "layers": [descriptor(media_type, content)],
         "subject": dict(subject),
     }
-    encoded = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
+    encoded = canonical_json(manifest)
     blobs.add(encoded)
     return descriptor(MANIFEST, encoded, artifactType=media_type)
-
-
-__all__ = ["RegistryException", "Sent", "push_manifest", "referrer"]
