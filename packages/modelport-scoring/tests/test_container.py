@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from image_packages import Package
-from modelport_scoring import WorkerStart
+from modelport_scoring import WorkerStart, read_failure
 from modelport_scoring.packaged import notes_on
 from modelport_scoring.service_lock import is_alive
 from scoring_services import PATIENCE_S, Services, session_members, wait_until
@@ -58,6 +58,9 @@ def test_a_script_that_cannot_be_started_ends_the_container(tmp_path: Path) -> N
         assert package.start().wait(PATIENCE_S) == 3
         assert "ValueError: broken" in package.log
         assert "the service ends" in package.log
+        failure = read_failure(package.folder)
+        assert failure is not None
+        assert (failure.phase, failure.type, failure.message) == ("init", "ValueError", "broken")
     finally:
         package.end()
 

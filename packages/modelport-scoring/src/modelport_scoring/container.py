@@ -17,8 +17,9 @@ from pathlib import Path
 from modelport_scoring.control.client import ControlClient
 from modelport_scoring.errors import ServiceAlreadyRunning, ServiceNotRunning, SettingsInvalid
 from modelport_scoring.handover import Handover, HandoverFailed
+from modelport_scoring.last_word import leave_last_word
 from modelport_scoring.packaged import Placement, notes_on
-from modelport_scoring.service_folder import SETTINGS, decode_settings, write_settings
+from modelport_scoring.service_folder import SETTINGS, decode_settings, read_failure, write_settings
 from modelport_scoring.settings_file import SettingsFile, read_content
 from modelport_scoring.states import ServiceState
 from modelport_scoring.supervisor import STATUS_FAILED, supervise
@@ -35,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return serve(arguments)
     except (SettingsInvalid, ServiceAlreadyRunning, HandoverFailed, OSError) as error:
-        sys.stderr.write(f"The package cannot be served: {error}\n")
+        text = f"The package cannot be served: {error}"
+        sys.stderr.write(f"{text}\n")
+        leave_last_word(text)
         return STATUS_FAILED
 
 
@@ -55,7 +58,11 @@ def serve(arguments: argparse.Namespace) -> int:
     if arguments.settings is not None:
         beside.append(SettingsFile(file, taken=content, placement=placement).watch)
     handover = None if arguments.handover is None else Handover(arguments.handover)
-    return supervise(placement.folder, beside=beside, handover=handover)
+    status = supervise(placement.folder, beside=beside, handover=handover)
+    failure = read_failure(placement.folder) if status else None
+    if failure is not None:
+        leave_last_word(failure)
+    return status
 
 
 def takes_requests(folder: Path) -> bool:

@@ -25,6 +25,9 @@ LOCK = "handover.lock"
 MODE = 0o660
 """Whoever owns the folder's files, or is of their group, may take over."""
 
+TAKEN_OVER = "this one serves now, in the place of the one before"
+"""What the log says then."""
+
 LINGER_S = 5.0
 """How long the one that leaves waits for the next requests of its connections, each of which is its last one."""
 LEAST_LINGER_S = 1.0

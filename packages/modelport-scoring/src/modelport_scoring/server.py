@@ -190,6 +190,9 @@ class Server:
     def _started(self) -> None:
         if self.ended_with_script:
             say("the script could not be started; the service ends")
+            if self._service.failure is not None:
+                with contextlib.suppress(OSError):
+                    write_failure(Path.cwd(), self._service.failure)
             self.stop()
 
     def _orphaned(self) -> None:

@@ -24,7 +24,7 @@ from modelport_scoring.backoff import BackOff
 from modelport_scoring.control.client import ControlClient
 from modelport_scoring.errors import ServiceNotRunning, SettingsInvalid
 from modelport_scoring.failures import Failure, describe_exit
-from modelport_scoring.handover import LINGER_S, Handover, HandoverFailed
+from modelport_scoring.handover import LINGER_S, TAKEN_OVER, Handover, HandoverFailed
 from modelport_scoring.journal import cut_logs, say, write_as
 from modelport_scoring.service_folder import (
     LOGS,
@@ -320,7 +320,7 @@ class Supervisor:
                     if self._stopping:
                         return
                 handover.take_over()
-                say("this one serves now, in the place of the one before")
+                say(TAKEN_OVER)
             os.close(self._gate_closer)
             handover.serve(lambda: os.kill(os.getpid(), LEAVE))
         except HandoverFailed as error:
