@@ -164,6 +164,9 @@ class ClusterFlags:
             panel=_CLUSTER,
         ),
     ] = None
+    kserve: Annotated[
+        bool, _option("--kserve", help="An InferenceService of KServe, which scales to zero.", panel=_CLUSTER)
+    ] = False
     storage_class: Annotated[
         str | None, _option("--storage-class", help="Of the claim for collected model data.", panel=_CLUSTER)
     ] = None
@@ -182,6 +185,7 @@ class ClusterFlags:
             )
         optional = {"HTTPRoute"} if self.expose is Expose.GATEWAY else set()
         optional |= {"Certificate"} if self.cert_issuer else set()
+        optional |= {"InferenceService"} if self.kserve else set()
         return ClusterFacts.assumed(version, optional=frozenset(optional))
 
     def settings(self) -> ClusterSettings:
@@ -195,6 +199,7 @@ class ClusterFlags:
             image_pull_secrets=tuple(self.image_pull_secret or ()),
             settings_secret=self.settings_secret,
             storage_class=self.storage_class,
+            kserve=self.kserve,
         )
 
     def certificate_files(self) -> Certificate | None:

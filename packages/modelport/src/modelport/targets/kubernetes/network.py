@@ -175,14 +175,16 @@ def _callers(subject: Subject) -> list[Fields]:
 
 
 def _policy(subject: Subject, name: str, *, selector: dict[str, str], callers: list[Fields]) -> Manifest:
-    ports = [{"protocol": "TCP", "port": PORT}]
+    rule = {**({"from": callers} if callers else {}), "ports": [{"protocol": "TCP", "port": PORT}]}
+    # Knative's own containers in the pod take the requests, on ports that are its affair
+    entrance = {} if subject.settings.kserve else {"ingress": [rule]}
     return subject.manifest(
         "NetworkPolicy",
         name,
         spec={
             "podSelector": {"matchLabels": selector},
-            "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{**({"from": callers} if callers else {}), "ports": ports}],
+            "policyTypes": [*(["Ingress"] if entrance else []), "Egress"],
+            **entrance,
             "egress": [_egress(subject)],
         },
     )

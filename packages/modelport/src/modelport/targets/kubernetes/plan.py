@@ -9,6 +9,7 @@ from typing import Any
 
 from modelport.domain.services import Service
 from modelport.targets.kubernetes.facts import ClusterFacts
+from modelport.targets.kubernetes.kserve import inference_service
 from modelport.targets.kubernetes.network import http_route, ingress, network_policies, services
 from modelport.targets.kubernetes.router import router
 from modelport.targets.kubernetes.secrets import certificate, owner, settings_secrets
@@ -92,7 +93,7 @@ def plan(
         lasting=tuple(_model_data(subject)),
         owner=owner(subject),
         belongings=tuple(_belongings(subject, trust=trust, certificate_files=certificate_files)),
-        deployments={unit.revision.number: unit.name for unit in subject.units},
+        deployments={} if subject.settings.kserve else {unit.revision.number: unit.name for unit in subject.units},
     )
 
 
@@ -121,6 +122,13 @@ def _belongings(subject: Subject, *, trust: Trust | None, certificate_files: Cer
     yield from settings_secrets(subject, trust=trust)
     yield from certificate(subject, certificate_files)
     yield from network_policies(subject)
+    if subject.settings.kserve:
+        yield from inference_service(subject)
+    else:
+        yield from _pods_and_ways_to_them(subject)
+
+
+def _pods_and_ways_to_them(subject: Subject) -> Iterator[Manifest]:
     yield from services(subject)
     for unit in subject.units:
         yield from workload(subject, unit)

@@ -61,9 +61,9 @@ def unit_template(subject: Subject, unit: Unit) -> Fields:
             **pod_spec(subject, selector=subject.unit_selector(unit)),
             "terminationGracePeriodSeconds": termination_grace_s(unit.deployment),
             **_scheduling(subject, unit.deployment),
-            **_init_containers(unit),
+            **({"initContainers": [fetching(unit)]} if unit.image.fetch is not None else {}),
             "containers": [scoring_container(subject, unit)],
-            "volumes": _volumes(subject, unit),
+            "volumes": mounted_volumes(subject, unit),
         },
     }
 
@@ -154,13 +154,10 @@ def _content_mounts(unit: Unit, *, read_only: bool) -> list[Fields]:
     return mounts
 
 
-def _init_containers(unit: Unit) -> Fields:
+def fetching(unit: Unit) -> Fields:
     """Fetches the bundle, and the environment if there is one, and verifies them, before the server starts."""
-    fetch = unit.image.fetch
-    if fetch is None:
-        return {}
-    credentials = fetch.credentials_secret
-    container = {
+    credentials = unit.image.fetch and unit.image.fetch.credentials_secret
+    return {
         "name": "fetch",
         "image": unit.image.reference,
         "imagePullPolicy": "IfNotPresent",
@@ -177,10 +174,9 @@ def _init_containers(unit: Unit) -> Fields:
             *_content_mounts(unit, read_only=False),
         ],
     }
-    return {"initContainers": [container]}
 
 
-def _volumes(subject: Subject, unit: Unit) -> list[Fields]:
+def mounted_volumes(subject: Subject, unit: Unit) -> list[Fields]:
     volumes: list[Fields] = [
         secret_volume("settings", unit.settings_secret, SETTINGS_FILE),
         {"name": "tmp", "emptyDir": {}},

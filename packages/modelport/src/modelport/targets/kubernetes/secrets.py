@@ -63,7 +63,7 @@ def certificate(subject: Subject, given: Certificate | None) -> Iterator[Manifes
 
     Raises UserErrorException where TLS is asked for and there is neither.
     """
-    if not subject.deployment.ssl_enabled or subject.settings.expose is Expose.GATEWAY:
+    if not subject.deployment.ssl_enabled or subject.settings.kserve or subject.settings.expose is Expose.GATEWAY:
         return
     if given is not None:
         files = {"tls.crt": given.certificate, "tls.key": given.key}

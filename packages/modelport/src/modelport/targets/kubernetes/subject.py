@@ -159,8 +159,9 @@ class Subject:
 
     @property
     def speaks_tls(self) -> bool:
-        """Whether the pods that clients reach show the certificate; else an Ingress or a Gateway does, or nobody."""
-        return bool(self.deployment.ssl_enabled) and self.settings.expose not in (Expose.INGRESS, Expose.GATEWAY)
+        """Whether the pods that clients reach show the certificate; else what is before them does, or nobody."""
+        is_behind = self.settings.kserve or self.settings.expose in (Expose.INGRESS, Expose.GATEWAY)
+        return bool(self.deployment.ssl_enabled) and not is_behind
 
     @property
     def path_prefix(self) -> str:
