@@ -23,6 +23,13 @@ _BAD_IMAGE = re.compile(r"not found|manifest unknown|unauthorized|denied|forbidd
 """In what a kubelet says after the first try: another one will not help."""
 _REFUSED_WAITS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError")
 
+_REPORTED = re.compile(
+    r"^The phase (?P<phase>[\w -]+) failed: (?P<message>[^\n]*\S)[ \t]*\n"
+    r"(?P<traceback>Traceback \(most recent call last\):.*?(?=^\d{4}-\d\d-\d\d |\Z))?",
+    re.MULTILINE | re.DOTALL,
+)
+_TOLD = re.compile(r"did not start \(phase (?P<phase>[\w -]+)\): (?P<message>.*\S)", re.MULTILINE)
+
 _GIVEN_UP = ("Evicted", "NodeLost", "UnexpectedAdmissionError")
 
 _MOST_LINES = 50
@@ -209,11 +216,22 @@ def why_evicted(pod: Object) -> Failure | None:
 
 
 def _of_scoring_server(said: str) -> Failure | None:
-    """The scoring server's own account of a failed start, where it left one."""
+    """The scoring server's own account of a failed start: as it wrote it down, or as it is in the end of its log."""
     try:
-        return from_scoring(msgspec.json.decode(said, type=ScoringFailure))
+        told = msgspec.json.decode(said, type=ScoringFailure)
+        return from_scoring(told) if told.message or told.type else None
     except (msgspec.MsgspecError, ValueError):
+        return _of_log(said)
+
+
+def _of_log(said: str) -> Failure | None:
+    """By the worker's report; where that is too long for a pod's status, by the server's word at the end."""
+    reported = list(_REPORTED.finditer(said))
+    found = reported[-1] if reported else _TOLD.search(said)
+    if found is None or found["phase"] not in {phase.value for phase in Phase}:
         return None
+    traceback = found["traceback"] if reported else ""
+    return Failure(phase=Phase(found["phase"]), message=found["message"], traceback=traceback or "", log=_end_of(said))
 
 
 def _how(found: FailedContainer, ended: Object) -> str:

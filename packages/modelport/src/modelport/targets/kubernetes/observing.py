@@ -10,7 +10,7 @@ from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import Service, ServiceState
 from modelport.targets.interface import Observation, RevisionObservation
 from modelport.targets.kubernetes.failing import failed_container, why_container_failed, why_evicted
-from modelport.targets.kubernetes.subject import REVISION_LABEL
+from modelport.targets.kubernetes.subject import REVISION_LABEL, VERSION_LABEL
 
 Object = Mapping[str, Any]
 
@@ -35,19 +35,18 @@ def observation(
 ) -> Observation:
     """The service and its revisions. Only objects of the service are to be given; ``now`` is the cluster's time.
 
-    The active revision is the one that the Deployment of the active version says, whatever the workspace believes.
+    While one revision rolls out, the one before serves: the active one is the workspace's as long as it has ready pods,
+    and then the one that took its place.
     """
-    by_revision = {revision_of(deployment): deployment for deployment in deployments}
-    by_revision.pop(None, None)
+    deployments = [deployment for deployment in deployments if revision_of(deployment) is not None]
+    groups = [_revisions_of(deployment, pods) for deployment in deployments]
     found = {
         number: revision_observation(deployment, pods, replica_sets, revision=number, events=events, now=now)
-        for number, deployment in by_revision.items()
-        if number is not None
+        for deployment, numbers in zip(deployments, groups, strict=True)
+        for number in numbers
     }
-    active = service.active_revision
-    if active not in found and not service.versions and len(found) == 1:
-        active = next(iter(found))
-    if active not in found:
+    active = _active(service, groups, found)
+    if active is None:
         return Observation(state=ServiceState.STOPPED, port=port, revisions=found)
     seen = found[active]
     is_there = seen.state is not ServiceState.STOPPED
@@ -58,6 +57,31 @@ def observation(
         failure=seen.failure,
         revisions=found,
     )
+
+
+def _revisions_of(deployment: Object, pods: Sequence[Object]) -> list[int]:
+    """That which the Deployment says, and those whose pods it still has, newest first."""
+    version = _version_of(deployment)
+    beside = (pod for pod in pods if _version_of(pod) == version and not _is_leaving(pod))
+    numbers = {revision_of(one) for one in (deployment, *beside)}
+    return sorted((number for number in numbers if number is not None), reverse=True)
+
+
+def _version_of(manifest: Object) -> str | None:
+    version: str | None = (manifest["metadata"].get("labels") or {}).get(VERSION_LABEL)
+    return version
+
+
+def _active(service: Service, groups: Sequence[Sequence[int]], found: Mapping[int, RevisionObservation]) -> int | None:
+    """Which revision takes the requests, or would; None: nothing is there."""
+    wanted = service.active_revision
+    if wanted in found and found[wanted].ready_replicas:
+        return wanted
+    group = next((group for group in groups if wanted in group), None)
+    if group is None:
+        group = groups[0] if len(groups) == 1 and not service.versions else []
+    ready = [number for number in group if found[number].ready_replicas]
+    return next(iter([*ready, *(number for number in group if number == wanted), *group]), None)
 
 
 def revision_of(manifest: Object) -> int | None:
@@ -85,16 +109,17 @@ def revision_observation(
     own = [pod for pod in pods if revision_of(pod) == revision]
     there, sets = [pod for pod in own if not _is_leaving(pod)], _own_sets(replica_sets, revision)
     ready = sum(is_ready(pod) for pod in there)
+    was_ready = was_rolled_out(deployment) or revision_of(deployment) != revision
     unschedulable = _unschedulable(there, sets, now=now)
     failure = _failure(deployment, there, sets, events) or (None if there else _evicted(own))
     if ready:
         state = ServiceState.RUNNING
     elif failure is not None:
-        state = ServiceState.UNHEALTHY if was_rolled_out(deployment) else ServiceState.FAILED
+        state = ServiceState.UNHEALTHY if was_ready else ServiceState.FAILED
     elif unschedulable is not None:
         state = ServiceState.UNSCHEDULABLE
     else:
-        state = ServiceState.UNHEALTHY if was_rolled_out(deployment) else ServiceState.DEPLOYING
+        state = ServiceState.UNHEALTHY if was_ready else ServiceState.DEPLOYING
     return RevisionObservation(state=state, replicas=len(there), ready_replicas=ready, failure=failure or unschedulable)
 
 
