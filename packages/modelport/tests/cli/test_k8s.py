@@ -67,9 +67,9 @@ def test_a_folder_for_kustomize(render: Call) -> None:
 
 def test_the_stock_image(render: Call) -> None:
     digest = "a" * 64
-    said = render(f"--bundle-url https://store.example/b.tar --bundle-sha256 {digest} --python /usr/bin/python3")
+    said = render(f"--bundle-url https://store.example/b.tar --bundle-digest {digest} --python /usr/bin/python3")
     secret = by_kind(said.stdout)["Secret"]
-    assert json.loads(base64.b64decode(secret["data"]["fetch.json"]))["bundle"]["sha256"] == digest
+    assert json.loads(base64.b64decode(secret["data"]["fetch.json"]))["bundle"]["digest"] == digest
     told = json.loads(base64.b64decode(secret["data"]["service.json"]))
     assert told["revision"]["interpreter"] == ["/usr/bin/python3"]
     assert "store.example" not in said.stdout

@@ -15,6 +15,7 @@ from modelport.targets.kubernetes.facts import ClusterFacts
 from modelport.targets.kubernetes.settings import (
     ENVIRONMENT_PYTHON,
     Archive,
+    BundleArchive,
     Certificate,
     ClusterSettings,
     Expose,
@@ -55,8 +56,12 @@ class ImageFlags:
             panel=_IMAGE,
         ),
     ] = None
+    bundle_digest: Annotated[
+        str | None,
+        _option("--bundle-digest", help="The bundle's digest, by which what is fetched is verified.", panel=_IMAGE),
+    ] = None
     bundle_sha256: Annotated[
-        str | None, _option("--bundle-sha256", help="The archive's digest, which is verified.", panel=_IMAGE)
+        str | None, _option("--bundle-sha256", help="The archive's own SHA-256, if it is to be checked.", panel=_IMAGE)
     ] = None
     environment_url: Annotated[
         str | None, _option("--environment-url", help="The archive of the script's environment.", panel=_IMAGE)
@@ -87,20 +92,25 @@ class ImageFlags:
     def _fetch(self) -> Fetch | None:
         if self.bundle_url is None:
             return None
-        environment = None
+        sha256, environment = self.bundle_sha256, None
+        bundle = BundleArchive(
+            url=self.bundle_url,
+            digest=_digest(self.bundle_digest, flag="--bundle-digest"),
+            sha256=None if sha256 is None else _digest(sha256, flag="--bundle-sha256"),
+        )
         if self.environment_url is not None:
-            environment = _archive(self.environment_url, self.environment_sha256, flag="--environment-sha256")
-        bundle = _archive(self.bundle_url, self.bundle_sha256, flag="--bundle-sha256")
+            digest = _digest(self.environment_sha256, flag="--environment-sha256")
+            environment = Archive(url=self.environment_url, sha256=digest)
         return Fetch(bundle=bundle, environment=environment, credentials_secret=self.store_secret)
 
 
-def _archive(url: str, sha256: str | None, *, flag: str) -> Archive:
-    if sha256 is None or not re.fullmatch(r"[0-9a-f]{64}", sha256):
+def _digest(given: str | None, *, flag: str) -> str:
+    if given is None or not re.fullmatch(r"[0-9a-f]{64}", given):
         raise UserErrorException(
-            f"{flag} must be the SHA-256 of the archive, 64 hexadecimal digits, not {sha256!r}.",
-            hint="sha256sum FILE prints it: what is fetched has to be what was meant.",
+            f"{flag} must be a SHA-256 digest, 64 hexadecimal digits, not {given!r}.",
+            hint="What a pod fetches has to be what was meant: without a digest nobody knows.",
         )
-    return Archive(url=url, sha256=sha256)
+    return given
 
 
 @dataclass(frozen=True, kw_only=True)

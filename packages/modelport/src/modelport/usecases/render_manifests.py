@@ -114,7 +114,7 @@ def _revision(request: RenderRequest) -> Revision:
     fetch = next((image.fetch for image in request.images.values() if image.fetch is not None), None)
     return Revision(
         number=1,
-        bundle_digest="" if fetch is None else fetch.bundle.sha256,
+        bundle_digest="" if fetch is None else fetch.bundle.digest,
         model_ids=(),
         inference=InferenceConfiguration(entry_script=""),
         environment_name="",

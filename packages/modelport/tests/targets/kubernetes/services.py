@@ -13,7 +13,15 @@ from modelport.domain.services import DesiredState, InferenceConfiguration, Keys
 from modelport.domain.tokens import SigningKey, TokenTrust
 from modelport.targets.kubernetes.facts import ClusterFacts
 from modelport.targets.kubernetes.plan import KubernetesPlan, plan
-from modelport.targets.kubernetes.settings import Archive, Certificate, ClusterSettings, Expose, Fetch, ServingImage
+from modelport.targets.kubernetes.settings import (
+    Archive,
+    BundleArchive,
+    Certificate,
+    ClusterSettings,
+    Expose,
+    Fetch,
+    ServingImage,
+)
 
 NOW = dt.datetime(2026, 11, 26, tzinfo=dt.UTC)
 WORKSPACE_ID = "0b0c7e5a-0000-4000-8000-000000000001"
@@ -96,7 +104,7 @@ def images(service: Service, *, fetch: Fetch | None = None) -> dict[int, Serving
 
 
 FETCH = Fetch(
-    bundle=Archive(url="https://store.example/bundle.tar.gz?signature=secret", sha256="b" * 64),
+    bundle=BundleArchive(url="https://store.example/bundle.tar.gz?signature=secret", digest="b" * 64),
     environment=Archive(url="https://store.example/environment.tar.gz?signature=secret", sha256="e" * 64),
     credentials_secret="store",
 )

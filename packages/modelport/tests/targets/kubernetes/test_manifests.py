@@ -282,7 +282,7 @@ def test_the_stock_image_fetches_what_it_serves() -> None:
     assert init["image"] == pod["spec"]["containers"][0]["image"]
     assert init["envFrom"] == [{"secretRef": {"name": "store"}}]
     fetched = settings_of(plan, file="fetch.json")
-    assert fetched["bundle"]["sha256"] == "b" * 64
+    assert fetched["bundle"]["digest"] == "b" * 64
     told = settings_of(plan)
     assert told["revision"]["bundle"] == fetched["bundle"]["to"]
     assert told["revision"]["interpreter"][0].startswith(fetched["environment"]["to"])

@@ -183,7 +183,7 @@ def test_a_first_end_may_be_an_accident() -> None:
     assert seen.revision(3).state is ServiceState.FAILED
     failure = seen.revision(3).failure
     assert failure is not None
-    assert failure.message == "The container 'scoring' ended with status 1, 2 times so far."
+    assert failure.message == "The container 'scoring' ended with status 1, 2 times so far: lost the connection"
 
 
 def test_a_failed_probe_is_named() -> None:

@@ -176,7 +176,7 @@ def _ended(found: FailedContainer, ended: Object, events: Sequence[Object]) -> F
         return Failure(phase=Phase.INIT, message=message, hint="The log says why.", log=_end_of(said))
     return Failure(
         phase=Phase.START,
-        message=f"The container {found.name!r} {_how(found, ended)}.",
+        message=f"The container {found.name!r} {_how(found, ended)}{f': {_last_line(said)}' if said else '.'}",
         hint="The log says why (get_logs).",
         log=_end_of(said),
     )

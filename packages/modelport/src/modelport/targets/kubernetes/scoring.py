@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from modelport.domain.endpoints import VERSION_HEADER
-from modelport.targets.kubernetes.settings import Archive
 from modelport.targets.kubernetes.subject import Subject, Unit
 from modelport.targets.serving.service import Trust, service_settings
 from modelport_scoring import ServiceSettings, TlsSettings, Traffic
@@ -77,12 +76,10 @@ def fetch_settings(unit: Unit) -> dict[str, Any]:
     """``fetch.json``: what the init container of a unit's pods is to bring, and where to."""
     fetch = unit.image.fetch
     assert fetch is not None
+    bundle, environment = fetch.bundle, fetch.environment
     return {
         "format": 1,
-        "bundle": _archive(fetch.bundle, FETCHED_BUNDLE),
-        "environment": fetch.environment and _archive(fetch.environment, FETCHED_ENVIRONMENT),
+        "bundle": {"url": bundle.url, "digest": bundle.digest, "sha256": bundle.sha256, "to": FETCHED_BUNDLE},
+        "environment": environment
+        and {"url": environment.url, "sha256": environment.sha256, "to": FETCHED_ENVIRONMENT},
     }
-
-
-def _archive(archive: Archive, folder: str) -> dict[str, Any]:
-    return {"url": archive.url, "sha256": archive.sha256, "to": folder}

@@ -75,10 +75,21 @@ class Archive:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BundleArchive:
+    """An archive of a bundle, whose manifest has the digests of all its files."""
+
+    url: str = field(repr=False)
+    digest: str
+    """Of the bundle: the SHA-256 of its manifest."""
+    sha256: str | None = None
+    """Of the archive, where it is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fetch:
     """The way without an image of its own: a stock serving image, and archives that a pod fetches when it starts."""
 
-    bundle: Archive
+    bundle: BundleArchive
     environment: Archive | None = None
     """None: the script runs on the image's Python."""
     credentials_secret: str | None = None
