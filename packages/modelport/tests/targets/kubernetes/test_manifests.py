@@ -326,6 +326,11 @@ def test_inside_the_cluster_only_named_namespaces_reach_a_service() -> None:
     assert rule["from"][1]["namespaceSelector"]["matchExpressions"][0]["values"] == ["web"]
 
 
+def test_who_is_named_does_not_close_a_load_balancer() -> None:
+    (policy,) = of_kind(planned(service(), callers=("web",)), "NetworkPolicy")
+    assert "from" not in policy["spec"]["ingress"][0]
+
+
 def test_scripts_do_not_reach_the_metadata_service() -> None:
     (policy,) = of_kind(planned(service()), "NetworkPolicy")
     blocks = [to["ipBlock"] for to in policy["spec"]["egress"][0]["to"] if "ipBlock" in to]

@@ -15,7 +15,7 @@ from modelport_scoring import Limits
 
 Fields = dict[str, Any]
 
-_INSIDE = (Expose.CLUSTER_IP, Expose.INGRESS, Expose.GATEWAY)
+_OUTSIDE = (Expose.NODE_PORT, Expose.LOAD_BALANCER)
 _METADATA_SERVICE = "169.254.169.254/32"
 
 
@@ -37,7 +37,7 @@ def _service(
     settings = subject.settings
     tls = is_exposed and subject.speaks_tls
     port = {"name": "https" if tls else "http", "port": 443 if tls else 80, "protocol": "TCP"}
-    kind = settings.expose if is_exposed and settings.expose not in _INSIDE else Expose.CLUSTER_IP
+    kind = settings.expose if is_exposed and settings.expose in _OUTSIDE else Expose.CLUSTER_IP
     ranges = list(settings.source_ranges) if kind is Expose.LOAD_BALANCER else []
     return subject.manifest(
         "Service",
@@ -166,8 +166,8 @@ def network_policies(subject: Subject) -> Iterator[Manifest]:
 
 def _callers(subject: Subject) -> list[Fields]:
     """Empty: everybody, where requests come from outside the cluster under addresses that nobody can foresee."""
-    names = subject.settings.callers
-    if not names and subject.settings.expose is not Expose.CLUSTER_IP:
+    names, expose = subject.settings.callers, subject.settings.expose
+    if expose in _OUTSIDE or (not names and expose is not Expose.CLUSTER_IP):
         return []
     own: list[Fields] = [{"podSelector": {}}]
     others = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": sorted(names)}

@@ -42,7 +42,7 @@ class ClusterSettings:
     ingress_annotations: Mapping[str, str] = field(default_factory=dict)
     callers: tuple[str, ...] = ()
     """Namespaces whose pods may send requests, beside the service's own: that of the Ingress controller or the Gateway.
-    None given, where the service is exposed: any."""
+    None given: any, unless the service is for the cluster alone. On ports of nodes and load balancers anybody may."""
     gateway: str | None = None
     """``namespace/name`` or ``name`` of a Gateway."""
     cert_issuer: str | None = None
