@@ -23,7 +23,7 @@ from modelport.domain.services import DesiredState, LocalDeployment, ServiceFilt
 from modelport.environments.memory import MemoryEnvironments
 from modelport.targets.interface import Observation
 from modelport.targets.memory import MemoryTarget
-from modelport.usecases import run_service
+from modelport.usecases import run_service, wait
 from modelport.usecases.context import Context
 from modelport.usecases.deploy import DeployRequest, deploy
 from modelport.usecases.exclusive import exclusive
@@ -103,6 +103,24 @@ def test_a_failed_first_start_is_raised_with_its_phase_and_kept(
     with pytest.raises(DeploymentFailed, match="phase 'init'"):
         wait_for_deployment(context, "svc")
     assert context.service("svc").failure is not None
+
+
+def test_a_service_without_room_is_waited_for_but_not_for_ever(
+    bench: Workbench, context: Context, target: MemoryTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.service()
+    reason = Failure(phase=Phase.START, message="0/3 nodes are available: 3 Insufficient cpu.")
+    no_room = Observation(state=ServiceState.UNSCHEDULABLE, active_revision=1, failure=reason)
+    target.observations["svc"] = no_room
+
+    def a_node_comes() -> None:
+        target.observations["svc"] = Observation(state=ServiceState.RUNNING, active_revision=1)
+
+    assert wait_for_deployment(context, "svc", tick=a_node_comes).name == "svc"
+    target.observations["svc"] = no_room
+    monkeypatch.setattr(wait, "_UNSCHEDULABLE_S", 0)
+    with pytest.raises(DeploymentFailed, match="3 Insufficient cpu"):
+        wait_for_deployment(context, "svc")
 
 
 def test_rolling_back_goes_to_the_one_before_and_only_to_kept_ones(bench: Workbench, context: Context) -> None:

@@ -18,6 +18,7 @@ _PAUSE_S = 0.02
 _UNSCHEDULABLE_S = 300
 """How long a cluster is given to find room for a service (azureml-v1 reference, 1.4)."""
 
+_COMING = (ServiceState.DEPLOYING, ServiceState.UNSCHEDULABLE)
 _MAY_COME = (ServiceState.DEPLOYING, ServiceState.UNHEALTHY, ServiceState.UNSCHEDULABLE, ServiceState.RUNNING)
 
 
@@ -68,7 +69,8 @@ def _until_it_serves(context: Context, name: str, *, timeout_s: float | None, ti
         service, observation = observe(context, name)
         if observation.state is ServiceState.RUNNING and not _versions_to_come(context, service, observation):
             return _succeeded(context, service)
-        if observation.state is not ServiceState.UNSCHEDULABLE:
+        waiting = {observation.state, *(seen.state for seen in observation.revisions.values())}
+        if ServiceState.UNSCHEDULABLE not in waiting:
             last_scheduled = time.monotonic()
         if observation.state not in _MAY_COME or time.monotonic() - last_scheduled > _UNSCHEDULABLE_S:
             raise DeploymentFailed(_failed(context, service, observation))
@@ -88,7 +90,7 @@ def _versions_to_come(context: Context, service: Service, observation: Observati
         if seen is not None and seen.state is ServiceState.FAILED and seen.failure is not None:
             failure = explain(context, service.revision(version.revision), seen.failure)
             raise DeploymentFailed(replace(failure, message=f"version {version.name!r}: {failure.message}"))
-    coming = [seen for seen in observation.revisions.values() if seen.state is ServiceState.DEPLOYING]
+    coming = [seen for seen in observation.revisions.values() if seen.state in _COMING]
     return bool(service.versions and coming)
 
 
