@@ -180,6 +180,8 @@ def test_a_first_end_may_be_an_accident() -> None:
     seen.container.update(state={"terminated": ended}, lastState={}, restartCount=0)
     assert seen.revision(3).state is ServiceState.DEPLOYING
     seen.container.update(state={"running": {}}, lastState={"terminated": ended}, restartCount=1)
+    assert seen.revision(3).state is ServiceState.DEPLOYING
+    seen.container.update(state={"terminated": ended}, lastState={"terminated": ended}, restartCount=1)
     assert seen.revision(3).state is ServiceState.FAILED
     failure = seen.revision(3).failure
     assert failure is not None

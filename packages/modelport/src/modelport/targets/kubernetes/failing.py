@@ -58,6 +58,12 @@ class FailedContainer:
         return now or (self.status.get("lastState") or {}).get("terminated")
 
     @property
+    def ends(self) -> int:
+        """How often it has ended so far."""
+        runs = "running" in (self.status.get("state") or {})
+        return int(self.status.get("restartCount", 0)) + (self.ended is not None and not runs)
+
+    @property
     def spec(self) -> Object:
         spec = self.pod.get("spec") or {}
         declared = [*spec.get("containers", ()), *spec.get("initContainers", ())]
@@ -111,8 +117,7 @@ def _is_failing(found: FailedContainer) -> bool:
     if ended is None or ended.get("exitCode", 0) == 0:
         return False
     is_certain = ended["exitCode"] == SCRIPT_FAILED or ended.get("reason") == "OOMKilled"
-    is_over = (found.status.get("state") or {}).get("terminated") is not None
-    return found.status.get("restartCount", 0) > 0 or (is_certain and is_over)
+    return is_certain or found.ends > 1
 
 
 def why_container_failed(found: FailedContainer, events: Sequence[Object]) -> Failure:
@@ -243,8 +248,7 @@ def _how(found: FailedContainer, ended: Object) -> str:
 
 
 def _times(found: FailedContainer) -> str:
-    restarts = found.status.get("restartCount", 0)
-    return f", {restarts + 1} times so far" if restarts else ""
+    return f", {found.ends} times so far" if found.ends > 1 else ""
 
 
 def _last_event(found: FailedContainer, events: Sequence[Object], *, reason: str, having: str) -> str | None:
