@@ -19,6 +19,7 @@ from modelport_scoring.errors import ServiceAlreadyRunning, ServiceNotRunning, S
 from modelport_scoring.handover import Handover, HandoverFailed
 from modelport_scoring.last_word import leave_last_word
 from modelport_scoring.packaged import Placement, notes_on
+from modelport_scoring.report import Report, Reporter
 from modelport_scoring.service_folder import SETTINGS, decode_settings, read_failure, write_settings
 from modelport_scoring.settings_file import SettingsFile, read_content
 from modelport_scoring.states import ServiceState
@@ -55,14 +56,20 @@ def serve(arguments: argparse.Namespace) -> int:
     for note in notes_on(os.environ):
         print(note, flush=True)  # noqa: T201 - the output of a container is its log
     beside = []
-    if arguments.settings is not None:
-        beside.append(SettingsFile(file, taken=content, placement=placement).watch)
     handover = None if arguments.handover is None else Handover(arguments.handover)
+    if arguments.settings is not None:
+        given = SettingsFile(file, taken=content, placement=placement)
+        beside = [given.watch, Reporter(placement.folder, look=lambda: _report(given, handover)).watch]
     status = supervise(placement.folder, beside=beside, handover=handover)
     failure = read_failure(placement.folder) if status else None
     if failure is not None:
         leave_last_word(failure)
     return status
+
+
+def _report(given: SettingsFile, handover: Handover | None) -> Report:
+    accepts = handover is None or not (handover.waits or handover.taken)
+    return Report(accepts=accepts, settings=given.in_force, refusal=given.refusal)
 
 
 def takes_requests(folder: Path) -> bool:

@@ -188,7 +188,9 @@ class Server:
         return self._service.settings.ends_with_script and self._service.failure is not None
 
     def _started(self) -> None:
-        if self.ended_with_script:
+        if self._service.settings.ends_with_script and self._service.failure is not None:
+            with contextlib.suppress(OSError):
+                write_failure(Path.cwd(), self._service.failure)
             say("the script could not be started; the service ends")
             if self._service.failure is not None:
                 with contextlib.suppress(OSError):

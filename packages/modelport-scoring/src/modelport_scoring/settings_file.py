@@ -5,6 +5,7 @@ Such a volume replaces a link when it changes, so the file is opened by its name
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from modelport_scoring.errors import (
 )
 from modelport_scoring.journal import say
 from modelport_scoring.packaged import Placement
+from modelport_scoring.report import Refusal
 from modelport_scoring.service_folder import decode_settings
 
 LOOK_S = 1.0
@@ -35,6 +37,8 @@ class SettingsFile:
         """The content that was taken over, or cannot be."""
         self._placement = placement
         self._said = ""
+        self.in_force = digest_of(taken)
+        self.refusal: Refusal | None = None
 
     def watch(self) -> None:
         """Look every second, as long as the process lives."""
@@ -45,9 +49,12 @@ class SettingsFile:
     def look(self) -> None:
         """Take over the file's content where it is another one. One that cannot be taken over is named in the log, and
         the old settings stay; one that can only be taken over later is tried again at the next look."""
+        content = b""
         try:
             content = read_content(self._path)
             if content == self._judged:
+                if digest_of(content) == self.in_force:
+                    self.refusal = None
                 return
             placed = self._placement.placed(decode_settings(content, path=self._path))
             kept = ControlClient(self._placement.folder).apply(self._placement.settled(placed))
@@ -55,20 +62,29 @@ class SettingsFile:
             return
         except SettingsInvalid as error:
             self._say_once(f"the new settings are not taken over, the old ones stay in force: {error}")
+            self.refusal = Refusal(settings=digest_of(content), message=str(error))
             return
         except (RequestRefused, SwitchFailed, OSError) as error:
             self._say_once(f"the new settings of {self._path} are not taken over, the old ones stay in force: {error}")
+            failure = error.failure if isinstance(error, SwitchFailed) else None
+            self.refusal = Refusal(settings=digest_of(content), message=str(error), failure=failure)
             if not isinstance(error, OSError):
                 self._judged = content
             return
         self._judged = content
         self._said = ""
+        self.in_force, self.refusal = digest_of(content), None
         say(f"the new settings of {self._path} are in force{but(kept)}")
 
     def _say_once(self, text: str) -> None:
         if text != self._said:
             self._said = text
             say(text)
+
+
+def digest_of(content: bytes) -> str:
+    """How a report names the content of the file."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def but(kept: list[str]) -> str:
