@@ -127,10 +127,27 @@ class Applied:
 
     def _have_namespace(self, plan: KubernetesPlan) -> None:
         """The workspace's own is in the plan; any other is made where it is missing, and else left alone."""
+        self._wait_for_leaving_namespace()
         if plan.namespace_object is not None:
             self._cluster.apply(plan.namespace_object)
         elif self._cluster.get("v1/Namespace", self._namespace) is None:
             self._cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}})
+
+    def _wait_for_leaving_namespace(self) -> None:
+        """One that went with the workspace's last service is in the way of the next one, for seconds."""
+
+        def is_settled() -> bool:
+            found = self._cluster.get("v1/Namespace", self._namespace)
+            return found is None or "deletionTimestamp" not in found["metadata"]
+
+        if is_settled():
+            return
+        with woken_by(self._cluster, ["v1/Namespace"]) as changed:
+            if not wait_for(lambda: is_settled() or None, changed, within_s=_GONE_WITHIN_S):
+                raise WebserviceException(
+                    f"The namespace {self._namespace} is still being deleted after {_GONE_WITHIN_S} s.",
+                    hint=f"kubectl get namespace {self._namespace} -o yaml says what it waits for.",
+                )
 
     def _of_kind(self, kind: str) -> Iterator[Object]:
         if self._facts.serves(kind):

@@ -133,18 +133,19 @@ class Cluster:
                 if error.status.code != _NOT_FOUND:
                     raise
 
-    def changes(self, kind: str, *, namespace: str, labels: Mapping[str, str]) -> Iterator[str]:
+    def changes(self, kind: str, *, namespace: str | None, labels: Mapping[str, str]) -> Iterator[str]:
         """A line for each change of these objects, for some seconds from now on: the cluster then ends the watch."""
         resource = self._resources[kind]
         info = resource._api_info
         root = f"apis/{info.resource.group}" if info.resource.group else "api"
+        place = "" if namespace is None else f"namespaces/{namespace}/"
         selector = ",".join(f"{name}={value}" for name, value in labels.items())
         asked: dict[str, str | int] = {"watch": "true", "labelSelector": selector, "timeoutSeconds": _WATCH_S}
         with (
             self._translated("watch", resource, None, namespace),
             self._plain.stream(
                 "GET",
-                f"{root}/{info.resource.version}/namespaces/{namespace}/{info.plural}",
+                f"{root}/{info.resource.version}/{place}{info.plural}",
                 params=asked,
                 timeout=httpx2.Timeout(_TIMEOUT_S, read=_WATCH_S + _TIMEOUT_S),
             ) as answer,
@@ -206,7 +207,7 @@ class Cluster:
                 f"The cluster of context {self.context!r} does not know the user of that context.",
                 hint="Its token or certificate may have expired: log in again, as for kubectl.",
             )
-        if code == httpx2.codes.FORBIDDEN and not _is_of_admission(said):
+        if code == httpx2.codes.FORBIDDEN and _is_missing_right(said):
             rights = "create and patch" if verb == "apply" else verb
             return WebserviceException(
                 f"The user of context {self.context!r} may not {rights} {what}{where}: {said}",
@@ -232,9 +233,9 @@ def _within(namespace: str | None) -> dict[str, str]:
     return {} if namespace is None else {"namespace": namespace}
 
 
-def _is_of_admission(said: str) -> bool:
-    """Quotas and policies answer 403 too, and it is no right that is missing."""
-    return "exceeded quota" in said or "admission webhook" in said or "violates PodSecurity" in said
+def _is_missing_right(said: str) -> bool:
+    """Quotas, policies and namespaces that are being deleted are answered by 403 too."""
+    return re.search(r"\bcannot \w+ resource\b", said) is not None
 
 
 def names_of(objects: Sequence[Mapping[str, Any]]) -> list[str]:

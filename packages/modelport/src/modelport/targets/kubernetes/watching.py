@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from modelport.domain.errors import WebserviceException
-from modelport.targets.kubernetes.cluster import Cluster
+from modelport.targets.kubernetes.cluster import NO_LABELS, Cluster
 
 _LOOK_AGAIN_S = 5.0
 """A change may fall between two watches; and what a pod waits for may be no object of its own."""
@@ -20,7 +20,7 @@ _Found = TypeVar("_Found")
 
 @contextlib.contextmanager
 def woken_by(
-    cluster: Cluster, kinds: Sequence[str], *, namespace: str, labels: Mapping[str, str]
+    cluster: Cluster, kinds: Sequence[str], *, namespace: str | None = None, labels: Mapping[str, str] = NO_LABELS
 ) -> Iterator[threading.Event]:
     """An event that is set whenever an object of these kinds and labels changes."""
     changed, over = threading.Event(), threading.Event()
