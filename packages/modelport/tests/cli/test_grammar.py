@@ -43,6 +43,8 @@ GRAMMAR = {
     "model deploy": "--name -n --model -m --model-metadata-file -f --inference-config-file --ic "
     "--deploy-config-file --dc --compute-target --ct --compute-type --cp --overwrite --no-wait --profile-input --pi "
     "--description --tag --property",
+    "model profile": "--name -n --model -m -f --ic --input-data -d --input-dataset-id --idi --description "
+    "--output-metadata-file -t",
     "model download": "--model-id -i --target-dir -t --overwrite",
     "model list": "--model-name -n --latest -l --run-id --dataset-id --tag --property",
     "model show": "--model-id -i --model-name -n --version --run-id",

@@ -6,6 +6,7 @@ import re
 from typing import Any, Callable, Dict, List
 
 from azureml._data.paths import described, files_of
+from azureml._data.types import PromoteHeadersBehavior
 from azureml._errors import user_error
 
 _ENCODINGS = {
@@ -62,22 +63,38 @@ def _read_delimited(files: List[str], options: Dict[str, Any], on_error: str) ->
     frames = []
     columns: List[str] = []
     for index, path in enumerate(files):
-        has_header = options["header"] != 0 and (index == 0 or options["header"] != 1)
-        frame = pd.read_csv(
-            path,
-            sep=options["separator"],
-            header=0 if has_header else None,
-            encoding=_ENCODINGS.get(options["encoding"], options["encoding"]),
-            dtype=None if options["infer_column_types"] and not options["types"] else str,
-            keep_default_na=not options["empty_as_string"],
-            skipinitialspace=False,
-        )
+        has_header = PromoteHeadersBehavior(options["header"]).in_file(index)
+        if options["separator"] == "\n":
+            frame = _lines_as_table(path, options, has_header)
+        else:
+            frame = pd.read_csv(
+                path,
+                sep=options["separator"],
+                header=0 if has_header else None,
+                encoding=_ENCODINGS.get(options["encoding"], options["encoding"]),
+                dtype=None if options["infer_column_types"] and not options["types"] else str,
+                keep_default_na=not options["empty_as_string"],
+                skipinitialspace=False,
+            )
         if not has_header:
             frame.columns = columns or ["Column{}".format(number + 1) for number in range(frame.shape[1])]
         columns = list(frame.columns)
         frames.append(_with_path(frame, path, options))
     whole = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True, sort=False)
     return _typed(whole, options, on_error)
+
+
+def lines_of(path: str, encoding: str) -> List[str]:
+    """The lines of a file that are not empty, each as it is. Raises OSError, UnicodeDecodeError."""
+    with open(path, encoding=_ENCODINGS.get(encoding, encoding)) as file:
+        return [line for line in file.read().split("\n") if line.strip()]
+
+
+def _lines_as_table(path: str, options: Dict[str, Any], has_header: bool) -> Any:
+    """A column of lines: pandas takes no line feed for a separator, and would take quotes away."""
+    lines = lines_of(path, options["encoding"])
+    column = lines.pop(0) if has_header and lines else 0
+    return pandas().DataFrame({column: lines})
 
 
 def _read_parquet(files: List[str], options: Dict[str, Any], on_error: str) -> Any:

@@ -14,6 +14,12 @@ class PromoteHeadersBehavior(Enum):
     """All, each its own: columns of the same name go together."""
     ALL_FILES_HAVE_SAME_HEADERS = 3
 
+    def in_file(self, index: int) -> bool:
+        """Whether the first line of a data set's file with that index is one of names."""
+        if self is PromoteHeadersBehavior.ONLY_FIRST_FILE_HAS_HEADERS:
+            return index == 0
+        return self is not PromoteHeadersBehavior.NO_HEADERS
+
 
 class DataType:
     """What the values of a column are."""

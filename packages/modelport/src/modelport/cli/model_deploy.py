@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from modelport.cli.command import command
-from modelport.cli.files import read_model_id
 from modelport.cli.inference import InferenceFlags
+from modelport.cli.model_choice import ModelChoice
 from modelport.cli.options import LongDescription, NoWait, Overwrite, Properties, ServiceName, Tags, pairs
 from modelport.cli.output import Result
+from modelport.cli.profile import ProfileInput, profile, read_profile
 from modelport.cli.replica_flags import PlacementFlags, ReplicaFlags
 from modelport.cli.scoring_flags import ScoringFlags
 from modelport.cli.session import Session
@@ -24,29 +22,10 @@ from modelport.sdk.model import Model
 SERVICE_COLUMNS = ("name", "state", "computeType", "port", "scoringUri", "revision", "updatedTime")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelChoice:
-    """Models by their ids and by the files that ``register -t`` wrote."""
-
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model", "-m", metavar="ID", help="A model: name:version, or a name for its newest. Repeatable."
-        ),
-    ] = None
-    model_metadata_file: Annotated[
-        list[Path] | None,
-        typer.Option("--model-metadata-file", "-f", metavar="FILE", help="A file of `model register -t`. Repeatable."),
-    ] = None
-
-    def ids(self) -> list[str]:
-        """The ids, in the order given: first those of ``--model``."""
-        return [*(self.model or ()), *(read_model_id(file) for file in self.model_metadata_file or ())]
-
-
 def add_to(app: typer.Typer) -> None:
-    """Add the command to the group of models."""
+    """Add the commands to the group of models."""
     command(app, "deploy")(deploy)
+    command(app, "profile")(profile)
 
 
 def deploy(
@@ -62,6 +41,7 @@ def deploy(
     description: LongDescription = None,
     tags: Tags = None,
     properties: Properties = None,
+    profile_input: ProfileInput = None,
     overwrite: Overwrite = False,
     no_wait: NoWait = False,
 ) -> object:
@@ -71,11 +51,14 @@ def deploy(
     try.
     """
     asked = asked_of(session, target, scoring, replicas, placement).including(kind.settings())
-    meant = kind.kind(session, name, asked)
+    meant, model_ids = kind.kind(session, name, asked), models.ids()
+    if profile_input is not None:
+        needs = read_profile(profile_input)
+        asked, model_ids = needs.fill_in(asked, meant, session), model_ids or [*needs.model_ids]
     service = Model.deploy(
         session.workspace,
         name,
-        models.ids(),
+        model_ids,
         inference.configuration(session),
         described(asked.configuration(meant, session), description=description, tags=tags, properties=properties),
         kind.cluster(),

@@ -9,7 +9,7 @@ import typer
 
 from modelport.cli.command import command, group
 from modelport.cli.inference import InferenceFlags
-from modelport.cli.model_deploy import ModelChoice
+from modelport.cli.model_choice import ModelChoice
 from modelport.cli.output import Result
 from modelport.cli.session import Session
 from modelport.sdk.model import Model

@@ -10,15 +10,13 @@ _VERSIONS = (
 )
 _RUNS = "it names a file of a run. modelport model register takes it, with --run-id."
 _EXPERIMENTS = "a folder belongs to no experiment here; runs name theirs. Leave it out."
-_DATASETS = "data sets are given in Python here: Model.list(ws, dataset_id=...), Model.profile. Leave it out."
-_PROFILES = "it needs the result of a profiling run, which this Modelport cannot make yet. Leave it out."
+_DATASETS = "models are listed by data set in Python here: Model.list(ws, dataset_id=...). Leave it out."
 
 _BY_REASON = {
     _VERSIONS: "--is-default --is-control-version-type --cvt --version-name --vn --traffic-percentile --tp",
     _RUNS: "--asset-path",
     _EXPERIMENTS: "--experiment-name -e",
-    _DATASETS: "--dataset-id --input-dataset-id --idi",
-    _PROFILES: "--profile-input --pi",
+    _DATASETS: "--dataset-id",
 }
 
 REFUSED = {flag: reason for reason, flags in _BY_REASON.items() for flag in flags.split()}

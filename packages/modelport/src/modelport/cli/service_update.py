@@ -11,7 +11,7 @@ import typer
 from modelport.cli.command import command
 from modelport.cli.deployment_file import without_none
 from modelport.cli.inference import InferenceFlags
-from modelport.cli.model_deploy import ModelChoice
+from modelport.cli.model_choice import ModelChoice
 from modelport.cli.options import AddProperties, AddTags, Description, NoWait, RemoveTags, ServiceName, pairs
 from modelport.cli.replica_flags import PlacementFlags, ReplicaFlags
 from modelport.cli.scoring_flags import ScoringFlags

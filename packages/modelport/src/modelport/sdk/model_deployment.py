@@ -9,6 +9,7 @@ from modelport.sdk.configuration_text import configuration_lines
 from modelport.sdk.deploying import deploy_service
 from modelport.sdk.new_revision import ids_of
 from modelport.sdk.packages import ModelPackaging
+from modelport.sdk.profiles import ModelProfiling
 
 if TYPE_CHECKING:
     from modelport.sdk.deployment_configuration import DeploymentConfiguration
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from modelport.sdk.workspace import Workspace
 
 
-class ModelDeployment(ModelPackaging):
+class ModelDeployment(ModelPackaging, ModelProfiling):
     """``Model.deploy`` and its companions."""
 
     @staticmethod

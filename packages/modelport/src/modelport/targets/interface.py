@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from modelport.domain.deployments import Deployment, Placement
 from modelport.domain.failures import Failure
@@ -44,6 +44,18 @@ class Observation:
     def has_process(self) -> bool:
         """Whether something is there that can be switched or configured, well or not."""
         return self.active_revision is not None or self.state is ServiceState.UNHEALTHY
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What all processes of a service use together."""
+
+    cpu_s: float
+    """Since they began."""
+    memory_bytes: int
+    """Now: what is resident, what they share counted for each."""
+    peak_memory_bytes: int
+    """The most that each of those which live has had."""
 
 
 class Target(Protocol):
@@ -131,3 +143,27 @@ class Targets(Protocol):
     def place(self, compute_type: str, placement: Placement, *, aci: str | None = None) -> Placed:
         """Decide where a new service runs. ``aci``: what the workspace says of its container instances. Raises
         WebserviceException where the place that was asked for is not there."""
+
+
+class ConfinedTarget(Target, Protocol):
+    """A target that tells what its services use, and holds them to limits."""
+
+    @property
+    def not_enforced(self) -> Sequence[str]:
+        """What of the limits is not enforced, in sentences; nothing where all are."""
+
+    @property
+    def killed_for_memory(self) -> bool:
+        """Whether a process was ended because it needed more memory than there may be."""
+
+    def usage(self, service: Service) -> Usage:
+        """What the service uses; nothing where it does not run."""
+
+
+@runtime_checkable
+class Confining(Protocol):
+    """What targets can besides that run services on this machine."""
+
+    def confined(self, *, cpu: float, memory_gb: float) -> AbstractContextManager[ConfinedTarget]:
+        """As ``briefly``; its services together have so many cores and so much memory (1 GB is 2**30 bytes), as far as
+        the machine can hold them to that."""

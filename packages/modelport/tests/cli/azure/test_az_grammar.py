@@ -159,7 +159,7 @@ def test_what_is_called_wrongly_is_said_as_az_does(shop: Call) -> None:
     assert "Usage: az-ml endpoint realtime" in shop("endpoint realtime", code=2).stderr
     assert "-n, --name" in shop("service show -h").stdout
     absent = shop("pipeline create -n x -y pipeline.yml", code=2).stderr
-    assert "az ml model profile is not in this version yet" in shop("model profile -n x", code=2).stderr
+    assert "Which requests?" in shop("model profile -n x", code=1).stderr
     assert "az ml pipeline create is not possible here: Modelport does not run pipelines yet." in absent
 
 

@@ -14,7 +14,8 @@ from modelport.cli.command import group
 from modelport.cli.deployment import asked_for
 from modelport.cli.deployment_file import without_none
 from modelport.cli.inference import InferenceFlags
-from modelport.cli.model_deploy import SERVICE_COLUMNS, ModelChoice
+from modelport.cli.model_choice import ModelChoice
+from modelport.cli.model_deploy import SERVICE_COLUMNS
 from modelport.cli.options import (
     AddProperties,
     AddTags,

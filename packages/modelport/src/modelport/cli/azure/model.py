@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelport.cli import model, model_deploy, package
+from modelport.cli import model, model_deploy, package, profile
 from modelport.cli.azure.command import add_all
 from modelport.cli.command import group
 
@@ -12,6 +12,7 @@ add_all(
     {
         "register": model.register,
         "deploy": model_deploy.deploy,
+        "profile": profile.profile,
         "package": package.package,
         "download": model.download,
         "list": model.list_,

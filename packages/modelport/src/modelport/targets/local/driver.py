@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from msgspec.structs import replace
 from modelport.domain.deployments import Deployment
 from modelport.domain.errors import StoreException
 from modelport.domain.services import Service, ServiceState
-from modelport.targets.interface import NONE_BESIDE, Observation
+from modelport.targets.interface import NONE_BESIDE, Observation, Usage
+from modelport.targets.local.confinement import Confinement, confined
 from modelport.targets.local.devices import check_gpus
 from modelport.targets.local.failures import supervisor_failure
 from modelport.targets.local.hosting import Hosting
@@ -27,6 +28,7 @@ from modelport.targets.local.observing import observation_of
 from modelport.targets.local.plan import LocalPlan, plan, with_hosted
 from modelport.targets.local.ports import check_address
 from modelport.targets.local.size import check_size
+from modelport.targets.local.usage import usage_of_session
 from modelport.targets.serving.certificates import COPIES, check_certificate, copy_certificate
 from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.service import Trust, auth_settings
@@ -51,6 +53,7 @@ _START_S = 10.0
 _KILL_AFTER_S = 10.0
 """How much longer than the drain timeout a stop may take before the processes are killed."""
 _PAUSE_S = 0.01
+_BYTES_PER_GB = 2**30
 
 
 class LocalTarget:
@@ -64,14 +67,16 @@ class LocalTarget:
         trust: Trust | None = None,
         model_data: ModelData | None = None,
         ends_with_process: int | None = None,
+        confinement: Confinement | None = None,
     ) -> None:
         """``trust`` tells whose tokens a service is to accept; ``model_data``, where scripts store what they collect;
-        ``ends_with_process``, with whom services end."""
+        ``ends_with_process``, with whom services end; ``confinement``, what they may use."""
         self._root = root
         self._workspace = workspace
         self._trust = trust
         self._model_data = model_data
         self._ends_with_process = ends_with_process
+        self._confinement = confinement or Confinement()
 
     def folder(self, name: str) -> Path:
         """The service's folder (docs/architecture/03-data-plane.md)."""
@@ -105,7 +110,7 @@ class LocalTarget:
             present = None if service.versions else settings_of(folder)
             settings = replace(todo.settings, ends_with_process=self._ends_with_process)
             write_settings(folder, with_hosted(settings, present=present))
-            process = _spawn(folder)
+            process = _spawn(folder, self._confinement)
         except OSError as error:
             raise StoreException(
                 f"The service cannot be started in {folder}: {error}.",
@@ -123,6 +128,36 @@ class LocalTarget:
         """One in a folder for temporary files."""
         with tempfile.TemporaryDirectory(prefix="modelport-") as folder:
             yield LocalTarget(Path(folder), workspace=self._workspace, trust=self._trust, ends_with_process=os.getpid())
+
+    @contextlib.contextmanager
+    def confined(self, *, cpu: float, memory_gb: float) -> Iterator[LocalTarget]:
+        """As ``briefly``, with control groups where this machine's user may make them (``confinement``)."""
+        with (
+            confined(cpu=cpu, memory_bytes=int(memory_gb * _BYTES_PER_GB)) as confinement,
+            tempfile.TemporaryDirectory(prefix="modelport-") as folder,
+        ):
+            yield LocalTarget(
+                Path(folder),
+                workspace=self._workspace,
+                trust=self._trust,
+                ends_with_process=os.getpid(),
+                confinement=confinement,
+            )
+
+    @property
+    def not_enforced(self) -> Sequence[str]:
+        """What of the limits is not enforced."""
+        return self._confinement.notes
+
+    @property
+    def killed_for_memory(self) -> bool:
+        """Whether the system has ended a process for its memory."""
+        return self._confinement.killed_for_memory
+
+    def usage(self, service: Service) -> Usage:
+        """Of the supervisor, the scoring server, its workers, and what these have started."""
+        pid = supervisor_pid(self.folder(service.name))
+        return Usage(cpu_s=0.0, memory_bytes=0, peak_memory_bytes=0) if pid is None else usage_of_session(pid)
 
     def _plan(self, service: Service, bundle: Path, *, beside: Mapping[int, Path] = NONE_BESIDE) -> LocalPlan:
         return plan(
@@ -256,12 +291,12 @@ _children: list[subprocess.Popen[bytes]] = []
 """Supervisors that this process started: kept so that those that end meanwhile leave no zombie."""
 
 
-def _spawn(folder: Path) -> subprocess.Popen[bytes]:
+def _spawn(folder: Path, confinement: Confinement) -> subprocess.Popen[bytes]:
     """Start the supervisor in a session of its own: it outlives us, and a Ctrl-C here does not reach it."""
     _children[:] = [child for child in _children if child.poll() is None]
-    with supervisor_log_path(folder).open("ab") as log:
+    with supervisor_log_path(folder).open("ab") as log, confinement.spawning():
         process = subprocess.Popen(
-            supervisor_command(folder),
+            confinement.command(supervisor_command(folder)),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
