@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +173,73 @@ def test_processes_are_held_to_their_limits() -> None:
         assert len(confinement.notes) == 2 - len(has_groups)
         folders = [group.folder for group in confinement.groups]
     assert not any(folder.exists() for folder in folders)
+
+
+def test_what_is_said_where_no_control_group_can_be_made() -> None:
+    """As a user who may make none: a fork that gives up what root may do."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said: list[Any] = []
+        with contextlib.suppress(BaseException):
+            if os.getuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+            for cpu in (1.0, 0.5, 1000.0):
+                with confined(cpu=cpu, memory_bytes=2**30) as confinement:
+                    said.append([confinement.notes, len(confinement.cores or ()), confinement.command(["true"])])
+        os.write(writing, json.dumps(said).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        whole, half, many = json.load(told)
+    os.waitpid(child, 0)
+    watched = (
+        "The limit of memory is not enforced, as no control group can be made here: it is watched, and the profile"
+    )
+    if whole[2] != ["true"]:
+        pytest.skip("the user who runs this may make control groups")
+    assert (whole[1], len(whole[0]), whole[0][0].startswith(watched)) == (1, 1, True)
+    assert half[1] == 1 and half[0][0].startswith("The limit of 0.5 cores is not enforced")
+    assert many[1] == 0 and "cores: the service cannot use more of 1000." in many[0][0]
+
+
+KILLED = """
+import sys
+from modelport import InferenceConfig, Workspace
+from modelport.sdk.model import Model
+
+Model.profile(Workspace.get("ws"), "killed", [], InferenceConfig("score.py", source_directory=sys.argv[1]), "{}")
+"""
+
+
+def test_of_a_program_that_is_killed_no_group_is_left(workspace: Workspace, deployer: Deployer, tmp_path: Path) -> None:
+    deployer.script(SCRIPT.replace("global ballast", f"open({str(tmp_path / 'began')!r}, 'w').close(); time.sleep(60)"))
+    program = subprocess.Popen([sys.executable, "-c", KILLED, str(deployer.source)], stdout=subprocess.DEVNULL)
+    groups = [Path(f"/sys/fs/cgroup/{controller}") for controller in ("", "cpu", "memory")]
+    try:
+        _until((tmp_path / "began").exists)
+        assert ModelProfile(workspace, "killed").state == "Running"
+        assert list(ModelProfile(workspace, "killed").get_details())[-1] == "requestedQueriesPerSecond"
+    finally:
+        program.kill()
+        program.wait()
+    profile = ModelProfile(workspace, "killed")
+    assert (profile.state, profile.error) == ("Failed", "The program that made the profile ended before it was done.")
+    deployer.script(SCRIPT)
+    left = [folder for group in groups for folder in group.glob(f"**/modelport-{program.pid}-*")]
+    _until(lambda: not any((folder / "cgroup.procs").read_text() for folder in left))  # the service ends with it
+    again = Model.profile(workspace, "again", [], deployer.config(), '{"cpu_ms": 0, "idle_ms": 0}')
+    assert again.state == "Succeeded"
+    assert not any(folder.exists() for folder in left)
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_percentiles() -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_PREFIX = "modelport-"
 _PERIOD_US = 100_000
 _GONE_S = 5.0
 
@@ -71,7 +72,7 @@ class Confinement:
 def confined(*, cpu: float, memory_bytes: int) -> Iterator[Confinement]:
     """A confinement; what was made for it goes afterwards. Call it with nothing in it running any more."""
     found = Confinement()
-    name = f"modelport-{uuid.uuid4().hex[:12]}"
+    name = f"{_PREFIX}{os.getpid()}-{uuid.uuid4().hex[:12]}"
     with contextlib.ExitStack() as made:
         for group in _groups(name, cpu, memory_bytes):
             try:
@@ -166,6 +167,7 @@ def _delegated(mount: Path, group: str) -> Path | None:
 
 def _make(group: _Group) -> None:
     """Raises OSError, and leaves nothing then."""
+    _remove_leftovers(group.folder.parent)
     group.folder.mkdir()
     try:
         for name, value in filter(None, (group.cpu, group.memory)):
@@ -173,6 +175,15 @@ def _make(group: _Group) -> None:
     except OSError:
         group.folder.rmdir()
         raise
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Groups of processes that were killed: their names say of which ones."""
+    for folder in parent.glob(f"{_PREFIX}*-*"):
+        pid = folder.name.removeprefix(_PREFIX).split("-")[0]
+        if pid.isdecimal() and not Path("/proc", pid).exists():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _remove(folder: Path) -> None:
