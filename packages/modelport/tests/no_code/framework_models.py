@@ -43,6 +43,9 @@ TENSORFLOW = Library("make_tensorflow.py", ("tensorflow-cpu",))
 PYTORCH = Library("make_pytorch.py", ("torch==2.13.0", "numpy"))
 
 
+Wrong = tuple[tuple[object, str], ...]
+
+
 @dataclass(frozen=True)
 class Case:
     """A model file, and how it is registered."""
@@ -58,21 +61,69 @@ class Case:
     sample: str | None = None
     script: str = ""
     """A part of the generated script."""
+    wrong: Wrong = ()
+    """Bodies that the model cannot take, and what is said of each."""
 
     @property
     def name(self) -> str:
         return self.file.replace(".", "_")
 
 
+_COLUMNS = "3 numbers (age, height, weight)"
+_NUMBERS: Wrong = (
+    ({"data": [[1, 2]]}, f"Each row must have {_COLUMNS}; it has 2."),
+    ({"data": [[1, 2, 3, 4]]}, f"Each row must have {_COLUMNS}; it has 4."),
+    ({"data": [1, 2, 3]}, f'"data" must be a list of rows, lists of {_COLUMNS}: 2 dimensions; it has 1'),
+    ({"data": [[1, 2, "x"]]}, f'"data" must be a list of rows, lists of {_COLUMNS}: '),
+    ({"data": [[1, 2, 3], [1]]}, f'"data" must be a list of rows, lists of {_COLUMNS}: '),
+    ({"data": [{"age": 1}]}, f'"data" must be a list of rows, lists of {_COLUMNS}: '),
+    ({"data": [[1, 2, 3]], "method": "fly"}, "The model has no method 'fly'; it has: predict_proba, predict,"),
+    ({"data": [[1, 2, None]]}, "The model cannot take this: "),
+)
+_TABLE: Wrong = (
+    ({"data": [{"city": "Pisa", "aeg": 1}]}, "A row lacks: age. Not known: aeg. The columns are: city, age."),
+    ({"data": [{}]}, "A row lacks: city, age. The columns are: city, age."),
+    ({"data": [["Pisa"]]}, "A row has 1 values, and the columns are 2: city, age."),
+    ({"data": ["Pisa"]}, "Each row must be an object or a list with: city, age."),
+    ({"data": {"city": "Pisa"}}, '"data" must be a list of rows; it is of type dict.'),
+    ({"data": [["Pisa", "old"]]}, "The model cannot take this: "),
+    ({"data": [["Nowhere", 1]]}, "The model cannot take this: "),
+)
+_DENSE: Wrong = (
+    ({"data": [[1, 2]]}, 'The input "float_input": it has the shape [1, 2]; the model takes [-1, 3].'),
+    ({"inputs": {"flaot_input": [[1, 2, 3]]}}, 'The input "float_input" is missing.'),
+    ({"inputs": {"float_input": [[1, 2, 3]], "x": 1}}, 'The model has no input "x"; it has: float_input.'),
+    ({"data": [["a", "b", "c"]]}, 'The input "float_input": it takes numbers'),
+    ({"instances": [[1, 2, 3], [1]]}, 'The input "float_input": '),
+)
+_BOOSTER: Wrong = (
+    ({"data": [[1, 2]]}, 'The input "data": it has the shape [1, 2]; the model takes [-1, 3] (age, height, weight).'),
+    ({"inputs": {"dta": [[1, 2, 3]]}}, 'The input "data" is missing.'),
+)
+_MLFLOW: Wrong = (
+    ({"data": [[1.5]]}, "each row must be a list with: age, count"),
+    (
+        {"dataframe_records": [{"age": 1.5, "cuont": 2}]},
+        "the columns ['count'] are missing, and ['cuont'] are not known",
+    ),
+    ({"dataframe_split": {"columns": ["age"], "data": [[1.5]]}}, "the columns ['count'] are missing; the model's are"),
+    ({"inputs": {"age": [1.5]}}, "the columns ['count'] are missing; the model's are: age, count"),
+    ({"data": [[1.5, "many"]]}, "The "),
+)
+
 CASES = [
-    Case(SCIKIT_LEARN, "numbers.pkl", "ScikitLearn", log="LogisticRegression"),
-    Case(SCIKIT_LEARN, "targets.joblib", None, log="Ridge"),
-    Case(SCIKIT_LEARN, "table.pkl", "ScikitLearn", log="Pipeline"),
-    Case(SCIKIT_LEARN, "texts.pkl", "ScikitLearn", log="Pipeline"),
-    Case(ONNX, "dense.onnx", "Onnx", version="1.3", log="operator set 13"),
-    Case(ONNX, "pair.onnx", None, log="operator set 13"),
-    Case(LIGHTGBM, "booster.txt", "LightGBM", log="3 features"),
-    Case(MLFLOW, "folder", "MLflow", log="flavor sklearn"),
+    Case(SCIKIT_LEARN, "numbers.pkl", "ScikitLearn", log="LogisticRegression", wrong=_NUMBERS),
+    Case(
+        SCIKIT_LEARN, "targets.joblib", None, log="Ridge", wrong=(({"data": [[1]]}, "Each row must have 3 numbers;"),)
+    ),
+    Case(SCIKIT_LEARN, "table.pkl", "ScikitLearn", log="Pipeline", wrong=_TABLE),
+    Case(SCIKIT_LEARN, "texts.pkl", "ScikitLearn", log="Pipeline", wrong=(({"data": [1]}, "a list of texts."),)),
+    Case(ONNX, "dense.onnx", "Onnx", version="1.3", log="operator set 13", wrong=_DENSE),
+    Case(
+        ONNX, "pair.onnx", None, log="operator set 13", wrong=(({"data": [{"a": [1, 2, 3]}]}, 'lacks the input "n"'),)
+    ),
+    Case(LIGHTGBM, "booster.txt", "LightGBM", log="3 features", wrong=_BOOSTER),
+    Case(MLFLOW, "folder", "MLflow", log="flavor sklearn", wrong=_MLFLOW),
     Case(OLD_SCIKIT_LEARN, "sklearn_regression_model.pkl", "ScikitLearn", "0.20.0", is_large=True, log="0.20.0, Ridge"),
     Case(XGBOOST, "named.json", "XGBoost", is_large=True, log="binary:logistic"),
     Case(XGBOOST, "classes.ubj", None, is_large=True, log="multi:softprob"),

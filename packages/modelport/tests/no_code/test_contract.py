@@ -139,7 +139,14 @@ def test_a_wrong_request_costs_its_neighbours_nothing(deployed: Deployed) -> Non
             if asked == body:
                 assert (response.status_code, response.json()) == (200, alike(answer))
             else:
-                assert response.status_code in (400, 502)
+                assert (response.status_code, response.headers["content-type"]) == (400, "application/json")
+
+
+def test_a_wrong_request_is_told_what_is_wrong_with_it(deployed: Deployed) -> None:
+    for body, said in deployed.case.wrong:
+        response = deployed.post(body)
+        assert (response.status_code, response.headers["content-type"]) == (400, "application/json"), response.text
+        assert said in response.json()["error"], body
 
 
 def test_the_generated_code_is_the_users_to_change(deployed: Deployed) -> None:

@@ -26,8 +26,8 @@ FOLDER = "no-code"
 SCRIPT = "score.py"
 CONDA_FILE = "conda_dependencies.yml"
 FACTS = "model.json"
-_ALWAYS = ("no_code_schema.py",)
-_TENSORS = "no_code_tensors.py"
+_ALWAYS = ("no_code_answers.py", "no_code_schema.py")
+_TENSORS = ("no_code_bodies.py", "no_code_tensors.py")
 
 
 def no_code_revision(context: Context, models: Sequence[ModelVersion]) -> RevisionRequest:
@@ -118,7 +118,7 @@ def _environment(context: Context, plan: Plan) -> EnvironmentDefinition:
 def _assets(plan: Plan, environment: EnvironmentDefinition) -> dict[str, str]:
     served = resources.files("modelport.usecases.no_code") / "served"
     script = (served / plan.script).read_text(encoding="utf-8")
-    names = [*_ALWAYS, *([_TENSORS] if "no_code_tensors" in script else [])]
+    names = [*_ALWAYS, *(_TENSORS if "no_code_tensors" in script else ())]
     assert environment.python.conda is not None
     return {
         SCRIPT: script,

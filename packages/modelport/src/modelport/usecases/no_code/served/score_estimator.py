@@ -10,6 +10,7 @@ import importlib
 import numpy as np
 import pandas as pd
 from inference_schema.schema_decorators import input_schema, output_schema
+from no_code_answers import BadRequest, refused
 from no_code_schema import Described, model_path, object_schema, read_facts, tensor_schema
 
 FACTS = read_facts()
@@ -51,32 +52,36 @@ def is_classifier():
 
 
 def rows_of(data):
-    """The rows of a request, as they can be joined with those of others. Raises ValueError."""
+    """The rows of a request, as they can be joined with those of others. Raises BadRequest."""
     if INPUT["kind"] == "matrix":
-        try:
-            rows = np.array(data, dtype="float64")
-        except (ValueError, TypeError) as error:
-            raise ValueError("Invalid input array: {}".format(error))
-        if rows.ndim != 2:
-            raise ValueError(
-                "Invalid input array: an array with 2 dimensions is expected; input has {} [shape {}]".format(
-                    rows.ndim, rows.shape
-                )
-            )
-        if INPUT["columns"] not in (None, rows.shape[1]):
-            raise ValueError(
-                "Invalid input array: array has size {} on dimension #1, while expected value is {}".format(
-                    rows.shape[1], INPUT["columns"]
-                )
-            )
-        return rows
+        return matrix_of(data)
     if not isinstance(data, list):
-        raise ValueError("Invalid input data type to parse. Expected a list but got {}".format(type(data).__name__))
+        raise BadRequest('"data" must be a list of rows; it is of type {}.'.format(type(data).__name__))
     if INPUT["kind"] == "texts":
         if not all(isinstance(text, str) for text in data):
-            raise ValueError("Each row must be a text.")
+            raise BadRequest('"data" must be a list of texts.')
         return data
     return [record_of(row) for row in data]
+
+
+def matrix_of(data):
+    try:
+        rows = np.array(data, dtype="float64")
+    except (ValueError, TypeError) as error:
+        raise BadRequest('"data" must be a list of rows, lists of {}: {}.'.format(columns_named(), error))
+    if rows.ndim != 2:
+        raise BadRequest(
+            '"data" must be a list of rows, lists of {}: 2 dimensions; it has {}.'.format(columns_named(), rows.ndim)
+        )
+    if INPUT["columns"] not in (None, rows.shape[1]):
+        raise BadRequest("Each row must have {}; it has {}.".format(columns_named(), rows.shape[1]))
+    return rows
+
+
+def columns_named():
+    """How many numbers a row has, and of what, as far as the model's file told."""
+    many = "numbers" if INPUT["columns"] is None else "{} numbers".format(INPUT["columns"])
+    return "{} ({})".format(many, ", ".join(NAMES)) if NAMES else many
 
 
 def record_of(row):
@@ -84,10 +89,21 @@ def record_of(row):
     if isinstance(row, dict):
         missing = [name for name in NAMES if name not in row]
         if missing:
-            raise ValueError("A row has no {!r}; the columns are: {}".format(missing[0], ", ".join(NAMES)))
+            unknown = [name for name in row if name not in NAMES]
+            raise BadRequest(
+                "A row lacks: {}.{} The columns are: {}.".format(
+                    ", ".join(missing),
+                    " Not known: {}.".format(", ".join(unknown)) if unknown else "",
+                    ", ".join(NAMES),
+                )
+            )
         return [row[name] for name in NAMES]
-    if not isinstance(row, list) or len(row) != len(NAMES):
-        raise ValueError("Each row must be an object or a list with: {}".format(", ".join(NAMES)))
+    if not isinstance(row, list):
+        raise BadRequest("Each row must be an object or a list with: {}.".format(", ".join(NAMES)))
+    if len(row) != len(NAMES):
+        raise BadRequest(
+            "A row has {} values, and the columns are {}: {}.".format(len(row), len(NAMES), ", ".join(NAMES))
+        )
     return row
 
 
@@ -108,8 +124,11 @@ def frame_of(rows):
 def call(method, rows):
     if method not in METHODS or not hasattr(model, method):
         able = ", ".join(name for name in METHODS if hasattr(model, name))
-        raise ValueError("The model has no method {!r}; it has: {}".format(method, able))
-    value = getattr(model, method)(frame_of(rows))
+        raise BadRequest("The model has no method {!r}; it has: {}.".format(method, able))
+    try:
+        value = getattr(model, method)(frame_of(rows))
+    except ValueError as error:  # what an estimator says of values and columns that it cannot take
+        raise BadRequest("The model cannot take this: {}".format(error))
     if isinstance(value, list):  # probabilities of several targets
         return [np.asarray(part) for part in value]
     value = value.toarray() if hasattr(value, "toarray") else value
@@ -136,14 +155,22 @@ ANSWER = object_schema(
 @output_schema(Described(ANSWER))
 def run(data, method=None):
     method = method or default_method
-    return {method: as_json(call(method, rows_of(data)))}
+    try:
+        return {method: as_json(call(method, rows_of(data)))}
+    except BadRequest as error:
+        return refused(error)
 
 
 def run_batch(requests):
     answers = [None] * len(requests)
     by_method = {}
     for number, request in enumerate(requests):
-        by_method.setdefault(request["method"] or default_method, []).append((number, rows_of(request["data"])))
+        try:
+            rows = rows_of(request["data"])
+        except BadRequest as error:
+            answers[number] = refused(error)
+        else:
+            by_method.setdefault(request["method"] or default_method, []).append((number, rows))
     for method, members in by_method.items():
         if any(len(rows) == 0 for _, rows in members):
             raise ValueError("a request without rows is not scored together with others")

@@ -14,9 +14,9 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 from inference_schema.schema_decorators import input_schema, output_schema
+from mlflow.exceptions import MlflowException
+from no_code_answers import BadRequest, refused
 from no_code_schema import Described, model_path, object_schema, read_facts, tensor_schema
-
-from azureml.contrib.services.aml_response import AMLResponse
 
 FACTS = read_facts()
 COLUMNS = FACTS["columns"]
@@ -34,10 +34,6 @@ TYPES = {
     "binary": "string",
     "datetime": "string",
 }
-
-
-class BadRequest(Exception):
-    """The request is at fault."""
 
 
 def init():
@@ -115,7 +111,8 @@ def table_of(request):
             return frame_of(pd.DataFrame(value).values.tolist(), list(value))
         return frame_of(value)
     except (ValueError, TypeError, KeyError) as error:
-        raise BadRequest("The input cannot be read: {}".format(error))
+        text = "{} is missing".format(error) if isinstance(error, KeyError) else error
+        raise BadRequest("The input cannot be read: {}.".format(text))
 
 
 def tensors_of(value):
@@ -140,12 +137,22 @@ def frame_of(rows, columns=None, index=None):
         frame = pd.DataFrame(rows)
     else:
         names = columns or ([column["name"] for column in COLUMNS] if COLUMNS is not None else None)
+        wrong = [row for row in rows if names and (not isinstance(row, list) or len(row) != len(names))]
+        if wrong:
+            raise ValueError("each row must be a list with: {}".format(", ".join(map(str, names))))
         frame = pd.DataFrame(rows, columns=names, index=index if index and len(index) == len(rows) else None)
     for column in COLUMNS or []:
         if column["name"] in frame:
             frame[column["name"]] = converted(frame[column["name"]], column["type"])
-        elif column["required"]:
-            raise ValueError("the column {!r} is missing".format(column["name"]))
+    missing = [column["name"] for column in COLUMNS or [] if column["required"] and column["name"] not in frame]
+    if missing:
+        known = [column["name"] for column in COLUMNS]
+        unknown = [str(name) for name in frame if name not in known]
+        raise ValueError(
+            "the columns {} are missing{}; the model's are: {}".format(
+                missing, ", and {} are not known".format(unknown) if unknown else "", ", ".join(known)
+            )
+        )
     return frame
 
 
@@ -184,15 +191,17 @@ def as_json(value):
 
 
 def predict(table, params):
-    return model.predict(table, params=params) if params else model.predict(table)
+    try:
+        return model.predict(table, params=params) if params else model.predict(table)
+    except MlflowException as error:  # the signature is enforced there
+        raise BadRequest("The model cannot take this: {}".format(error.message))
 
 
 def answer(request):
     try:
-        table = table_of(request)
+        return {"predictions": as_json(predict(table_of(request), request["params"]))}
     except BadRequest as error:
-        return AMLResponse({"error": str(error)}, 400, json_str=True)
-    return {"predictions": as_json(predict(table, request["params"]))}
+        return refused(error)
 
 
 @described
@@ -226,7 +235,7 @@ def run_batch(requests):
         try:
             table = table_of(request)
         except BadRequest as error:
-            answers[number] = AMLResponse({"error": str(error)}, 400, json_str=True)
+            answers[number] = refused(error)
             continue
         is_alone = not FACTS["by_rows"] or request["params"] or not isinstance(table, pd.DataFrame) or table.empty
         group = number if is_alone else tuple(zip(table.columns, map(str, table.dtypes)))

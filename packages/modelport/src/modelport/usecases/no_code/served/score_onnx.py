@@ -4,6 +4,7 @@ import numpy as np
 import onnxruntime
 from no_code_schema import model_path, read_facts
 from no_code_tensors import TensorServer
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 FACTS = read_facts()
 
@@ -26,21 +27,12 @@ def as_text(array):
     return np.array(texts, dtype=object).reshape(array.shape)
 
 
-server = TensorServer(FACTS, predict)
+server = TensorServer(FACTS, predict, misfits=(InvalidArgument,))
 
 
 @server.decorate
 def run(data=None, instances=None, inputs=None, signature_name=None, outputFilter=None):
-    return server.answer(
-        {
-            "data": data,
-            "instances": instances,
-            "inputs": inputs,
-            "signature_name": signature_name,
-            "outputFilter": outputFilter,
-        }
-    )
+    return server.answer(locals())
 
 
-def run_batch(requests):
-    return server.answer_all(requests)
+run_batch = server.answer_all

@@ -34,21 +34,12 @@ def predict(signature, inputs, wanted):
     return {name: outputs[name].numpy() for name in wanted}
 
 
-server = TensorServer(FACTS, predict)
+server = TensorServer(FACTS, predict, misfits=(tf.errors.InvalidArgumentError,))
 
 
 @server.decorate
 def run(data=None, instances=None, inputs=None, signature_name=None, outputFilter=None):
-    return server.answer(
-        {
-            "data": data,
-            "instances": instances,
-            "inputs": inputs,
-            "signature_name": signature_name,
-            "outputFilter": outputFilter,
-        }
-    )
+    return server.answer(locals())
 
 
-def run_batch(requests):
-    return server.answer_all(requests)
+run_batch = server.answer_all

@@ -31,16 +31,7 @@ server = TensorServer(FACTS, predict)
 
 @server.decorate
 def run(data=None, instances=None, inputs=None, signature_name=None, outputFilter=None):
-    return server.answer(
-        {
-            "data": data,
-            "instances": instances,
-            "inputs": inputs,
-            "signature_name": signature_name,
-            "outputFilter": outputFilter,
-        }
-    )
+    return server.answer(locals())
 
 
-def run_batch(requests):
-    return server.answer_all(requests)
+run_batch = server.answer_all
