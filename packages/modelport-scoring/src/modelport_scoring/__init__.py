@@ -4,6 +4,7 @@ Nothing happens at import, and neither the event loop nor the parser is loaded b
 """
 
 from modelport_scoring.control.client import ControlClient
+from modelport_scoring.control.dialect import dialect
 from modelport_scoring.control.messages import RevisionStatus, Status, WorkerStatus
 from modelport_scoring.errors import (
     RequestRefused,
@@ -76,6 +77,7 @@ __all__ = [
     "WorkerStatus",
     "__version__",
     "check_settings",
+    "dialect",
     "log_path",
     "read_failure",
     "read_settings",

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import uvloop
 
+from modelport_scoring.control.dialect import dialect
 from modelport_scoring.control.endpoint import ControlEndpoint
 from modelport_scoring.control.messages import Status, together
 from modelport_scoring.control.peers import PeerEndpoint, Peers
@@ -39,6 +40,7 @@ from modelport_scoring.telemetry.counters import heads
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.tls import HANDSHAKE_TIMEOUT_S, Certificate
 from modelport_scoring.verbs import Verbs
+from modelport_scoring.version import __version__
 
 BACKLOG = 1024
 SPARE_DESCRIPTORS = 128
@@ -242,7 +244,8 @@ class Leader:
 
     async def _status(self) -> Status:
         others = await self._peers.statuses()
-        return together(self._server.status(switching=self._verbs.is_busy), others)
+        status = together(self._server.status(switching=self._verbs.is_busy), others)
+        return msgspec.structs.replace(status, version=__version__, dialect=dialect())
 
     async def _stop(self) -> None:
         await self._peers.stop()

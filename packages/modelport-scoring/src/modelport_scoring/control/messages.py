@@ -75,6 +75,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     revisions: list[RevisionStatus] = []
     """All that are hosted, the default one first."""
     servers: list[ServerStatus] = []
+    version: str = ""
+    """Of the scoring server that answers; empty: it is older than this field, and than the next."""
+    dialect: str = ""
+    """What it understands (``control/dialect.py``)."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

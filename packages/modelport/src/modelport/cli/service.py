@@ -51,8 +51,13 @@ def list_(
 @command(app, "show")
 def show(session: Session, name: ServiceName) -> object:
     """Show one service: its state, its address, its models, why it failed."""
-    found = session.service(name)
-    return Result({**found.serialize(), **found.placed()}, columns=SERVICE_COLUMNS)
+    service = session.service(name)
+    if service.started_by is not None:
+        session.note(
+            f"The service {name!r} was started by another Modelport ({service.started_by}), and may refuse changes "
+            f"until it is started again: modelport service restart -n {name}"
+        )
+    return Result({**service.serialize(), **service.placed()}, columns=SERVICE_COLUMNS)
 
 
 @command(app, "run")
@@ -146,6 +151,19 @@ def start(session: Session, name: ServiceName, no_wait: NoWait = False) -> objec
     """Start a service that is stopped or failed."""
     service = session.service(name)
     service.start()
+    if not no_wait:
+        session.wait(service)
+    return changed(service)
+
+
+@command(app, "restart")
+def restart(session: Session, name: ServiceName, no_wait: NoWait = False) -> object:
+    """Stop the service and start it again as it is, after an upgrade of Modelport for example.
+
+    Connections are refused meanwhile, for about a second and the time that init() takes.
+    """
+    service = session.service(name)
+    service.restart()
     if not no_wait:
         session.wait(service)
     return changed(service)

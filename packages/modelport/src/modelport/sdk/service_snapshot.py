@@ -30,6 +30,8 @@ class ServiceSnapshot:
     """``name:version`` of the image that the service runs; None where it was deployed without one."""
     image_digest: str | None = None
     """The digest of its bundle."""
+    started_by: str | None = None
+    """The version of Modelport that started it, where it may refuse changes until ``restart()``; else None."""
 
     def _take(self, service: Service, observation: Observation) -> None:
         self._service = service
@@ -42,6 +44,7 @@ class ServiceSnapshot:
         self.created_by = {"userName": service.created_by}
         self.port = observation.port or service.port
         self._host = observation.host
+        self.started_by = observation.started_by
         self.auth_enabled = bool(service.deployment.auth_enabled)
         self.token_auth_enabled = bool(service.deployment.token_auth_enabled)
         self.image_id = service.active.image_id

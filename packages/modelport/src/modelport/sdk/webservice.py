@@ -154,6 +154,13 @@ class Webservice(ServiceSnapshot, LegacyDeployment):
         """End the service; it stays in the workspace."""
         self._changed(lambda: run_service.stop(self.workspace.context, self.name))
 
+    def restart(self) -> None:
+        """End the service and start it again as it is, by this version of Modelport; connections are refused meanwhile.
+
+        Raises WebserviceException where it is stopped.
+        """
+        self._changed(lambda: run_service.restart(self.workspace.context, self.name))
+
     def update(self, *args: Any, **options: Any) -> None:
         """Change the service without dropping a request; what can be given is the target's (see its class)."""
         raise NotImplementedError(f"A {type(self).__name__} cannot be updated.")

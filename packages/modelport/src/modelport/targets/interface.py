@@ -39,6 +39,9 @@ class Observation:
     failure: Failure | None = None
     revisions: Mapping[int, RevisionObservation] = field(default_factory=dict)
     """Those that run, the active one among them, by number."""
+    started_by: str | None = None
+    """The version of Modelport that started it, where that understands other words than this one: it may refuse changes
+    until it is started again. None where nothing stands in the way."""
 
     @property
     def has_process(self) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from modelport.bundles import verify_bundle
-from modelport.domain.errors import ModelportError
+from modelport.domain.errors import ModelportError, WebserviceException
 from modelport.domain.services import DesiredState, Service, ServiceFilter, ServiceState
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
@@ -25,9 +26,7 @@ def start(context: Context, name: str) -> Service:
         context.registry.update_service(service)
         target = context.target(service)
         if target.observe(service).state in _DOWN:
-            bundle = context.bundles / service.active.bundle_digest
-            for each in (bundle, *bundles_beside(context, service).values()):
-                verify_bundle(each)
+            bundle = _verified(context, service)
             target.stop(service)
             service = start_active(context, service, bundle)
         return service
@@ -42,6 +41,31 @@ def stop(context: Context, name: str) -> Service:
         return service
 
 
+def restart(context: Context, name: str) -> Service:
+    """Stop the service and start it again as it is, by this version of Modelport; connections are refused meanwhile.
+
+    The bundle is verified first. Raises StoreException that names a damaged file, and WebserviceException where the
+    service is stopped.
+    """
+    with exclusive(context, name):
+        service = context.service(name)
+        if service.desired_state is DesiredState.STOPPED:
+            raise WebserviceException(
+                f"The service {name!r} is stopped.", hint=f"Start it: modelport service start -n {name}"
+            )
+        bundle = _verified(context, service)
+        context.target(service).stop(service)
+        return start_active(context, service, bundle)
+
+
+def _verified(context: Context, service: Service) -> Path:
+    """The bundle of the active revision, after a look at those of all that are to run."""
+    bundle = context.bundles / service.active.bundle_digest
+    for each in (bundle, *bundles_beside(context, service).values()):
+        verify_bundle(each)
+    return bundle
+
+
 def delete(context: Context, name: str) -> None:
     """Stop the service and remove it with its logs. Raises WebserviceException where there is none."""
     with exclusive(context, name):
@@ -51,21 +75,31 @@ def delete(context: Context, name: str) -> None:
     remove_unused_bundles(context)
 
 
-def up(context: Context) -> dict[str, ModelportError | None]:
-    """Start every service that should run and does not, after a reboot for example.
+def started_by_others(context: Context) -> dict[str, str]:
+    """The services that run and were started by another version of Modelport, which may refuse changes; and the version
+    of each."""
+    running = (service for service in context.registry.services(ServiceFilter()))
+    found = {service.name: context.target(service).observe(service).started_by for service in running}
+    return {name: version for name, version in found.items() if version is not None}
+
+
+def up(context: Context, *, restarting: bool = False) -> dict[str, ModelportError | None]:
+    """Start every service that should run and does not, after a reboot for example; with ``restarting``, start those
+    again that another version of Modelport started.
 
     One that cannot be started does not stop the others: its error is its value, None for those that were started.
     """
     started: dict[str, ModelportError | None] = {}
     for service in context.registry.services(ServiceFilter()):
-        if service.desired_state is DesiredState.RUNNING and _is_down(context, service):
-            try:
-                start(context, service.name)
-                started[service.name] = None
-            except ModelportError as error:
-                started[service.name] = error
+        if service.desired_state is not DesiredState.RUNNING:
+            continue
+        observation = context.target(service).observe(service)
+        is_down = observation.state in (ServiceState.STOPPED, ServiceState.UNKNOWN)
+        if not is_down and not (restarting and observation.started_by):
+            continue
+        try:
+            (start if is_down else restart)(context, service.name)
+            started[service.name] = None
+        except ModelportError as error:
+            started[service.name] = error
     return started
-
-
-def _is_down(context: Context, service: Service) -> bool:
-    return context.target(service).observe(service).state in (ServiceState.STOPPED, ServiceState.UNKNOWN)

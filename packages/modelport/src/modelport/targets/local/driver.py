@@ -36,6 +36,7 @@ from modelport.targets.serving.settings import changes, check_deployment, restar
 from modelport_scoring import (
     Changes,
     ControlClient,
+    Limits,
     ServiceNotRunning,
     ServiceSettings,
     SettingsInvalid,
@@ -252,8 +253,10 @@ class LocalTarget:
         pid = supervisor_pid(folder)
         if pid is None:
             return
+        settings = settings_of(folder)  # another version may have written what this one cannot read
+        limits = Limits() if settings is None else settings.limits
+        patience = limits.drain_timeout_s + _KILL_AFTER_S
         try:
-            patience = read_settings(folder).limits.drain_timeout_s + _KILL_AFTER_S
             ControlClient(folder).stop()
         except ServiceNotRunning:
             _signal(pid, signal.SIGTERM)

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelport.domain.errors import ConflictException, DeploymentFailed, WebserviceException
+from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import Service
 from modelport.targets.local.logs import last_lines_of
+from modelport.targets.local.observing import other_version
 from modelport.targets.serving.failures import from_scoring
 from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.service import revision_settings, traffic
@@ -20,6 +22,7 @@ from modelport_scoring import (
     ServiceNotRunning,
     SwitchFailed,
     SwitchInProgress,
+    __version__,
     log_path,
 )
 
@@ -92,4 +95,18 @@ class Hosting:
         except SwitchInProgress as error:
             raise ConflictException(f"The service {name!r} is being updated already.") from error
         except RequestRefused as error:
-            raise WebserviceException(f"The service {name!r} refused the settings: {error}.") from error
+            started_by = other_version(self._client.status())
+            if started_by is None:
+                raise WebserviceException(f"The service {name!r} refused the settings: {error}.") from error
+            raise DeploymentFailed(_needs_restart(name, started_by, str(error))) from error
+
+
+def _needs_restart(name: str, started_by: str, refusal: str) -> Failure:
+    """What to do about a scoring server of another version (docs/upgrading.md)."""
+    return Failure(
+        phase=Phase.START,
+        message=f"The service {name!r} was started by another Modelport ({started_by}; this is {__version__}), whose "
+        f"scoring server does not know what it is asked: {refusal}.",
+        hint=f"Start it again with this version, and then update: modelport service restart -n {name}. Connections are "
+        "refused for about a second meanwhile; modelport up --restart does so for all services that need it.",
+    )

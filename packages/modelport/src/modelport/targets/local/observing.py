@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelport.domain.services import ServiceState
 from modelport.targets.interface import Observation, RevisionObservation
 from modelport.targets.serving.failures import from_scoring
-from modelport_scoring import RevisionStatus, Status
+from modelport_scoring import RevisionStatus, Status, dialect
 
 _STATES = {
     "starting": ServiceState.DEPLOYING,
@@ -24,7 +24,13 @@ def observation_of(status: Status) -> Observation:
         port=status.port,
         failure=None if status.failure is None else from_scoring(status.failure),
         revisions={revision.revision: _revision(revision) for revision in status.revisions},
+        started_by=other_version(status),
     )
+
+
+def other_version(status: Status) -> str | None:
+    """The version that the scoring server is of, where it understands other words than this one does."""
+    return None if status.dialect == dialect() else status.version or "an earlier version"
 
 
 def _revision(status: RevisionStatus) -> RevisionObservation:
