@@ -21,6 +21,7 @@ from modelport.domain.progress import Silent
 from modelport.domain.services import DesiredState, Revision, Service
 from modelport.storage.memory import MemoryStore
 from modelport.targets.interface import ConfinedTarget, Confining
+from modelport.targets.memory import OneTarget
 from modelport.usecases.context import Context
 from modelport.usecases.create_image import Logged
 from modelport.usecases.deploy import check_models
@@ -145,10 +146,10 @@ def _told(error: ModelportError) -> str:
 
 def _measured(context: Context, request: ProfileRequest, revision: Revision, bundle: Path, folder: Path) -> Measurement:
     """Serve it as long as that takes. Raises what stops it."""
-    local = context.target(_TARGET)
+    service = _service(revision)
+    local = context.target(service)
     if not isinstance(local, Confining):
         raise WebserviceException("This target cannot tell what a service uses.")
-    service = _service(revision)
     with local.confined(cpu=request.cpu, memory_gb=request.memory_gb) as target:
         for note in target.not_enforced:
             context.progress.step(note)
@@ -156,7 +157,7 @@ def _measured(context: Context, request: ProfileRequest, revision: Revision, bun
         registry = MemoryStore(workspace=context.record.name)
         registry.create_workspace(context.record)
         registry.create_service(service)
-        here = replace(context, registry=registry, targets={_TARGET.upper(): target}, progress=Silent())
+        here = replace(context, registry=registry, targets=OneTarget(target), progress=Silent())
         try:
             return _served(context, here, target, service, bundle, request)
         except WebserviceException as error:
