@@ -134,7 +134,7 @@ def test_settings_are_taken_over_while_requests_come(target: Target) -> None:
     with load(target) as wrong:
         digest = hashlib.sha256(b"key").hexdigest()
         target.tell(auth={"enabled": True, "key_digests": [digest]}, workers=2, limits={"max_queue_length": 7})
-        target.wait_for("the new settings of .* are in force\n")
+        target.wait_for("the new settings [0-9a-f]{12} are in force\n")
         assert target.ask("POST", "/score", "1")[0] == 401
         assert target.in_force.limits.max_queue_length == 7
         target.tell(

@@ -24,6 +24,7 @@ from modelport_scoring.report import Refusal
 from modelport_scoring.service_folder import decode_settings
 
 LOOK_S = 1.0
+_FINGERPRINT = 12
 MOST_BYTES = 4 * 1024 * 1024
 
 
@@ -49,32 +50,29 @@ class SettingsFile:
     def look(self) -> None:
         """Take over the file's content where it is another one. One that cannot be taken over is named in the log, and
         the old settings stay; one that can only be taken over later is tried again at the next look."""
-        content = b""
+        content, named = b"", ""
         try:
             content = read_content(self._path)
             if content == self._judged:
                 if digest_of(content) == self.in_force:
                     self.refusal = None
                 return
+            named = f" {fingerprint(content)}"
             placed = self._placement.placed(decode_settings(content, path=self._path))
             kept = ControlClient(self._placement.folder).apply(self._placement.settled(placed))
         except (ServiceNotRunning, SwitchInProgress):
             return
-        except SettingsInvalid as error:
-            self._say_once(f"the new settings are not taken over, the old ones stay in force: {error}")
-            self.refusal = Refusal(settings=digest_of(content), message=str(error))
-            return
-        except (RequestRefused, SwitchFailed, OSError) as error:
-            self._say_once(f"the new settings of {self._path} are not taken over, the old ones stay in force: {error}")
+        except (SettingsInvalid, RequestRefused, SwitchFailed, OSError) as error:
+            self._say_once(f"the new settings{named} are not taken over, the old ones stay in force: {error}")
             failure = error.failure if isinstance(error, SwitchFailed) else None
             self.refusal = Refusal(settings=digest_of(content), message=str(error), failure=failure)
-            if not isinstance(error, OSError):
+            if isinstance(error, RequestRefused | SwitchFailed):
                 self._judged = content
             return
         self._judged = content
         self._said = ""
         self.in_force, self.refusal = digest_of(content), None
-        say(f"the new settings of {self._path} are in force{but(kept)}")
+        say(f"the new settings{named} are in force{but(kept)}")
 
     def _say_once(self, text: str) -> None:
         if text != self._said:
@@ -85,6 +83,11 @@ class SettingsFile:
 def digest_of(content: bytes) -> str:
     """How a report names the content of the file."""
     return hashlib.sha256(content).hexdigest()
+
+
+def fingerprint(content: bytes) -> str:
+    """The name of a file's content in the log: who changed the file can tell by it what has become of that."""
+    return digest_of(content)[:_FINGERPRINT]
 
 
 def but(kept: list[str]) -> str:

@@ -102,12 +102,14 @@ def open_workspace(
         registry=registry,
         objects=objects,
         environments=LocalEnvironments(installation.home),
-        targets=_targets(folder, registry, record),
+        targets=_targets(folder, registry, record, home=installation.home, progress=progress or Silent()),
         progress=progress or Silent(),
     )
 
 
-def _targets(folder: Path, registry: MetadataStore, record: WorkspaceRecord) -> TargetChooser:
+def _targets(
+    folder: Path, registry: MetadataStore, record: WorkspaceRecord, *, home: Path, progress: Progress
+) -> TargetChooser:
     """The ways to run a service. Clients of engines and clusters are loaded when the first service needs one."""
 
     def trusted(service: str) -> TokenTrust:
@@ -121,7 +123,14 @@ def _targets(folder: Path, registry: MetadataStore, record: WorkspaceRecord) -> 
             model_data=ModelData(folder=str(model_data_folder(folder)), workspace=path_of_workspace(record)),
         )
 
-    return TargetChooser({RunsOn.PROCESS: process})
+    def kubernetes(place: Placement) -> Target:
+        from modelport.usecases.clusters import cluster_target  # noqa: PLC0415 - clients of clusters take long to load
+
+        return cluster_target(
+            place, record=record, registry=registry, folder=folder, home=home, trust=trusted, progress=progress
+        )
+
+    return TargetChooser({RunsOn.PROCESS: process, RunsOn.KUBERNETES: kubernetes})
 
 
 def workspace_exists(name: str, *, installation: Installation | None = None) -> bool:

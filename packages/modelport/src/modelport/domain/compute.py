@@ -1,4 +1,5 @@
-"""Compute targets: names that services and runs are sent to. What they name is this machine.
+"""Compute targets: names that services and runs are sent to. What they name is this machine, or a cluster that a
+context of the kubeconfig leads to.
 
 A target is an asset of the workspace; what it was made with is kept and shown (azureml-v1 reference, 2.11).
 """
@@ -21,7 +22,7 @@ AKS = "AKS"
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _CLUSTER_NAME = re.compile(r"[A-Za-z][-A-Za-z0-9]{1,22}[A-Za-z0-9]")
 
-_SECRET = re.compile(r"password|passphrase|private_key|token|secret|admin_user_ssh", re.IGNORECASE)
+_SECRET = re.compile(r"password|passphrase|private_key|token|(?<!pull_)secret|admin_user_ssh", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)

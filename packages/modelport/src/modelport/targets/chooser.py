@@ -34,7 +34,7 @@ class TargetChooser:
     def __init__(self, makers: Mapping[RunsOn, Maker], *, environ: Mapping[str, str] = os.environ) -> None:
         self._makers = makers
         self._environ = environ
-        self._made: dict[tuple[RunsOn, str | None, str | None], Target] = {}
+        self._made: dict[tuple[str | None, ...], Target] = {}
 
     def of(self, compute_type: str, placement: Placement) -> Target:
         """The target of that kind, there. Raises WebserviceException for a kind or a place that this Modelport does not
@@ -45,7 +45,7 @@ class TargetChooser:
                 f"There is no target of compute type {compute_type!r} that runs services as {runs_on}.",
                 hint=f"This Modelport has: {', '.join(ComputeType)}; as {', '.join(self._makers)}.",
             )
-        where = (runs_on, placement.engine, placement.context)
+        where = (runs_on, placement.engine, placement.context, placement.context and placement.compute_name)
         if where not in self._made:
             self._made[where] = self._makers[runs_on](placement)
         return self._made[where]

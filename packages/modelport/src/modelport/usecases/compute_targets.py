@@ -150,11 +150,21 @@ def detach_compute(context: Context, name: str) -> None:
     """Forget the target, of which its owner has the rest; nothing happens where there is none. Its services go on, and
     are named: TLS was changed by detaching a cluster and attaching it again (azureml-v1 reference, 2.11)."""
     for service in services_of(context, name):
+        _settle(context, service, name)
         context.progress.step(
             f"The service {service.name!r} was deployed to {name!r} and goes on: delete it where it is not needed any "
             "more"
         )
     _forget(context, name)
+
+
+def _settle(context: Context, service: Service, name: str) -> None:
+    """Have the service know by itself what it knew from its cluster: in which namespace it is."""
+    namespace = find_compute(context, name).settings.get("namespace")
+    place = service.deployment.place
+    if namespace and place.context and not place.namespace:
+        settled = replace(service.deployment, placement=replace(place, namespace=namespace))
+        context.registry.update_service(replace(service, deployment=settled))
 
 
 def _forget(context: Context, name: str) -> None:

@@ -26,7 +26,10 @@ _NAMES_OF_PLACES = {
     "cmk_key_version": "its version",
 }
 
-_WITH_EFFECT: dict[RunsOn, tuple[str, ...]] = {RunsOn.CONTAINER: ("dns_name_label",)}
+_WITH_EFFECT: dict[RunsOn, tuple[str, ...]] = {
+    RunsOn.CONTAINER: ("dns_name_label",),
+    RunsOn.KUBERNETES: ("compute_name", "namespace"),
+}
 """Names that are more than names, by where a service runs."""
 
 
@@ -34,6 +37,8 @@ def deployment_notes(service: Service) -> list[str]:
     """One line for each thing; none for a service that was meant for this machine."""
     if ComputeType(service.compute_type) is ComputeType.LOCAL:
         return []
+    if service.deployment.runs_on is RunsOn.KUBERNETES:
+        return list(_of_a_cluster(service))
     return list(_notes(service))
 
 
@@ -65,6 +70,21 @@ def _notes(service: Service) -> Iterator[str]:
             "Model data collection: what a ModelDataCollector of the script collects is in CSV files below modeldata/ "
             "of the workspace's datastore workspaceblobstore."
         )
+
+
+def _of_a_cluster(service: Service) -> Iterator[str]:
+    deployments = [version.deployment for version in service.versions] or [service.deployment]
+    yield (
+        f"{service.compute_type} service {service.name!r}: runs in the cluster of the context "
+        f"{service.deployment.place.context!r}, with {_scale(service)}. A replica is a pod."
+    )
+    if any(deployment.scales_by_itself for deployment in deployments):
+        yield "The number of pods follows the CPU that they use: the cluster needs a metrics server for that."
+    places = _places(service)
+    if places:
+        yield f"Names that are kept and shown, and change nothing here: {', '.join(places)}."
+    if service.deployment.app_insights_enabled:
+        yield "Application Insights: each request is recorded in the pods' output, and nothing is sent anywhere."
 
 
 def _of_a_container(service: Service) -> Iterator[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelport.domain.compute import AKS, Compute
 from modelport.domain.deployments import Deployment, Placement
@@ -98,6 +98,21 @@ class AksClusterConfiguration(ComputeTargetConfiguration):
         if self.is_attached and self.settings.get("resource_group") and not self.settings.get("cluster_name"):
             raise ComputeTargetException("Invalid attach configuration: resource_group needs cluster_name too.")
 
+    def connect(self) -> str | None:
+        """Find the cluster's context and ask the cluster what it is. Raises ComputeTargetException where the context
+        that is named is not there, or its cluster does not answer."""
+        settings = self.settings
+        named = settings.get("cluster_name") or _last_part(settings.get("resource_id"))
+        if not self.is_attached or not (settings.get("context") or named):
+            return None
+        from modelport.usecases import clusters  # noqa: PLC0415 - clients of clusters take long to load
+
+        if not settings.get("context"):
+            if not clusters.is_context(str(named)):
+                return None
+            settings["context"] = named
+        return clusters.check_cluster(settings)
+
     def tls_request(self) -> TlsRequest | None:
         """The certificate and the key, read. Raises ComputeTargetException for files that are not there."""
         settings = self.settings
@@ -113,10 +128,14 @@ class AksClusterConfiguration(ComputeTargetConfiguration):
 
 
 class AksCompute(ComputeTarget):
-    """A cluster by its name."""
+    """A cluster: of a context of the kubeconfig where it was attached so, else a name."""
 
     _compute_type: ClassVar[str] = AKS
     _instead: ClassVar[str] = f"services that are deployed to it run on this machine. {REPLICAS_ARE_WORKERS}"
+    _how_to_attach: ClassVar[str] = (
+        ". Modelport makes no clusters: one of yours is attached by a context of the kubeconfig, "
+        "AksCompute.attach_configuration(context=…)"
+    )
     _defaults: ClassVar[Mapping[str, Any]] = {
         "agent_count": 3,
         "vm_size": "Standard_D3_v2",
@@ -178,8 +197,24 @@ class AksCompute(ComputeTarget):
         cluster_name: str | None = None,
         resource_id: str | None = None,
         cluster_purpose: str | None = None,
+        *,
+        context: str | None = None,
+        namespace: str | None = None,
+        registry: str | None = None,
+        image_pull_secrets: Sequence[str] | None = None,
+        expose: str | None = None,
+        host: str | None = None,
+        ingress_class: str | None = None,
+        gateway: str | None = None,
+        cert_issuer: str | None = None,
+        storage_class: str | None = None,
     ) -> AksClusterConfiguration:
-        """A configuration of a cluster that is there already; nothing is contacted.
+        """A configuration of a cluster that is there already (docs/kubernetes.md).
+
+        ``context`` names a context of the kubeconfig; without it the cluster's name counts, where a context is called
+        so. Then services run in that cluster. Without one the target is a name, and they run on this machine.
+        ``registry`` is where images are pushed to, and pulled from by the cluster: an address and maybe a prefix.
+        ``host``: of an Ingress or a Gateway; else an address of the nodes, in place of the one that they tell.
 
         Raises ComputeTargetException for a resource group without a cluster's name.
         """
@@ -228,8 +263,21 @@ class AksCompute(ComputeTarget):
             settings = {**self._compute.settings, **given}
             self._change(lambda: compute_targets.change_compute(context, self.name, settings=settings))
 
-    def get_credentials(self) -> NoReturn:
-        """There is no cluster. Raises ComputeTargetException."""
+    @property
+    def context(self) -> str | None:
+        """The context of the kubeconfig in whose cluster services run; None: they run on this machine."""
+        named: str | None = self._setting("context")
+        return named
+
+    def get_credentials(self) -> dict[str, Any]:
+        """How the cluster is reached: the context, and the files where it is looked for. Nothing secret is shown.
+
+        Raises ComputeTargetException where there is no cluster.
+        """
+        if self.context is not None:
+            from modelport.usecases import clusters  # noqa: PLC0415 - clients of clusters take long to load
+
+            return clusters.credentials_of(self.context)
         raise ComputeTargetException(
             f"The compute target {self.name!r} is a name: there is no cluster behind it that could be connected to.",
             hint="Its services run on this machine: Webservice.list(workspace, compute_type='AKS').",
@@ -238,7 +286,7 @@ class AksCompute(ComputeTarget):
     def to_deployment(self) -> Deployment:
         """What the cluster says of services that are deployed to it."""
         tls = compute_targets.tls_deployment(self.workspace.context, self._compute)
-        return replace(tls, placement=Placement(compute_name=self.name))
+        return replace(tls, placement=Placement(compute_name=self.name, context=self.context))
 
     def serialize(self) -> dict[str, Any]:
         """With what a cluster has besides."""
@@ -251,7 +299,13 @@ class AksCompute(ComputeTarget):
             "loadBalancerType": self.load_balancer_type,
             "loadBalancerSubnet": self.load_balancer_subnet,
             "sslConfiguration": self.ssl_configuration.serialize(),
+            "context": self.context,
         }
+
+
+def _last_part(resource_id: str | None) -> str | None:
+    """Of ``…/managedClusters/NAME``: what the vendor's command names the context."""
+    return resource_id.rstrip("/").rpartition("/")[2] if resource_id else None
 
 
 def _read(path: str | None, parameter: str) -> str | None:

@@ -41,6 +41,10 @@ class ComputeTargetConfiguration:
     def validate_configuration(self) -> None:
         """Raises ComputeTargetException for parameters that exclude or need each other."""
 
+    def connect(self) -> str | None:
+        """What the target is connected to, in words; None: to nothing. Of clusters only."""
+        return None
+
     def tls_request(self) -> TlsRequest | None:
         """What services on the target are to show: of clusters only."""
         return None
@@ -55,6 +59,8 @@ class ComputeTarget:
     _compute_type: ClassVar[str] = ""
     _instead: ClassVar[str] = "what is sent to it runs on this machine"
     """What the target does that it is not."""
+    _how_to_attach: ClassVar[str] = ""
+    """What to do to have it be what it is not."""
     _defaults: ClassVar[Mapping[str, Any]] = {}
     """Of the service that v1 had, for what was not given."""
     _classes: ClassVar[dict[str, type[ComputeTarget]]] = {}
@@ -116,7 +122,8 @@ class ComputeTarget:
 
     @staticmethod
     def attach(workspace: Workspace, name: str, attach_configuration: ComputeTargetConfiguration) -> ComputeTarget:
-        """As ``create``, for a cluster or a machine that is there already: nothing is contacted."""
+        """As ``create``, for a cluster or a machine that is there already. Only a cluster that a context of the
+        kubeconfig leads to is contacted. Raises ComputeTargetException where that does not answer."""
         return _kept(workspace, name, attach_configuration)
 
     @staticmethod
@@ -195,6 +202,7 @@ def _kept(workspace: Workspace, name: str, configuration: ComputeTargetConfigura
         )
     configuration.validate_configuration()
     kind, context = configuration.compute_class, workspace.context
+    cluster = configuration.connect()
     compute_targets.keep_compute(
         context,
         name,
@@ -205,6 +213,10 @@ def _kept(workspace: Workspace, name: str, configuration: ComputeTargetConfigura
         tags=configuration.tags,
         description=configuration.description,
     )
-    what = "attached" if configuration.is_attached else "made"
-    context.progress.step(f"{kind.__name__} {name!r}: nothing is {what}; the name is kept, and {kind._instead}")
+    if cluster is not None:
+        context.progress.step(f"{kind.__name__} {name!r}: services that are deployed to it run in {cluster}")
+    else:
+        what = "attached" if configuration.is_attached else "made"
+        note = f"{kind.__name__} {name!r}: nothing is {what}; the name is kept, and {kind._instead}"
+        context.progress.step(f"{note}{kind._how_to_attach}")
     return kind(workspace, name)

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from modelport.domain.errors import WebserviceException
-from modelport.targets.kubernetes.cluster import Cluster, Object, names_of
+from modelport.targets.kubernetes.cluster import FIELD_MANAGER, Cluster, Object, names_of
 from modelport.targets.kubernetes.facts import ClusterFacts
+from modelport.targets.kubernetes.owned_fields import applied_by
 from modelport.targets.kubernetes.plan import KubernetesPlan
 from modelport.targets.kubernetes.subject import WORKSPACE_ID_LABEL
 from modelport.targets.kubernetes.watching import wait_for, woken_by
@@ -28,18 +29,6 @@ _KINDS = (
 )
 """Of the objects of a service, in the order in which they are taken away."""
 
-_RESTORED = (
-    "Secret",
-    "ConfigMap",
-    "Deployment",
-    "HorizontalPodAutoscaler",
-    "PodDisruptionBudget",
-    "NetworkPolicy",
-    "Service",
-    "Ingress",
-    "HTTPRoute",
-)
-"""In the order in which they are put back."""
 _GONE_WITHIN_S = 120
 
 Name = tuple[str, str]
@@ -77,13 +66,10 @@ class Applied:
 
     def restore(self, before: Sequence[Object]) -> None:
         """Have what was there be as it was, and nothing else."""
-        scaled = {
-            each["spec"]["scaleTargetRef"]["name"] for each in before if each["kind"] == "HorizontalPodAutoscaler"
-        }
-        for kind in _RESTORED:
-            for found in before:
-                if found["kind"] == kind:
-                    self._cluster.apply(_as_manifest(found, without_replicas=found["metadata"]["name"] in scaled))
+        for found in reversed(before):
+            manifest = applied_by(FIELD_MANAGER, found)
+            if manifest is not None:
+                self._cluster.apply(manifest)
         self.prune([name_of(found) for found in before])
 
     def delete(self, found: Mapping[str, Any]) -> None:
@@ -163,19 +149,3 @@ class Applied:
 def name_of(manifest: Mapping[str, Any]) -> Name:
     """Which object it is."""
     return str(manifest["kind"]), str(manifest["metadata"]["name"])
-
-
-def _as_manifest(found: Object, *, without_replicas: bool) -> Object:
-    """What was asked for when the object was as it was found."""
-    metadata = {
-        key: found["metadata"][key]
-        for key in ("name", "namespace", "labels", "ownerReferences")
-        if key in found["metadata"]
-    }
-    annotations = found["metadata"].get("annotations", {})
-    kept = {key: value for key, value in annotations.items() if not key.startswith("deployment.kubernetes.io/")}
-    manifest = {key: value for key, value in found.items() if key != "status"}
-    manifest["metadata"] = {**metadata, **({"annotations": kept} if kept else {})}
-    if without_replicas and "replicas" in manifest.get("spec", {}):
-        manifest["spec"] = {key: value for key, value in manifest["spec"].items() if key != "replicas"}
-    return manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,19 +21,17 @@ from modelport.targets.kubernetes.addresses import Address, address_of
 from modelport.targets.kubernetes.applying import Applied, Name, name_of
 from modelport.targets.kubernetes.cluster import Cluster, Object
 from modelport.targets.kubernetes.facts import ClusterFacts
+from modelport.targets.kubernetes.images import Images
 from modelport.targets.kubernetes.logs import log_of
 from modelport.targets.kubernetes.names import Names
 from modelport.targets.kubernetes.plan import KubernetesPlan, plan
 from modelport.targets.kubernetes.rollout import Rollout
-from modelport.targets.kubernetes.settings import Certificate, ClusterSettings, Expose, ServingImage
+from modelport.targets.kubernetes.settings import Certificate, ClusterSettings, Expose
+from modelport.targets.kubernetes.settling import Settling
 from modelport.targets.kubernetes.subject import REVISION_LABEL, SERVICE_LABEL, WORKSPACE_ID_LABEL, Subject
 from modelport.targets.serving.certificates import COPIES, check_certificate, copy_certificate
 from modelport.targets.serving.service import Trust
 from modelport.targets.serving.settings import check_deployment, shown_settings
-
-Images = Callable[[Service, int], ServingImage]
-"""The image of a service's revision, where the cluster can pull it: made where there is none yet. Raises ModelportError
-where that is not possible."""
 
 
 class KubernetesTarget:
@@ -74,6 +72,7 @@ class KubernetesTarget:
         server would take, or a certificate that cannot be used."""
         check_deployment(deployment)
         check_certificate(deployment)
+        self._images.check(name)
         _ = self._facts
 
     def keep_certificate(self, name: str, deployment: Deployment) -> None:
@@ -139,7 +138,9 @@ class KubernetesTarget:
         held_back = [] if only is None else [name for name in names if name not in only]
         try:
             applied.apply(wanted, but=held_back)
-            self._rollout(wanted).wait(self._awaited(wanted))
+            rollout = self._rollout(wanted)
+            rollout.wait(self._awaited(wanted))
+            Settling(cluster=self._cluster, rollout=rollout).wait(before, applied.objects("Secret"))
         except BaseException:  # also where somebody presses Ctrl-C: the half of two plans is nobody's
             with contextlib.suppress(WebserviceException):
                 applied.restore(before)
@@ -209,7 +210,7 @@ class KubernetesTarget:
             service,
             workspace=self._workspace,
             workspace_id=self._workspace_id,
-            images={number: self._images(service, number) for number in sorted(hosted)},
+            images={number: self._images.image(service, number) for number in sorted(hosted)},
             cluster=self._facts,
             settings=self._settings,
             trust=self._trust,

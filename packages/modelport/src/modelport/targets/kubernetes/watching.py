@@ -44,8 +44,14 @@ def woken_by(
         over.set()
 
 
-def wait_for(look: Callable[[], _Found | None], changed: threading.Event, *, within_s: float) -> _Found | None:
-    """What ``look`` finds, which is asked after every change; None where it found nothing in time."""
+def wait_for(
+    look: Callable[[], _Found | None],
+    changed: threading.Event,
+    *,
+    within_s: float,
+    look_every_s: float = _LOOK_AGAIN_S,
+) -> _Found | None:
+    """What ``look`` finds, which is asked after every change, and now and then; None where it found nothing in time."""
     deadline = time.monotonic() + within_s
     while True:
         changed.clear()
@@ -53,4 +59,4 @@ def wait_for(look: Callable[[], _Found | None], changed: threading.Event, *, wit
         left = deadline - time.monotonic()
         if found is not None or left <= 0:
             return found
-        changed.wait(min(left, _LOOK_AGAIN_S))
+        changed.wait(min(left, look_every_s))

@@ -1,0 +1,111 @@
+"""Clusters that are attached to a workspace: the connection checked, and the target of the services in one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelport.domain.compute import KIND, Compute
+from modelport.domain.deployments import Placement
+from modelport.domain.errors import ComputeTargetException, UserErrorException, WebserviceException
+from modelport.domain.progress import Progress
+from modelport.domain.workspaces import WorkspaceRecord
+from modelport.storage.interface import MetadataStore
+from modelport.targets.kubernetes.cluster import Cluster
+from modelport.targets.kubernetes.driver import KubernetesTarget
+from modelport.targets.kubernetes.kubeconfig import contexts, find_context
+from modelport.targets.kubernetes.settings import ClusterSettings, Expose
+from modelport.targets.serving.service import Trust
+from modelport.usecases.published_images import PublishedImages
+
+_TEXTS = (
+    "namespace",
+    "host",
+    "ingress_class",
+    "gateway",
+    "cert_issuer",
+    "storage_class",
+    "priority_class",
+    "router_image",
+)
+_LISTS = ("image_pull_secrets", "source_ranges", "callers")
+
+
+def is_context(name: str) -> bool:
+    """Whether a kubeconfig of this user has a context of that name. Raises ComputeTargetException for a file that is no
+    kubeconfig."""
+    try:
+        return name in contexts()
+    except WebserviceException as error:
+        raise ComputeTargetException(error.message, hint=error.hint) from error
+
+
+def check_cluster(settings: Mapping[str, Any]) -> str:
+    """Connect to the cluster of the settings' context; returns what it is, in words.
+
+    Raises ComputeTargetException where it does not answer or refuses, or where the settings name what it cannot do.
+    """
+    try:
+        cluster_settings(settings)
+        cluster = Cluster.of_context(str(settings["context"]))
+        major, minor = cluster.version
+        return f"Kubernetes {major}.{minor} at {cluster.server}"
+    except (WebserviceException, UserErrorException) as error:
+        raise ComputeTargetException(error.message, hint=error.hint) from error
+
+
+def credentials_of(context: str) -> dict[str, Any]:
+    """How the cluster of the context is reached. Raises ComputeTargetException where the context is gone."""
+    try:
+        found = find_context(context)
+    except WebserviceException as error:
+        raise ComputeTargetException(error.message, hint=error.hint) from error
+    return {"context": context, "server": found.cluster.server, "kubeconfig": str(found.fname)}
+
+
+def cluster_settings(settings: Mapping[str, Any]) -> ClusterSettings:
+    """What a compute target was attached with, as its services' manifests need it. Raises UserErrorException for a way
+    of exposing them that there is not."""
+    given: dict[str, Any] = {name: settings.get(name) for name in _TEXTS}
+    given |= {name: tuple(settings.get(name) or ()) for name in _LISTS}
+    asked = settings.get("expose") or ClusterSettings().expose
+    try:
+        expose = next(each for each in Expose if each.value.lower() == str(asked).lower())
+    except StopIteration:
+        known = ", ".join(each.value for each in Expose)
+        raise UserErrorException(f"Invalid expose {asked!r}: it must be one of {known}.") from None
+    return ClusterSettings(expose=expose, **given)
+
+
+def cluster_target(
+    place: Placement,
+    *,
+    record: WorkspaceRecord,
+    registry: MetadataStore,
+    folder: Path,
+    home: Path,
+    trust: Trust,
+    progress: Progress,
+) -> KubernetesTarget:
+    """The target of services that are placed there; settings are those of the compute target, while it is attached."""
+    asset = None if place.compute_name is None else registry.asset(KIND, place.compute_name)
+    settings = {} if asset is None else Compute.from_asset(asset).settings
+    images = PublishedImages(
+        workspace=record.name,
+        registry=settings.get("registry"),
+        compute=place.compute_name,
+        bundles=folder / "bundles",
+        cache=home / "images",
+        records=folder / "published",
+        progress=progress,
+    )
+    return KubernetesTarget(
+        str(place.context),
+        folder / "services",
+        workspace=record.name,
+        workspace_id=record.id,
+        images=images,
+        settings=cluster_settings(settings),
+        trust=trust,
+    )

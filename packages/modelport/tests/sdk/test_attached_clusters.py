@@ -1,0 +1,73 @@
+"""Clusters that a context of the kubeconfig leads to; that one answers is tested in clusters/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from modelport import Workspace
+from modelport.domain.errors import ComputeTargetException
+from modelport.sdk.compute import AksCompute, ComputeTarget
+
+
+@pytest.fixture
+def workspace(workspace: Workspace) -> Workspace:
+    """One that says what it does."""
+    return Workspace.get(workspace.name)
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a context ``prod`` of a cluster that nobody listens for."""
+    config = {
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "contexts": [{"name": "prod", "context": {"cluster": "c", "user": "u"}}],
+    }
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+
+
+@pytest.mark.usefixtures("kubeconfig")
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"context": "prod"},
+        {"resource_group": "group", "cluster_name": "prod"},
+        {"resource_id": "/subscriptions/1/resourceGroups/g/providers/x/managedClusters/prod"},
+    ],
+)
+def test_a_cluster_that_does_not_answer(workspace: Workspace, given: dict[str, str]) -> None:
+    with pytest.raises(ComputeTargetException, match=r"'prod' does not answer at https://127\.0\.0\.1:1") as caught:
+        ComputeTarget.attach(workspace, "my-aks", AksCompute.attach_configuration(**given))
+    assert "kubectl --context prod" in caught.value.hint
+    assert workspace.compute_targets == {}
+
+
+@pytest.mark.usefixtures("kubeconfig")
+def test_a_context_that_is_not_there(workspace: Workspace) -> None:
+    with pytest.raises(ComputeTargetException, match="no context named 'test'") as caught:
+        ComputeTarget.attach(workspace, "my-aks", AksCompute.attach_configuration(context="test"))
+    assert caught.value.hint == "There are: prod."
+
+
+@pytest.mark.usefixtures("kubeconfig")
+def test_a_way_in_that_there_is_not(workspace: Workspace) -> None:
+    with pytest.raises(ComputeTargetException, match=r"Invalid expose 'tunnel'.*NodePort"):
+        ComputeTarget.attach(workspace, "my-aks", AksCompute.attach_configuration(context="prod", expose="tunnel"))
+
+
+@pytest.mark.usefixtures("kubeconfig")
+def test_the_name_of_a_cluster_without_a_context_is_a_name(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As scripts of v1 have it, on a machine that knows other clusters."""
+    configuration = AksCompute.attach_configuration(resource_group="group", cluster_name="theirs")
+    attached = ComputeTarget.attach(workspace, "my-aks", configuration)
+    assert isinstance(attached, AksCompute)
+    assert attached.context is None
+    said = capsys.readouterr().out
+    assert "nothing is attached; the name is kept" in said
+    assert "AksCompute.attach_configuration(context=…)" in said
