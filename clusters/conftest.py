@@ -1,4 +1,4 @@
-"""One cluster for all tests, and a workspace for each."""
+"""One cluster for all tests, and a workspace with it for each."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from clusters.bench import Bench
 from clusters.node import Node, end, running_node
 from clusters.programs import Programs
-from containers.bases import CACHE
+from containers.bases import CACHE, base_archive
+from modelport import Workspace
 
 _BUILD = Path(__file__).parent.parent / "tools" / "kubernetes.sh"
 _OPT_OUT = "MODELPORT_TEST_WITHOUT"
@@ -39,6 +41,38 @@ def node() -> Iterator[Node]:
         with running_node(folder, _programs()) as node:
             yield node
         Path(lock.name).write_text("")
+
+
+@pytest.fixture(scope="session")
+def base_image() -> Path:
+    """What images stand on: a machine of tests may reach no registry of images."""
+    return base_archive()
+
+
+@pytest.fixture
+def bench(node: Node, base_image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """A workspace to which the cluster is attached. What is left of it goes while the next test begins."""
+    home = tmp_path / "home"
+    home.mkdir()
+    # Layers are made once for a machine, as at home.
+    layers = CACHE / "images"
+    layers.mkdir(exist_ok=True)
+    (home / "images").symlink_to(layers)
+    monkeypatch.setenv("MODELPORT_HOME", str(home))
+    monkeypatch.delenv("MODELPORT_DATABASE_URL", raising=False)
+    monkeypatch.setenv("MODELPORT_BASE_IMAGE", str(base_image))
+    monkeypatch.setenv("KUBECONFIG", str(node.kubeconfig))
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.chdir(tmp_path)
+    workspace = Workspace.create("tests", show_output=False)
+    bench = Bench(node, workspace, tmp_path)
+    bench.attach()
+    try:
+        yield bench
+    finally:
+        workspace.registry.close()
+        for namespace in node.api("/api/v1/namespaces?labelSelector=modelport.dev/workspace-id").json()["items"]:
+            node.api(f"/api/v1/namespaces/{namespace['metadata']['name']}", "DELETE")
 
 
 def _programs() -> Path:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 PATIENCE_S = 60
 _PAUSE_S = 0.05
+_POLITE_S = 3
+"""How long one may take to end by itself: what it has is thrown away."""
 
 
 class Programs:
@@ -44,7 +46,7 @@ class Programs:
         if name in self._children or self._is_ours(pid):
             _signal(pid, how)
             ended = self._has_ended(name, pid)
-            if not wait_until(ended, within_s=10):
+            if not wait_until(ended, within_s=_POLITE_S):
                 _signal(pid, signal.SIGKILL)
                 wait_until(ended, within_s=10)
         self._children.pop(name, None)

@@ -6,6 +6,7 @@ import builtins
 import contextlib
 import re
 import ssl
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -50,6 +51,8 @@ class Cluster:
             self._client = Client(config, timeout=httpx2.Timeout(_TIMEOUT_S), field_manager=FIELD_MANAGER)
             # What the client has no verb for: what the cluster serves, and logs of containers that are gone.
             self._plain = client_adapter.Client(config, client_adapter.ConnectionParams(httpx2.Timeout(_TIMEOUT_S)))
+            # Nobody tells a target when it is used for the last time: connections are closed when it is forgotten.
+            weakref.finalize(self, _close, self._client, self._plain)
         except (ConfigError, AssertionError, OSError, ssl.SSLError) as error:
             raise WebserviceException(
                 f"The context {self.context!r} cannot be used: {error}.",
@@ -215,6 +218,11 @@ class Cluster:
             )
         told = f"The cluster refuses {what} {name!r}{where}: {said}" if name else f"The cluster refuses {what}: {said}"
         return ConflictException(told) if code == _CONFLICT else WebserviceException(told)
+
+
+def _close(*clients: Client | httpx2.Client) -> None:
+    for client in clients:
+        client.close()
 
 
 def _resource(group_version: str, told: Mapping[str, Any]) -> type[Any]:
