@@ -22,6 +22,7 @@ _GROUPS = {
     "k8s": "Print the Kubernetes manifests of a service.",
     "package": "Package models as a folder that builds an image anywhere.",
     "environment": "Write, register, list and download environments.",
+    "compute": "Attach clusters, list and detach them.",
     "service": "Use and change the services that were deployed.",
     "migrate": "See what of a v1 project runs, and take its models and environments over.",
     "up": "Start every service that should run and does not, after a reboot for example.",

@@ -48,6 +48,6 @@ def detach(session: Session, name: TargetName) -> None:
 
 
 @az_command(app, "get-credentials")
-def get_credentials(session: Session, name: TargetName) -> None:
-    """Say that there is no cluster behind the name that could be connected to."""
-    AksCompute(session.workspace, name).get_credentials()
+def get_credentials(session: Session, name: TargetName) -> object:
+    """Show by which context of the kubeconfig the cluster is reached; an error where the target is only a name."""
+    return AksCompute(session.workspace, name).get_credentials()

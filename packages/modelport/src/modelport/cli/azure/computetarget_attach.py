@@ -10,11 +10,12 @@ from modelport.cli.azure.command import az_command
 from modelport.cli.azure.computetarget_create import use_label
 from modelport.cli.azure.computetarget_options import Certificate, TargetName, shown
 from modelport.cli.command import group
+from modelport.cli.compute import ClusterOptions
 from modelport.cli.session import Session
 from modelport.domain.errors import ComputeTargetException
 from modelport.sdk.compute import AksCompute, ComputeTarget, RemoteCompute
 
-app = group("Keep the name of a cluster or a machine that is there already; nothing is contacted.")
+app = group("Attach a cluster by a context of the kubeconfig, or keep the name of one, or of a machine.")
 
 
 @az_command(app, "aks")
@@ -22,13 +23,24 @@ def aks(
     session: Session,
     name: TargetName,
     certificate: Certificate,
+    cluster: ClusterOptions,
     compute_resource_id: Annotated[
-        str, typer.Option("--compute-resource-id", "-i", help="Its id in a cloud; kept, not contacted.")
-    ],
+        str | None,
+        typer.Option(
+            "--compute-resource-id",
+            "-i",
+            help="Its id in a cloud, whose last part may name a context of the kubeconfig.",
+        ),
+    ] = None,
     cluster_purpose: Annotated[str | None, typer.Option("--cluster-purpose", help="A label.")] = None,
 ) -> object:
-    """Keep the name of a cluster: services that are deployed to it run on this machine."""
-    configuration = AksCompute.attach_configuration(resource_id=compute_resource_id, cluster_purpose=cluster_purpose)
+    """Attach a cluster that a context of the kubeconfig leads to; without one, keep the name of a cluster, and services
+    that are deployed to it run on this machine."""
+    if compute_resource_id is None and cluster.context is None:
+        raise ComputeTargetException("Which cluster is meant?", hint="Give --compute-resource-id, or --context.")
+    configuration = AksCompute.attach_configuration(
+        resource_id=compute_resource_id, cluster_purpose=cluster_purpose, **cluster.given()
+    )
     use_label(configuration, certificate)
     if certificate.ssl_cert_file or certificate.ssl_key_file:
         configuration.enable_ssl(certificate.ssl_cname, certificate.ssl_cert_file, certificate.ssl_key_file)
