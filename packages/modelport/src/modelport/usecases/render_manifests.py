@@ -16,6 +16,7 @@ from modelport.targets.kubernetes.plan import KubernetesPlan, plan
 from modelport.targets.kubernetes.settings import Certificate, ClusterSettings, ServingImage
 from modelport.targets.serving.settings import check_deployment
 from modelport.usecases.context import Context
+from modelport.usecases.datastores import path_of_workspace
 from modelport.usecases.tokens import trust
 
 _NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
@@ -57,6 +58,7 @@ def render_manifests(context: Context, request: RenderRequest) -> KubernetesPlan
         settings=request.settings,
         trust=lambda name: trust(context.registry, context.record, name),
         certificate_files=request.certificate,
+        data_path=path_of_workspace(context.record),
     )
 
 

@@ -275,6 +275,19 @@ def test_what_the_server_is_told() -> None:
     assert told["ends_with_script"]
 
 
+def test_collected_model_data_goes_into_a_claim_that_outlives_the_service() -> None:
+    plan = planned(service(deployment=Deployment(collects_model_data=True)))
+    told = settings_of(plan)["revision"]["environment_variables"]
+    assert told["AML_MODEL_DC_STORAGE_ENABLED"] == "true"
+    (pod,) = pods(plan)
+    mounts = {mount["name"]: mount["mountPath"] for mount in pod["spec"]["containers"][0]["volumeMounts"]}
+    assert told["AZUREML_MODEL_DATA_DIR"] == mounts["modeldata"]
+    assert told["AZUREML_MODEL_DATA_WORKSPACE"] == "main"
+    (claim,) = plan.lasting
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert claim not in plan.belongings
+
+
 def test_the_stock_image_fetches_what_it_serves() -> None:
     plan = planned(service(), fetch=FETCH)
     (pod,) = pods(plan)

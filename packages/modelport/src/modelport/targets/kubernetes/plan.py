@@ -72,8 +72,10 @@ def plan(
     settings: ClusterSettings | None = None,
     trust: Trust | None = None,
     certificate_files: Certificate | None = None,
+    data_path: str = "",
 ) -> KubernetesPlan:
-    """The plan for a service whose revisions have these images, by their numbers.
+    """The plan for a service whose revisions have these images, by their numbers. ``data_path`` is the workspace's part
+    of the paths of collected model data (azureml-v1 reference, 11); its name without.
 
     Raises UserErrorException for what the cluster cannot do, or no scoring server would take.
     """
@@ -84,6 +86,7 @@ def plan(
         images=images,
         cluster=cluster,
         settings=settings or ClusterSettings(),
+        data_path=data_path,
     )
     return KubernetesPlan(
         namespace=subject.names.namespace,

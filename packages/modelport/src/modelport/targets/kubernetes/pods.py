@@ -11,6 +11,7 @@ from modelport.targets.kubernetes.scoring import (
     CONTENT,
     FETCH_FILE,
     FETCHED_ENVIRONMENT,
+    MODEL_DATA,
     MOUNTED,
     PORT,
     SETTINGS_FILE,
@@ -22,9 +23,6 @@ Fields = dict[str, Any]
 
 USER = 10001
 """The images' own."""
-
-MODEL_DATA = "/var/azureml-modeldata"
-"""Where scripts write collected model data (azureml-v1 reference, 11)."""
 
 _GROUP_READS = 0o440
 

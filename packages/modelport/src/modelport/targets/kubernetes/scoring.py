@@ -11,6 +11,7 @@ import msgspec
 
 from modelport.domain.endpoints import VERSION_HEADER
 from modelport.targets.kubernetes.subject import Subject, Unit
+from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.service import Trust, service_settings
 from modelport_scoring import ServiceSettings, TlsSettings, Traffic
 
@@ -20,6 +21,9 @@ PORT = 5001
 MOUNTED = "/var/modelport/settings"
 SETTINGS_FILE = "service.json"
 FETCH_FILE = "fetch.json"
+
+MODEL_DATA = "/var/azureml-modeldata"
+"""Where scripts write collected model data (azureml-v1 reference, 11)."""
 
 TLS_FOLDER = "/var/modelport/tls"
 MOUNTED_TLS = TlsSettings(certificate=f"{TLS_FOLDER}/tls.crt", key=f"{TLS_FOLDER}/tls.key")
@@ -43,7 +47,11 @@ def unit_settings(subject: Subject, unit: Unit, *, trust: Trust | None) -> Servi
     Raises UserErrorException for a setting that no scoring server would take.
     """
     told = service_settings(
-        _alone(subject, unit), workspace=subject.workspace, bundles={unit.revision.number: _bundle(unit)}, trust=trust
+        _alone(subject, unit),
+        workspace=subject.workspace,
+        bundles={unit.revision.number: _bundle(unit)},
+        trust=trust,
+        model_data=ModelData(folder=MODEL_DATA, workspace=subject.data_path or subject.workspace),
     )
     revision = msgspec.structs.replace(
         told.revision,

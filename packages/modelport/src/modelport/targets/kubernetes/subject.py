@@ -51,6 +51,8 @@ class Subject:
     images: Mapping[int, ServingImage]
     cluster: ClusterFacts
     settings: ClusterSettings
+    data_path: str = ""
+    """Of the workspace, in the paths of collected model data; its name without."""
 
     @property
     def deployment(self) -> Deployment:

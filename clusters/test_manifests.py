@@ -1,0 +1,126 @@
+"""Every kind of manifest, judged by a real API server: what no schema says, it checks."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import trustme
+from packages.modelport.tests.targets.kubernetes.services import (
+    CLUSTERS,
+    DEPLOYMENTS,
+    FETCH,
+    WORKSPACE_ID,
+    endpoint,
+    images,
+    service,
+    trust,
+)
+
+from clusters.node import Node
+from modelport.domain.deployments import Deployment
+from modelport.targets.kubernetes.facts import ClusterFacts
+from modelport.targets.kubernetes.plan import KubernetesPlan, plan
+from modelport.targets.kubernetes.settings import Certificate, Expose
+
+APPLY = "application/apply-patch+yaml"
+UID = "12345678-0000-4000-8000-000000000001"
+SETTINGS = [settings for settings in CLUSTERS.values() if settings.expose is not Expose.GATEWAY]
+TLS = Deployment(ssl_enabled=True, ssl_cname="models.example.org")
+
+
+class Resources:
+    """Where the API server has the objects of a kind."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._kinds: dict[str, tuple[str, bool]] = {}
+        groups = node.api("/apis").json()["groups"]
+        for version in ("v1", *(each["groupVersion"] for group in groups for each in group["versions"])):
+            for found in node.api(self._root(version)).json()["resources"]:
+                if "/" not in found["name"]:
+                    self._kinds[f"{version}/{found['kind']}"] = (found["name"], found["namespaced"])
+
+    @staticmethod
+    def _root(version: str) -> str:
+        return f"/api/{version}" if version == "v1" else f"/apis/{version}"
+
+    @property
+    def facts(self) -> ClusterFacts:
+        return ClusterFacts(served=frozenset(self._kinds), version=(1, 20))
+
+    def apply(self, manifest: Mapping[str, Any], *, query: str = "") -> Any:
+        """The object as the server would have it; fails with the server's words."""
+        metadata = manifest["metadata"]
+        plural, is_namespaced = self._kinds[f"{manifest['apiVersion']}/{manifest['kind']}"]
+        place = f"/namespaces/{metadata['namespace']}" if is_namespaced else ""
+        path = f"{self._root(manifest['apiVersion'])}{place}/{plural}/{metadata['name']}"
+        asked = f"{path}?fieldManager=test-manifests&force=true{query}"
+        answer = self._node.api(asked, "PATCH", body=manifest, kind=APPLY)
+        assert answer.is_success, f"{manifest['kind']} {metadata['name']}: {answer.text}"
+        return answer.json()
+
+    def delete(self, namespace: str) -> None:
+        self._node.api(f"/api/v1/namespaces/{namespace}", "DELETE")
+
+
+def test_every_manifest_is_taken_as_it_is(node: Node) -> None:
+    """A dry run of server-side apply, which refuses fields that it does not know; and no field is changed."""
+    resources = Resources(node)
+    plans = list(every_plan(resources.facts))
+    namespaces = {found.namespace for found in plans}
+    try:
+        for namespace in namespaces:
+            resources.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        seen = set()
+        for manifest in itertools.chain.from_iterable(map(objects_of, plans)):
+            text = json.dumps(manifest, sort_keys=True)
+            if text not in seen:
+                assert_kept(manifest, resources.apply(manifest, query="&dryRun=All"))
+            seen.add(text)
+        assert len(seen) > 300
+    finally:
+        for namespace in namespaces:
+            resources.delete(namespace)
+
+
+def every_plan(facts: ClusterFacts) -> Iterator[KubernetesPlan]:
+    issued = trustme.CA().issue_cert("models.example.org")
+    certificate = Certificate(certificate=issued.cert_chain_pems[0].bytes(), key=issued.private_key_pem.bytes())
+    for settings, deployment in itertools.product(SETTINGS, (*DEPLOYMENTS.values(), TLS)):
+        for one, fetch in itertools.product(
+            (service(deployment=deployment), endpoint(deployment=deployment)), (None, FETCH)
+        ):
+            yield plan(
+                one,
+                workspace="main",
+                workspace_id=WORKSPACE_ID,
+                images=images(one, fetch=fetch),
+                cluster=facts,
+                settings=settings,
+                trust=trust,
+                certificate_files=certificate,
+            )
+
+
+def objects_of(found: KubernetesPlan) -> Iterator[Mapping[str, Any]]:
+    if found.namespace_object is not None:
+        yield found.namespace_object
+    yield from (*found.lasting, found.owner, *found.owned(UID))
+
+
+def assert_kept(wanted: Any, there: Any, *, where: str = "") -> None:
+    """What the server has holds all that was said, and nothing of it is another; it may have added what was not."""
+    if isinstance(wanted, Mapping):
+        for key, value in wanted.items():
+            if value not in ({}, [], None, False):  # the server may leave out what is nothing
+                assert key in there, f"{where}.{key} is gone"
+                assert_kept(value, there[key], where=f"{where}.{key}")
+    elif isinstance(wanted, list):
+        assert len(wanted) == len(there), where
+        for number, (one, other) in enumerate(zip(wanted, there, strict=True)):
+            assert_kept(one, other, where=f"{where}[{number}]")
+    else:
+        assert wanted == there, where
