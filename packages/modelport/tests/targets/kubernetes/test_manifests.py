@@ -15,7 +15,7 @@ from modelport.domain.errors import UserErrorException
 from modelport.targets.kubernetes.plan import KubernetesPlan
 from modelport.targets.kubernetes.settings import ClusterSettings, Expose, Fetch
 
-from .services import CERTIFICATE, CLUSTERS, DEPLOYMENTS, FETCH, NEWEST, OLDEST, endpoint, planned, service
+from .services import CERTIFICATE, CLUSTERS, DEPLOYMENTS, FETCH, NEWEST, OLDEST, endpoint, planned, revision, service
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
@@ -206,6 +206,15 @@ def test_settings_that_need_no_restart_change_no_pod() -> None:
     assert pods(planned(before)) == pods(planned(after))
     assert settings_of(planned(before)) != settings_of(planned(after))
     assert pods(planned(endpoint())) == pods(planned(endpoint(shares={"blue": 0, "green": 50})))
+
+
+def test_settings_that_need_a_restart_change_the_pods() -> None:
+    before = service()
+    for after in (
+        service(deployment=Deployment(server_processes=2)),
+        service(revisions=(revision(environment_variables={"GREETING": "bye"}),)),
+    ):
+        assert pods(planned(before)) != pods(planned(after))
 
 
 # --- what a deployment asks for ---------------------------------------------------------------------------------------

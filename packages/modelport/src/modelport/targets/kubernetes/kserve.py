@@ -11,9 +11,9 @@ from typing import Any
 
 from modelport.domain.deployments import Autoscale, Deployment
 from modelport.domain.errors import UserErrorException
-from modelport.targets.kubernetes.pods import fetching, mounted_volumes, scoring_container
+from modelport.targets.kubernetes.pods import RESTARTS, fetching, mounted_volumes, scoring_container
 from modelport.targets.kubernetes.probes import start_timeout_s
-from modelport.targets.kubernetes.scoring import PORT
+from modelport.targets.kubernetes.scoring import PORT, restart_digest, unit_settings
 from modelport.targets.kubernetes.subject import Manifest, Subject, Unit
 from modelport_scoring import Limits
 
@@ -41,7 +41,10 @@ def inference_service(subject: Subject) -> Iterator[Manifest]:
         spec={
             "predictor": {
                 "labels": subject.unit_labels(unit),
-                "annotations": {"serving.knative.dev/progress-deadline": f"{deadline}s"},
+                "annotations": {
+                    "serving.knative.dev/progress-deadline": f"{deadline}s",
+                    RESTARTS: restart_digest(unit_settings(subject, unit, trust=None)),
+                },
                 **_scale(unit.deployment),
                 "timeout": _answer_s(unit.deployment),
                 **_pod(subject, unit),

@@ -16,8 +16,10 @@ from modelport.targets.kubernetes.scoring import (
     PORT,
     SETTINGS_FILE,
     TLS_FOLDER,
+    restart_digest,
+    unit_settings,
 )
-from modelport.targets.kubernetes.subject import Subject, Unit
+from modelport.targets.kubernetes.subject import PREFIX, Subject, Unit
 
 Fields = dict[str, Any]
 
@@ -45,6 +47,9 @@ POD_SECURITY: Fields = {
 LAST_WORDS = "FallbackToLogsOnError"
 """What a container printed last is in its pod's status, for whoever asks why it ended."""
 
+RESTARTS = f"{PREFIX}/restarts"
+"""Annotation of pods: changes with the settings that only other pods can have."""
+
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
@@ -53,7 +58,10 @@ def unit_template(subject: Subject, unit: Unit) -> Fields:
     return {
         "metadata": {
             "labels": subject.unit_labels(unit),
-            "annotations": {DEFAULT_CONTAINER: "scoring"},
+            "annotations": {
+                DEFAULT_CONTAINER: "scoring",
+                RESTARTS: restart_digest(unit_settings(subject, unit, trust=None)),
+            },
         },
         "spec": {
             **pod_spec(subject, selector=subject.unit_selector(unit)),

@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 
 from modelport.domain.endpoints import VERSION_HEADER
+from modelport.targets.kubernetes.names import digest
 from modelport.targets.kubernetes.subject import Subject, Unit
 from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.service import Trust, service_settings
 from modelport_scoring import ServiceSettings, TlsSettings, Traffic
+from modelport_scoring.changeable import CHANGEABLE, OF_REVISION
 
 PORT = 5001
 """Of the containers, as in v1's images (azureml-v1 reference, 2.14)."""
@@ -68,6 +70,15 @@ def unit_settings(subject: Subject, unit: Unit, *, trust: Trust | None) -> Servi
         traffic=Traffic(version_header=VERSION_HEADER) if unit.version is not None else Traffic(),
         ends_with_script=True,
     )
+
+
+def restart_digest(settings: ServiceSettings) -> str:
+    """Eight digits that are others where pods have to be others: for what a running server does not take over, such as
+    the script's variables. So few that nobody finds a secret by them."""
+    kept = {name: getattr(settings, name) for name in settings.__struct_fields__ if name not in CHANGEABLE}
+    revision = settings.revision
+    kept["revision"] = {name: getattr(revision, name) for name in revision.__struct_fields__ if name not in OF_REVISION}
+    return digest(document(kept).decode(), length=8)
 
 
 def _alone(subject: Subject, unit: Unit) -> Any:
