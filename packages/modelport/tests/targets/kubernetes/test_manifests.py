@@ -6,14 +6,18 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from modelport.domain.deployments import Autoscale, Deployment, Placement, Probe, Resources
 from modelport.domain.errors import UserErrorException
 from modelport.targets.kubernetes.plan import KubernetesPlan
 from modelport.targets.kubernetes.settings import ClusterSettings, Expose, Fetch
+from modelport_scoring.fetch.settings import FetchSettings, check_digests
+from modelport_scoring.service_folder import decode_settings
 
 from .services import CERTIFICATE, CLUSTERS, DEPLOYMENTS, FETCH, NEWEST, OLDEST, endpoint, planned, revision, service
 
@@ -282,6 +286,19 @@ def test_what_the_server_is_told() -> None:
     assert told["revision"]["app_root"] == "/var/azureml-app"
     assert told["revision"]["environment_variables"]["GREETING"] == "hello"
     assert told["ends_with_script"]
+
+
+def test_the_servers_take_what_they_are_told() -> None:
+    """By their own readers: of a scoring server, and of what fetches."""
+    for plan in PLANS:
+        for secret in of_kind(plan, "Secret"):
+            for file, read in (("service.json", decode_settings), ("fetch.json", decode_fetch_settings)):
+                if file in secret["data"]:
+                    read(base64.b64decode(secret["data"][file]), path=Path(file))
+
+
+def decode_fetch_settings(content: bytes, *, path: Path) -> None:
+    check_digests(msgspec.json.decode(content, type=FetchSettings), path=path)
 
 
 def test_collected_model_data_goes_into_a_claim_that_outlives_the_service() -> None:
