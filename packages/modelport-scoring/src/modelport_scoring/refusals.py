@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from modelport_scoring.http.response import TEXT_TYPE, Response, limit_message, message
+from modelport_scoring.front_end import OVERLOADED, RETRY_AFTER, TIMED_OUT_ON_ACI, plain
+from modelport_scoring.http.response import Response, limit_message, message
 from modelport_scoring.service import Service
 from modelport_scoring.settings import FrontEnd, Limits
 from modelport_scoring.states import ServiceState
 from modelport_scoring.workers.ticket import Refusal
-
-RETRY_AFTER = b"retry-after: 1\r\n"
-"""Seconds: a queue that is full now may be empty then."""
-
-OVERLOADED = "Too many requests for service {name} (overloaded)"
-TIMED_OUT_ON_ACI = (
-    "Post http://localhost:5001/score: net/http: request canceled (Client.Timeout exceeded while awaiting headers)"
-)
 
 
 def limit_refusal(status: int, what: str, *, limit: str) -> Callable[[Service], Response]:
@@ -49,11 +42,6 @@ def timed_out(service: Service, limits: Limits) -> Response:
         return plain(504, TIMED_OUT_ON_ACI, lines=b"modelport-limit: scoring_timeout_ms\r\n")
     limit = limits.scoring_timeout_ms
     return limit_message(504, f"Scoring timeout after {limit} ms", limit="scoring_timeout_ms", value=limit)
-
-
-def plain(status: int, text: str, *, lines: bytes) -> Response:
-    """An error as the front ends of the clouds sent it: the bare text."""
-    return Response(status, lines=TEXT_TYPE + lines, body=text.encode())
 
 
 def no_such_revision(service: Service) -> Response:

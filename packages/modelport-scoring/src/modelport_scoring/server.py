@@ -8,7 +8,6 @@ import contextlib
 import datetime as dt
 import gc
 import os
-import resource
 import signal
 import socket
 import sys
@@ -30,6 +29,7 @@ from modelport_scoring.http.acceptor import Acceptor
 from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.journal import say, write_as
+from modelport_scoring.resources import SPARE_DESCRIPTORS, raise_descriptor_limit
 from modelport_scoring.routes import Routes
 from modelport_scoring.service import Service
 from modelport_scoring.service_folder import read_settings, write_failure
@@ -43,9 +43,6 @@ from modelport_scoring.verbs import Verbs
 from modelport_scoring.version import __version__
 
 BACKLOG = 1024
-SPARE_DESCRIPTORS = 128
-"""For workers, logs and the control socket; a connection must not take the last one."""
-
 COLLECT_AFTER = (20_000, 20, 50)
 """When Python's collector of cycles runs: requests leave none behind, so that looking often would be for nothing."""
 
@@ -275,13 +272,6 @@ class Follower:
 
     def close(self) -> None:
         self._endpoint.close()
-
-
-def raise_descriptor_limit() -> int:
-    """Let this process open as many files as it may, and return how many those are."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return most if most != resource.RLIM_INFINITY else 1 << 20
 
 
 def settings_of_moment(port: int) -> ServiceSettings:

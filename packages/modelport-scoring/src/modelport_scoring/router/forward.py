@@ -1,0 +1,326 @@
+"""One request on its way: to a server of the version that was chosen, and its answer back to the client."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from modelport_scoring.http.request import Head
+from modelport_scoring.http.response import CHUNKED, LAST_CHUNK, Response, in_chunk
+from modelport_scoring.router.answers import UpstreamConnection
+from modelport_scoring.router.heads import AnswerHead, request_head
+from modelport_scoring.router.routing import Choice, Routing, closed, no_replica, overloaded, timed_out
+from modelport_scoring.router.upstream import Unreachable
+
+MOST_KEPT_BYTES = 256 * 1024
+"""So much of a request is kept until the answer begins, to be sent once more where it has not reached anybody."""
+
+CLOSE = b"connection: close\r\n"
+KEEP_ALIVE = b"connection: keep-alive\r\n"
+
+FIRST_WAIT_S = 0.05
+LONGEST_WAIT_S = 1.0
+MOST_TRIES = 3
+"""Times that a request is sent, where it did not reach anybody."""
+
+
+class Client(Protocol):
+    """Whose request it is."""
+
+    address: bytes
+    scheme: bytes
+
+    def send(self, parts: list[bytes]) -> None: ...
+
+    def read_on(self, forward: Forward, reads: bool) -> None:
+        """Whether the request's body may go on."""
+
+    def answered(self, forward: Forward, *, last: bool) -> None:
+        """The answer has been sent whole. ``last``: the connection is to end with it."""
+
+    def broken(self) -> None:
+        """The answer cannot be brought to its end, and the client must see that."""
+
+    @property
+    def must_end(self) -> bool:
+        """Whether the connection ends with the next answer anyway."""
+
+
+class Forward:
+    """Is told what comes of the request, and sends it on; is told what comes of the answer, and sends that."""
+
+    __slots__ = (
+        "_begun",
+        "_choice",
+        "_client",
+        "_connecting",
+        "_connection",
+        "_framed",
+        "_is_last",
+        "_kept",
+        "_kept_bytes",
+        "_out",
+        "_routing",
+        "_tries",
+        "_waits_for_body",
+        "body_is_whole",
+        "deadline_from",
+        "head",
+        "is_over",
+        "method",
+        "started_at",
+    )
+
+    def __init__(self, client: Client, head: Head, routing: Routing) -> None:
+        self.head = head
+        self.method = head.method
+        self.body_is_whole = False
+        self.is_over = False
+        self.started_at = routing.now()
+        self.deadline_from = 0.0
+        """When the server got the request whole, or sent something last; 0 before that."""
+        self._client = client
+        self._routing = routing
+        self._choice: Choice | None = None
+        self._connection: UpstreamConnection | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._kept: list[bytes] | None = []
+        """The body so far, as it goes out; None once there is more of it than is kept."""
+        self._kept_bytes = 0
+        self._out: list[bytes] = []
+        self._begun = False
+        self._framed = False
+        self._is_last = False
+        self._waits_for_body = False
+        self._tries = 0
+
+    @property
+    def is_started(self) -> bool:
+        return self._choice is not None or self.is_over
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the client has got the head of the answer."""
+        return self._begun
+
+    # --- the request --------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Choose a version, and send what there is."""
+        routing = self._routing
+        if routing.is_overloaded:
+            self.answer(overloaded(routing.settings))
+            return
+        choice = routing.choose(self.head)
+        if isinstance(choice, Response):
+            self.answer(choice)
+            return
+        self._choice = choice
+        routing.begin(self)
+        connection = choice.upstream.kept_connection()
+        if connection is not None:
+            self._send_all(connection)
+        else:
+            self._connect()
+
+    def more(self, piece: bytes) -> None:
+        """More of the request's body."""
+        if self.is_over:
+            return
+        framed = [piece] if self.head.length is not None else list(in_chunk(piece))
+        self._pass(framed, len(piece))
+
+    def body_ended(self) -> None:
+        """The request is whole."""
+        self.body_is_whole = True
+        if self.is_over:
+            return
+        if self.head.length is None:
+            self._pass([LAST_CHUNK], len(LAST_CHUNK))
+        if self._connection is not None:
+            self.deadline_from = self._routing.now()
+
+    def _pass(self, parts: list[bytes], size: int) -> None:
+        if self._kept is not None and not self._begun:
+            self._kept += parts
+            self._kept_bytes += size
+            if self._kept_bytes > MOST_KEPT_BYTES:
+                if self._connection is None:
+                    self._wait_for_connection()
+                else:
+                    self._kept = None
+        if self._connection is not None:
+            self._connection.send(parts)
+
+    def _wait_for_connection(self) -> None:
+        """The client goes on when there is somebody to send it to."""
+        self._waits_for_body = True
+        self._client.read_on(self, False)
+
+    def client_gone(self) -> None:
+        """Nobody waits for the answer any more."""
+        self._finish(whole=False)
+
+    def client_reads(self, reads: bool) -> None:
+        """Whether the client keeps up with the answer."""
+        if self._connection is not None:
+            self._connection.read(reads)
+
+    def overdue(self) -> None:
+        """The server has not answered in time."""
+        self._count_failure("timeout")
+        if self._begun:
+            self._break()
+        else:
+            self.answer(timed_out(self._routing.settings))
+
+    # --- the server ---------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self._connection = None
+        self._connecting = self._routing.loop.create_task(self._connect_and_send())
+
+    async def _connect_and_send(self) -> None:
+        routing, choice = self._routing, self._choice
+        assert choice is not None
+        until, wait_s = routing.now() + routing.settings.limits.queue_wait_ms / 1000, FIRST_WAIT_S
+        while True:
+            try:
+                connection = await self._any_of(choice)
+            except Unreachable:
+                if routing.now() + wait_s > until:
+                    self.answer(no_replica(routing.settings))
+                    return
+                await asyncio.sleep(wait_s)
+                wait_s = min(LONGEST_WAIT_S, 2 * wait_s)
+            else:
+                if self.is_over:
+                    connection.release(whole=True)
+                else:
+                    self._send_all(connection)
+                return
+
+    async def _any_of(self, choice: Choice) -> UpstreamConnection:
+        """A connection to the version that was chosen, or to the one that takes its place. Raises Unreachable."""
+        try:
+            if choice.instead is not None and choice.upstream.is_down:
+                raise Unreachable
+            return await choice.upstream.connect()
+        except Unreachable:
+            if choice.instead is None:
+                raise
+            self._routing.metrics.fallbacks[choice.upstream.revision] += 1
+            self._choice = Choice(choice.instead, None)
+            kept = choice.instead.kept_connection()
+            return kept if kept is not None else await choice.instead.connect()
+
+    def _send_all(self, connection: UpstreamConnection) -> None:
+        """The head, and all of the body that is there."""
+        self._tries += 1
+        self._connection = connection
+        connection.ask(self)
+        head = request_head(self.head, client=self._client.address, scheme=self._client.scheme)
+        connection.send([b"".join((head, *self._kept))] if self._kept else [head])
+        if self._kept_bytes > MOST_KEPT_BYTES:
+            self._kept = None
+        if self.body_is_whole:
+            self.deadline_from = self._routing.now()
+        if self._waits_for_body:
+            self._waits_for_body = False
+            self._client.read_on(self, True)
+
+    def server_reads(self, reads: bool) -> None:
+        self._client.read_on(self, reads)
+
+    def head_came(self, head: AnswerHead, *, has_body: bool) -> None:
+        self._begun = True
+        self._kept = None
+        self.deadline_from = self._routing.now()
+        is_old = self.head.version == "1.0"
+        has_length = head.length is not None
+        self._framed = has_body and not has_length and not is_old
+        self._is_last = (
+            not self.head.keep_alive
+            or not self.body_is_whole
+            or self._client.must_end
+            or (has_body and not has_length and is_old)
+        )
+        framing = b"content-length: %b\r\n" % head.length if head.length is not None else b""
+        if self._framed:
+            framing += CHUNKED
+        framing += CLOSE if self._is_last else KEEP_ALIVE if is_old else b""
+        self._out.append(head.to_bytes(framing=framing))
+        self._count(head.status)
+
+    def body_came(self, piece: bytes) -> None:
+        if self._framed:
+            self._out += in_chunk(piece)
+        else:
+            self._out.append(piece)
+
+    def flush(self) -> None:
+        if self._out and not self.is_over:
+            out, self._out = self._out, []
+            self.deadline_from = self._routing.now()
+            self._client.send(out)
+
+    def ended(self) -> None:
+        if self._framed:
+            self._out.append(LAST_CHUNK)
+        self.flush()
+        self._finish(whole=self.body_is_whole)
+        self._client.answered(self, last=self._is_last)
+
+    def lost(self, *, delivered: bool) -> None:
+        self._connection = None
+        if self.is_over:
+            return
+        if self._begun:
+            self._count_failure("broken")
+            self._break()
+        elif not delivered and self._kept is not None and self._tries < MOST_TRIES:
+            assert self._choice is not None
+            self._routing.metrics.retries[self._choice.upstream.revision] += 1
+            self._connect()
+        else:
+            self._count_failure("closed")
+            self.answer(closed(self._routing.settings))
+
+    # --- the client ---------------------------------------------------------------------------------------------------
+
+    def answer(self, response: Response) -> None:
+        """Give an answer of the router's own."""
+        if self.is_over:
+            return
+        self._count(response.status)
+        last = not self.head.keep_alive or not self.body_is_whole or response.close or self._client.must_end
+        self._finish(whole=False)
+        self._client.send(self._routing.to_bytes(response, self.head, last=last))
+        self._client.answered(self, last=last)
+
+    def _break(self) -> None:
+        self.flush()
+        self._finish(whole=False)
+        self._client.broken()
+
+    def _finish(self, *, whole: bool) -> None:
+        if self.is_over:
+            return
+        self.is_over = True
+        self._kept = None
+        if self._choice is not None:
+            self._routing.end(self)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release(whole=whole)
+        elif self._connecting is not None and self._connecting is not asyncio.current_task(self._routing.loop):
+            self._connecting.cancel()
+        self._connecting = None
+
+    def _count(self, status: int) -> None:
+        revision = 0 if self._choice is None else self._choice.upstream.revision
+        self._routing.metrics.answered(revision, status, self._routing.now() - self.started_at)
+
+    def _count_failure(self, reason: str) -> None:
+        if self._choice is not None:
+            self._routing.metrics.failures[self._choice.upstream.revision, reason] += 1
