@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from image_packages import Package
 from modelport_scoring import WorkerStart, read_failure
 from modelport_scoring.packaged import notes_on
+from modelport_scoring.service_folder import read_settings
 from modelport_scoring.service_lock import is_alive
 from scoring_services import PATIENCE_S, Services, session_members, wait_until
 
@@ -50,6 +53,26 @@ def test_an_image_is_served_where_it_lies(package: Package) -> None:
     assert f"init in {package.app}" in package.log
     assert "AZUREML_LOG_LEVEL has no effect" in package.log
     assert '"path":"/score"' in package.log, "the access log goes to the output too"
+
+
+def test_a_client_that_keeps_its_connection_is_told_of_the_end(package: Package) -> None:
+    process = package.start()
+    package.healthy()
+    connection = http.client.HTTPConnection("127.0.0.1", read_settings(package.folder).port, timeout=PATIENCE_S)
+    connection.request("POST", "/score", body="1")
+    assert connection.getresponse().read()
+    idle = http.client.HTTPConnection("127.0.0.1", read_settings(package.folder).port, timeout=PATIENCE_S)
+    idle.connect()
+    begun = time.monotonic()
+    process.terminate()
+    time.sleep(0.5)
+    connection.request("POST", "/score", body="1")
+    answer = connection.getresponse()
+    assert (answer.status, answer.getheader("connection")) == (200, "close")
+    connection.close()
+    assert process.wait(PATIENCE_S) == 0
+    assert 4 < time.monotonic() - begun < 9, "the idle one was kept for a while"
+    idle.close()
 
 
 def test_a_script_that_cannot_be_started_ends_the_container(tmp_path: Path) -> None:

@@ -469,6 +469,20 @@ def test_a_server_that_drains_loses_nothing(services: Services, tmp_path: Path) 
         assert set(seen) == {(200, b'"blue"')}, f"{seen} {router.log}"
 
 
+def test_requests_wait_for_a_server_within_limits(services: Services, tmp_path: Path) -> None:
+    service = services.start(who("blue"))
+    urls = {1: url(service)}
+    service.end()
+    with routing(tmp_path, urls, limits={"max_queue_length": 2}) as router, ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(router.score) for _ in range(2)]
+        wait_until(lambda: router.metric("modelport_router_requests_waiting") == 2, what="two that wait")
+        refused = router.score()
+        assert (refused.status, refused.body) == (503, b"Too many requests for service demo (overloaded)")
+        assert refused.headers["modelport-limit"] == "max_queue_length"
+        service.start()
+        assert [each.result().json for each in waiting] == ["blue", "blue"]
+
+
 def test_the_router_drains(services: Services, tmp_path: Path) -> None:
     service = services.start(who("blue"))
     router = RunningRouter(tmp_path, {1: url(service)}).start()

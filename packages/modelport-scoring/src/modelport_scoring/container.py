@@ -60,7 +60,7 @@ def serve(arguments: argparse.Namespace) -> int:
     if arguments.settings is not None:
         given = SettingsFile(file, taken=content, placement=placement)
         beside = [given.watch, Reporter(placement.folder, look=lambda: _report(given, handover)).watch]
-    status = supervise(placement.folder, beside=beside, handover=handover)
+    status = supervise(placement.folder, beside=beside, handover=handover, lingers=True)
     failure = read_failure(placement.folder) if status else None
     if failure is not None:
         leave_last_word(failure)

@@ -109,7 +109,7 @@ class Server:
             self._acceptor.close()
         if self._leaving:
             most_s = max(LINGER_S, self._service.settings.limits.drain_timeout_s)
-            await self._listener.linger(least_s=LEAST_LINGER_S, idle_s=LINGER_S, most_s=most_s)
+            await self._listener.linger(least_s=0.0 if gate is None else LEAST_LINGER_S, idle_s=LINGER_S, most_s=most_s)
         self._listener.stop()
         await self._service.stop(drain_timeout_s=drain_timeout_s)
         await starting

@@ -75,10 +75,17 @@ def supervisor_command(folder: Path | str) -> list[str]:
     return [sys.executable, "-P", "-m", "modelport_scoring", str(folder)]
 
 
-def supervise(folder: Path, *, beside: Sequence[Callable[[], None]] = (), handover: Handover | None = None) -> int:
+def supervise(
+    folder: Path,
+    *,
+    beside: Sequence[Callable[[], None]] = (),
+    handover: Handover | None = None,
+    lingers: bool = False,
+) -> int:
     """The supervisor's life; returns its exit status: 0 after a stop, 1 where it could not serve, 3 where the script
     could not be started and the settings say that the service ends then. What goes on ``beside`` runs in threads, and
     never ends. ``handover``: the socket is taken over from the supervisor that serves, if any, and handed to the next.
+    ``lingers``: a stop does not end connections without a request at once, since clients may be sending one.
 
     In the second case ``failure.json`` says why, unless another supervisor has the folder. Raises
     ServiceAlreadyRunning for that, and OSError for a folder that is none.
@@ -105,6 +112,7 @@ def supervise(folder: Path, *, beside: Sequence[Callable[[], None]] = (), handov
         processes=settings.server_processes,
         parent=settings.ends_with_process,
         handover=handover,
+        lingers=lingers,
     )
     if handover is not None:
         threading.Thread(target=supervisor.hand_over, daemon=True).start()
@@ -224,8 +232,10 @@ class Supervisor:
         processes: int,
         parent: int | None,
         handover: Handover | None = None,
+        lingers: bool = False,
     ) -> None:
         """``parent``: the process that this service is to end with, if any."""
+        self._lingers = lingers
         self._handover = handover
         self._gate, self._gate_closer = os.pipe() if handover is not None else (-1, -1)
         self._listening = listening
@@ -350,13 +360,14 @@ class Supervisor:
                 self._leave()
                 return
         if not self._stopping:
-            self._kill_at = time.monotonic() + self._limits.drain_timeout_s + KILL_AFTER_S
+            lingering_s = LINGER_S if self._lingers else 0.0
+            self._kill_at = time.monotonic() + lingering_s + self._limits.drain_timeout_s + KILL_AFTER_S
         self._stopping = True
         # From here on nobody shall connect, also while the servers still finish what they hold.
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         for server in self._servers:
-            server.send(signal.SIGTERM)
+            server.send(LEAVE if self._lingers else signal.SIGTERM)
 
     def _kill(self) -> None:
         """End servers that neither finish nor give up what they hold."""

@@ -191,7 +191,10 @@ class Forward:
                 if routing.now() + wait_s > until:
                     self.answer(no_replica(routing.settings))
                     return
-                await asyncio.sleep(wait_s)
+                if routing.waiting >= routing.settings.limits.max_queue_length:
+                    self.answer(overloaded(routing.settings, "max_queue_length"))
+                    return
+                await self._wait(wait_s)
                 wait_s = min(LONGEST_WAIT_S, 2 * wait_s)
             else:
                 if self.is_over:
@@ -199,6 +202,13 @@ class Forward:
                 else:
                     self._send_all(connection)
                 return
+
+    async def _wait(self, seconds: float) -> None:
+        self._routing.waiting += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._routing.waiting -= 1
 
     async def _any_of(self, choice: Choice) -> UpstreamConnection:
         """A connection to the version that was chosen, or to the one that takes its place. Raises Unreachable."""

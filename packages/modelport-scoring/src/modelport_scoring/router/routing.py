@@ -42,7 +42,10 @@ class Routing:
         self.now = loop.time
         self.date_line: Callable[[], bytes] = lambda: b""
         self.in_flight: set[InFlight] = set()
+        self.waiting = 0
+        """Requests that wait for a server to accept a connection."""
         self._upstreams: dict[int, Upstream] = {}
+        metrics.gauges["requests_waiting"] = lambda: self.waiting
         metrics.gauges["requests_in_flight"] = lambda: len(self.in_flight)
         self.adopt(settings)
 
@@ -130,13 +133,12 @@ class Routing:
         return message(404, f"There is no such revision of service {name}: {header} may be {known}")
 
 
-def overloaded(settings: RouterSettings) -> Response:
+def overloaded(settings: RouterSettings, limit: str = "max_concurrent_requests") -> Response:
     """There are more requests than the router is to hold."""
-    limit = "max_concurrent_requests"
     text = OVERLOADED.format(name=settings.name)
     if settings.front_end is FrontEnd.AKS:
         return plain(503, text, lines=RETRY_AFTER + b"modelport-limit: %b\r\n" % limit.encode())
-    return limit_message(503, text, limit=limit, value=settings.limits.max_concurrent_requests, lines=RETRY_AFTER)
+    return limit_message(503, text, limit=limit, value=getattr(settings.limits, limit), lines=RETRY_AFTER)
 
 
 def no_replica(settings: RouterSettings) -> Response:

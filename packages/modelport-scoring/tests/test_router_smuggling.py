@@ -1,0 +1,69 @@
+"""The tricks of test_smuggling, through the router: it refuses what the server refuses, and passes on what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from modelport_scoring import ServiceSettings
+from routers import RunningRouter
+from scoring_services import RunningService, Services
+from test_smuggling import (
+    COUNTS,
+    test_a_path_is_taken_as_it_is,
+    test_a_request_that_ends_early_is_none,
+    test_a_target_in_absolute_form_is_served,
+    test_a_thousand_pipelined_requests_are_each_run_once,
+    test_chunks,
+    test_content_length,
+    test_lines,
+    test_nothing_behind_connection_close_is_run,
+    test_one_more_byte_makes_another_head,
+    test_request_line,
+    test_trailers_are_no_headers,
+    test_transfer_encoding,
+)
+
+__all__ = [
+    "test_a_path_is_taken_as_it_is",
+    "test_a_request_that_ends_early_is_none",
+    "test_a_target_in_absolute_form_is_served",
+    "test_a_thousand_pipelined_requests_are_each_run_once",
+    "test_chunks",
+    "test_content_length",
+    "test_lines",
+    "test_nothing_behind_connection_close_is_run",
+    "test_one_more_byte_makes_another_head",
+    "test_request_line",
+    "test_trailers_are_no_headers",
+    "test_transfer_encoding",
+]
+"""What pytest finds here, with the fixture of this module."""
+
+LIMITS = {"max_header_bytes": 8192, "max_body_bytes": 100_000, "request_timeout_s": 0.5}
+
+
+class Routed(RunningService):
+    """A service whose clients come to a router before it."""
+
+    router: RunningRouter
+
+    @property
+    def settings(self) -> ServiceSettings:
+        return msgspec.structs.replace(super().settings, port=self.router.port)
+
+
+@pytest.fixture(scope="module")
+def counting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    folder = tmp_path_factory.mktemp("routed")
+    made = Services(folder)
+    service = made.start(COUNTS, limits=LIMITS)
+    url = f"http://127.0.0.1:{service.settings.port}"
+    routed = Routed(folder=service.folder, bundles=service.bundles, process=service.process)
+    routed.router = RunningRouter(folder, {1: url}, limits=LIMITS).start()
+    yield routed
+    assert routed.router.end() == 0
+    assert "Traceback" not in routed.router.log
+    made.end()
