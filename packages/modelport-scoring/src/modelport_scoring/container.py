@@ -2,7 +2,8 @@
 
 The package's folder, ``/var/azureml-server`` in an image, holds ``service.json`` and ``bundle.json``. A target gives a
 file of its own in the place of the first (``--settings``), and what changes in it is taken over without a restart.
-Paths in either are relative to the package's folder. The variables of the azureml-v1 reference, 6.7, change settings.
+Paths in either are relative to the package's folder. The variables of the azureml-v1 reference, 6.7, change the
+image's own settings.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from modelport_scoring.handover import Handover, HandoverFailed
 from modelport_scoring.last_word import leave_last_word
 from modelport_scoring.packaged import Placement, notes_on
 from modelport_scoring.report import Report, Reporter
-from modelport_scoring.service_folder import SETTINGS, decode_settings, read_failure, write_settings
+from modelport_scoring.service_folder import SETTINGS, decode_settings, keep_failure, read_failure, write_settings
 from modelport_scoring.settings_file import SettingsFile, read_content
 from modelport_scoring.states import ServiceState
 from modelport_scoring.supervisor import STATUS_FAILED, supervise
@@ -45,15 +46,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def serve(arguments: argparse.Namespace) -> int:
     """Raises SettingsInvalid, ServiceAlreadyRunning and OSError."""
+    # A target says all in its file: the variables of an image would undo it.
+    environ = os.environ if arguments.settings is None else {}
     placement = Placement(
-        package=arguments.package, folder=arguments.folder.absolute(), environ=os.environ, port=arguments.port
+        package=arguments.package, folder=arguments.folder.absolute(), environ=environ, port=arguments.port
     )
     file = (arguments.settings or arguments.package / SETTINGS).absolute()
     content = read_content(file)
     settings = placement.placed(decode_settings(content, path=file))
     placement.make_folder()
+    keep_failure(placement.folder)
     write_settings(placement.folder, placement.settled(settings))
-    for note in notes_on(os.environ):
+    for note in notes_on(environ):
         print(note, flush=True)  # noqa: T201 - the output of a container is its log
     beside = []
     handover = None if arguments.handover is None else Handover(arguments.handover)

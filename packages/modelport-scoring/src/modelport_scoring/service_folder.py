@@ -35,6 +35,7 @@ SETTINGS = "service.json"
 LOCK = "service.lock"
 CONTROL = "control.sock"
 FAILURE = "failure.json"
+EARLIER_FAILURE = "failure-earlier.json"
 WORK = "work"
 LOGS = "logs"
 SUPERVISOR_LOG = "supervisor.log"
@@ -198,6 +199,13 @@ def read_failure(folder: Path) -> Failure | None:
 def write_failure(folder: Path, failure: Failure) -> None:
     """Leave word for whoever started the supervisor. Raises OSError."""
     write_whole(folder / FAILURE, msgspec.json.encode(failure))
+
+
+def keep_failure(folder: Path) -> None:
+    """Keep aside what an earlier process of the same container left: the engine starts it again before anybody may have
+    read it. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        (folder / FAILURE).replace(folder / EARLIER_FAILURE)
 
 
 def clear_failure(folder: Path) -> None:

@@ -6,8 +6,9 @@ import contextlib
 import datetime as dt
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from modelport.domain.progress import Progress, Silent
 from modelport.domain.tokens import TokenTrust
 from modelport.domain.workspaces import WorkspaceLabels, WorkspaceRecord
 from modelport.environments.chooser import LocalEnvironments
+from modelport.images import ImageSettings, build_image, write_docker_archive
 from modelport.storage.interface import MetadataStore
 from modelport.storage.objects import open_objects
 from modelport.storage.sql import open_sql
 from modelport.targets.chooser import TargetChooser
+from modelport.targets.container.image import ServiceImage
 from modelport.targets.interface import Target
 from modelport.targets.local import LocalTarget
 from modelport.targets.serving.model_data import ModelData
@@ -130,7 +133,33 @@ def _targets(
             place, record=record, registry=registry, folder=folder, home=home, trust=trusted, progress=progress
         )
 
-    return TargetChooser({RunsOn.PROCESS: process, RunsOn.KUBERNETES: kubernetes})
+    def container(place: Placement) -> Target:
+        # docker-py is loaded where a service runs in a container, and nowhere else
+        driver = import_module("modelport.targets.container.driver")
+        made: Target = driver.ContainerTarget(
+            place.engine,
+            root=folder / "services",
+            workspace=record.name,
+            workspace_id=record.id,
+            build=_image_builder(record.name, home, progress),
+            trust=trusted,
+        )
+        return made
+
+    return TargetChooser({RunsOn.PROCESS: process, RunsOn.CONTAINER: container, RunsOn.KUBERNETES: kubernetes})
+
+
+def _image_builder(workspace: str, home: Path, progress: Progress) -> Callable[[str, Path], ServiceImage]:
+    def build(service: str, bundle: Path) -> ServiceImage:
+        settings = ImageSettings(name=service, workspace=workspace)
+        built = build_image(bundle, settings=settings, cache=home / "images", progress=progress)
+        return ServiceImage(
+            config_digest=built.config_digest,
+            diff_ids=tuple(layer.diff_id for layer in built.layers),
+            write=lambda reference, file, without: write_docker_archive(built, reference, file),
+        )
+
+    return build
 
 
 def workspace_exists(name: str, *, installation: Installation | None = None) -> bool:

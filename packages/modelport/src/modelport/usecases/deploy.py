@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from modelport.domain.deployments import ComputeType, Deployment, Placement, merged, with_defaults
 from modelport.domain.endpoints import split_deployment
-from modelport.domain.errors import ConflictException, WebserviceException
+from modelport.domain.errors import ConflictException, ModelportError, WebserviceException
 from modelport.domain.failures import Phase, in_phase
 from modelport.domain.models import ModelVersion
 from modelport.domain.names import check_service_name
@@ -92,7 +93,8 @@ def _started(context: Context, service: Service, bundle: Path, *, deployment: De
             target.keep_certificate(service.name, deployment)
             service = start_active(context, service, bundle)
     except BaseException:
-        target.delete(service)
+        with contextlib.suppress(ModelportError):  # the reason above is the one that counts
+            target.delete(service)
         context.registry.delete_service(service.name)
         remove_unused_bundles(context)
         raise

@@ -61,10 +61,8 @@ def _notes(service: Service) -> Iterator[str]:
             "and starts it again."
         )
     if service.deployment.app_insights_enabled:
-        yield (
-            "Application Insights: each request is recorded in the service's logs/access.log, and nothing is sent "
-            "anywhere."
-        )
+        where = "log" if service.deployment.runs_on is RunsOn.CONTAINER else "logs/access.log"
+        yield f"Application Insights: each request is recorded in the service's {where}, and nothing is sent anywhere."
     if any(deployment.collects_model_data for deployment in deployments):
         yield (
             "Model data collection: what a ModelDataCollector of the script collects is in CSV files below modeldata/ "

@@ -26,7 +26,7 @@ from modelport.domain.services import DesiredState, Service, ServiceFilter, Serv
 from modelport.environments.index_settings import uv_options
 from modelport.environments.interpreters import PYTHONS, installed_versions
 from modelport.environments.uv import run_uv, uv_environment, without_credentials
-from modelport.targets.local.ports import check_address
+from modelport.targets.serving.ports import check_address
 from modelport.usecases.context import Context
 
 DEFAULT_PORT = 8890

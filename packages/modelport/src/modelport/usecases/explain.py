@@ -11,6 +11,7 @@ from modelport.bundles import Manifest, read_manifest
 from modelport.domain.errors import StoreException
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import Revision
+from modelport.packages.plan import APP_ROOT
 from modelport.usecases.context import Context
 from modelport.usecases.pickled_versions import pickled_with
 
@@ -68,7 +69,8 @@ def _named_as_shipped(text: str, revision: Revision, manifest: Manifest | None) 
         return text
     shipped = Path(revision.inference.source_directory or Path(revision.inference.entry_script).parent)
     below = f"{manifest.source_directory}/" if manifest.source_directory else ""
-    copy = re.compile(rf'(?<=")[^"\n]*/work/{revision.number}/app/{re.escape(below)}([^/"\n]*)')
+    roots = rf'(?:[^"\n]*/work/{revision.number}/app|{APP_ROOT})'
+    copy = re.compile(rf'(?<="){roots}/{re.escape(below)}([^/"\n]*)')
     companions = revision.inference.companions
     return copy.sub(lambda found: companions.get(found[1], f"{shipped}/{found[1]}"), text)
 

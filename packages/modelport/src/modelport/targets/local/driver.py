@@ -24,13 +24,13 @@ from modelport.targets.local.devices import check_gpus
 from modelport.targets.local.failures import supervisor_failure
 from modelport.targets.local.hosting import Hosting
 from modelport.targets.local.logs import last_lines_of
-from modelport.targets.local.observing import observation_of
 from modelport.targets.local.plan import LocalPlan, plan, with_hosted
-from modelport.targets.local.ports import check_address
 from modelport.targets.local.size import check_size
 from modelport.targets.local.usage import usage_of_session
 from modelport.targets.serving.certificates import COPIES, check_certificate, copy_certificate
 from modelport.targets.serving.model_data import ModelData
+from modelport.targets.serving.observing import observation_of
+from modelport.targets.serving.ports import check_address
 from modelport.targets.serving.service import Trust, auth_settings
 from modelport.targets.serving.settings import changes, check_deployment, restarting_changes, shown_settings
 from modelport_scoring import (

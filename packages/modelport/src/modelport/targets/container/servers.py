@@ -1,0 +1,177 @@
+"""The servers of one service, of which one at a time is reached by clients."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from docker.errors import APIError, NotFound
+
+from modelport.domain.errors import DeploymentFailed, WebserviceException
+from modelport.domain.failures import Failure, Phase
+from modelport.domain.services import Service
+from modelport.packages.plan import PACKAGE
+from modelport.targets.container.names import Names
+from modelport.targets.container.parts import Parts, Server
+from modelport.targets.container.plan import SETTINGS, server_spec
+from modelport.targets.container.settings import (
+    certificate_files,
+    container_settings,
+    encoded,
+    own_files,
+    settings_file,
+    shared_files,
+)
+from modelport.targets.serving.failures import from_scoring
+from modelport.targets.serving.service import Trust
+from modelport.targets.serving.settings import scoring_settings
+from modelport_scoring import Limits, RevisionSettings, ServiceSettings, ServiceState
+from modelport_scoring.service_folder import decode_settings
+from modelport_scoring.settings_file import digest_of
+
+Certificate = Callable[[str], tuple[bytes, bytes] | None]
+"""The certificate of a service and its key, as PEM."""
+
+_NOWHERE = Path("service.json")
+_PAUSE_S = 0.1
+_GRACE_S = 60.0
+"""How much longer than the server's own limits say an engine may take."""
+
+
+class Servers:
+    """Starts them, and has one follow the other."""
+
+    def __init__(
+        self, parts: Parts, *, names: Names, workspace: str, trust: Trust | None, certificate: Certificate
+    ) -> None:
+        self._parts = parts
+        self._names = names
+        self._workspace = workspace
+        self._trust = trust
+        self._certificate = certificate
+
+    def start(self, service: Service, number: int, image: str) -> Server:
+        """Make the container of the revision, give it its settings, and start it. It serves, or comes next to the one
+        that does."""
+        drain_s = _limits(service).drain_timeout_s
+        spec = server_spec(service, number, self._names, image=image, drain_timeout_s=drain_s)
+        server = Server(self._parts.create(spec))
+        try:
+            content = encoded(self._settings(service, number, of_image(server)))
+            certificate = self._certificate(service.name) if service.deployment.ssl_enabled else None
+            server.put(own_files(content, certificate))
+            server.put_shared(shared_files())
+            server.container.start()
+        except BaseException:
+            self._parts.remove(server.container)
+            raise
+        return server
+
+    def _settings(self, service: Service, number: int, image: RevisionSettings) -> ServiceSettings:
+        return container_settings(service, number, workspace=self._workspace, of_image=image, trust=self._trust)
+
+    def replace(self, service: Service, number: int, image: str) -> None:
+        """Have a new server take over from the one that serves. Raises DeploymentFailed, and the old one goes on."""
+        old = self._parts.servers()
+        if not any(server.runs for server in old):
+            raise WebserviceException(
+                f"The service {service.name!r} does not run.", hint="Start it: modelport service start."
+            )
+        for server in old:
+            if not server.runs or server.number == number:  # left behind by a program that was killed
+                self._parts.remove(server.container)
+        old = [server for server in old if server.runs and server.number != number]
+        new = self.start(service, number, image)
+        try:
+            self._wait(new, service)
+        except BaseException:
+            self._parts.remove(new.container)
+            raise
+        for server in old:
+            self._end(server, service)
+
+    def _wait(self, new: Server, service: Service) -> None:
+        """Return when it has taken over. Raises DeploymentFailed where it ends instead."""
+        deadline = time.monotonic() + _limits(service).start_timeout_s + _GRACE_S
+        while True:
+            seen = self._again(new)
+            if not seen.runs or seen.restarts:
+                seen.end()
+                raise DeploymentFailed(seen.failure())
+            report = seen.report
+            status = None if report is None else report.status
+            if report is not None and status is not None and report.accepts and status.state is ServiceState.RUNNING:
+                return
+            if time.monotonic() > deadline:
+                message = f"The server of revision {new.number} did not take over in time."
+                raise DeploymentFailed(Failure(phase=Phase.START, message=message, log=seen.log(50)))
+            time.sleep(_PAUSE_S)
+
+    def _again(self, server: Server) -> Server:
+        server.container.reload()
+        return Server(server.container)
+
+    def _end(self, server: Server, service: Service) -> None:
+        """Let it finish what it holds, since another one has its place."""
+        patience_s = _limits(service).drain_timeout_s + _GRACE_S
+        with contextlib.suppress(Exception):
+            server.container.wait(timeout=patience_s)
+        self._parts.remove(server.container)
+
+    def put_certificate(self, certificate: tuple[bytes, bytes]) -> None:
+        """Servers that run look at these files every second."""
+        for server in self._parts.servers():
+            if server.runs:
+                server.put(certificate_files(*certificate))
+
+    def configure(self, service: Service) -> None:
+        """Write the settings for the server that runs, and return when they are in force. Raises DeploymentFailed where
+        they cannot be, and the old ones stay."""
+        server = next((server for server in self._parts.servers() if server.accepts), None)
+        if server is None:
+            return
+        before = server.read(SETTINGS)
+        if before is None:
+            return
+        image = decode_settings(before, path=_NOWHERE).revision
+        content = encoded(self._settings(service, server.number, image))
+        if content == before:
+            return
+        server.put([settings_file(content)])
+        failure = self._refusal(server, digest_of(content), service)
+        if failure is not None:
+            with contextlib.suppress(APIError, NotFound):
+                server.put([settings_file(before)])
+            raise DeploymentFailed(failure)
+
+    def _refusal(self, server: Server, digest: str, service: Service) -> Failure | None:
+        """Wait until the settings are in force; why they are not, or None."""
+        deadline = time.monotonic() + _limits(service).start_timeout_s + _GRACE_S
+        while time.monotonic() < deadline:
+            seen = self._again(server)
+            report = seen.report
+            if report is not None and report.settings == digest:
+                return None
+            if report is not None and report.refusal is not None and report.refusal.settings == digest:
+                told = report.refusal
+                failure = Failure(phase=Phase.START, message=told.message)
+                return failure if told.failure is None else from_scoring(told.failure, log=seen.log(50))
+            if not seen.runs:
+                return seen.failure()
+            time.sleep(_PAUSE_S)
+        return Failure(phase=Phase.START, message="The new settings were not taken over in time.")
+
+
+def of_image(server: Server) -> RevisionSettings:
+    """What the image itself says of the revision in it. Raises WebserviceException for one that is none of ours."""
+    content = server.read(f"{PACKAGE}/service.json")
+    if content is None:
+        raise WebserviceException(f"The image of {server.container.name} has no {PACKAGE}/service.json.")
+    return decode_settings(content, path=_NOWHERE).revision
+
+
+def _limits(service: Service) -> Limits:
+    limits: Limits = scoring_settings(service.deployment)["limits"]
+    return limits
