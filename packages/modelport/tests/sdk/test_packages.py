@@ -15,6 +15,7 @@ from modelport.packages.engine import find_engine
 from modelport.sdk.environment_sections import ContainerRegistry
 from modelport.sdk.packages import ModelPackage
 
+from ..images.made_of_files import debian
 from .conftest import Deployer
 
 
@@ -128,50 +129,94 @@ def test_what_a_killed_program_left_is_removed(
 
 
 def engine(folder: Path, *, status: int = 0) -> str:
-    """A program that answers as engines do, and builds nothing: real ones are in ``make test-containers``."""
+    """A program that answers as engines do, and keeps nothing: real ones are in ``make test-containers``."""
     program = folder / "engine"
-    program.write_text(
-        "#!/bin/sh\n"
-        f'echo "$@" >> {folder}/calls\n'
-        f'[ "$1" != build ] || {{ echo "a step"; exit {status}; }}\n'
-        f'[ "$1" != image ] || [ ! -e {folder}/gone ]\n'
-    )
+    program.write_text(f'#!/bin/sh\necho "$@" >> {folder}/calls\n[ "$1" != load ] || exit {status}\n')
     program.chmod(0o755)
     return str(program)
 
 
-def test_without_an_engine_there_is_no_image(
-    workspace: Workspace, config: InferenceConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stands for the official image."""
+    monkeypatch.setenv("MODELPORT_BASE_IMAGE", str(debian(tmp_path)))
+    return tmp_path
+
+
+@pytest.fixture
+def plain(config: InferenceConfig) -> InferenceConfig:
+    """Without an own base, and with no package."""
+    config.environment = Environment("env")
+    config.environment.python.conda_dependencies = CondaDependencies.create(pip_packages=["azureml-defaults"])
+    return config
+
+
+def test_an_image_needs_no_engine(
+    deployer: Deployer,
+    workspace: Workspace,
+    plain: InferenceConfig,
+    base: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.delenv("MODELPORT_CONTAINER_ENGINE", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(WebserviceException, match=r"none answers on this machine(?s:.*)generate_dockerfile=True"):
-        Model.package(workspace, [], config)
+    package = Model.package(workspace, [deployer.model()], plain, image_name="demo", image_label="v7")
+    assert package.location == "demo:v7"
+    assert "Layer code" in str(package.get_logs())
+    package.save(base / "saved")
+    index = json.loads((base / "saved" / "index.json").read_text())
+    assert index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"] == "v7"
+    (bill,) = (base / "saved").glob("sbom-*.cdx.json")
+    assert "modelport-scoring" in bill.read_text()
+    (base / "saved" / "mine.txt").write_text("stays")
+    package.save(base / "saved")
+    assert (base / "saved" / "mine.txt").exists()
+
+    monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", engine(base))
+    assert package.pull() == "demo:v7"
+    assert "load --input" in (base / "calls").read_text()
+    assert "The image demo:v7 is on this machine" in capsys.readouterr().out
+    monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", engine(base, status=3))
+    with pytest.raises(WebserviceException, match="does not load the image"):
+        package.pull()
+    with pytest.raises(UserErrorException, match="has no image for"):
+        package.save_archive("image.tar", "linux/arm64" if platform.machine() == "x86_64" else "linux/amd64")
+    monkeypatch.delenv("MODELPORT_CONTAINER_ENGINE")
+    monkeypatch.setenv("PATH", str(base / "empty"))
+    with pytest.raises(WebserviceException, match=r"no container engine to give it to(?s:.*)package\.push"):
+        package.pull()
     with pytest.raises(UserErrorException, match="names 'nowhere', which does not answer"):
         find_engine({"MODELPORT_CONTAINER_ENGINE": "nowhere"})
 
 
-def test_an_engine_builds_the_image(
-    workspace: Workspace, config: InferenceConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_of_an_image_that_cannot_be_made_nothing_is_kept(
+    workspace: Workspace, config: InferenceConfig, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", engine(tmp_path))
-    monkeypatch.setenv("MODELPORT_BUILD_OPTIONS", "--build-arg 'A=b c' --network=host")
-    package = Model.package(workspace, [], config, image_name="demo", image_label="v7")
-    assert package.location == "demo:v7"
-    calls = (tmp_path / "calls").read_text().splitlines()
-    assert calls[1].startswith("build --build-arg A=b c --network=host --tag demo:v7 ")
-    assert "a step" in str(package.get_logs())
-    assert package.pull() == "demo:v7"
-    (tmp_path / "gone").touch()
-    with pytest.raises(WebserviceException, match="demo:v7 is not there any more"):
-        package.pull()
-
-
-def test_what_an_engine_complains_of_is_told_and_nothing_is_kept(
-    workspace: Workspace, config: InferenceConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", engine(tmp_path, status=3))
-    with pytest.raises(WebserviceException, match=r"package:latest cannot be built: .*/engine ended with 3\.\na step"):
+    config.environment = Environment.from_docker_image("there", str(tmp_path / "nothing.tar"))
+    with pytest.raises(UserErrorException, match=r"nothing\.tar is not there"):
         Model.package(workspace, [], config)
     assert ModelPackage.list(workspace) == []
     assert list((workspace.folder / "packages").iterdir()) == []
+
+
+def test_docker_steps_need_an_engine(
+    deployer: Deployer, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    deployer.script()
+    (deployer.source / "conda.yml").write_text(f"dependencies:\n- python={platform.python_version()}\n")
+    (deployer.source / "steps").write_text("RUN apt-get install -y libgomp1\n")
+    config = InferenceConfig(
+        "score.py",
+        source_directory=str(deployer.source),
+        runtime="python",
+        conda_file="conda.yml",
+        extra_docker_file_steps="steps",
+        base_image="mine/base:1",
+    )
+    package = Model.package(workspace, [], config, generate_dockerfile=True)
+    text = (package.folder / "Dockerfile").read_text()
+    assert "FROM mine/base:1 AS custom-base\nRUN apt-get install -y libgomp1" in text
+    monkeypatch.delenv("MODELPORT_CONTAINER_ENGINE", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    with pytest.raises(UserErrorException, match=r"only a container engine can run(?s:.*)base_image"):
+        Model.package(workspace, [], config)

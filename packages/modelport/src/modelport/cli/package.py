@@ -1,4 +1,4 @@
-"""``modelport package``: models, script and environment as a folder that builds an image, or as the image."""
+"""``modelport package``: models, script and environment as an image, or as a folder that builds one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from modelport.cli.inference import InferenceFlags
 from modelport.cli.model_choice import ModelChoice
 from modelport.cli.output import Result
 from modelport.cli.session import Session
-from modelport.sdk.model import Model
+from modelport.domain.errors import UserErrorException
+from modelport.images import Platform
+from modelport.packages import find_engine
+from modelport.sdk.packages import ModelPackage, package_with
+from modelport.usecases.package_models import ImageChoice
 
-app = group("Package models as a folder that builds an image anywhere.")
+app = group("Package models as an image, or as a folder that builds one anywhere.")
+
+_ARCHIVE = ".tar"
+_IMAGE = "Image"
 
 
 def add_to(models: typer.Typer) -> None:
@@ -31,6 +38,38 @@ def package(
         Path | None,
         typer.Option("--output-path", metavar="FOLDER", help="Write a folder that builds the image, and no image."),
     ] = None,
+    image_output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Write the image: a folder becomes an OCI layout, a file .tar an archive for `docker load`.",
+            rich_help_panel=_IMAGE,
+        ),
+    ] = None,
+    push: Annotated[
+        str | None, typer.Option(metavar="REFERENCE", help="Push the image to its registry.", rich_help_panel=_IMAGE)
+    ] = None,
+    platform: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="linux/amd64 or linux/arm64; again for an image of both. This machine's without.",
+            rich_help_panel=_IMAGE,
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="What the image stands on: a reference, the path of an OCI layout or of an archive, engine:NAME.",
+            rich_help_panel=_IMAGE,
+        ),
+    ] = None,
+    pythons: Annotated[
+        str | None,
+        typer.Option(
+            help="Where a Python comes from that the base lacks: as --base, or a folder with an installed Python.",
+            rich_help_panel=_IMAGE,
+        ),
+    ] = None,
     image_name: Annotated[str | None, typer.Option("--image-name", "--in", help="Name of the image.")] = None,
     image_label: Annotated[str | None, typer.Option("--image-label", "--il", help="Its label; latest without.")] = None,
     no_wait: Annotated[
@@ -39,20 +78,52 @@ def package(
 ) -> object:
     """Package models with their script and locked environment.
 
-    With --output-path the folder holds everything that `docker build` needs. Without it, the container engine of this
-    machine (Docker or Podman) builds the image.
+    The image is made without a container engine, and written (--image-output) or pushed (--push). Without these, it is
+    given to the engine of this machine (Docker or Podman), where one answers, and kept in the workspace. With
+    --output-path a folder is made instead that holds everything that `docker build` needs.
     """
-    made = Model.package(
+    if output_path is not None and any([image_output, push, platform, base, pythons]):
+        raise UserErrorException(
+            "--output-path makes a folder that builds an image, and no image: --image-output, --push, --platform, "
+            "--base and --pythons have no meaning with it.",
+            hint="Leave --output-path out to have the image made.",
+        )
+    platforms = tuple(map(Platform.parse, dict.fromkeys(platform or ()))) or (Platform.of_this_machine(),)
+    made = package_with(
         session.workspace,
         models.ids(),
         inference.required_configuration(session),
-        generate_dockerfile=output_path is not None,
-        image_name=image_name,
-        image_label=image_label,
+        None if output_path is not None else ImageChoice(base=base, pythons=pythons, platforms=platforms),
+        name=image_name,
+        label=image_label,
     )
-    if output_path is None:
-        return Result(made.serialize())
-    made.save(output_path)
-    made.delete()  # the folder is what was asked for
-    session.note(f"Build the image: docker build -t {made.name} {output_path}")
-    return Result({**made.serialize(), "location": str(output_path.absolute())})
+    if output_path is not None:
+        made.save(output_path)
+        made.delete()  # the folder is what was asked for
+        session.note(f"Build the image: docker build -t {made.name} {output_path}")
+        return Result({**made.serialize(), "location": str(output_path.absolute())})
+    return Result({**made.serialize(), **_given_away(session, made, image_output, push)})
+
+
+def _given_away(session: Session, made: ModelPackage, output: Path | None, push: str | None) -> dict[str, object]:
+    """Write and push what was asked for; without that, give it to the engine."""
+    result: dict[str, object] = {}
+    if output is not None and output.suffix == _ARCHIVE:
+        made.save_archive(output)
+        session.note(f"Give it to an engine: docker load --input {output}")
+    elif output is not None:
+        made.save(output)
+    if output is not None:
+        result["location"] = str(output.absolute())
+    if push is not None:
+        result["location"] = result["pushed"] = made.push(push)
+    if result:
+        made.delete()  # it is where it was asked to be
+    elif find_engine() is not None:
+        made.pull()
+    else:
+        session.note(
+            f"No container engine answers on this machine. The image is an OCI layout in {made.folder}: "
+            "--image-output and --push take it elsewhere."
+        )
+    return result

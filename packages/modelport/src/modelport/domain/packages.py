@@ -17,7 +17,7 @@ class PackageContent:
     environment_version: str | None
     bundle_digest: str
     image: str | None = None
-    """The image that a container engine of this machine built of it; None where it is a folder alone."""
+    """Name of the image, where it is one: the folder then holds an OCI layout. None where it is a build context."""
 
 
 @dataclass(frozen=True, kw_only=True)

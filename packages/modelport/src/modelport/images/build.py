@@ -49,6 +49,14 @@ def stock_image(python: str, *, settings: ImageSettings, cache: Path, progress: 
     return _Build(settings, cache, progress).stock(python)
 
 
+def environment_archive(
+    bundle: Path, *, settings: ImageSettings, cache: Path, progress: Progress
+) -> tuple[ImageLayer, Path] | None:
+    """The layer with the bundle's environment, for a stock image of the same settings, and its file; None where the
+    bundle has no environment. Raises as ``build_image``."""
+    return _Build(settings, cache, progress).environment(bundle)
+
+
 class _Build:
     """One image in the making."""
 
@@ -74,18 +82,7 @@ class _Build:
         script = self._script_python(plan, lock, base)
         plan = replace(plan, interpreter=_interpreter(plan, script, base))
         if script is not None:
-            check_libraries(lock.text.splitlines(), base)
-            target = Target(python=script, platform=settings.platform, glibc=base.tree.glibc)
-            self._add(
-                *environment_layer(
-                    lock.text,
-                    lock.kind,
-                    target,
-                    layers=self._layers,
-                    cache=self._cache,
-                    progress=self._progress,
-                )
-            )
+            self._add(*self._environment_layer(lock, script, base))
         self._add_server(base, script)
         if manifest.models:
             self._add(*self._layers.layer("models", models_key(manifest), lambda: model_entries(bundle)))
@@ -102,6 +99,23 @@ class _Build:
         script = self._python_of(python, base)
         self._add_server(base, script)
         return replace(self._finish(base, {}, dict(settings.labels)), interpreter=(script.program,))
+
+    def environment(self, bundle: Path) -> tuple[ImageLayer, Path] | None:
+        manifest = read_manifest(bundle)
+        lock = _lock(bundle, manifest)
+        if lock.kind is EnvironmentKind.SYSTEM:
+            return None
+        base = self._bases.read(self._settings.base or stock_base(lock.python_version), self._settings.platform)
+        plan = plan_package(manifest, _definition(bundle, manifest), lock, name="", workspace="")
+        layer, _ = self._environment_layer(lock, self._needed_python(plan, lock, base), base)
+        return layer, self._bases.blobs.path(layer.digest)
+
+    def _environment_layer(self, lock: Lock, script: ImagePython, base: BaseImage) -> tuple[ImageLayer, bool]:
+        check_libraries(lock.text.splitlines(), base)
+        target = Target(python=script, platform=self._settings.platform, glibc=base.tree.glibc)
+        return environment_layer(
+            lock.text, lock.kind, target, layers=self._layers, cache=self._cache, progress=self._progress
+        )
 
     def _show_base(self, base: BaseImage) -> None:
         for layer in base.layers:
@@ -120,8 +134,9 @@ class _Build:
 
     def _script_python(self, plan: PackagePlan, lock: Lock, base: BaseImage) -> ImagePython | None:
         """The Python that the environment's packages are for; None where the script runs on one of the base."""
-        if plan.kind is EnvironmentKind.SYSTEM:
-            return None
+        return None if plan.kind is EnvironmentKind.SYSTEM else self._needed_python(plan, lock, base)
+
+    def _needed_python(self, plan: PackagePlan, lock: Lock, base: BaseImage) -> ImagePython:
         if plan.kind is EnvironmentKind.CONDA:
             minor = _minor(lock.python_version)
             return ImagePython(minor, f"{ENVIRONMENT}/bin/python{minor}")

@@ -8,13 +8,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelport.images.blobs import Blobs, digest_of
+from modelport.images.blobs import Blobs, canonical_json, digest_of
 from modelport.images.image import BuiltImage, ImageLayer, Platform
-from modelport.images.manifests import MANIFEST, descriptor, write_layout
+from modelport.images.manifests import INDEX, MANIFEST, descriptor, read_index, write_layout
 from modelport.images.sbom import bill_of_materials
 
-SBOM = "sbom.cdx.json"
 _IMAGES = "images"
+
+
+def sbom_name(architecture: str) -> str:
+    """The file with the bill of materials of an image, beside the files of its layout."""
+    return f"sbom-{architecture}.cdx.json"
 
 
 def keep_image(
@@ -23,7 +27,7 @@ def keep_image(
     """The image as a layout below the cache, named by its digest. What is there already stays as it is."""
     digest, config_digest = digest_of(manifest), digest_of(config)
     folder = cache / _IMAGES / digest.partition(":")[2]
-    if not (folder / SBOM).exists():
+    if not (folder / sbom_name(platform.architecture)).exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
         try:
@@ -38,7 +42,7 @@ def keep_image(
         config_digest=config_digest,
         layers=tuple(layers),
         platform=platform,
-        sbom=folder / SBOM,
+        sbom=folder / sbom_name(platform.architecture),
     )
 
 
@@ -59,7 +63,47 @@ def _fill(
     write_layout(draft, [descriptor(MANIFEST, manifest, platform=about)])
     blobs.add(manifest)
     bill = bill_of_materials(kept, layers, cache / "components", name=name, digest=digest_of(manifest))
-    (draft / SBOM).write_text(json.dumps(bill, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    text = json.dumps(bill, indent=1, sort_keys=True) + "\n"
+    (draft / sbom_name(platform.architecture)).write_text(text, encoding="utf-8")
+
+
+def copy_images(images: Sequence[BuiltImage], folder: Path, *, reference: str) -> str:
+    """Write a layout with the images, one for each platform, linked where the file system allows; returns the digest
+    of the image, or of the index of several. The folder must not exist. Raises OSError."""
+    blobs = Blobs(folder)
+    entries = []
+    for image in images:
+        source = Blobs(image.layout)
+        for layer in image.layers:
+            source.share(layer.digest, blobs)
+        for digest in (image.config_digest, image.digest):
+            source.share(digest, blobs)
+        (folder / image.sbom.name).write_bytes(image.sbom.read_bytes())
+        entries += read_index(image.layout)["manifests"]
+    if len(entries) == 1:
+        (root,) = entries
+    else:
+        index = canonical_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
+        blobs.add(index)
+        root = descriptor(INDEX, index)
+    write_layout(folder, [root], reference=reference)
+    return str(root["digest"])
+
+
+def copy_layout(folder: Path, target: Path) -> None:
+    """Copy a layout, for somebody to take away. What another layout left there is replaced; other files stay.
+
+    Raises OSError.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(target / "blobs", ignore_errors=True)
+    for old in target.glob("sbom-*.cdx.json"):
+        old.unlink()
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.copytree(path, target / path.name)
+        else:
+            shutil.copyfile(path, target / path.name)
 
 
 def _settle(draft: Path, folder: Path) -> None:

@@ -52,6 +52,15 @@ class ContainerEngine:
                 hint=f"Options for its build, such as --build-arg PIP_INDEX_URL=…, are taken from {OPTIONS_VARIABLE}.",
             )
 
+    def load(self, archive: Path) -> None:
+        """Have the image of an archive. Raises WebserviceException with what the engine said."""
+        answer = subprocess.run([self.command, "load", "--input", str(archive)], capture_output=True, text=True)
+        if answer.returncode != 0:
+            raise WebserviceException(
+                f"{self.command} does not load the image: {answer.stderr.strip() or answer.stdout.strip()}",
+                hint="See that it has room left, and runs.",
+            )
+
     def has(self, image: str) -> bool:
         """Whether the image is there."""
         answer = subprocess.run([*self._begin, "image", "inspect", image], capture_output=True)

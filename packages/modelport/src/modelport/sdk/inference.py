@@ -7,7 +7,7 @@ from pathlib import Path
 from modelport.domain.environments import EnvironmentDefinition
 from modelport.domain.errors import WebserviceException
 from modelport.sdk.environment import Environment
-from modelport.sdk.legacy_environment import check_runtime, legacy_environment
+from modelport.sdk.legacy_environment import check_runtime, legacy_environment, set_base
 from modelport.usecases.validate_inference import CheckedInference, resolve_below, validate_inference
 
 _LEGACY_ENVIRONMENT = "inference"
@@ -97,7 +97,12 @@ class InferenceConfig:
             else resolve_below(source, self.conda_file, what="conda file", is_shipped=False)
         )
         environment = legacy_environment(_LEGACY_ENVIRONMENT, runtime=self.runtime, conda_file=path)
-        return None if environment is None else environment.to_definition()
+        if environment is None:
+            return None
+        steps = self.extra_docker_file_steps
+        file = None if steps is None else resolve_below(source, steps, what="docker steps file", is_shipped=False)
+        set_base(environment, self.base_image, self.base_image_registry, file)
+        return environment.to_definition()
 
     def without_effect(self) -> list[str]:
         """What is asked for that only an image could have: a service on this machine runs without one."""

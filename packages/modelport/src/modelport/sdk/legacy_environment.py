@@ -6,9 +6,13 @@ import shutil
 from pathlib import Path
 
 from modelport.domain.errors import WebserviceException
+from modelport.environments.python_request import requested_python
 from modelport.environments.requirement_lines import package_name
+from modelport.environments.specification import read_text
+from modelport.packages.base_images import SERVER_MINOR, official_image
 from modelport.sdk.conda_dependencies import CondaDependencies
 from modelport.sdk.environment import Environment
+from modelport.sdk.environment_sections import ContainerRegistry
 
 RUNTIMES = ("python", "spark-py", "python-slim")
 CUDA_VERSIONS = ("9.0", "9.1", "10.0")
@@ -40,6 +44,20 @@ def legacy_environment(name: str, *, runtime: str | None, conda_file: Path | Non
         dependencies.add_pip_package("pyspark")
     environment.python.conda_dependencies = dependencies
     return environment
+
+
+def set_base(environment: Environment, image: str | None, registry: object, steps: Path | None) -> None:
+    """What an image of the environment stands on: the base image, and the Docker steps on top of it."""
+    docker = environment.docker
+    if isinstance(registry, ContainerRegistry):
+        docker.base_image_registry = registry
+    if steps is None:
+        docker.base_image = image
+        return
+    dependencies = environment.to_definition().python.conda
+    minor = requested_python(dependencies.packages).minor if dependencies else None
+    docker.base_image = None
+    docker.base_dockerfile = f"FROM {image or official_image(minor or SERVER_MINOR)}\n{read_text(steps)}"
 
 
 def runtime_notes(runtime: str | None) -> list[str]:

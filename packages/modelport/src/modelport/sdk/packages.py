@@ -1,21 +1,23 @@
-"""Packages: models, script and environment as a folder that builds an image anywhere (azureml-v1 reference, 2.14)."""
+"""Packages: models, script and environment as an image, or as a folder that builds one (azureml-v1 reference, 2.14)."""
 
 from __future__ import annotations
 
 import builtins
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelport import images
 from modelport.domain.errors import StoreException, WebserviceException
 from modelport.domain.images import CreationState
 from modelport.domain.packages import Package
-from modelport.packages import ContainerEngine, copy_context, find_engine
+from modelport.packages import copy_context, find_engine
 from modelport.sdk.environment import Environment
 from modelport.sdk.environment_sections import ContainerRegistry
 from modelport.usecases.find_models import find_model_by_id
 from modelport.usecases.find_packages import delete_package, find_packages, package_folder
-from modelport.usecases.package_models import CONTEXT, LOG, PackageRequest, package_models
+from modelport.usecases.package_models import CONTEXT, IMAGE, LOG, ImageChoice, PackageRequest, package_models
 from modelport.usecases.prepare_revision import RevisionRequest
 
 if TYPE_CHECKING:
@@ -39,12 +41,13 @@ class ModelPackage:
 
     @property
     def folder(self) -> Path:
-        """The build context as the workspace keeps it; ``save`` copies it."""
-        return package_folder(self.workspace.context, self._package) / CONTEXT
+        """The OCI layout of the image, or the build context, as the workspace keeps it; ``save`` copies it."""
+        folder = package_folder(self.workspace.context, self._package)
+        return folder / (IMAGE if self._package.content.image else CONTEXT)
 
     @property
     def location(self) -> str:
-        """The image, where one was built; else the folder that builds one."""
+        """The name of the image, which an engine knows it by after ``pull``; else the folder that builds one."""
         return self._package.content.image or str(self.folder)
 
     @property
@@ -77,35 +80,66 @@ class ModelPackage:
         return content.decode("utf-8", errors="replace") if decode else content
 
     def save(self, output_directory: str | Path) -> None:
-        """Copy the folder that builds the image: ``docker build`` needs nothing else.
+        """Copy the folder: ``docker build`` needs nothing else of a build context, and an OCI layout is the image.
 
         What another package left there is replaced. Raises StoreException where it cannot be written.
         """
+        target = Path(output_directory)
         try:
-            copy_context(self.folder, Path(output_directory))
+            if self._package.content.image:
+                images.copy_layout(self.folder, target)
+            else:
+                copy_context(self.folder, target)
         except OSError as error:
-            raise StoreException(
-                f"The package cannot be written to {output_directory}: {error}.",
-                hint="Choose another folder, or free some space.",
-            ) from error
+            raise _unwritable(target, error) from error
+
+    def save_archive(self, file: str | Path, platform: str | None = None) -> None:
+        """Write the image as ``docker save`` does: ``docker load`` and ``podman load`` take it.
+
+        Without a platform it is the image for that of this machine. Raises UserErrorException where there is none for
+        it, WebserviceException where the package is no image, StoreException where it cannot be written.
+        """
+        wanted = images.Platform.parse(platform) if platform else images.Platform.of_this_machine()
+        try:
+            images.write_layout_archive(self.folder, self._image(), Path(file), platform=wanted)
+        except OSError as error:
+            raise _unwritable(Path(file), error) from error
 
     def pull(self) -> str:
-        """The name of the image, which the container engine of this machine has since it was built.
+        """Have the container engine of this machine know the image, by its ``location``, which is returned.
 
-        Raises WebserviceException where no image was built, or the engine has it no more.
+        Raises WebserviceException where the package is no image, and where no engine answers.
         """
+        image, engine = self._image(), find_engine()
+        if engine is None:
+            raise WebserviceException(
+                "The image is here, and no container engine to give it to answers on this machine (docker, podman).",
+                hint="Start one; or package.push('registry.example.com/name:tag'); or package.save_archive(file).",
+            )
+        with tempfile.TemporaryDirectory(prefix="modelport-image-") as name:
+            self.save_archive(Path(name) / "image.tar")
+            engine.load(Path(name) / "image.tar")
+        print(f"The image {image} is on this machine: {engine.command} has it.")  # noqa: T201 - as v1 did
+        return image
+
+    def push(self, reference: str, registry: ContainerRegistry | None = None) -> str:
+        """Push the image, for each of its platforms, and its bills of materials to a registry, under the name.
+
+        Returns the name with the digest. ``registry`` says who asks; without it, Docker's configuration file does.
+        Raises WebserviceException where the package is no image, RegistryException for what the registry does.
+        """
+        self._image()
+        credentials = None if registry is None else credentials_of(registry)
+        sent = images.push_layout(self.folder, reference, credentials, progress=self.workspace.context.progress)
+        return sent.reference
+
+    def _image(self) -> str:
         image = self._package.content.image
         if image is None:
             raise WebserviceException(
                 "The package is a folder that builds an image, and no image that could be pulled.",
                 hint="Save it (package.save(folder)), and build it: docker build -t NAME folder.",
             )
-        engine = _engine()
-        if not engine.has(image):
-            raise WebserviceException(
-                f"The image {image} is not there any more ({engine.command}).", hint="Package the models again."
-            )
-        print(f"The image {image} is on this machine: {engine.command} has it.")  # noqa: T201 - as v1 did
         return image
 
     def get_container_registry(self) -> ContainerRegistry:
@@ -150,35 +184,52 @@ class ModelPackaging:
     ) -> ModelPackage:
         """Package models, script and locked environment (docs/packages.md).
 
-        With ``generate_dockerfile`` the result is a folder that builds an image anywhere; without, that image is built
-        by the container engine of this machine. Raises WebserviceException without an inference configuration that has
-        an environment, and where no engine answers; and what ``Model.deploy`` raises before it starts anything.
+        With ``generate_dockerfile`` the result is a folder that builds an image anywhere; without, it is that image,
+        which needs no container engine. Raises WebserviceException without an inference configuration that has an
+        environment; what ``Model.deploy`` raises before it starts anything; RegistryException where the base image is
+        one of a registry that does not give it.
         """
-        if inference_config is None:
-            raise WebserviceException(
-                "A package needs an inference configuration.",
-                hint="Give inference_config=InferenceConfig(entry_script='score.py', environment=environment).",
-            )
-        checked = inference_config.validate_configuration()
-        context = workspace.context
-        engine = None if generate_dockerfile else _engine()
-        request = PackageRequest(
-            name=image_name or DEFAULT_NAME,
-            label=image_label or "latest",
-            revision=RevisionRequest(
-                models=[find_model_by_id(context, model if isinstance(model, str) else model.id) for model in models],
-                inference=checked,
-                environment=inference_config.environment_definition(),
-            ),
-        )
-        return ModelPackage(workspace, package_models(context, request, engine=engine))
+        choice = None if generate_dockerfile else ImageChoice()
+        return package_with(workspace, models, inference_config, choice, name=image_name, label=image_label)
 
 
-def _engine() -> ContainerEngine:
-    engine = find_engine()
-    if engine is None:
+def package_with(
+    workspace: Workspace,
+    models: Sequence[Model | str],
+    inference_config: InferenceConfig | None,
+    choice: ImageChoice | None,
+    *,
+    name: str | None = None,
+    label: str | None = None,
+) -> ModelPackage:
+    """``Model.package``, with a choice of how the image is made; None: a folder that builds one."""
+    if inference_config is None:
         raise WebserviceException(
-            "An image is built by a container engine, and none answers on this machine (docker, podman).",
-            hint="Start one; or use generate_dockerfile=True and package.save(folder), and build the folder elsewhere.",
+            "A package needs an inference configuration.",
+            hint="Give inference_config=InferenceConfig(entry_script='score.py', environment=environment).",
         )
-    return engine
+    checked = inference_config.validate_configuration()
+    context = workspace.context
+    request = PackageRequest(
+        name=name or DEFAULT_NAME,
+        label=label or "latest",
+        revision=RevisionRequest(
+            models=[find_model_by_id(context, model if isinstance(model, str) else model.id) for model in models],
+            inference=checked,
+            environment=inference_config.environment_definition(),
+        ),
+    )
+    return ModelPackage(workspace, package_models(context, request, image=choice))
+
+
+def credentials_of(registry: ContainerRegistry) -> images.Credentials | None:
+    """Who asks, as v1's object says it."""
+    if not registry.username or not registry.password:
+        return None
+    return images.Credentials(registry.username, registry.password, registry=registry.address or None)
+
+
+def _unwritable(target: Path, error: OSError) -> StoreException:
+    return StoreException(
+        f"The package cannot be written to {target}: {error}.", hint="Choose another folder, or free some space."
+    )

@@ -32,6 +32,11 @@ class Context:
     def bundles(self) -> Path:
         return self.folder / "bundles"
 
+    @property
+    def images(self) -> Path:
+        """Where layers of images are kept, for all workspaces of the home."""
+        return self.folder.parent.parent / "images"
+
     def target(self, service: Service) -> Target:
         """The target where the service runs. Raises WebserviceException where this Modelport has none."""
         return self.target_of(service.compute_type, service.deployment)

@@ -1,4 +1,4 @@
-"""Package models with their script and locked environment, for an image to be built of them."""
+"""Package models with their script and locked environment, as an image or for one to be built of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import hashlib
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
+from modelport import images
 from modelport.bundles import building_folder, read_manifest, remove_if_dead
 from modelport.domain.environments import EnvironmentDefinition, EnvironmentKind, Lock
 from modelport.domain.errors import StoreException, WebserviceException
@@ -18,7 +19,8 @@ from modelport.domain.failures import Phase, in_phase
 from modelport.domain.models import ModelVersion
 from modelport.domain.names import check_image_name
 from modelport.domain.packages import Package, PackageContent
-from modelport.packages import ContainerEngine, PackagePlan, plan_package, write_context
+from modelport.images import Credentials, ImageSettings, Platform
+from modelport.packages import PackagePlan, plan_package, write_context
 from modelport.usecases.context import Context
 from modelport.usecases.create_image import Logged
 from modelport.usecases.deploy import check_models
@@ -34,6 +36,18 @@ from modelport.usecases.register_model import current_user
 
 LOG = "build.log"
 CONTEXT = "context"
+IMAGE = "image"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageChoice:
+    """How the image of a package is made; ``base`` and ``pythons`` as of ImageSettings."""
+
+    base: str | None = None
+    pythons: str | None = None
+    platforms: tuple[Platform, ...] = field(default_factory=lambda: (Platform.of_this_machine(),))
+    credentials: Credentials | None = None
+    """For the registry of the base; None: those of the environment, else those of Docker's configuration file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +64,10 @@ class PackageRequest:
         return f"{self.name}:{self.label}"
 
 
-def package_models(context: Context, request: PackageRequest, *, engine: ContainerEngine | None = None) -> Package:
-    """Lock the environment and write the folder that an image is built from; with an engine, build the image too.
+def package_models(context: Context, request: PackageRequest, *, image: ImageChoice | None = None) -> Package:
+    """Lock the environment and write the folder that an image is built from; or, where one is chosen, the image.
 
-    Raises WebserviceException without an environment, and where the engine fails; what ``bundle_of`` raises.
+    Raises WebserviceException without an environment; what ``bundle_of`` and ``build_image`` raise.
     """
     check_image_name(request.name)
     check_models(request.revision.models)
@@ -65,7 +79,7 @@ def package_models(context: Context, request: PackageRequest, *, engine: Contain
         )
     _remove_leftovers(context)
     with _package_folder(context, request.name) as (folder, final):
-        content = _write(context, request, definition, folder, engine)
+        content = _write(context, request, definition, folder, image)
         # Its lock goes with it, so that nobody takes it for a leftover before there is a row.
         folder.rename(final)
         body = msgspec.to_builtins(replace(content, folder=final.name))
@@ -79,29 +93,18 @@ def _write(
     request: PackageRequest,
     definition: EnvironmentDefinition,
     folder: Path,
-    engine: ContainerEngine | None,
+    image: ImageChoice | None,
 ) -> PackageContent:
     with (folder / LOG).open("w", encoding="utf-8") as log:
         logged = replace(context, progress=Logged(context.progress, log))
-        content = _write_files(logged, request, definition, folder)
-        if engine is None:
-            return content
-        engine.build(folder / CONTEXT, request.image, progress=logged.progress)
-        return replace(content, image=request.image)
-
-
-def _write_files(
-    logged: Context, request: PackageRequest, definition: EnvironmentDefinition, folder: Path
-) -> PackageContent:
-    with bundles_held(logged):
-        lock = _lock(logged, definition, request.revision.models)
-        bundle, registered = bundle_of(logged, request.revision, lock)
-        plan = plan_package(read_manifest(bundle), definition, lock, name=request.name, workspace=logged.record.name)
-        for note in plan.notes:
-            logged.progress.step(note)
-        logged.progress.step("Writing the package")
-        with in_phase(Phase.BUILD):
-            _write_context(folder / CONTEXT, bundle, plan=plan, context=logged)
+        with bundles_held(logged):
+            lock = _lock(logged, definition, request.revision.models)
+            bundle, registered = bundle_of(logged, request.revision, lock)
+            with in_phase(Phase.BUILD):
+                if image is None:
+                    _write_files(folder / CONTEXT, bundle, request, definition, lock, logged)
+                else:
+                    _write_image(folder / IMAGE, bundle, request, definition, image, logged)
     assert registered is not None  # there is an environment
     return PackageContent(
         folder="",
@@ -109,17 +112,71 @@ def _write_files(
         environment_name=registered.definition.name,
         environment_version=registered.version,
         bundle_digest=bundle.name,
+        image=None if image is None else request.image,
     )
+
+
+def _write_image(
+    folder: Path,
+    bundle: Path,
+    request: PackageRequest,
+    definition: EnvironmentDefinition,
+    choice: ImageChoice,
+    context: Context,
+) -> None:
+    settings = ImageSettings(
+        name=request.name,
+        workspace=context.record.name,
+        base=choice.base,
+        pythons=choice.pythons,
+        credentials=choice.credentials or _credentials(definition),
+    )
+    try:
+        made = [
+            images.build_image(
+                bundle, settings=replace(settings, platform=each), cache=context.images, progress=context.progress
+            )
+            for each in choice.platforms
+        ]
+        images.copy_images(made, folder, reference=request.label)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _credentials(definition: EnvironmentDefinition) -> Credentials | None:
+    """Those that the environment has for its base."""
+    known = definition.docker.base_image_registry
+    username, password = known.get("username"), known.get("password")
+    return Credentials(username, password, registry=known.get("address")) if username and password else None
+
+
+def _write_files(
+    folder: Path,
+    bundle: Path,
+    request: PackageRequest,
+    definition: EnvironmentDefinition,
+    lock: Lock,
+    context: Context,
+) -> None:
+    plan = plan_package(read_manifest(bundle), definition, lock, name=request.name, workspace=context.record.name)
+    for note in plan.notes:
+        context.progress.step(note)
+    context.progress.step("Writing the package")
+    _write_context(folder, bundle, plan=plan, context=context)
 
 
 def _write_context(folder: Path, bundle: Path, *, plan: PackagePlan, context: Context) -> None:
     try:
         write_context(folder, plan, bundle=bundle, progress=context.progress)
     except OSError as error:
-        raise StoreException(
-            f"The package cannot be written to {folder}: {error}.",
-            hint="Free some disk space, or set MODELPORT_HOME to a folder that can be written.",
-        ) from error
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> StoreException:
+    return StoreException(
+        f"The package cannot be written to {folder}: {error}.",
+        hint="Free some disk space, or set MODELPORT_HOME to a folder that can be written.",
+    )
 
 
 def _lock(context: Context, definition: EnvironmentDefinition, models: Sequence[ModelVersion]) -> Lock:
