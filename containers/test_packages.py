@@ -210,21 +210,3 @@ def test_an_own_base_serves_with_the_pythons_that_it_has(engine: Engine, bench: 
     with running(engine, image) as container:
         answer = container.ask("POST", "/score", [1]).json()
         assert (answer["answer"], answer["more"]) == (42, 7)
-
-
-def test_a_package_that_is_an_image(
-    engine: Engine, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = tmp_path / "engine"
-    program.write_text("#!/bin/sh\nexec " + " ".join(engine.command) + ' "$@"\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", str(program))
-    monkeypatch.setenv("MODELPORT_BUILD_OPTIONS", " ".join(build_options(BASE_IMAGE=BASE)))
-    for name, value in engine.environ.items():
-        monkeypatch.setenv(name, value)
-    dependencies = CondaDependencies.create(python_version="3.11", pip_packages=["azureml-defaults"])
-    package = bench.package(bench.environment(dependencies), generate_dockerfile=False)
-    package.wait_for_creation(show_output=True)
-    assert package.location == "modelport-test-built:latest"
-    with running(engine, package.pull()) as container:
-        assert container.ask("POST", "/score", [1]).json()["answer"] == 42

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -144,14 +143,7 @@ class Bases:
         self._progress.step(f"Taking the base image {image} from {engine.command}")
         with tempfile.TemporaryDirectory(prefix="modelport-base-") as name:
             file = Path(name) / "image.tar"
-            ended = subprocess.run(
-                [engine.command, "save", "--output", str(file), image], capture_output=True, text=True
-            )
-            if ended.returncode != 0:
-                raise UserErrorException(
-                    f"{engine.command} does not give the image {image}: {ended.stderr.strip()}",
-                    hint=f"See what it has: {engine.command} images.",
-                )
+            engine.save(image, file)
             return self._of_archive(file, platform, where=image)
 
     def _compressed(self, file: Path, diff_id: str, name: str) -> ImageLayer:

@@ -54,17 +54,21 @@ class ContainerEngine:
 
     def load(self, archive: Path) -> None:
         """Have the image of an archive. Raises WebserviceException with what the engine said."""
-        answer = subprocess.run([self.command, "load", "--input", str(archive)], capture_output=True, text=True)
+        answer = subprocess.run([*self._begin, "load", "--input", str(archive)], capture_output=True, text=True)
         if answer.returncode != 0:
             raise WebserviceException(
                 f"{self.command} does not load the image: {answer.stderr.strip() or answer.stdout.strip()}",
                 hint="See that it has room left, and runs.",
             )
 
-    def has(self, image: str) -> bool:
-        """Whether the image is there."""
-        answer = subprocess.run([*self._begin, "image", "inspect", image], capture_output=True)
-        return answer.returncode == 0
+    def save(self, image: str, archive: Path) -> None:
+        """Write an image that it has as an archive. Raises UserErrorException where it has none of that name."""
+        answer = subprocess.run([*self._begin, "save", "--output", str(archive), image], capture_output=True, text=True)
+        if answer.returncode != 0:
+            raise UserErrorException(
+                f"{self.command} does not give the image {image}: {answer.stderr.strip()}",
+                hint=f"See what it has: {self.command} images.",
+            )
 
 
 def find_engine(environ: Mapping[str, str] = os.environ) -> ContainerEngine | None:
@@ -75,7 +79,7 @@ def find_engine(environ: Mapping[str, str] = os.environ) -> ContainerEngine | No
     """
     options = shlex.split(environ.get(OPTIONS_VARIABLE, ""))
     named = environ.get(COMMAND_VARIABLE)
-    address = named if named and "/" in named else None
+    address = named if named and "/" in named and shutil.which(named) is None else None
     for command in [named] if named and address is None else _COMMANDS:
         if _answers(command, address):
             return ContainerEngine(command, options, address)

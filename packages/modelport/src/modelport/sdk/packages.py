@@ -159,6 +159,7 @@ class ModelPackage:
             "version": self._package.version,
             "state": self.state,
             "location": self.location,
+            "bundleDigest": content.bundle_digest,
             "environmentName": content.environment_name,
             "environmentVersion": content.environment_version,
             "modelIds": self.model_ids,
