@@ -31,7 +31,9 @@ from modelport.images import (
     ImageSettings,
     Platform,
     build_image,
+    copy_images,
     push,
+    push_layout,
     stock_image,
 )
 from modelport.images.bases import Bases
@@ -64,8 +66,9 @@ def no_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "docker"
 
 
-def an_image(cache: Path, *contents: bytes) -> BuiltImage:
+def an_image(cache: Path, *contents: bytes, architecture: str = HERE.architecture) -> BuiltImage:
     """One with a layer for each content."""
+    platform = Platform(architecture)
     blobs = Blobs(cache)
     layers = [
         write_layer(blobs, f"layer {number}", [Entry(path="/file", content=content)])
@@ -74,13 +77,13 @@ def an_image(cache: Path, *contents: bytes) -> BuiltImage:
     diff_ids = [layer.diff_id for layer in layers]
     config = json.dumps(
         {
-            "os": HERE.os,
-            "architecture": HERE.architecture,
+            "os": platform.os,
+            "architecture": platform.architecture,
             "config": {},
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
         }
     ).encode()
-    return keep_image(cache, layers, config, manifest_of(config, layers, {}), HERE, name="test")
+    return keep_image(cache, layers, config, manifest_of(config, layers, {}), platform, name="test")
 
 
 def pulled(cache: Path, reference: str, credentials: Credentials | None = None) -> list[str]:
@@ -222,6 +225,22 @@ def test_a_base_of_a_registry_is_named_with_its_digest(tmp_path: Path, plain: Re
     labels = config["config"]["Labels"]
     assert labels["org.opencontainers.image.base.name"] == name
     assert labels["org.opencontainers.image.base.digest"] == below.digest
+
+
+def test_images_of_several_platforms_are_one_name(tmp_path: Path, plain: Registry) -> None:
+    images = [an_image(tmp_path / "cache", name.encode(), architecture=name) for name in ("amd64", "arm64")]
+    digest = copy_images(images, tmp_path / "both", reference="1")
+    name = f"{plain.address}/both/line:1"
+    assert push_layout(tmp_path / "both", name).reference == f"{name}@{digest}"
+    bases = Bases(tmp_path / "there", progress=Silent())
+    for image in images:
+        base = bases.read(name, image.platform)
+        assert [layer.diff_id for layer in base.layers] == [layer.diff_id for layer in image.layers]
+        assert base.digest == image.digest
+        accept = {"Accept": "application/vnd.oci.image.index.v1+json"}
+        url = f"http://{plain.address}/v2/both/line/manifests/{image.digest.replace(':', '-')}"
+        bill = httpx.get(url, headers=accept)
+        assert bill.status_code == 200, "each has its own"
 
 
 def _base_with_python(folder: Path) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from ..images.made_of_files import debian
 from .conftest import Call
 
 
@@ -23,9 +25,28 @@ def test_a_folder_that_builds_an_image(shop: Call, command: str) -> None:
     assert "needs an environment" in shop(f"{command} -m factor:1 --es score.py --output-path out", code=1).stderr
 
 
-def test_an_image_needs_an_engine(shop: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_is_written_without_an_engine(shop: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MODELPORT_CONTAINER_ENGINE", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
+    base = debian(tmp_path)
+    shop("model register -n factor -p factor.json")
     Path("conda.yml").write_text("dependencies:\n- pip:\n  - azureml-defaults\n")
-    said = shop("package --es score.py --cf conda.yml", code=1)
-    assert "none answers on this machine" in said.stderr
+    said = shop(f"package -m factor:1 --es score.py --cf conda.yml --base {base} --image-output out/line.tar -in line")
+    assert said.json["location"] == str(Path("out/line.tar").absolute())
+    assert "docker load --input out/line.tar" in said.stderr
+    assert "Layer models" in said.stderr
+    with tarfile.open("out/line.tar") as archive:
+        assert {"manifest.json", "index.json", "oci-layout"} <= set(archive.getnames())
+    said = shop(f"package -m factor:1 --es score.py --cf conda.yml --base {base}")
+    assert "No container engine answers on this machine. The image is an OCI layout in" in said.stderr
+    said = shop(f"package -m factor:1 --es score.py --cf conda.yml --base {base} --push 127.0.0.1:1/Line", code=1)
+    assert "is no name of an image" in said.stderr
+
+
+def test_what_does_not_go_together(shop: Call) -> None:
+    said = shop("package --es score.py --output-path out --push registry.example/line", code=1)
+    assert "--push, --platform, --base and --pythons have no meaning with it" in said.stderr
+    assert (
+        "No image can be made for the platform 'windows'"
+        in shop("package --es score.py --platform windows", code=1).stderr
+    )

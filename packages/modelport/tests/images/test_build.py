@@ -14,7 +14,16 @@ import pytest
 
 from modelport.domain.progress import Silent
 from modelport.exceptions import EnvironmentException, UserErrorException
-from modelport.images import BuiltImage, ImageSettings, Platform, build_image, stock_image, write_docker_archive
+from modelport.images import (
+    BuiltImage,
+    ImageSettings,
+    Platform,
+    build_image,
+    copy_images,
+    stock_image,
+    write_docker_archive,
+    write_layout_archive,
+)
 
 from ..environments.local_wheels import RecordedProgress, make_wheel
 from .made_of_files import DEBIAN, PASSWD, debian, make_bundle, write_tar
@@ -239,8 +248,8 @@ def test_a_library_that_the_base_lacks_is_named(tmp_path: Path, cache: Path, set
 
 def test_other_platforms_get_their_own_wheels(tmp_path: Path, cache: Path) -> None:
     """Every compiled library in an image for arm64 is one for that."""
-    base = write_tar(tmp_path / "arm.tar", {path.replace("x86_64", "aarch64"): data for path, data in DEBIAN.items()})
-    settings = ImageSettings(name="line", base=str(base), platform=Platform("arm64"))
+    arm = Platform("arm64")
+    settings = ImageSettings(name="line", base=str(_base_for(tmp_path, arm)), platform=arm)
     bundle = make_bundle(tmp_path, lock="markupsafe==3.0.2\n")
     image = build_image(bundle, settings=settings, cache=cache, progress=Silent())
     assert _config(image)["architecture"] == "arm64"
@@ -249,6 +258,38 @@ def test_other_platforms_get_their_own_wheels(tmp_path: Path, cache: Path) -> No
         libraries = [content for path, content in _files(image, name).items() if path.endswith(".so")]
         machines[name] = {int.from_bytes(_bytes(each)[18:20], "little") for each in libraries}
     assert machines == {"environment": {183}, "server": {183}}, "EM_AARCH64"
+
+
+def test_an_image_of_several_platforms_stands_on_one(tmp_path: Path, cache: Path) -> None:
+    platforms = [Platform("amd64"), Platform("arm64")]
+    bases = [str(_base_for(tmp_path, platform)) for platform in platforms]
+    stocks = [
+        stock_image("3.11", settings=ImageSettings(base=base, platform=platform), cache=cache, progress=Silent())
+        for base, platform in zip(bases, platforms, strict=True)
+    ]
+    copy_images(stocks, tmp_path / "both", reference="1")
+    (root,) = json.loads((tmp_path / "both" / "index.json").read_text())["manifests"]
+    assert root["mediaType"] == "application/vnd.oci.image.index.v1+json"
+    index = json.loads((tmp_path / "both" / "blobs" / root["digest"].replace(":", "/")).read_text())
+    assert [each["platform"]["architecture"] for each in index["manifests"]] == ["amd64", "arm64"]
+    assert sorted(path.name for path in (tmp_path / "both").glob("sbom*")) == [
+        *("sbom-amd64.cdx.json", "sbom-arm64.cdx.json")
+    ]
+    bundle = make_bundle(tmp_path)
+    for below, platform in zip(stocks, platforms, strict=True):
+        settings = ImageSettings(base=str(tmp_path / "both"), platform=platform)
+        image = build_image(bundle, settings=settings, cache=cache, progress=Silent())
+        assert image.layers[0].digest == below.layers[0].digest
+        assert _config(image)["architecture"] == platform.architecture
+    write_layout_archive(tmp_path / "both", "x:1", tmp_path / "arm.tar", platform=platforms[1])
+    with tarfile.open(tmp_path / "arm.tar") as archive:
+        (row,) = json.loads(_member(archive, "manifest.json"))
+        assert json.loads(_member(archive, row["Config"]))["architecture"] == "arm64"
+
+
+def _base_for(folder: Path, platform: Platform) -> Path:
+    content = {path.replace("x86_64", platform.machine): data for path, data in DEBIAN.items()}
+    return write_tar(folder / f"{platform.architecture}.tar", content)
 
 
 def test_an_archive_for_engines_holds_all_of_it(tmp_path: Path, cache: Path, settings: ImageSettings) -> None:

@@ -101,6 +101,7 @@ class ModelPackage:
         """
         wanted = images.Platform.parse(platform) if platform else images.Platform.of_this_machine()
         try:
+            Path(file).absolute().parent.mkdir(parents=True, exist_ok=True)
             images.write_layout_archive(self.folder, self._image(), Path(file), platform=wanted)
         except OSError as error:
             raise _unwritable(Path(file), error) from error
