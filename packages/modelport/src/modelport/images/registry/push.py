@@ -57,7 +57,7 @@ def push_manifest(
         pusher = _Pusher(client, blobs, neighbours, progress)
         pusher.push(root, reference.tag or str(root["digest"]))
         for manifest in attached:
-            pusher.attach(manifest, str(root["digest"]))
+            pusher.attach(manifest)
     pusher.done.reference = str(reference.at(str(root["digest"])))
     return pusher.done
 
@@ -87,11 +87,12 @@ class _Pusher:
             headers={"Content-Type": str(entry["mediaType"])},
         )
 
-    def attach(self, entry: Mapping[str, Any], subject: str) -> None:
+    def attach(self, entry: Mapping[str, Any]) -> None:
         """Push a manifest that refers to another; where the registry keeps no list of these, in a tag of its own."""
         response = self.push(entry, str(entry["digest"]))
         if "OCI-Subject" not in response.headers:
-            self._tag_referrer(entry, subject.replace(":", "-"))
+            subject = self._blobs.read_json(str(entry["digest"]))["subject"]["digest"]
+            self._tag_referrer(entry, str(subject).replace(":", "-"))
 
     def _tag_referrer(self, entry: Mapping[str, Any], tag: str) -> None:
         url = self._client.url(f"manifests/{tag}")
