@@ -17,6 +17,8 @@ from modelport.sdk.aci import AciWebservice
 from modelport.sdk.aks import AksWebservice
 from modelport.sdk.aks_endpoint import AksEndpoint
 from modelport_scoring import Autoscale, Batching, ErrorMode, FrontEnd, Limits, ServiceSettings, Traffic, WorkerStart
+from modelport_scoring.fetch.settings import BundleToFetch, EnvironmentToFetch, FetchSettings
+from modelport_scoring.router.settings import RouterSettings, UpstreamSettings
 from modelport_scoring.settings import LONGEST_WAIT_MS, MOST_TOGETHER
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +41,21 @@ def test_every_limit_is_documented_with_its_default() -> None:
     section = (ROOT / "docs/settings.md").read_text().split("### Limits\n")[1].split("\n### ")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", section, re.MULTILINE))
     assert rows == {field.name: str(field.default) for field in msgspec.structs.fields(Limits)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "page"),
+    [
+        (RouterSettings, "architecture/14-router.md"),
+        (UpstreamSettings, "architecture/14-router.md"),
+        (FetchSettings, "packages.md"),
+        (BundleToFetch, "packages.md"),
+        (EnvironmentToFetch, "packages.md"),
+    ],
+)
+def test_every_setting_of_a_program_of_containers_is_documented(settings: type[msgspec.Struct], page: str) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    assert [name for name in settings.__struct_fields__ if f'"{name}"' not in text] == []
 
 
 def test_every_field_of_traffic_is_documented() -> None:

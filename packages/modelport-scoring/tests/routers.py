@@ -28,6 +28,8 @@ class RunningRouter:
         self.file = folder / "router.json"
         self.output = folder / "router.log"
         self.port = free_port()
+        self.prefix: list[str] = []
+        """What the program is started by."""
         self.wanted: dict[str, Any] = {
             "name": "demo",
             "port": self.port,
@@ -46,7 +48,7 @@ class RunningRouter:
         aside.rename(self.file)
 
     def start(self) -> RunningRouter:
-        command = [sys.executable, "-P", "-m", "modelport_scoring.router", "--settings", str(self.file)]
+        command = [*self.prefix, sys.executable, "-P", "-m", "modelport_scoring.router", "--settings", str(self.file)]
         with self.output.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         wait_until(lambda: "listens on" in self.log or self.process.poll() is not None, what="the router")  # type: ignore[union-attr]

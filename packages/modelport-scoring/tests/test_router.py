@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -83,10 +84,13 @@ def routing(folder: Path, urls: dict[int, str], **settings: Any) -> Iterator[Run
 class Scripted:
     """A server of TCP that does with each connection what it is told, and keeps what it got."""
 
-    def __init__(self, *behaviours: Callable[[socket.socket, Scripted], None]) -> None:
+    def __init__(
+        self, *behaviours: Callable[[socket.socket, Scripted], None], host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self._behaviours = list(behaviours)
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self._listening = socket.create_server((host, port))
+        self.port: int = self._listening.getsockname()[1]
+        self.url = f"http://{host}:{self.port}"
         self.requests: list[bytes] = []
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
@@ -467,6 +471,31 @@ def test_a_server_that_drains_loses_nothing(services: Services, tmp_path: Path) 
             for each in clients:
                 each.result()
         assert set(seen) == {(200, b'"blue"')}, f"{seen} {router.log}"
+
+
+def test_a_name_may_get_another_address(tmp_path: Path) -> None:
+    """As that of a service whose pods are others now; the router has its own view of /etc/hosts."""
+    unshare = ["unshare", "--mount", "--propagation", "private"]
+    if os.geteuid() != 0 or subprocess.run([*unshare, "true"], check=False).returncode != 0:
+        pytest.skip("needs root, for a file of hosts of its own")
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.2 versions.test\n")
+    with Scripted(answering(), host="127.0.0.2") as before:
+        port = before.port
+        with Scripted(answering(), host="127.0.0.3", port=port) as after:
+            router = RunningRouter(tmp_path, {1: f"http://versions.test:{port}"})
+            router.prefix = [*unshare, "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts)]
+            router.start()
+            try:
+                assert [router.score().body for _ in range(3)] == [b"ok"] * 3
+                assert len(before.requests) == 3
+                hosts.write_text("127.0.0.3 versions.test\n")
+                wait_until(lambda: router.score().body == b"ok" and bool(after.requests), what="the other address")
+                count = len(before.requests)
+                assert [router.score().body for _ in range(3)] == [b"ok"] * 3
+                assert len(before.requests) == count
+            finally:
+                assert router.end() == 0
 
 
 def test_requests_wait_for_a_server_within_limits(services: Services, tmp_path: Path) -> None:

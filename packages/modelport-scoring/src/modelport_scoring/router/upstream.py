@@ -53,6 +53,7 @@ class Upstream:
         self._down_until = 0.0
         self._said_at = -60.0
         self._closed = False
+        self._looking: asyncio.Task[None] | None = None
 
     @property
     def is_down(self) -> bool:
@@ -82,8 +83,10 @@ class Upstream:
             self._idle.remove(connection)
 
     def sweep(self) -> None:
-        """Called about once a second: end what nobody has used for long."""
+        """Called about once a second: end what nobody has used for long, or what leads to where no server is now."""
         now = self._loop.time()
+        if self._addresses and now - self._looked_up_at >= LOOK_UP_S and self._looking is None:
+            self._looking = self._loop.create_task(self._look_again())
         known = {address for _, address in self._addresses}
         for connection in list(self._idle):
             is_old = now - connection.idle_since > IDLE_S or now - connection.made_at > MOST_AGE_S
@@ -130,6 +133,12 @@ class Upstream:
             server_hostname=self._host if self._tls is not None else None,
         )
         return connection
+
+    async def _look_again(self) -> None:
+        try:
+            await self._look_up()
+        finally:
+            self._looking = None
 
     async def _look_up(self) -> Sequence[tuple[int, tuple[str, int]]]:
         """The addresses of this moment; those of before, where the name cannot be looked up. Raises OSError."""
