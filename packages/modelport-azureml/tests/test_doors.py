@@ -206,6 +206,21 @@ def test_a_name_of_the_client_says_at_its_first_use_how_to_get_it(version: str) 
     assert ("newer" in said[0]) == (version in ("3.6", "3.8"))
 
 
+def test_names_of_data_sets_and_targets() -> None:
+    from azureml.data.dataset_error_handling import DatasetExecutionError, DatasetValidationError
+
+    from azureml.core import Dataset
+    from azureml.core.compute_target import LocalTarget
+    from modelport.exceptions import UserErrorException
+
+    for kind in (DatasetValidationError, UserErrorException):
+        with pytest.raises(kind, match="Cannot load any data from the specified path"):
+            Dataset.Tabular.from_delimited_files("nowhere.csv")
+    with pytest.raises(DatasetExecutionError):
+        Dataset.Tabular.from_delimited_files("nowhere.csv", validate=False).to_pandas_dataframe()
+    assert (LocalTarget().name, repr(LocalTarget())) == ("local", "LocalTarget()")
+
+
 def test_what_modelport_does_not_do_says_so() -> None:
     from azureml.train.automl import AutoMLConfig
 

@@ -15,7 +15,17 @@ _EXPLAINING = (
 )
 _NOTHING = "Modelport has nothing of that kind. Leave the import and what uses it out."
 
+_MLFLOW = (
+    "Modelport brings no plugin of MLflow, and none is needed: mlflow.set_tracking_uri(ws.get_mlflow_tracking_uri()) "
+    "records in a folder of the workspace. Model.deploy serves MLflow models as they are."
+)
+_INSIDE = (
+    "It is what the vendor's SDK had inside, and no script should have taken from there. Models, images and services "
+    "have what is needed as members of their own; requests and docker have the rest."
+)
+
 ABSENT = {
+    "azureml._model_management": _INSIDE,
     "azureml.accel": "Modelport has no FPGAs. Serve the model on this machine's processors: Model.deploy.",
     "azureml.automl": _AUTOML,
     "azureml.contrib.datadrift": _NOTHING,
@@ -31,8 +41,11 @@ ABSENT = {
     "azureml.dataprep": "Modelport prepares no data. Read the files with pandas, or with azureml.core.Dataset.",
     "azureml.explain": _EXPLAINING,
     "azureml.interpret": _EXPLAINING,
+    "azureml.mlflow": _MLFLOW,
     "azureml.tensorboard": "Modelport starts no TensorBoard. Start it on a folder of logs: tensorboard --logdir logs.",
     "azureml.train.automl.automlexplainer": _AUTOML,
+    "azureml.train.automl.constants": _AUTOML,
+    "azureml.train.automl.model_proxy": _AUTOML,
     "azureml.train.automl.runtime": _AUTOML,
     "azureml.train.automl.utilities": _AUTOML,
 }

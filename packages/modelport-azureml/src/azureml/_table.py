@@ -36,6 +36,11 @@ NOT_HERE = {
     "LocalWebservice, AciWebservice or AksWebservice.",
     "networks": "Modelport has no private endpoints and links no services of a cloud: a workspace is on this machine. "
     "Leave the argument out.",
+    "databases": "Modelport asks no databases. Save the query's result as a file, and make a data set of it: "
+    "Dataset.Tabular.from_delimited_files(path).",
+    "file types": "Which files a data set has is said by what makes it: Dataset.Tabular.from_delimited_files, "
+    "from_parquet_files or from_json_lines_files. Leave it out.",
+    "tokens": "Modelport asks no cloud for tokens. Leave it out.",
     "open data": "Modelport downloads no data sets. Download the files yourself, and read them with pandas or NumPy.",
     "functions": "Modelport does not make Azure Functions yet. Model.package(ws, models, inference_config, "
     "generate_dockerfile=True) makes a folder that builds an image of the same service.",
@@ -81,6 +86,7 @@ _AML_COMPUTE = _of(_COMPUTE, "AmlCompute")
 _INSTANCE = _of(_COMPUTE, "ComputeInstance")
 _KUBERNETES = _of(_COMPUTE, "KubernetesCompute")
 _IMAGE_NAMES = _of("azureml._constants", "DEFAULT_CPU_IMAGE", "DEFAULT_GPU_IMAGE")
+_HDFS = _not_here("clusters", "HDFSOutputDatasetConfig")
 _LINKED = _not_here("networks", "LinkedService", "SynapseWorkspaceLinkedServiceConfiguration")
 _PRIVATE = _not_here("networks", "PrivateEndPoint", "PrivateEndPointConfig")
 _ATTACHED = _not_here(
@@ -144,6 +150,7 @@ DOORS: Dict[str, Names] = {
             "AbstractAuthentication",
         ),
         **_error("AuthenticationException"),
+        **_not_here("tokens", "Audience"),
     },
     "azureml.core.compute": {
         **_TARGET,
@@ -181,7 +188,11 @@ DOORS: Dict[str, Names] = {
     "azureml.core.compute.batch": _of(_COMPUTE, "BatchCompute"),
     "azureml.core.compute.kusto": _of(_COMPUTE, "KustoCompute"),
     "azureml.core.compute.synapse": _of(_COMPUTE, "SynapseCompute"),
-    "azureml.core.compute_target": {**_error("ComputeTargetException"), **_ATTACHED},
+    "azureml.core.compute_target": {
+        **_error("ComputeTargetException"),
+        **_of(_COMPUTE, "LocalTarget"),
+        **_ATTACHED,
+    },
     "azureml.core.conda_dependencies": _DEPENDENCIES,
     "azureml.core.container_registry": _REGISTRY,
     "azureml.core.databricks": _not_here(
@@ -275,6 +286,7 @@ DOORS: Dict[str, Names] = {
         **_of(_DATA + ".datasets", "FileDataset", "TabularDataset"),
         **_of(_DATA + ".output", "OutputFileDatasetConfig"),
         **_of(_DATA + ".types", "DataType"),
+        **_HDFS,
     },
     "azureml.data.azure_storage_datastore": _of(_DATA + ".datastores", "AzureBlobDatastore", "AzureFileDatastore"),
     "azureml.data.abstract_dataset": _of(_DATA + ".datasets", "AbstractDataset"),
@@ -288,9 +300,14 @@ DOORS: Dict[str, Names] = {
         **_of(_DATA + ".factories", "FileDatasetFactory", "TabularDatasetFactory"),
         **_of(_DATA + ".types", "DataType"),
     },
-    "azureml.data.dataset_type_definitions": _of(_DATA + ".types", "PromoteHeadersBehavior"),
+    "azureml.data.dataset_error_handling": _of(_DATA + ".errors", "DatasetExecutionError", "DatasetValidationError"),
+    "azureml.data.dataset_type_definitions": {
+        **_of(_DATA + ".types", "PromoteHeadersBehavior"),
+        **_not_here("file types", "FileType"),
+    },
     "azureml.data.file_dataset": _of(_DATA + ".datasets", "FileDataset"),
-    "azureml.data.output_dataset_config": _of(_DATA + ".output", "OutputFileDatasetConfig"),
+    "azureml.data.output_dataset_config": {**_of(_DATA + ".output", "OutputFileDatasetConfig"), **_HDFS},
+    "azureml.data.sql_data_reference": _not_here("databases", "SqlDataReference"),
     "azureml.data.tabular_dataset": _of(_DATA + ".datasets", "TabularDataset"),
     "azureml.assets.functions": _not_here(
         "functions", "package", "package_http", "package_blob", "package_service_bus_queue"
@@ -321,9 +338,10 @@ DOORS: Dict[str, Names] = {
         "TrainingOutput",
     ),
     "azureml.pipeline.core.graph": _not_here("pipelines", "InputPortDef", "OutputPortDef", "PipelineParameter"),
+    "azureml.pipeline.core.module": _not_here("pipelines", "Module", "ModuleVersion", "ModuleVersionDescriptor"),
     "azureml.pipeline.core.pipeline": _not_here("pipelines", "Pipeline"),
     "azureml.pipeline.core.run": _not_here("pipelines", "PipelineRun", "StepRun"),
-    "azureml.pipeline.core.schedule": _not_here("pipelines", "Schedule", "ScheduleRecurrence"),
+    "azureml.pipeline.core.schedule": _not_here("pipelines", "Schedule", "ScheduleRecurrence", "TimeZone"),
     "azureml.pipeline.steps": _not_here(
         "pipelines",
         "AdlaStep",
@@ -344,11 +362,15 @@ DOORS: Dict[str, Names] = {
         "RScriptStep",
         "SynapseSparkStep",
     ),
+    "azureml.pipeline.steps.hyper_drive_step": _not_here("pipelines", "HyperDriveStep", "HyperDriveStepRun"),
     "azureml.opendatasets": _not_here(
         "open data", "Diabetes", "MNIST", "NoaaIsdWeather", "NycTlcGreen", "NycTlcYellow", "OjSalesSimulated"
     ),
-    "azureml.telemetry": _of("modelport.sdk.diagnostics", "set_diagnostics_collection"),
-    "azureml.train.automl": _not_here("training", "AutoMLConfig", "AutoMLExplainer"),
+    "azureml.telemetry": {
+        **_of("modelport.sdk.diagnostics", "set_diagnostics_collection"),
+        **_of("azureml._constants", "INSTRUMENTATION_KEY"),
+    },
+    "azureml.train.automl": _not_here("training", "AutoMLConfig", "AutoMLExplainer", "AutoMLStep"),
     "azureml.train.automl.run": _not_here("training", "AutoMLRun"),
     "azureml.train.dnn": _not_here(
         "training", "Chainer", "Gloo", "Mpi", "Nccl", "ParameterServer", "PyTorch", "TensorFlow"

@@ -11,6 +11,7 @@ import pytest
 
 from modelport import Environment, InferenceConfig, LocalWebservice, Model, ResourceConfiguration, Workspace
 from modelport.domain.errors import ModelNotFoundException, UserErrorException, WebserviceException
+from modelport.sdk.data import TabularDatasetFactory
 
 
 @pytest.fixture
@@ -92,6 +93,11 @@ def test_data_sets_are_referred_to(workspace: Workspace, model: Model) -> None:
     model.add_dataset_references([("training", Dataset())])
     assert model.datasets == {"training": ["1234"], "test": ["5678"]}
     assert model.serialize()["datasets"] == [{"name": "training", "id": "1234"}, {"name": "test", "id": "5678"}]
+    Path("rows.csv").write_text("a\n1\n")
+    rows = TabularDatasetFactory.from_delimited_files("rows.csv").register(workspace, "rows")
+    model.add_dataset_references([("test", rows)])
+    unknown, known = model.datasets["test"]
+    assert unknown == "5678" and (known.name, known.to_pandas_dataframe().shape) == ("rows", (1, 1))
     second = Model.register(workspace, "net", "flowers", datasets=[("training", Dataset())])
     assert [found.id for found in Model.list(workspace, dataset_id="1234")] == ["flowers:2", "flowers:1"]
     assert [found.id for found in Model.list(workspace, dataset_id="5678")] == ["flowers:1"]

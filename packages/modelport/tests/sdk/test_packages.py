@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import pickle
 import platform
 import stat
 from pathlib import Path
 
 import pytest
+from sklearn.linear_model import Ridge
 
 from modelport import CondaDependencies, Environment, InferenceConfig, Model, Workspace
 from modelport.domain.errors import StoreException, UserErrorException, WebserviceException
@@ -79,7 +81,7 @@ def test_a_package_is_a_folder_to_save(
 
 
 def test_what_a_package_needs(deployer: Deployer, workspace: Workspace, config: InferenceConfig) -> None:
-    with pytest.raises(WebserviceException, match="needs an inference configuration"):
+    with pytest.raises(WebserviceException, match="no entry script, and 0 models"):
         Model.package(workspace, [], None, generate_dockerfile=True)
     with pytest.raises(WebserviceException, match="needs an environment"):
         Model.package(workspace, [], deployer.config(), generate_dockerfile=True)
@@ -93,6 +95,16 @@ def test_what_a_package_needs(deployer: Deployer, workspace: Workspace, config: 
     Path("taken").write_text("a file")
     with pytest.raises(StoreException, match="cannot be written to taken"):
         package.save("taken")
+
+
+def test_a_model_of_a_known_framework_needs_no_script(workspace: Workspace) -> None:
+    Path("model.pkl").write_bytes(pickle.dumps(Ridge().fit([[0.0], [1.0]], [1.0, 3.0])))
+    model = Model.register(workspace, "model.pkl", "ridge", model_framework=Model.Framework.SCIKITLEARN)
+    package = Model.package(workspace, [model], generate_dockerfile=True)
+    package.save("out")
+    assert Path("out/azureml-models/ridge/1/model.pkl").exists()
+    assert any(path.name == "score.py" for path in Path("out/azureml-app").rglob("*.py"))
+    assert "scikit-learn==" in "".join(path.read_text() for path in Path("out/environment").rglob("*.txt"))
 
 
 def test_an_older_configuration_is_packaged_too(deployer: Deployer, workspace: Workspace) -> None:

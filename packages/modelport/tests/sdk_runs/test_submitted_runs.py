@@ -290,6 +290,11 @@ def test_an_environment_that_cannot_be_had(experiment: Experiment, write: Write)
     run = experiment.submit(ScriptRunConfig(".", "train.py", environment=environment))
     with pytest.raises(ActivityFailedException, match=r"python=3\.2 was asked for"):
         run.wait_for_completion()
+    again = run.get_environment()
+    assert again.name == "impossible"
+    assert "python=3.2" in again.python.conda_dependencies.serialize_to_string()
+    with pytest.raises(UserErrorException, match="has no environment of its own"):
+        experiment.start_logging().get_environment()
     assert run.get_file_names() == ["azureml-logs/20_image_build_log.txt"]
 
 

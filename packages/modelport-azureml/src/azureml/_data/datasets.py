@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from azureml._data.consumption import DatasetConsumptionConfig
 from azureml._data.datastores import copy_file
+from azureml._data.errors import execution_error
 from azureml._data.paths import files_of
 from azureml._data.reading import nothing_there, read_table
 from azureml._data.types import DataType
@@ -219,7 +220,7 @@ class FileDataset(AbstractDataset):
         """
         files = self._files()
         if not files and not ignore_not_found:
-            raise user_error(nothing_there(self._definition))
+            raise execution_error(nothing_there(self._definition))
         folder = target_path or tempfile.mkdtemp(prefix="modelport-dataset-")
         targets = [os.path.abspath(os.path.join(folder, relative)) for _, relative in files]
         taken = [target for target in targets if os.path.exists(target)]

@@ -6,6 +6,7 @@ import tempfile
 from typing import Any, Dict, List, NoReturn, Optional, Union
 
 from azureml._data.datasets import AbstractDataset, FileDataset, TabularDataset, open_dataset, types_to_json
+from azureml._data.errors import validation_error
 from azureml._data.paths import files_of, places_of
 from azureml._data.reading import nothing_there
 from azureml._data.types import DataType, PromoteHeadersBehavior, headers_of
@@ -184,7 +185,7 @@ def _tabular(format: str, path: Any, validate: bool, options: Dict[str, Any]) ->
 def _definition(kind: str, format: Optional[str], path: Any, validate: bool, options: Dict[str, Any]) -> Dict[str, Any]:
     definition = {"kind": kind, "format": format, "places": places_of(path), "options": options, "steps": []}
     if validate and not files_of(definition["places"]):  # type: ignore[arg-type]
-        raise user_error(nothing_there(definition))
+        raise validation_error(nothing_there(definition))
     return definition
 
 

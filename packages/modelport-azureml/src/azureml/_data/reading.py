@@ -5,6 +5,7 @@ import random
 import re
 from typing import Any, Callable, Dict, List
 
+from azureml._data.errors import execution_error
 from azureml._data.paths import described, files_of
 from azureml._data.types import PromoteHeadersBehavior
 from azureml._errors import user_error
@@ -39,7 +40,7 @@ def read_table(definition: Dict[str, Any], *, on_error: str = "null") -> Any:
     ``on_error`` is ``fail`` and a value is not of its column's type."""
     files = [path for path, _ in files_of(definition["places"])]
     if not files:
-        raise user_error(nothing_there(definition))
+        raise execution_error(nothing_there(definition))
     read = _READERS[definition["format"]]
     frame = read(files, definition["options"], on_error)
     for step in definition["steps"]:

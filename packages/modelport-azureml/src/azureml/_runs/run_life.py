@@ -9,6 +9,7 @@ from typing import Any, Dict, Optional, Type
 
 from azureml._errors import user_error
 from azureml._runs import interactive, ownership, statuses, waiting
+from azureml._runs.environment import environment_of
 from azureml._runs.folder import FOLDER_VARIABLE, RunFolder
 
 
@@ -60,6 +61,10 @@ class RunLife:
         details = self.get_details()
         details["logFiles"] = {name: _text(path) for name, path in _logs(self._folder).items()}
         return details
+
+    def get_environment(self) -> Any:
+        """The environment that the script ran in. Raises UserErrorException for a run that had none of its own."""
+        return environment_of(self._folder.path, self._folder.run_id)
 
     def get_portal_url(self) -> str:
         """The address of the run's folder on this machine: there is no portal of a cloud here."""

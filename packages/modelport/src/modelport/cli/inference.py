@@ -105,13 +105,6 @@ class InferenceFlags:
             raise _no_script()
         return InferenceConfig(**settings)
 
-    def required_configuration(self, session: Session) -> InferenceConfig:
-        """As ``configuration``; raises UserErrorException where nothing is given."""
-        configuration = self.configuration(session)
-        if configuration is None:
-            raise _no_script()
-        return configuration
-
     def _from_file(self, session: Session) -> dict[str, Any]:
         if self.inference_config_file is None:
             return {}

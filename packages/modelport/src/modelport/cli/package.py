@@ -92,7 +92,7 @@ def package(
     made = package_with(
         session.workspace,
         models.ids(),
-        inference.required_configuration(session),
+        inference.configuration(session),
         None if output_path is not None else ImageChoice(base=base, pythons=pythons, platforms=platforms),
         name=image_name,
         label=image_label,

@@ -7,10 +7,13 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from azureml._data.datasets import open_dataset
 from azureml._runs.run import Run
+from modelport.domain.errors import UserErrorException
 from modelport.domain.models import ModelVersion
 from modelport.sdk.model_payload import version_of_payload
 from modelport.sdk.runs.experiment import find_run
+from modelport.usecases.data_sets import dataset_by_id
 from modelport.usecases.model_datasets import Reference, dataset_references
 
 if TYPE_CHECKING:
@@ -57,11 +60,17 @@ class ModelSnapshot:
 
     @property
     def datasets(self) -> dict[str, builtins.list[Any]]:
-        """The ids of the data sets that the model refers to, by what each was for."""
+        """The data sets that the model refers to, by what each was for; the id of one that the workspace has not."""
         found: dict[str, builtins.list[Any]] = {}
         for purpose, dataset_id in self._dataset_references():
-            found.setdefault(purpose, []).append(dataset_id)
+            found.setdefault(purpose, []).append(self._dataset(dataset_id))
         return found
+
+    def _dataset(self, dataset_id: str) -> Any:
+        try:
+            return open_dataset(dataset_by_id(self.workspace.context, dataset_id), self.workspace)
+        except UserErrorException:
+            return dataset_id
 
     def _dataset_references(self) -> builtins.list[Reference]:
         return dataset_references(self.workspace.registry, self._version)

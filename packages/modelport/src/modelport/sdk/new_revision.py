@@ -29,12 +29,21 @@ def first_revision(
     ModelNotFoundException, and what ``validate_configuration`` and ``no_code_revision`` do."""
     if inference is None:
         return no_code_revision(context, _found(context, models))
-    checked = inference.validate_configuration()
+    revision = packaged_revision(context, models, inference)
     for ignored in inference.without_effect():
         context.progress.step(f"Not used on this machine, where services run without an image: {ignored}")
+    return revision
+
+
+def packaged_revision(
+    context: Context, models: Sequence[Model | str], inference: InferenceConfig | None
+) -> RevisionRequest:
+    """The same, to be packaged: what is for images has its effect. Raises as ``first_revision``."""
+    if inference is None:
+        return no_code_revision(context, _found(context, models))
     return RevisionRequest(
         models=_found(context, models),
-        inference=checked,
+        inference=inference.validate_configuration(),
         environment=inference.environment_definition(),
     )
 

@@ -15,10 +15,9 @@ from modelport.domain.packages import Package
 from modelport.packages import copy_context, find_engine
 from modelport.sdk.environment import Environment
 from modelport.sdk.environment_sections import ContainerRegistry
-from modelport.usecases.find_models import find_model_by_id
+from modelport.sdk.new_revision import packaged_revision
 from modelport.usecases.find_packages import delete_package, find_packages, package_folder
 from modelport.usecases.package_models import CONTEXT, IMAGE, LOG, ImageChoice, PackageRequest, package_models
-from modelport.usecases.prepare_revision import RevisionRequest
 
 if TYPE_CHECKING:
     from modelport.sdk.inference import InferenceConfig
@@ -187,9 +186,9 @@ class ModelPackaging:
         """Package models, script and locked environment (docs/packages.md).
 
         With ``generate_dockerfile`` the result is a folder that builds an image anywhere; without, it is that image,
-        which needs no container engine. Raises WebserviceException without an inference configuration that has an
-        environment; what ``Model.deploy`` raises before it starts anything; RegistryException where the base image is
-        one of a registry that does not give it.
+        which needs no container engine. A model of a known framework needs no inference configuration
+        (docs/no-code.md). Raises WebserviceException for one without an environment; what ``Model.deploy`` raises before
+        it starts anything; RegistryException where the base image is one of a registry that does not give it.
         """
         choice = None if generate_dockerfile else ImageChoice()
         return package_with(workspace, models, inference_config, choice, name=image_name, label=image_label)
@@ -205,22 +204,9 @@ def package_with(
     label: str | None = None,
 ) -> ModelPackage:
     """``Model.package``, with a choice of how the image is made; None: a folder that builds one."""
-    if inference_config is None:
-        raise WebserviceException(
-            "A package needs an inference configuration.",
-            hint="Give inference_config=InferenceConfig(entry_script='score.py', environment=environment).",
-        )
-    checked = inference_config.validate_configuration()
     context = workspace.context
-    request = PackageRequest(
-        name=name or DEFAULT_NAME,
-        label=label or "latest",
-        revision=RevisionRequest(
-            models=[find_model_by_id(context, model if isinstance(model, str) else model.id) for model in models],
-            inference=checked,
-            environment=inference_config.environment_definition(),
-        ),
-    )
+    revision = packaged_revision(context, models, inference_config)
+    request = PackageRequest(name=name or DEFAULT_NAME, label=label or "latest", revision=revision)
     return ModelPackage(workspace, package_models(context, request, image=choice))
 
 

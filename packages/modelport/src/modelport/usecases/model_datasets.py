@@ -34,7 +34,11 @@ def add_dataset_references(store: MetadataStore, model: ModelVersion, references
 
 def models_of_dataset(store: MetadataStore, dataset_id: str) -> set[str]:
     """The ids of the model versions that refer to the data set."""
-    return {kept.name for kept in store.assets(_KIND) if dataset_id in dict(kept.body["references"]).values()}
+    return {
+        kept.name
+        for kept in store.assets(_KIND)
+        if any(dataset_id == referred for _, referred in kept.body["references"])
+    }
 
 
 def forget_dataset_references(store: MetadataStore, model: ModelVersion) -> None:

@@ -133,15 +133,11 @@ def _made(context: Context, profile: Profile, request: ProfileRequest, folder: P
             measured = _measured(context, request, revision, bundle, folder)
         return keep_profile(context, profile.name, replace(content, state=ProfileState.SUCCEEDED, measured=measured))
     except BaseException as error:
-        text = _told(error) if isinstance(error, ModelportError) else repr(error)
+        text = error.text if isinstance(error, ModelportError) else repr(error)
         failed = keep_profile(context, profile.name, replace(content, state=ProfileState.FAILED, error=text))
         if isinstance(error, ModelportError):
             return failed
         raise
-
-
-def _told(error: ModelportError) -> str:
-    return f"{error.message}\n{error.hint}" if error.hint else error.message
 
 
 def _measured(context: Context, request: ProfileRequest, revision: Revision, bundle: Path, folder: Path) -> Measurement:

@@ -13,6 +13,7 @@ from modelport.sdk.compute.attached import (
     RemoteCompute,
     SynapseCompute,
 )
+from modelport.sdk.compute.local_target import LocalTarget
 from modelport.sdk.compute.target import ComputeTarget, ComputeTargetConfiguration
 from modelport.sdk.compute.training import AmlCompute, AmlComputeStatus, ComputeInstance, ScaleSettings
 
@@ -32,6 +33,7 @@ __all__ = [
     "HDInsightCompute",
     "KubernetesCompute",
     "KustoCompute",
+    "LocalTarget",
     "RemoteCompute",
     "ScaleSettings",
     "SslConfiguration",
