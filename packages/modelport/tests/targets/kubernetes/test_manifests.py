@@ -447,3 +447,17 @@ def test_a_namespace_refuses_pods_that_are_not_restricted() -> None:
     plan = planned(service(), version=NEWEST)
     assert plan.namespace_object is not None
     assert plan.namespace_object["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_scripts_collect_where_the_claim_is_mounted() -> None:
+    plan = planned(service(deployment=Deployment(collects_model_data=True)))
+    told = settings_of(plan)["revision"]["environment_variables"]
+    deployment = next(each for each in plan.objects if each["kind"] == "Deployment")
+    mounts = [each for container in _pod(deployment)["containers"] for each in container["volumeMounts"]]
+    assert told["AZUREML_MODEL_DATA_DIR"] in [each["mountPath"] for each in mounts if each["name"] == "modeldata"]
+    assert told["AML_MODEL_DC_STORAGE_ENABLED"] == "true"
+    assert "AZUREML_MODEL_DATA_DIR" not in settings_of(planned(service()))["revision"]["environment_variables"]
+
+
+def _pod(deployment: Any) -> Any:
+    return deployment["spec"]["template"]["spec"]

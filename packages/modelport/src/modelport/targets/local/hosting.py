@@ -10,9 +10,9 @@ from modelport.domain.errors import ConflictException, DeploymentFailed, Webserv
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import Service
 from modelport.targets.local.logs import last_lines_of
-from modelport.targets.local.observing import other_version
 from modelport.targets.serving.failures import from_scoring
 from modelport.targets.serving.model_data import ModelData
+from modelport.targets.serving.observing import other_version
 from modelport.targets.serving.service import revision_settings, traffic
 from modelport.targets.serving.settings import version_size
 from modelport_scoring import (

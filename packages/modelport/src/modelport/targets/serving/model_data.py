@@ -14,7 +14,7 @@ class ModelData:
 
     folder: str
     workspace: str
-    """Subscription, resource group and name, with slashes between."""
+    """Subscription, resource group and name, with slashes between; a name alone is one of nobody."""
 
     def variables(self) -> dict[str, str]:
         """What a worker is told that is to collect."""
