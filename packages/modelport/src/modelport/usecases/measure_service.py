@@ -129,7 +129,7 @@ def _send(host: str, port: int, bodies: Sequence[str], answers: Answers, watch: 
                 return
             watch.check()
             answers.add(*_ask(connection, body.encode("utf-8")))
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise WebserviceException(
             f"The service stopped answering after {len(answers.latencies_s)} requests: {error or type(error).__name__}."
         ) from error
