@@ -102,10 +102,12 @@ def test_every_violation_has_a_line() -> None:
     assert len(caught.value.message.splitlines()) == 7
 
 
-def test_who_asks_for_application_insights_is_told_where_it_goes() -> None:
+def test_who_asks_for_records_is_told_where_they_go() -> None:
     def notes(**parameters: Any) -> list[str]:
         return LocalWebservice.deploy_configuration(**parameters).notes()
 
     (note,) = notes(enable_app_insights=True)
     assert "Nothing is sent anywhere unless" in note
     assert notes(enable_app_insights=False) == notes() == []
+    (note,) = notes(collect_model_data=True)
+    assert "CSV files below modeldata/" in note

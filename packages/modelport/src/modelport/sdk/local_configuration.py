@@ -23,6 +23,11 @@ RECORDED_HERE = (
     "telemetry={'otlp_endpoint': …} (--telemetry otlp_endpoint=…) names a collector of your own, which gets traces."
 )
 
+COLLECTED_HERE = (
+    "collect_model_data: what a ModelDataCollector of the script collects is in CSV files below modeldata/ of the "
+    "workspace's datastore workspaceblobstore."
+)
+
 _POSITIVE = ("workers", "server_processes", *LIMITS_OF_V1)
 _TRUTHS = ("warm_up", "enable_app_insights", "collect_model_data")
 _BATCHING = {"max_requests": (int,), "max_wait_ms": (int, float)}
@@ -116,7 +121,8 @@ class LocalDeploymentConfiguration:
 
     def notes(self) -> list[str]:
         """What somebody who asks for this should know."""
-        return [RECORDED_HERE] if self.enable_app_insights else []
+        told = {RECORDED_HERE: self.enable_app_insights, COLLECTED_HERE: self.collect_model_data}
+        return [note for note, is_asked_for in told.items() if is_asked_for]
 
 
 def _wrong_credentials(configuration: LocalDeploymentConfiguration) -> Iterator[str]:
