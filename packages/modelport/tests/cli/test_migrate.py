@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,25 @@ def project() -> Path:
     return Path("project")
 
 
-def test_a_person_sees_a_block_for_each_file(call: Call, project: Path) -> None:
-    lines = call("migrate project").stdout.splitlines()
-    assert lines[0] == "deploy.py"
-    assert lines[1].split() == ["4", "Workspace.from_config", "runs", "as", "is"]
-    assert lines[3].split() == ["5", "Workspace.location", "runs", "differently"]
-    assert "a label" in lines[4]
-    assert lines[-1] == "2 uses of v1 in 1 files: 1 runs as is, 1 runs differently."
+def test_a_person_sees_each_finding_once_with_all_its_places(call: Call, project: Path) -> None:
+    (project / "again.py").write_text(SCRIPT + "print(ws.location, ws.name)\nprint(ws.location)\nws.name\n")
+    notebook = {"cells": [{"cell_type": "code", "source": [SCRIPT, "AutoMLConfig()"]}], "nbformat": 4, "metadata": {}}
+    (project / "first.ipynb").write_text(json.dumps(notebook))
+    lines = call("migrate project", code=1).stdout.splitlines()
+    assert lines[:2] == ["Not covered: 1", "  AutoMLConfig"]
+    differs = lines.index("Runs differently: 5")
+    assert lines[differs + 1] == "  Workspace.location"
+    assert "a label" in lines[differs + 2]
+    assert lines[differs + 3 : differs + 7] == [
+        "      again.py: lines 5, 6, 7",
+        "      deploy.py: line 5",
+        "      first.ipynb: cell 1: 5",
+        "",
+    ]
+    assert lines[differs + 7] == "Runs as is: 5"
+    assert "      again.py: line 4" in lines
+    assert "  Workspace.name (2)" in lines
+    assert lines[-1] == "11 uses of v1 in 3 files: 5 runs as is, 5 runs differently, 1 not covered."
 
 
 def test_a_program_reads_json(call: Call, project: Path) -> None:
@@ -76,7 +89,7 @@ def test_models_are_imported_beside_the_report_or_alone(shop: Call, project: Pat
     assert shop("migrate --import-models . -o json").json[0]["note"] == "is registered already"
     assert shop("model list --query '[].id'").json == ["churn:3"]
     both = shop("migrate project --import-models azureml-models").stdout.splitlines()
-    assert both[0] == "deploy.py"
+    assert both[:2] == ["Runs differently: 1", "  Workspace.location"]
     assert both[-1] == "model churn:3 (is registered already)"
     (version / "second").write_text("x")
     assert "model not imported: " in shop("migrate --import-models .", code=1).stdout

@@ -12,6 +12,7 @@ import typer
 
 from modelport.cli.az_commands import known_options
 from modelport.cli.command import command, group
+from modelport.cli.migration_report import WORDS, lines_of
 from modelport.cli.output import Format, Result
 from modelport.cli.session import Session
 from modelport.domain.errors import UserErrorException
@@ -20,12 +21,6 @@ from modelport.usecases.migration import Finding, Report, Taken, examine, take_o
 
 app = group("See what of a v1 project runs, and take its models and environments over.")
 
-_WORDS = {
-    Status.SAME: "runs as is",
-    Status.DIFFERS: "runs differently",
-    Status.NOT_YET: "not yet",
-    Status.ABSENT: "not covered",
-}
 _COLUMNS = ("file", "cell", "line", "subject", "status", "note")
 
 
@@ -59,9 +54,9 @@ def migrate(
     """See what of a v1 project runs as it is, what runs differently, and what is not covered.
 
     Reads scripts, notebooks, configurations (JSON, YAML), shell scripts and pipelines, and lists every call, key and
-    command with its file and line. Nothing is run and nothing is changed. The exit code is 1 if something is not
-    covered. With --import-models, models and environments are taken over into the workspace; versions keep their
-    numbers where no number as high was given out.
+    command with its places, the gravest first; -o table has a row for each place. Nothing is run and nothing is
+    changed. The exit code is 1 if something is not covered. With --import-models, models and environments are taken
+    over into the workspace; versions keep their numbers where no number as high was given out.
     """
     if folder is None and import_models is None:
         raise UserErrorException(
@@ -81,7 +76,7 @@ def migrate(
     }
     return Result(
         rows if session.output in (Format.TABLE, Format.TSV) else whole,
-        text="\n".join([*_lines(shown), *_unread(report), *_total(report), *map(_taken_line, taken)]),
+        text="\n".join([*lines_of(shown), *_unread(report), *_total(report), *map(_taken_line, taken)]),
         columns=_COLUMNS,
         is_good=_is_good(report, fail_on) and not any(each.problem for each in taken),
     )
@@ -109,24 +104,6 @@ def _summary(report: Report) -> dict[str, int]:
     return {"files": len(report.files), **{status.value: count for status, count in report.counts.items()}}
 
 
-def _lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """A block for each file; within it a line for each finding, its note below it."""
-    width = max((len(finding.subject) for finding in findings), default=0)
-    file = None
-    for finding in findings:
-        if finding.place.file != file:
-            file = finding.place.file
-            yield ("" if finding is findings[0] else "\n") + str(file)
-        place = finding.place
-        where = f"{place.line}" if place.cell is None else f"cell {place.cell}: {place.line}"
-        yield f"  {where:>12}  {finding.subject:<{min(width, _WIDEST)}}  {_WORDS[finding.status]}"
-        if finding.note:
-            yield f"                {finding.note}"
-
-
-_WIDEST = 48
-
-
 def _unread(report: Report) -> Iterator[str]:
     for file, reason in report.unread:
         yield f"\n{file} cannot be read: {reason}"
@@ -134,7 +111,7 @@ def _unread(report: Report) -> Iterator[str]:
 
 def _total(report: Report) -> Iterator[str]:
     counts = report.counts
-    parts = [f"{counts[status]} {words}" for status, words in _WORDS.items() if counts[status]]
+    parts = [f"{counts[status]} {words}" for status, words in WORDS.items() if counts[status]]
     if parts:
         yield f"\n{sum(counts.values())} uses of v1 in {len(report.files)} files: {', '.join(parts)}."
     else:
