@@ -82,6 +82,12 @@ def test_preflight_of_an_allowed_origin(kind: str, origin: str, request: pytest.
     assert "access-control-allow-credentials" not in answer.headers, "a key is a header of the page's own, no cookie"
 
 
+def test_preflight_of_the_document(two_origins: RunningService) -> None:
+    answer = preflight(two_origins, PAGE, "/swagger.json")
+    assert (answer.status, answer.headers[ALLOW]) == (200, PAGE)
+    assert answer.headers["access-control-allow-headers"] == "authorization,content-type"
+
+
 @pytest.mark.parametrize("origin", [STRANGER, "https://page.example.stranger.example", "https://PAGE.example", "null"])
 def test_preflight_of_any_other_origin_allows_nothing(two_origins: RunningService, origin: str) -> None:
     answer = preflight(two_origins, origin)

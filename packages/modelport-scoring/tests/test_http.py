@@ -66,6 +66,12 @@ def test_options_is_200_and_empty(echo: RunningService) -> None:
     assert (answer.status, answer.body) == (200, b"")
 
 
+@pytest.mark.parametrize("path", ["/", "/swagger.json", "/metrics"])
+def test_options_of_what_is_only_read_names_the_methods(echo: RunningService, path: str) -> None:
+    answer = echo.ask("OPTIONS", path)
+    assert (answer.status, answer.body, answer.headers["allow"]) == (200, b"", "GET, HEAD, OPTIONS")
+
+
 def test_keep_alive_serves_many_requests_on_one_connection(echo: RunningService) -> None:
     connection = echo.connect()
     for number in range(20):

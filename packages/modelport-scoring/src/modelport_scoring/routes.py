@@ -38,6 +38,11 @@ class Route:
     """What a path of the Open Inference Protocol names."""
 
     @property
+    def only_reads(self) -> bool:
+        """Whether OPTIONS is answered with the methods alone: no script is behind it."""
+        return b"HEAD" in self.methods
+
+    @property
     def allow_line(self) -> bytes:
         return b"allow: %b\r\n" % b", ".join(sorted(self.methods))
 
@@ -50,7 +55,7 @@ class Routes:
         self.known_heads = service.known_heads
         self._inference = Inference(service)
         prefix = self._prefix = normal_prefix(service.settings.path_prefix).encode()
-        reading = frozenset((b"GET", b"HEAD"))
+        reading = frozenset((b"GET", b"HEAD", b"OPTIONS"))
         scoring = frozenset((b"GET", b"POST", b"OPTIONS"))
         self._routes = {
             prefix + b"/": Route(methods=reading, answer=self._health, needs_key=False, name="/"),
@@ -97,6 +102,8 @@ class Routes:
         head.lines = cors.lines(head)
         if cors.is_preflight(head):
             return self._screened(head, Response(200, lines=cors.preflight_lines(head)))
+        if head.method == b"OPTIONS" and route.only_reads:
+            return self._screened(head, Response(200, lines=route.allow_line))
         return self._check_access(head) if route.needs_key else None
 
     def _inference_route(self, path: bytes) -> Route | None:
