@@ -45,6 +45,7 @@ def test_what_nobody_expected_says_where_to_report_it(capsys: pytest.CaptureFixt
 def test_a_signal_ends_the_program_with_a_word(home: Path, number: signal.Signals, code: int, message: str) -> None:
     pipe = home.parent / "pipe"
     os.mkfifo(pipe)
+    Path("score.py").write_text("def init(): pass\ndef run(data): return data\n")
     program = "import sys\nfrom modelport.cli.main import main\nmain()"
     command = [sys.executable, "-c", program, "deploy", "score.py", "--input", f"@{pipe}"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

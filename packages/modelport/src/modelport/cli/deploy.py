@@ -116,17 +116,9 @@ def deploy(
     is_script = script.endswith(".py") or source_directory is not None
     paths = [*([] if is_script else [Path(script)]), *(models or [])]
     service_name = name or derived_name(paths[0] if paths else Path(script))
-    needs = environment.environment(service_name)
-    if needs is not None and not is_script:
-        raise UserErrorException(
-            "A model alone brings its own environment: --requirements, --python and --conda-file need a script.",
-            hint="Leave them out, or put the script first: modelport deploy score.py MODEL.",
-        )
-    inference = InferenceConfig(script, source_directory=source_directory, environment=needs) if is_script else None
+    inference = _inference(script, source_directory, environment.environment(service_name), is_script=is_script)
     configuration = LocalWebservice.deploy_configuration(port=port, auth_enabled=is_true(auth_enabled))
     body = None if sample is None else text_or_file(sample)
-    if inference is not None:
-        inference.validate_configuration()
     for path in paths:
         check_registration(ModelRegistration(path=path, name=_model_name(path)))
     workspace = _workspace(session)
@@ -142,6 +134,23 @@ def deploy(
         return Result(service.serialize())
     session.wait(service)
     return _report(service, body)
+
+
+def _inference(
+    script: str, source_directory: str | None, environment: Environment | None, *, is_script: bool
+) -> InferenceConfig | None:
+    """The code, checked; None for a model alone. Raises UserErrorException where that has an environment, and what
+    ``validate_configuration`` raises."""
+    if is_script:
+        inference = InferenceConfig(script, source_directory=source_directory, environment=environment)
+        inference.validate_configuration()
+        return inference
+    if environment is not None:
+        raise UserErrorException(
+            "A model alone brings its own environment: --requirements, --python and --conda-file need a script.",
+            hint="Leave them out, or put the script first: modelport deploy score.py MODEL.",
+        )
+    return None
 
 
 def derived_name(path: Path) -> str:

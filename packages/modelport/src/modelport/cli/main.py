@@ -4,44 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from typer.main import get_command
 
 from modelport.cli.errors import exit_code_of, stop_on_signals
 from modelport.cli.lazy import LazyGroup
+from modelport.cli.program import program
 
 _STDERR = 2
 
-app = typer.Typer(
-    name="modelport",
-    cls=LazyGroup,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-
-def _print_version(asked: bool) -> None:
-    if asked:
-        print(f"modelport {version('modelport')}")  # noqa: T201 - the result of --version
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    show_version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    """Register a machine-learning model, deploy it as a web service on this machine, score it over REST.
+app = program(
+    "modelport",
+    LazyGroup,
+    help="""Register a machine-learning model, deploy it as a web service on this machine, score it over REST.
 
     Begin with: modelport deploy score.py model.pkl
-    """
+    """,
+)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 from modelport.domain.environments import CondaSpecification, EnvironmentDefinition, EnvironmentVersion
 from modelport.domain.errors import EnvironmentException, UserErrorException
@@ -16,7 +16,7 @@ from modelport.domain.names import check_environment_name
 from modelport.environments.definition_json import definition_to_json, load_definition, save_definition
 from modelport.environments.specification import parse_conda, read_conda_file, read_requirements
 from modelport.sdk.conda_dependencies import CondaDependencies
-from modelport.sdk.environment_build import BuildContext, ImageBuildDetails
+from modelport.sdk.environment_build import BuildableEnvironment, EnvironmentWorkspace
 from modelport.sdk.environment_sections import (
     ContainerRegistry,
     DatabricksSection,
@@ -26,25 +26,11 @@ from modelport.sdk.environment_sections import (
     SparkSection,
     dockerfile_text,
 )
-from modelport.storage.interface import MetadataStore
 from modelport.usecases.environment_labels import label_environment, version_with_label
 from modelport.usecases.private_wheels import keep_wheel
 
 
-class EnvironmentWorkspace(Protocol):
-    """What environments need of a workspace."""
-
-    @property
-    def registry(self) -> MetadataStore: ...
-
-    @property
-    def context(self) -> BuildContext: ...
-
-    @property
-    def folder(self) -> Path: ...
-
-
-class Environment:
+class Environment(BuildableEnvironment):
     """A named environment. It gets a version when it is registered."""
 
     _conda_class: ClassVar[type[CondaDependencies]] = CondaDependencies
@@ -241,30 +227,6 @@ class Environment:
         """
         return keep_wheel(workspace.folder, Path(file_path), exist_ok=exist_ok)
 
-    def build(self, workspace: EnvironmentWorkspace, image_build_compute: object = None) -> ImageBuildDetails:
-        """Resolve and build it on this machine, in the background. ``image_build_compute`` is not needed."""
-        notes = [
-            f"Not used on this machine, where environments are no images: {name}" for name in self.without_effect()
-        ]
-        return ImageBuildDetails(self.to_definition(), workspace.context.environments, notes=notes)
-
-    def build_local(
-        self,
-        workspace: EnvironmentWorkspace,
-        platform: object = None,
-        useDocker: bool = True,
-        pushImageToWorkspaceAcr: bool = False,
-    ) -> str:
-        """Resolve and build it on this machine, show how that goes, and return the log. It is no image: services here
-        run without one, so that nothing is pushed either. Raises EnvironmentException and its children.
-        """
-        print("Building the environment itself on this machine: no Docker image of it")  # noqa: T201 - as v1 did
-        if pushImageToWorkspaceAcr:
-            print("Not used on this machine: pushImageToWorkspaceAcr")  # noqa: T201
-        details = self.build(workspace)
-        details.wait_for_completion(show_output=True)
-        return details.get_log()
-
     def get_image_details(self, workspace: EnvironmentWorkspace) -> dict[str, Any]:
         """What v1 said of the environment's image. Here services run without one: ``image_exist`` is False.
 
@@ -280,17 +242,6 @@ class Environment:
             "environment_path": None,
             "dockerfile": registered.docker.base_dockerfile,
         }
-
-    def without_effect(self) -> tuple[str, ...]:
-        """What is asked for that a service on this machine does not have: it runs without image, Spark and R."""
-        asked = {
-            "environment.docker.base_image": self.docker.own_image(),
-            "environment.docker.base_dockerfile": self.docker.base_dockerfile,
-            "environment.spark": self.spark.repositories or self.spark.packages,
-            "environment.databricks": any(vars(self.databricks).values()) if self.databricks else None,
-            "environment.r": self.r,
-        }
-        return tuple(name for name, value in asked.items() if value)
 
     @classmethod
     def _registered(cls, version: EnvironmentVersion) -> Self:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol
 
 from modelport.domain.environments import EnvironmentDefinition, Interpreter
 from modelport.domain.errors import ModelportError
 from modelport.domain.progress import Progress
 from modelport.environments.interface import Environments
+from modelport.sdk.environment_sections import DatabricksSection, DockerSection, RSection, SparkSection
+from modelport.storage.interface import MetadataStore
 
 
 class ImageBuildDetails:
@@ -94,3 +97,64 @@ class BuildContext(Protocol):
 
     @property
     def progress(self) -> Progress: ...
+
+
+class EnvironmentWorkspace(Protocol):
+    """What environments need of a workspace."""
+
+    @property
+    def registry(self) -> MetadataStore: ...
+
+    @property
+    def context(self) -> BuildContext: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+
+class BuildableEnvironment:
+    """What is built of an environment, and what is not."""
+
+    docker: DockerSection
+    spark: SparkSection
+    databricks: DatabricksSection
+    r: RSection | None
+
+    def to_definition(self) -> EnvironmentDefinition:
+        """The domain's form."""
+        raise NotImplementedError
+
+    def build(self, workspace: EnvironmentWorkspace, image_build_compute: object = None) -> ImageBuildDetails:
+        """Resolve and build it on this machine, in the background. ``image_build_compute`` is not needed."""
+        notes = [
+            f"Not used on this machine, where environments are no images: {name}" for name in self.without_effect()
+        ]
+        return ImageBuildDetails(self.to_definition(), workspace.context.environments, notes=notes)
+
+    def build_local(
+        self,
+        workspace: EnvironmentWorkspace,
+        platform: object = None,
+        useDocker: bool = True,
+        pushImageToWorkspaceAcr: bool = False,
+    ) -> str:
+        """Resolve and build it on this machine, show how that goes, and return the log. It is no image: services here
+        run without one, so that nothing is pushed either. Raises EnvironmentException and its children.
+        """
+        print("Building the environment itself on this machine: no Docker image of it")  # noqa: T201 - as v1 did
+        if pushImageToWorkspaceAcr:
+            print("Not used on this machine: pushImageToWorkspaceAcr")  # noqa: T201
+        details = self.build(workspace)
+        details.wait_for_completion(show_output=True)
+        return details.get_log()
+
+    def without_effect(self) -> tuple[str, ...]:
+        """What is asked for that a service on this machine does not have: it runs without image, Spark and R."""
+        asked = {
+            "environment.docker.base_image": self.docker.own_image(),
+            "environment.docker.base_dockerfile": self.docker.base_dockerfile,
+            "environment.spark": self.spark.repositories or self.spark.packages,
+            "environment.databricks": any(vars(self.databricks).values()) if self.databricks else None,
+            "environment.r": self.r,
+        }
+        return tuple(name for name, value in asked.items() if value)

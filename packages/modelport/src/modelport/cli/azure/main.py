@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
-from typing import Annotated
 
-import typer
 from typer.main import get_command
 
 from azureml._modelport import note_client
@@ -14,33 +11,16 @@ from modelport.cli.azure.errors import exit_code_of
 from modelport.cli.azure.words import PROGRAM, AzGroup
 from modelport.cli.errors import stop_on_signals
 from modelport.cli.main import open_standard_streams
+from modelport.cli.program import program
 
-app = typer.Typer(
-    name=PROGRAM,
-    cls=AzGroup,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-
-def _print_version(asked: bool) -> None:
-    if asked:
-        print(f"{PROGRAM} {version('modelport')}")  # noqa: T201 - the result of --version
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    show_version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    """The commands of `az ml` (azure-cli-ml, version 1), for workspaces and services of this machine.
+app = program(
+    PROGRAM,
+    AzGroup,
+    help="""The commands of `az ml` (azure-cli-ml, version 1), for workspaces and services of this machine.
 
     To have them as `az ml` too: modelport az
-    """
+    """,
+)
 
 
 def main() -> None:

@@ -62,18 +62,15 @@ class Estimator:
         settings.amlcompute.vm_size = vm_size
         settings.max_run_duration_seconds = max_run_duration_seconds
         settings.docker = DockerConfiguration(use_docker=use_docker and _is_cluster(settings.target), shm_size=shm_size)
-        settings.data = {each.name: each for each in inputs or () if hasattr(each, "dataset")}
-        settings.data_references = {str(each): each for each in inputs or () if not hasattr(each, "dataset")}
+        settings.data, settings.data_references = _data_and_references(inputs or ())
         if environment_definition is not None:
             settings.environment = environment_definition
         else:
-            settings.environment.python.user_managed_dependencies = user_managed
-            settings.environment.python.conda_dependencies = self._dependencies(
-                conda_packages,
-                pip_packages,
-                conda_dependencies_file or conda_dependencies_file_path,
-                pip_requirements_file or pip_requirements_file_path,
-            )
+            conda_file = conda_dependencies_file or conda_dependencies_file_path
+            pip_file = pip_requirements_file or pip_requirements_file_path
+            python = settings.environment.python
+            python.user_managed_dependencies = user_managed
+            python.conda_dependencies = self._dependencies(conda_packages, pip_packages, conda_file, pip_file)
             settings.environment.environment_variables.update(environment_variables or {})
         self.run_config = settings
         self.source_directory = source_directory
@@ -123,6 +120,11 @@ class SKLearn(Estimator):
         """``framework_version``: the version of scikit-learn, by default v1's. For the rest see Estimator."""
         self._packages = (f"scikit-learn=={framework_version or self.DEFAULT_VERSION}", "numpy", "scipy", "joblib")
         super().__init__(source_directory, **kwargs)
+
+
+def _data_and_references(inputs: Sequence[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    data = {each.name: each for each in inputs if hasattr(each, "dataset")}
+    return data, {str(each): each for each in inputs if not hasattr(each, "dataset")}
 
 
 def _is_cluster(target: object) -> bool:

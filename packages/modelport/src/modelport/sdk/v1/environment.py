@@ -9,7 +9,7 @@ from azureml._constants import DEFAULT_CPU_IMAGE, DEFAULT_GPU_IMAGE
 from modelport.domain.errors import EnvironmentException
 from modelport.sdk import environment, environment_sections
 from modelport.sdk.conda_dependencies import CondaDependencies as AnyCondaDependencies
-from modelport.sdk.environment import EnvironmentWorkspace
+from modelport.sdk.environment_build import EnvironmentWorkspace
 from modelport.sdk.v1.conda_dependencies import CondaDependencies
 from modelport.sdk.v1.curated import curated_conda
 from modelport.sdk.v1.standing_for import StandsFor
