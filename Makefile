@@ -23,7 +23,7 @@ demo: setup  ## train, register, deploy and score a model on this machine
 	@$(BIN)/python examples/diabetes/demo.py
 
 test: setup  ## run all tests
-	$(PYTEST) -n 2 --dist loadgroup
+	$(PYTEST) -n 2
 
 test-openapi: setup  ## have schemathesis examine every document, for minutes
 	MODELPORT_SCHEMATHESIS_EXAMPLES=100 $(PYTEST) packages/modelport-scoring/tests/test_schemathesis.py
