@@ -187,8 +187,8 @@ class ModelPackaging:
 
         With ``generate_dockerfile`` the result is a folder that builds an image anywhere; without, it is that image,
         which needs no container engine. A model of a known framework needs no inference configuration
-        (docs/no-code.md). Raises WebserviceException for one without an environment; what ``Model.deploy`` raises before
-        it starts anything; RegistryException where the base image is one of a registry that does not give it.
+        (docs/no-code.md). Raises WebserviceException for one without an environment; what ``Model.deploy`` raises
+        before it starts anything; RegistryException where the base image is one of a registry that does not give it.
         """
         choice = None if generate_dockerfile else ImageChoice()
         return package_with(workspace, models, inference_config, choice, name=image_name, label=image_label)
