@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,11 @@ from modelport.targets.kubernetes.driver import KubernetesTarget
 from modelport.targets.kubernetes.kubeconfig import contexts, find_context
 from modelport.targets.kubernetes.settings import ClusterSettings, Expose
 from modelport.targets.serving.service import Trust
+from modelport.usecases.datastores import path_of_workspace
 from modelport.usecases.published_images import PublishedImages
+
+REGISTRY_VARIABLE = "MODELPORT_IMAGE_REGISTRY"
+"""Where images go for clusters that were attached without a registry: what scripts of v1 cannot say."""
 
 _TEXTS = (
     "namespace",
@@ -93,7 +98,7 @@ def cluster_target(
     settings = {} if asset is None else Compute.from_asset(asset).settings
     images = PublishedImages(
         workspace=record.name,
-        registry=settings.get("registry"),
+        registry=settings.get("registry") or os.environ.get(REGISTRY_VARIABLE) or None,
         compute=place.compute_name,
         bundles=folder / "bundles",
         cache=home / "images",
@@ -108,4 +113,5 @@ def cluster_target(
         images=images,
         settings=cluster_settings(settings),
         trust=trust,
+        data_path=path_of_workspace(record),
     )

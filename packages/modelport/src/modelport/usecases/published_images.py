@@ -55,8 +55,8 @@ class PublishedImages:
             raise UserErrorException(
                 f"The cluster needs a registry from which it pulls the image of {name!r}, and the compute target "
                 f"{self.compute!r} names none.",
-                hint="Attach it again with registry=… (--registry): an address and a prefix, such as "
-                "registry.example:5000/models.",
+                hint="Attach it again with registry=… (--registry), or set MODELPORT_IMAGE_REGISTRY: an address and a "
+                "prefix, such as registry.example:5000/models.",
             )
         return self.registry
 

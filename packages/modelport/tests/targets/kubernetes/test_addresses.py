@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
 
-from modelport.targets.kubernetes.addresses import Address, address_of
+from modelport.targets.kubernetes.addresses import Address, address_of, refuses
 from modelport.targets.kubernetes.settings import ClusterSettings, Expose
 
 _NODES = [
@@ -51,6 +52,14 @@ def test_by_an_ingress() -> None:
     route["spec"]["tls"] = [{"secretName": "line-tls"}]
     named = ClusterSettings(expose=Expose.INGRESS, host="ml.example")
     assert address_of(named, services=[_service()], routes=[route], nodes=[]) == Address("ml.example", 443)
+
+
+def test_whether_somebody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = Address("127.0.0.1", server.getsockname()[1])
+        assert not refuses(there)
+    assert refuses(there)
+    assert not refuses(Address("no.such.host.invalid", 80)), "it cannot be known from here"
 
 
 def test_there_is_none_yet() -> None:

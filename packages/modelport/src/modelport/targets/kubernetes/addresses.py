@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from modelport.targets.kubernetes.cluster import Object
 from modelport.targets.kubernetes.settings import ClusterSettings, Expose
 
 _HTTP, _HTTPS = 80, 443
+_CONNECT_S = 0.5
 _BEST_FIRST = ("ExternalIP", "ExternalDNS", "InternalIP", "Hostname")
 
 
@@ -40,6 +42,18 @@ def address_of(
         return None if host is None else Address(host=host, port=port["nodePort"])
     metadata = service["metadata"]
     return Address(host=f"{metadata['name']}.{metadata['namespace']}.svc", port=port["port"])
+
+
+def refuses(address: Address) -> bool:
+    """Whether nobody listens there yet: nodes hear of a new pod a moment after the cluster does. An address that cannot
+    be reached from here at all may be reached by others, and does not refuse."""
+    try:
+        socket.create_connection((address.host, address.port), timeout=_CONNECT_S).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _of_routes(settings: ClusterSettings, routes: Sequence[Object]) -> Address | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from modelport.domain.errors import WebserviceException
-from modelport.targets.kubernetes.cluster import FIELD_MANAGER, Cluster, Object, names_of
+from modelport.targets.kubernetes.cluster import FIELD_MANAGER, Cluster, Object, RightMissing, names_of
 from modelport.targets.kubernetes.facts import ClusterFacts
 from modelport.targets.kubernetes.owned_fields import applied_by
 from modelport.targets.kubernetes.plan import KubernetesPlan
@@ -102,7 +102,7 @@ class Applied:
 
     def _delete_empty_namespace(self) -> None:
         """Only one that the workspace has made, and in which it has nothing any more, collected model data included."""
-        found = self._cluster.get("v1/Namespace", self._namespace)
+        found = self._own_namespace()
         of_workspace = self._selector[WORKSPACE_ID_LABEL]
         if found is None or found["metadata"].get("labels", {}).get(WORKSPACE_ID_LABEL) != of_workspace:
             return
@@ -116,14 +116,27 @@ class Applied:
         self._wait_for_leaving_namespace()
         if plan.namespace_object is not None:
             self._cluster.apply(plan.namespace_object)
-        elif self._cluster.get("v1/Namespace", self._namespace) is None:
+        elif self._is_missing():
             self._cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}})
+
+    def _own_namespace(self) -> Object | None:
+        """The Namespace; None also for a user of the namespace alone, who may not see that it is there."""
+        try:
+            return self._cluster.get("v1/Namespace", self._namespace)
+        except RightMissing:
+            return None
+
+    def _is_missing(self) -> bool:
+        try:
+            return self._cluster.get("v1/Namespace", self._namespace) is None
+        except RightMissing:
+            return False
 
     def _wait_for_leaving_namespace(self) -> None:
         """One that went with the workspace's last service is in the way of the next one, for seconds."""
 
         def is_settled() -> bool:
-            found = self._cluster.get("v1/Namespace", self._namespace)
+            found = self._own_namespace()
             return found is None or "deletionTimestamp" not in found["metadata"]
 
         if is_settled():

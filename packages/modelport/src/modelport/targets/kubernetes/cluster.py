@@ -40,6 +40,10 @@ _GROUP_VERSIONS = (*_WORKLOADS, *_NETWORK, *_MORE)
 """Those that plans may have objects of."""
 
 
+class RightMissing(WebserviceException):
+    """The context's user may not do that."""
+
+
 class Cluster:
     """All methods raise WebserviceException where the cluster does not answer, or refuses."""
 
@@ -212,7 +216,7 @@ class Cluster:
             )
         if code == httpx2.codes.FORBIDDEN and _is_missing_right(said):
             rights = "create and patch" if verb == "apply" else verb
-            return WebserviceException(
+            return RightMissing(
                 f"The user of context {self.context!r} may not {rights} {what}{where}: {said}",
                 hint="docs/kubernetes.md has the Role that Modelport needs: ask an administrator for it.",
             )

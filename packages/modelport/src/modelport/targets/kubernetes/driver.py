@@ -17,7 +17,7 @@ from modelport.domain.errors import WebserviceException
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import Service, ServiceState
 from modelport.targets.interface import NONE_BESIDE, Observation, Target
-from modelport.targets.kubernetes.addresses import Address, address_of
+from modelport.targets.kubernetes.addresses import Address, address_of, refuses
 from modelport.targets.kubernetes.applying import Applied, Name, name_of
 from modelport.targets.kubernetes.cluster import Cluster, Object
 from modelport.targets.kubernetes.facts import ClusterFacts
@@ -47,8 +47,10 @@ class KubernetesTarget:
         images: Images,
         settings: ClusterSettings | None = None,
         trust: Trust | None = None,
+        data_path: str = "",
     ) -> None:
-        """``folder``: where certificates are kept until the cluster has them, below a folder for each service."""
+        """``folder``: where certificates are kept until the cluster has them, below a folder for each service;
+        ``data_path``: the workspace's part of a volume for collected model data."""
         self._context = context
         self._folder = folder
         self._workspace = workspace
@@ -56,6 +58,7 @@ class KubernetesTarget:
         self._images = images
         self._settings = settings or ClusterSettings()
         self._trust = trust
+        self._data_path = data_path
 
     @cached_property
     def _cluster(self) -> Cluster:
@@ -168,7 +171,11 @@ class KubernetesTarget:
     def _observed(self, service: Service) -> Observation:
         place = self._place(service)
         seen, address = self._rollout(place).observe(service), self._address(place)
-        return seen if address is None else replace(seen, host=address.host, port=address.port)
+        if address is None:
+            return seen
+        seen = replace(seen, host=address.host, port=address.port)
+        is_coming = seen.state is ServiceState.RUNNING and refuses(address)
+        return replace(seen, state=ServiceState.DEPLOYING) if is_coming else seen
 
     def logs(self, service: Service, *, lines: int, revision: int | None = None) -> str:
         """Of every container of the revision's pods, those of init containers and of earlier ones among them."""
@@ -215,6 +222,7 @@ class KubernetesTarget:
             settings=self._settings,
             trust=self._trust,
             certificate_files=self._certificate(service),
+            data_path=self._data_path,
         )
 
     def _certificate(self, service: Service) -> Certificate | None:

@@ -10,7 +10,7 @@ from modelport.domain.errors import DeploymentFailed
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import Service, ServiceState
 from modelport.targets.interface import Observation, RevisionObservation
-from modelport.targets.kubernetes.cluster import Cluster, Object
+from modelport.targets.kubernetes.cluster import Cluster, Object, RightMissing
 from modelport.targets.kubernetes.failing import failed_container, why_container_failed
 from modelport.targets.kubernetes.logs import blamed_log
 from modelport.targets.kubernetes.observing import is_rolled_out, observation, revision_observation, revision_of
@@ -86,8 +86,11 @@ class Rollout:
         return self._list("apps/v1/ReplicaSet")
 
     def _events(self) -> list[Object]:
-        """Of the whole namespace: they have no labels."""
-        return self.cluster.list("v1/Event", namespace=self.namespace)
+        """Of the whole namespace: they have no labels. None for who may not see them: then pods alone tell."""
+        try:
+            return self.cluster.list("v1/Event", namespace=self.namespace)
+        except RightMissing:
+            return []
 
     def _list(self, kind: str) -> list[Object]:
         return self.cluster.list(kind, namespace=self.namespace, labels=self.selector)
