@@ -46,12 +46,14 @@ class Bench:
         given = {"registry": f"{self.node.registry}/tests", "expose": "NodePort", "host": "127.0.0.1", **settings}
         return ComputeTarget.attach(self.workspace, name, AksCompute.attach_configuration(context=context, **given))
 
-    def inference(self, version: str, *, init: str = "pass", run: str = "pass", more: str = "") -> InferenceConfig:
+    def inference(
+        self, version: str, *, init: str = "pass", run: str = "pass", more: str = "", packages: tuple[str, ...] = ()
+    ) -> InferenceConfig:
         """A script that answers with its version."""
         (self.folder / "source").mkdir(exist_ok=True)
         script = self.folder / "source" / "score.py"
         script.write_text(SCRIPT.format(version=version, init=init, run=run, more=more))
-        return InferenceConfig("score.py", source_directory=str(script.parent), environment=self.environment())
+        return InferenceConfig("score.py", source_directory=str(script.parent), environment=self.environment(*packages))
 
     def environment(self, *packages: str) -> Environment:
         environment = Environment("tests")

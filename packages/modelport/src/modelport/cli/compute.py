@@ -32,6 +32,17 @@ class ClusterOptions:
         str | None,
         typer.Option("--registry", metavar="HOST/PREFIX", help="Images are pushed there, and pulled by the cluster."),
     ] = None
+    store: Annotated[
+        str | None,
+        typer.Option("--store", metavar="URL", help="Bundles are put there, and fetched by pods: no image for each."),
+    ] = None
+    store_secret: Annotated[
+        str | None, typer.Option("--store-secret", metavar="NAME", help="A Secret with the credentials for that.")
+    ] = None
+    stock_image: Annotated[
+        str | None,
+        typer.Option("--stock-image", metavar="REFERENCE", help="The image that fetches; made and pushed without."),
+    ] = None
     image_pull_secret: Annotated[
         list[str] | None,
         typer.Option("--image-pull-secret", metavar="NAME", help="A Secret for the registry. Repeatable."),

@@ -22,7 +22,7 @@ AKS = "AKS"
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _CLUSTER_NAME = re.compile(r"[A-Za-z][-A-Za-z0-9]{1,22}[A-Za-z0-9]")
 
-_SECRET = re.compile(r"password|passphrase|private_key|token|(?<!pull_)secret|admin_user_ssh", re.IGNORECASE)
+_SECRET = re.compile(r"password|passphrase|private_key|token|(?<!pull_)(?<!store_)secret|admin_user_ssh", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)

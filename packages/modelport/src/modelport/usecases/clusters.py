@@ -15,11 +15,13 @@ from modelport.domain.workspaces import WorkspaceRecord
 from modelport.storage.interface import MetadataStore
 from modelport.targets.kubernetes.cluster import Cluster
 from modelport.targets.kubernetes.driver import KubernetesTarget
+from modelport.targets.kubernetes.images import Images
 from modelport.targets.kubernetes.kubeconfig import contexts, find_context
 from modelport.targets.kubernetes.settings import ClusterSettings, Expose
 from modelport.targets.serving.service import Trust
 from modelport.usecases.datastores import path_of_workspace
 from modelport.usecases.published_images import PublishedImages
+from modelport.usecases.stored_bundles import StoredBundles
 
 REGISTRY_VARIABLE = "MODELPORT_IMAGE_REGISTRY"
 """Where images go for clusters that were attached without a registry: what scripts of v1 cannot say."""
@@ -96,15 +98,18 @@ def cluster_target(
     """The target of services that are placed there; settings are those of the compute target, while it is attached."""
     asset = None if place.compute_name is None else registry.asset(KIND, place.compute_name)
     settings = {} if asset is None else Compute.from_asset(asset).settings
-    images = PublishedImages(
-        workspace=record.name,
-        registry=settings.get("registry") or os.environ.get(REGISTRY_VARIABLE) or None,
-        compute=place.compute_name,
-        bundles=folder / "bundles",
-        cache=home / "images",
-        records=folder / "published",
-        progress=progress,
-    )
+    shared: dict[str, Any] = {
+        "registry": settings.get("registry") or os.environ.get(REGISTRY_VARIABLE) or None,
+        "compute": place.compute_name,
+        "bundles": folder / "bundles",
+        "cache": home / "images",
+        "records": folder / "published",
+        "progress": progress,
+    }
+    images: Images = PublishedImages(workspace=record.name, **shared)
+    if settings.get("store"):
+        shared |= {name: settings.get(name) for name in ("store_secret", "stock_image")}
+        images = StoredBundles(store=str(settings["store"]), **shared)
     return KubernetesTarget(
         str(place.context),
         folder / "services",

@@ -201,6 +201,9 @@ class AksCompute(ComputeTarget):
         context: str | None = None,
         namespace: str | None = None,
         registry: str | None = None,
+        store: str | None = None,
+        store_secret: str | None = None,
+        stock_image: str | None = None,
         image_pull_secrets: Sequence[str] | None = None,
         expose: str | None = None,
         host: str | None = None,
@@ -214,6 +217,9 @@ class AksCompute(ComputeTarget):
         ``context`` names a context of the kubeconfig; without it the cluster's name counts, where a context is called
         so. Then services run in that cluster. Without one the target is a name, and they run on this machine.
         ``registry`` is where images are pushed to, and pulled from by the cluster: an address and maybe a prefix.
+        With ``store``, a folder of an object store, no image is made for a service: pods of a stock image fetch its
+        bundle from there, with the credentials of the Secret ``store_secret``. ``stock_image`` names that image;
+        without it one is made, and pushed to the registry.
         ``host``: of an Ingress or a Gateway; else an address of the nodes, in place of the one that they tell.
 
         Raises ComputeTargetException for a resource group without a cluster's name.
