@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from modelport import Workspace
+from modelport.sdk.compute import AksCompute, ComputeTarget
+
 from .conftest import Call
 
 IMAGE = "registry.example/line@sha256:" + "1" * 64
@@ -83,6 +86,16 @@ def test_tls_and_how_it_is_reached(render: Call) -> None:
     assert ingress["spec"]["rules"][0]["http"]["paths"][0]["path"] == "/api/v1/service/line"
     assert "belong together" in render("--certificate a.pem", code=1).stderr
     assert "cannot be read" in render("--certificate a.pem --certificate-key b.pem", code=1).stderr
+
+
+def test_settings_of_an_attached_cluster_hold_unless_others_are_given(render: Call, shop: Call, tmp_path: Path) -> None:
+    workspace = Workspace.get("shop")
+    configuration = AksCompute.attach_configuration(expose="Ingress", host="models.example.org", ingress_class="nginx")
+    ComputeTarget.attach(workspace, "my-aks", configuration)
+    found = by_kind(render("--ct my-aks").stdout)
+    assert found["Ingress"]["spec"]["rules"][0]["host"] == "models.example.org"
+    assert by_kind(render("--ct my-aks --expose NodePort").stdout)["Service"]["spec"]["type"] == "NodePort"
+    assert "Ingress" not in by_kind(render("--ct other").stdout)
 
 
 def test_versions_of_kubernetes(render: Call) -> None:

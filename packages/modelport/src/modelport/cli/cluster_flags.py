@@ -17,7 +17,6 @@ from modelport.targets.kubernetes.settings import (
     Archive,
     BundleArchive,
     Certificate,
-    ClusterSettings,
     Expose,
     Fetch,
     ServingImage,
@@ -25,6 +24,8 @@ from modelport.targets.kubernetes.settings import (
 
 _CLUSTER, _IMAGE = "Cluster", "Image"
 _OLDEST = (1, 20)
+_INSTALLED = frozenset(("HTTPRoute", "Certificate", "InferenceService"))
+"""Printed where they are asked for: no cluster is asked whether it has them."""
 
 
 def _option(*names: str, help: str, panel: str, metavar: str | None = None) -> Any:
@@ -120,9 +121,13 @@ class ClusterFlags:
     kubernetes_version: Annotated[
         str, _option("--kubernetes-version", help="Version of the cluster, 1.20 or newer.", panel=_CLUSTER)
     ] = "1.27"
-    expose: Annotated[Expose, _option("--expose", help="How the service is reached.", panel=_CLUSTER)] = (
-        Expose.LOAD_BALANCER
-    )
+    compute_target: Annotated[
+        str | None,
+        _option("--compute-target", "--ct", help="The attached cluster whose settings these override.", panel=_CLUSTER),
+    ] = None
+    expose: Annotated[
+        Expose | None, _option("--expose", help="How the service is reached; LoadBalancer without.", panel=_CLUSTER)
+    ] = None
     ingress_host: Annotated[
         str | None,
         _option("--ingress-host", help="Host name at the Ingress controller or the Gateway.", panel=_CLUSTER),
@@ -186,31 +191,30 @@ class ClusterFlags:
         return self.cert_issuer is not None or self.certificate is not None
 
     def facts(self) -> ClusterFacts:
-        """What a cluster of that version serves, with what the other options need. Raises UserErrorException."""
+        """What a cluster of that version serves, with all that settings can ask for. Raises UserErrorException."""
         found = re.fullmatch(r"v?(\d+)\.(\d+)(\..*)?", self.kubernetes_version)
         version = (int(found[1]), int(found[2])) if found else (0, 0)
         if version < _OLDEST:
             raise UserErrorException(
                 f"Invalid --kubernetes-version {self.kubernetes_version!r}: it must be 1.20 or newer, such as 1.30."
             )
-        optional = {"HTTPRoute"} if self.expose is Expose.GATEWAY else set()
-        optional |= {"Certificate"} if self.cert_issuer else set()
-        optional |= {"InferenceService"} if self.kserve else set()
-        return ClusterFacts.assumed(version, optional=frozenset(optional))
+        return ClusterFacts.assumed(version, optional=_INSTALLED)
 
-    def settings(self) -> ClusterSettings:
-        return ClusterSettings(
-            expose=self.expose,
-            host=self.ingress_host,
-            ingress_class=self.ingress_class,
-            gateway=self.gateway,
-            callers=tuple(self.caller or ()),
-            cert_issuer=self.cert_issuer,
-            image_pull_secrets=tuple(self.image_pull_secret or ()),
-            settings_secret=self.settings_secret,
-            storage_class=self.storage_class,
-            kserve=self.kserve,
-        )
+    def given(self) -> dict[str, Any]:
+        """By the names of ``ClusterSettings``; only what was given."""
+        found = {
+            "expose": self.expose,
+            "host": self.ingress_host,
+            "ingress_class": self.ingress_class,
+            "gateway": self.gateway,
+            "callers": tuple(self.caller or ()),
+            "cert_issuer": self.cert_issuer,
+            "image_pull_secrets": tuple(self.image_pull_secret or ()),
+            "settings_secret": self.settings_secret,
+            "storage_class": self.storage_class,
+            "kserve": self.kserve,
+        }
+        return {name: value for name, value in found.items() if value}
 
     def certificate_files(self) -> Certificate | None:
         """The certificate and its key. Raises UserErrorException where one of them is missing or cannot be read."""

@@ -16,7 +16,7 @@ from modelport.cli.options import ServiceName
 from modelport.cli.output import Result
 from modelport.cli.session import Session
 from modelport.cli.target import DeployConfigFile
-from modelport.domain.deployments import ComputeType, Deployment
+from modelport.domain.deployments import ComputeType, Deployment, Placement, merged
 from modelport.domain.errors import UserErrorException
 from modelport.domain.services import Keys
 from modelport.targets.kubernetes.rendering import as_kustomization, as_yaml, only_secrets, without_secrets
@@ -86,7 +86,7 @@ def _request(
         name=name,
         images=images.images(),
         cluster=cluster.facts(),
-        settings=cluster.settings(),
+        given=cluster.given(),
         certificate=cluster.certificate_files(),
     )
     return request if file.deploy_config_file is None else _configured(session, request, asked, cluster)
@@ -105,6 +105,8 @@ def _configured(session: Session, request: RenderRequest, asked: Asked, cluster:
     deployment: Deployment = configuration.to_deployment()
     if cluster.speaks_tls:
         deployment = replace(deployment, ssl_enabled=True, ssl_cname=cluster.ingress_host)
+    if cluster.compute_target is not None:
+        deployment = merged(deployment, Deployment(placement=Placement(compute_name=cluster.compute_target)))
     return replace(
         request,
         kind=kind,

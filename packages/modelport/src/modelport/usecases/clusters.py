@@ -17,26 +17,14 @@ from modelport.targets.kubernetes.cluster import Cluster
 from modelport.targets.kubernetes.driver import KubernetesTarget
 from modelport.targets.kubernetes.images import Images
 from modelport.targets.kubernetes.kubeconfig import contexts, find_context
-from modelport.targets.kubernetes.settings import ClusterSettings, Expose
 from modelport.targets.serving.service import Trust
+from modelport.usecases.cluster_settings import cluster_settings
 from modelport.usecases.datastores import path_of_workspace
 from modelport.usecases.published_images import PublishedImages
 from modelport.usecases.stored_bundles import StoredBundles
 
 REGISTRY_VARIABLE = "MODELPORT_IMAGE_REGISTRY"
 """Where images go for clusters that were attached without a registry: what scripts of v1 cannot say."""
-
-_TEXTS = (
-    "namespace",
-    "host",
-    "ingress_class",
-    "gateway",
-    "cert_issuer",
-    "storage_class",
-    "priority_class",
-    "router_image",
-)
-_LISTS = ("image_pull_secrets", "source_ranges", "callers")
 
 
 def is_context(name: str) -> bool:
@@ -69,20 +57,6 @@ def credentials_of(context: str) -> dict[str, Any]:
     except WebserviceException as error:
         raise ComputeTargetException(error.message, hint=error.hint) from error
     return {"context": context, "server": found.cluster.server, "kubeconfig": str(found.fname)}
-
-
-def cluster_settings(settings: Mapping[str, Any]) -> ClusterSettings:
-    """What a compute target was attached with, as its services' manifests need it. Raises UserErrorException for a way
-    of exposing them that there is not."""
-    given: dict[str, Any] = {name: settings.get(name) for name in _TEXTS}
-    given |= {name: tuple(settings.get(name) or ()) for name in _LISTS}
-    asked = settings.get("expose") or ClusterSettings().expose
-    try:
-        expose = next(each for each in Expose if each.value.lower() == str(asked).lower())
-    except StopIteration:
-        known = ", ".join(each.value for each in Expose)
-        raise UserErrorException(f"Invalid expose {asked!r}: it must be one of {known}.") from None
-    return ClusterSettings(expose=expose, **given)
 
 
 def cluster_target(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from modelport.domain.deployments import ComputeType, Deployment, with_defaults
+from modelport.domain.compute import KIND, Compute
+from modelport.domain.deployments import ComputeType, Deployment, Placement, with_defaults
 from modelport.domain.endpoints import EndpointVersion, split_deployment
 from modelport.domain.errors import UserErrorException
 from modelport.domain.names import check_service_name
@@ -14,7 +16,9 @@ from modelport.domain.services import DesiredState, InferenceConfiguration, Keys
 from modelport.targets.kubernetes.facts import ClusterFacts
 from modelport.targets.kubernetes.plan import KubernetesPlan, plan
 from modelport.targets.kubernetes.settings import Certificate, ClusterSettings, ServingImage
+from modelport.targets.serving.certificates import COPIES
 from modelport.targets.serving.settings import check_deployment
+from modelport.usecases.cluster_settings import cluster_settings
 from modelport.usecases.context import Context
 from modelport.usecases.datastores import path_of_workspace
 from modelport.usecases.tokens import trust
@@ -39,7 +43,8 @@ class RenderRequest:
     images: Mapping[str | None, ServingImage]
     """By the names of versions; of other services, by None."""
     cluster: ClusterFacts
-    settings: ClusterSettings
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of ``ClusterSettings``, in the place of what the service's compute target was attached with."""
     certificate: Certificate | None = None
 
 
@@ -49,17 +54,34 @@ def render_manifests(context: Context, request: RenderRequest) -> KubernetesPlan
     Raises UserErrorException where something is missing that the manifests must have.
     """
     service = _service(context, request)
+    settings = replace(_attached(context, service.deployment), **request.given)
     return plan(
         service,
         workspace=context.record.name,
         workspace_id=context.record.id,
         images=_images(service, request.images),
         cluster=request.cluster,
-        settings=request.settings,
+        settings=settings,
         trust=lambda name: trust(context.registry, context.record, name),
-        certificate_files=request.certificate,
+        certificate_files=request.certificate or _kept_certificate(context, service),
         data_path=path_of_workspace(context.record),
     )
+
+
+def _kept_certificate(context: Context, service: Service) -> Certificate | None:
+    """The copies that the workspace has of a service that was deployed with them."""
+    files = [context.folder / "services" / service.name / file for file in (COPIES.certificate, COPIES.key)]
+    if not service.deployment.ssl_enabled or not all(file.is_file() for file in files):
+        return None
+    certificate, key = (file.read_bytes() for file in files)
+    return Certificate(certificate=certificate, key=key)
+
+
+def _attached(context: Context, deployment: Deployment) -> ClusterSettings:
+    """The settings of the compute target, where it is attached."""
+    name = (deployment.placement or Placement()).compute_name
+    asset = None if name is None else context.registry.asset(KIND, name)
+    return ClusterSettings() if asset is None else cluster_settings(Compute.from_asset(asset).settings)
 
 
 def _service(context: Context, request: RenderRequest) -> Service:
@@ -84,7 +106,7 @@ def _imagined(request: RenderRequest, deployment: Deployment, *, keys: Keys | No
     check_service_name(request.name)
     whole = with_defaults(deployment, request.kind)
     check_deployment(whole)
-    if whole.auth_enabled and keys is None and request.settings.settings_secret is None:
+    if whole.auth_enabled and keys is None and request.given.get("settings_secret") is None:
         raise UserErrorException(
             f"The service {request.name!r} asks for keys, and none are given: keys that are made up would be others "
             "each time.",

@@ -221,6 +221,7 @@ class KubernetesTarget:
             cluster=self._facts,
             settings=self._settings,
             trust=self._trust,
+            data_path=self._data_path,
             certificate_files=self._certificate(service),
             data_path=self._data_path,
         )
