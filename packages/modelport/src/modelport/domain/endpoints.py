@@ -30,7 +30,7 @@ _OF_VERSIONS = (
     "collects_model_data",
 )
 """What a version decides; an endpoint, the rest. Of the limits, each version has those of v1's names."""
-_LIMITS_OF_VERSIONS = ("scoring_timeout_ms", "queue_wait_ms")
+LIMITS_OF_VERSIONS = ("scoring_timeout_ms", "queue_wait_ms")
 
 
 class VersionType(StrEnum):
@@ -62,8 +62,8 @@ def split_deployment(deployment: Deployment) -> tuple[Deployment, Deployment]:
     """The part that is the endpoint's, and the part that is its version's."""
     nothing: dict[str, Any] = dict.fromkeys(_OF_VERSIONS)
     of_version: dict[str, Any] = {name: getattr(deployment, name) for name in _OF_VERSIONS}
-    limits = {name: value for name, value in deployment.limits.items() if name in _LIMITS_OF_VERSIONS}
-    others = {name: value for name, value in deployment.limits.items() if name not in _LIMITS_OF_VERSIONS}
+    limits = {name: value for name, value in deployment.limits.items() if name in LIMITS_OF_VERSIONS}
+    others = {name: value for name, value in deployment.limits.items() if name not in LIMITS_OF_VERSIONS}
     return (
         replace(deployment, **nothing, limits=others),
         Deployment(**of_version, limits=limits),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from modelport.domain.errors import UserErrorException
 from modelport.targets.kubernetes.plan import KubernetesPlan
 from modelport.targets.kubernetes.settings import ClusterSettings, Expose, Fetch
 from modelport_scoring.fetch.settings import FetchSettings, check_digests
+from modelport_scoring.router.settings import decode_router_settings
 from modelport_scoring.service_folder import decode_settings
 
 from .services import CERTIFICATE, CLUSTERS, DEPLOYMENTS, FETCH, NEWEST, OLDEST, endpoint, planned, revision, service
@@ -289,16 +290,29 @@ def test_what_the_server_is_told() -> None:
 
 
 def test_the_servers_take_what_they_are_told() -> None:
-    """By their own readers: of a scoring server, and of what fetches."""
+    """By their own readers: of a scoring server, of a router, and of what fetches."""
     for plan in PLANS:
         for secret in of_kind(plan, "Secret"):
-            for file, read in (("service.json", decode_settings), ("fetch.json", decode_fetch_settings)):
+            for file, read in READERS.items():
                 if file in secret["data"]:
                     read(base64.b64decode(secret["data"][file]), path=Path(file))
 
 
+def test_a_router_waits_for_the_slowest_version() -> None:
+    plan = planned(endpoint(deployment=Deployment(limits={"scoring_timeout_ms": 600_000, "max_body_bytes": 1000})))
+    limits = settings_of(plan, "diabetes-router", "router.json")["limits"]
+    assert (limits["scoring_timeout_ms"], limits["max_body_bytes"]) == (600_000, 1000)
+
+
 def decode_fetch_settings(content: bytes, *, path: Path) -> None:
     check_digests(msgspec.json.decode(content, type=FetchSettings), path=path)
+
+
+READERS: dict[str, Callable[..., object]] = {
+    "service.json": decode_settings,
+    "fetch.json": decode_fetch_settings,
+    "router.json": decode_router_settings,
+}
 
 
 def test_collected_model_data_goes_into_a_claim_that_outlives_the_service() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from modelport.domain.deployments import Deployment
+from modelport.domain.endpoints import LIMITS_OF_VERSIONS
 from modelport.targets.kubernetes.pods import CONTAINER_SECURITY, DEFAULT_CONTAINER, LAST_WORDS, pod_spec, secret_volume
 from modelport.targets.kubernetes.probes import PYTHON, lifecycle, probes, termination_grace_s
 from modelport.targets.kubernetes.scoring import MOUNTED, MOUNTED_TLS, PORT, TLS_FOLDER, document
@@ -13,7 +15,9 @@ from modelport.targets.kubernetes.secrets import secret
 from modelport.targets.kubernetes.subject import ROUTER, Manifest, Subject
 from modelport.targets.kubernetes.workloads import disruption_budget, rollout
 from modelport.targets.serving.service import traffic
-from modelport.targets.serving.settings import front_end
+from modelport.targets.serving.settings import front_end, scoring_settings
+from modelport_scoring import Limits
+from modelport_scoring.router.settings import RouterSettings, UpstreamSettings
 
 Fields = dict[str, Any]
 
@@ -41,30 +45,39 @@ def router(subject: Subject) -> Iterator[Manifest]:
         yield disruption_budget(subject, name=subject.names.base, selector=subject.router_selector)
 
 
-def router_settings(subject: Subject) -> Fields:
+def router_settings(subject: Subject) -> RouterSettings:
     """``router.json``: where the versions are, and how they share the requests. Keys are checked by the versions."""
-    service = subject.service
-    return {
-        "format": 1,
-        "name": service.name,
-        "workspace": subject.workspace,
-        "host": "0.0.0.0",  # noqa: S104 - of the pod
-        "port": PORT,
-        "path_prefix": subject.path_prefix,
-        "front_end": front_end(service),
-        "tls": MOUNTED_TLS if subject.speaks_tls else None,
-        "default": service.active_revision,
-        "upstreams": [
-            {
-                "revision": unit.revision.number,
-                "version": unit.version.name if unit.version else None,
-                "url": f"http://{unit.name}.{subject.names.namespace}.svc:80",
-            }
+    service, namespace = subject.service, subject.names.namespace
+    return RouterSettings(
+        name=service.name,
+        workspace=subject.workspace,
+        host="0.0.0.0",  # noqa: S104 - of the pod
+        port=PORT,
+        path_prefix=subject.path_prefix,
+        front_end=front_end(service),
+        tls=MOUNTED_TLS if subject.speaks_tls else None,
+        default=service.active_revision,
+        upstreams=[
+            UpstreamSettings(
+                revision=unit.revision.number,
+                version=unit.version.name if unit.version else None,
+                url=f"http://{unit.name}.{namespace}.svc:80",
+            )
             for unit in subject.units
         ],
-        "traffic": traffic(service),
-        "limits": {},
-    }
+        traffic=traffic(service),
+        limits=_limits(subject),
+    )
+
+
+def _limits(subject: Subject) -> Limits:
+    """The endpoint's; and of those that each version has, the longest: the router must not give up before it does."""
+    asked = dict(subject.deployment.limits)
+    for name in LIMITS_OF_VERSIONS:
+        given = [unit.deployment.limits.get(name, getattr(Limits(), name)) for unit in subject.units]
+        asked[name] = max(given)
+    limits: Limits = scoring_settings(replace(subject.deployment, limits=asked))["limits"]
+    return limits
 
 
 def _template(subject: Subject, labels: dict[str, str]) -> Fields:
