@@ -62,7 +62,8 @@ class PublishedImages:
 
     def _publish(self, service: Service, number: int, registry: str) -> ServingImage:
         revision = service.revision(number)
-        settings = ImageSettings(name=service.name, workspace=self.workspace)
+        # The variables are in service.json, in a Secret: whoever may pull the image need not read them.
+        settings = ImageSettings(name=service.name, workspace=self.workspace, has_variables=False)
         bundle = self.bundles / revision.bundle_digest
         built = build_image(bundle, settings=settings, cache=self.cache, progress=self.progress)
         tag = built.digest.removeprefix("sha256:")[:12]
