@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from modelport.exceptions import UserErrorException
 from modelport.images.blobs import Blobs
-from modelport.images.file_tree import FileTree, read_tree
+from modelport.images.file_tree import FileTree, extract, read_tree
 from modelport.images.layers import compress
 from modelport.images.pythons import ImagePython, pythons_of, server_python
 
@@ -76,3 +78,28 @@ def test_a_damaged_layer_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(UserErrorException, match=r"A layer of the base cannot be read \(base 1 of 1, sha256:"):
         read_tree(blobs, [layer], tmp_path / "trees", where="the base")
+
+
+def test_what_is_taken_out_stays_in_its_folder(tmp_path: Path) -> None:
+    """Neither a link of an image nor a second name of a file leads astray."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    archive = tmp_path / "a.tar"
+    with tarfile.open(archive, "w") as tar:
+        for name, kind, link in (
+            ("bin/liba.so", tarfile.SYMTYPE, str(outside)),
+            ("bin/liba.so/libb.so", tarfile.REGTYPE, ""),
+            ("../libc.so", tarfile.REGTYPE, ""),
+            ("bin/first", tarfile.REGTYPE, ""),
+            ("bin/libd.so", tarfile.LNKTYPE, "bin/first"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, link
+            member.size = 3 if kind == tarfile.REGTYPE else 0
+            tar.addfile(member, io.BytesIO(b"abc") if member.size else None)
+    blobs = Blobs(tmp_path / "x")
+    layer = compress(blobs, "base", archive)
+    extract(blobs, [layer], lambda path: path.endswith(".so"), tmp_path / "root")
+    assert list(outside.iterdir()) == []
+    assert not (tmp_path / "libc.so").exists()
+    assert (tmp_path / "root" / "bin" / "libd.so").read_bytes() == b"abc"

@@ -111,6 +111,8 @@ class Bases:
         if (config.get("os"), config.get("architecture")) != (platform.os, platform.architecture):
             raise _of_other_platform(where, config, platform)
         files = [folder / layer for layer in images[0]["Layers"]]
+        if not all(file.resolve().is_relative_to(folder.resolve()) for file in files):
+            raise UserErrorException(f"{where} is damaged: its layers lie outside of it.")
         layers = [
             self._compressed(file, diff_id, f"base {number} of {len(files)}")
             for number, (file, diff_id) in enumerate(zip(files, config["rootfs"]["diff_ids"], strict=True), start=1)

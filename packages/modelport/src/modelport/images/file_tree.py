@@ -196,15 +196,31 @@ def _opened(blobs: Blobs, layer: ImageLayer) -> IO[bytes]:
 
 def extract(blobs: Blobs, layers: Iterable[ImageLayer], wanted: Callable[[str], bool], folder: Path) -> None:
     """Write the wanted files and links of the layers below the folder, under the paths that they have."""
+    kept = [*layers]
+    targets: dict[str, list[Path]] = {}
+    for path, archive, member in _members(blobs, kept):
+        if not wanted(path):
+            continue
+        if member.islnk():  # a second name of a file that may not be wanted by its first
+            targets.setdefault(posixpath.normpath(member.linkname).strip("/"), []).append(folder / path)
+        else:
+            _write(archive, member, folder / path, folder)
+    if targets:
+        for path, archive, member in _members(blobs, kept):
+            for target in targets.get(path, ()):
+                _write(archive, member, target, folder)
+
+
+def _members(blobs: Blobs, layers: Iterable[ImageLayer]) -> Iterator[tuple[str, tarfile.TarFile, tarfile.TarInfo]]:
     for layer in layers:
         with _opened(blobs, layer) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
-                path = posixpath.normpath(member.name).strip("/")
-                if wanted(path):
-                    _write(archive, member, folder / path, folder)
+                yield posixpath.normpath(member.name).strip("/"), archive, member
 
 
 def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, root: Path) -> None:
+    if not target.parent.resolve().is_relative_to(root.resolve()):
+        return  # by way of a link of the image: nothing outside is written
     if member.isdir():
         target.mkdir(parents=True, exist_ok=True)
         return
@@ -212,8 +228,6 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, root
     target.unlink(missing_ok=True)
     if member.issym():
         target.symlink_to(member.linkname)
-    elif member.islnk():
-        shutil.copyfile(root / posixpath.normpath(member.linkname).strip("/"), target)
     elif file := archive.extractfile(member):
         with target.open("wb") as copy:
             shutil.copyfileobj(file, copy)

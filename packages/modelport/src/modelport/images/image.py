@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,7 @@ class Platform:
 
     @property
     def is_of_this_machine(self) -> bool:
-        return self == Platform.of_this_machine()
+        return sys.platform == "linux" and self == Platform.of_this_machine()
 
     @staticmethod
     def of_this_machine() -> Platform:

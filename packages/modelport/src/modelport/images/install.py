@@ -13,6 +13,7 @@ import re
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from modelport.domain.errors import EnvironmentException
@@ -23,6 +24,8 @@ from modelport.images.image import Platform
 from modelport.images.layers import WRITTEN_AT, Entry, entries_below
 from modelport.images.pythons import ImagePython
 
+_LATE = 20
+"""A patch release that every Requires-Python of the line admits: that of the base is not known."""
 _OLDEST_GLIBC, _NEWEST_GLIBC = 17, 40
 """Of the platforms that uv knows: manylinux_2_17 to manylinux_2_40."""
 
@@ -66,7 +69,12 @@ class Target:
     @property
     def local(self) -> str | None:
         """A Python of this machine of the same version."""
-        return local_python(self.python.minor)
+        return _local(self.python.minor)
+
+
+@cache
+def _local(minor: str) -> str | None:
+    return local_python(minor)
 
 
 def install(folder: Path, target: Target, arguments: Sequence[str], *, cwd: Path) -> None:
@@ -77,7 +85,14 @@ def install(folder: Path, target: Target, arguments: Sequence[str], *, cwd: Path
     own = target.local if target.platform.is_of_this_machine else None
     answer = run_uv(
         *("pip", "install", "--quiet", "--target", str(folder), "--python", own or running_base().path),
-        *("--python-version", target.python.minor, "--python-platform", target.for_uv, "--link-mode", "copy"),
+        *(
+            "--python-version",
+            f"{target.python.minor}.{_LATE}",
+            "--python-platform",
+            target.for_uv,
+            "--link-mode",
+            "copy",
+        ),
         *([] if own else ["--only-binary", ":all:"]),
         *arguments,
         cwd=cwd,

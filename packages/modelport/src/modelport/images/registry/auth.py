@@ -19,8 +19,6 @@ _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 class RegistryAuth(httpx.Auth):
     """Answers the challenges of one registry, and remembers its tokens by scope."""
 
-    requires_response_body = True
-
     def __init__(self, login: Login | None, scope: str) -> None:
         """``scope``: what every token is to allow, such as ``repository:team/name:pull,push``."""
         self._login = login
@@ -44,6 +42,7 @@ class RegistryAuth(httpx.Auth):
             self._header = self._login.basic
         elif kind.lower() == "bearer":
             answer = yield self._token_request(dict(_PARAMETER.findall(rest)))
+            answer.read()  # this one alone: the others may be large, and are read piece by piece
             if not answer.is_success:
                 return
             content = answer.json()

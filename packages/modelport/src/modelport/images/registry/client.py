@@ -33,6 +33,11 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 class Interrupted(Exception):
     """The connection broke, or the registry said that it is busy: the same may work in a moment."""
 
+    def __init__(self, text: str, *, after_s: float = 0) -> None:
+        super().__init__(text)
+        self.after_s = after_s
+        """So long the registry wishes us to wait."""
+
 
 class RegistryClient:
     """Asks one registry about one repository. Not for several threads."""
@@ -92,7 +97,7 @@ class RegistryClient:
             except Interrupted as error:
                 if attempt == attempts:
                     raise self.failure(method, url, str(error)) from error
-                time.sleep(pause_s(attempt))
+                time.sleep(max(pause_s(attempt), error.after_s))
         raise AssertionError("there is at least one attempt")
 
     def once(
@@ -105,7 +110,7 @@ class RegistryClient:
         if response.status_code in expected:
             return response
         if response.status_code in _PASSING:
-            raise Interrupted(f"{response.status_code}, {said(response)}")
+            raise Interrupted(f"{response.status_code}, {said(response)}", after_s=_wished_s(response))
         raise self.refused(response)
 
     @contextlib.contextmanager
@@ -192,6 +197,11 @@ def said(response: httpx.Response) -> str:
         return "; ".join(f"{each.get('code', '')}: {each.get('message', '')}".strip(": ") for each in errors)
     except (ValueError, KeyError, TypeError, AttributeError, httpx.ResponseNotRead):
         return response.text[:200].strip() or "it said no more"
+
+
+def _wished_s(response: httpx.Response) -> float:
+    wish = response.headers.get("Retry-After", "")
+    return min(float(wish), _LONGEST_PAUSE_S) if wish.isdecimal() else 0.0
 
 
 def pause_s(attempt: int) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from modelport.domain.errors import RegistryException
 from modelport.domain.progress import Progress, Silent
 from modelport.images.blobs import Blobs, canonical_json
 from modelport.images.image import Credentials
@@ -57,7 +58,10 @@ def push_manifest(
         pusher = _Pusher(client, blobs, neighbours, progress)
         pusher.push(root, reference.tag or str(root["digest"]))
         for manifest in attached:
-            pusher.attach(manifest)
+            try:
+                pusher.attach(manifest)
+            except RegistryException as error:
+                progress.step(f"The image is pushed, and its bill of materials not: {error.message}")
     pusher.done.reference = str(reference.at(str(root["digest"])))
     return pusher.done
 
