@@ -22,6 +22,7 @@ from containers.registries import (
     registry,
     token_server,
 )
+from modelport import CondaDependencies, Environment, InferenceConfig, Model, Workspace
 from modelport.bundles import BundleEnvironment, BundleRequest, build_bundle
 from modelport.domain.progress import Silent
 from modelport.exceptions import RegistryException, UserErrorException
@@ -43,6 +44,7 @@ from modelport.images.layers import Entry, write_layer
 from modelport.images.layout import keep_image
 from modelport.images.publish import push_counted
 from modelport.images.registry.push import PIECE_BYTES
+from modelport.sdk.environment_sections import ContainerRegistry
 
 HERE = Platform.of_this_machine()
 MINE = Credentials(USER, PASSWORD)
@@ -267,3 +269,30 @@ def _bundle(folder: Path, body: str) -> Path:
 
 def _no_models(*_: object) -> None:
     raise AssertionError("there is none")
+
+
+def test_a_base_image_of_an_environment_is_pulled_as_who_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workspace: Workspace
+) -> None:
+    with registry(tmp_path / "registry", auth=htpasswd(tmp_path / "registry")) as closed:
+        settings = ImageSettings(name="stock", base=_base_with_python(tmp_path))
+        below = stock_image("3.11", settings=settings, cache=tmp_path / "cache", progress=Silent())
+        push(below, f"{closed.address}/bases/stock:1", MINE)
+        environment = Environment("env")
+        environment.docker.base_image = "bases/stock:1"
+        environment.docker.base_image_registry = ContainerRegistry(closed.address, USER, PASSWORD)
+        environment.python.conda_dependencies = CondaDependencies.create(pip_packages=["azureml-defaults"])
+        Path("score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return data\n")
+        config = InferenceConfig("score.py", environment=environment)
+        package = Model.package(workspace, [], config, image_name="line")
+        reference = package.push(f"{closed.address}/team/line:1", environment.docker.base_image_registry)
+        found = Bases(tmp_path / "there", credentials=MINE, progress=Silent()).read(reference, HERE)
+        assert [layer.diff_id for layer in found.layers][: len(below.layers)] == [
+            layer.diff_id for layer in below.layers
+        ]
+        assert PASSWORD not in "".join(
+            path.read_text(errors="replace") for path in package.folder.parent.rglob("*") if path.is_file()
+        )
+        environment.docker.base_image_registry = ContainerRegistry(closed.address)
+        with pytest.raises(RegistryException, match="We asked as nobody"):
+            Model.package(workspace, [], config, image_name="line")
