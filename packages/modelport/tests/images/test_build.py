@@ -197,7 +197,7 @@ def test_the_bill_says_what_is_in_it(tmp_path: Path, cache: Path, settings: Imag
     image = build_image(make_bundle(tmp_path, lock=_lock(tmp_path)), settings=settings, cache=cache, progress=Silent())
     bill = json.loads(image.sbom.read_text())
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
-    assert bill["metadata"]["component"]["version"] == image.digest
+    assert bill["metadata"]["component"]["name"] == "line"
     found = {each["purl"]: each for each in bill["components"]}
     assert found["pkg:pypi/mp-one@1.0"]["properties"] == [{"name": "modelport:layer", "value": "environment"}]
     layers = {each["name"]: each["properties"][0]["value"] for each in bill["components"]}

@@ -62,7 +62,7 @@ def _fill(
     about = {"os": platform.os, "architecture": platform.architecture}
     write_layout(draft, [descriptor(MANIFEST, manifest, platform=about)])
     blobs.add(manifest)
-    bill = bill_of_materials(kept, layers, cache / "components", name=name, digest=digest_of(manifest))
+    bill = bill_of_materials(kept, layers, cache / "components", name=name)
     text = json.dumps(bill, indent=1, sort_keys=True) + "\n"
     (draft / sbom_name(platform.architecture)).write_text(text, encoding="utf-8")
 

@@ -21,7 +21,7 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from modelport.environments.requirement_lines import normalised
-from modelport.images.blobs import Blobs
+from modelport.images.blobs import Blobs, canonical_json, digest_of
 from modelport.images.image import ImageLayer
 from modelport.images.layers import opened
 
@@ -43,22 +43,25 @@ class Component:
     layer: str
 
 
-def bill_of_materials(
-    blobs: Blobs, layers: Sequence[ImageLayer], cache: Path, *, name: str, digest: str
-) -> dict[str, Any]:
-    """The document for the image of that digest."""
+def bill_of_materials(blobs: Blobs, layers: Sequence[ImageLayer], cache: Path, *, name: str) -> dict[str, Any]:
+    """The document for an image of these layers.
+
+    It does not name the image: that it is attached to it says so, and an edited script has the same packages, so that
+    the same document serves.
+    """
     components = [component for layer in layers for component in _components(blobs, layer, cache)]
     unique = {(component.purl, component.layer): component for component in sorted(components)}
+    described = [_described(component) for component in unique.values()]
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
-        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, digest)}",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, digest_of(canonical_json([name, described])))}",
         "version": 1,
         "metadata": {
-            "component": {"type": "container", "bom-ref": digest, "name": name, "version": digest},
+            "component": {"type": "container", "bom-ref": "image", "name": name},
             "tools": {"components": [{"type": "application", "name": "modelport", "version": version("modelport")}]},
         },
-        "components": [_described(component) for component in unique.values()],
+        "components": described,
     }
 
 
