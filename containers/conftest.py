@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,13 +15,21 @@ from containers.bases import import_base
 from containers.engines import Engine
 from modelport import Workspace
 
+OPT_OUT = "MODELPORT_TEST_WITHOUT"
+PROGRAMS = {"docker": ("dockerd", "docker", "debootstrap"), "podman": ("podman", "runc", "debootstrap")}
+
 
 @pytest.fixture(scope="session", params=["docker", "podman"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """An engine with the base image; tests are run with each that is installed."""
-    program = {"docker": "dockerd", "podman": "podman"}[request.param]
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed: run tools/test_containers.sh, which installs what it needs")
+    """An engine with the base image; tests are run with each, but for those that MODELPORT_TEST_WITHOUT names."""
+    if request.param in os.environ.get(OPT_OUT, "").split(","):
+        pytest.skip(f"{OPT_OUT} says so")
+    for program in PROGRAMS[request.param]:
+        if shutil.which(program) is None:
+            pytest.fail(
+                f"{program} is not installed: run tools/test_containers.sh, which installs what it needs (as root, "
+                f"Debian's packages), or set {OPT_OUT}={request.param}."
+            )
     # Not pytest's folder: that is too deep for a socket, and full of mounts it could not be removed.
     folder = Path(tempfile.mkdtemp(prefix="modelport-engine-"))
     with getattr(engines, request.param)(folder) as running:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,13 +25,19 @@ events_logger = "file"
 """Podman on machines that are containers or small virtual machines themselves, without systemd."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Engine:
     """One that runs. ``command`` is what every call begins with."""
 
     name: str
     command: Sequence[str]
+    address: str
+    """Where its API is."""
+    daemon: Sequence[str]
+    """What serves that."""
+    folder: Path
     environ: Mapping[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
 
     def run(self, *arguments: str, check: bool = True, stdin: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Call it; what it says is in the result."""
@@ -50,25 +57,53 @@ class Engine:
         """What it printed."""
         return self.run(*arguments).stdout.strip()
 
+    def names_of(self, *listing: str) -> set[str]:
+        """The names that a listing has, a line each: ``volume ls``, for example."""
+        return set(self.says(*listing).splitlines())
+
+    def start(self) -> None:
+        """Have its API answer."""
+        with (self.folder / "log").open("ab") as log:
+            environ = {**os.environ, **self.environ}
+            self.process = subprocess.Popen(self.daemon, stdout=log, stderr=log, env=environ, start_new_session=True)
+        deadline = time.monotonic() + PATIENCE_S
+        while not _answers(self.address):
+            assert time.monotonic() < deadline and self.process.poll() is None, (self.folder / "log").read_text()
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End what answers. Docker's containers end with it; Podman's go on until the machine does."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(PATIENCE_S)
+            self.process = None
+
+    def reboot(self) -> None:
+        """What is left of containers and engine after a power cut, and the engine started again."""
+        if self.name == "podman":
+            self.run("kill", "--all", check=False)
+        self.stop()
+        self.start()
+
+
+def _answers(address: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as channel:
+        try:
+            channel.connect(address.removeprefix("unix://"))
+        except OSError:
+            return False
+    return True
+
 
 @contextmanager
 def docker(folder: Path) -> Iterator[Engine]:
     """A Docker daemon that keeps everything in the folder, and goes with it."""
-    socket = f"unix://{folder}/docker.sock"
-    command = ["dockerd", "--data-root", f"{folder}/root", "--exec-root", f"{folder}/exec", "--host", socket]
-    command += ["--pidfile", f"{folder}/pid", "--storage-driver", "overlay2"]
-    engine = Engine("docker", ["docker", "--host", socket], {"DOCKER_HOST": socket, "DOCKER_BUILDKIT": "0"})
-    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as daemon:
-        try:
-            deadline = time.monotonic() + PATIENCE_S
-            while engine.run("info", check=False).returncode != 0:
-                assert time.monotonic() < deadline and daemon.poll() is None, (folder / "log").read_text()
-                time.sleep(0.1)
-            yield engine
-        finally:
-            daemon.terminate()
-            daemon.wait(PATIENCE_S)
-    _unmount(folder)
+    address = f"unix://{folder}/docker.sock"
+    daemon = ["dockerd", "--data-root", f"{folder}/root", "--exec-root", f"{folder}/exec", "--host", address]
+    daemon += ["--pidfile", f"{folder}/pid", "--storage-driver", "overlay2"]
+    environ = {"DOCKER_HOST": address, "DOCKER_BUILDKIT": "0"}
+    with _served(Engine("docker", ["docker", "--host", address], address, daemon, folder, environ)) as engine:
+        yield engine
 
 
 @contextmanager
@@ -77,12 +112,25 @@ def podman(folder: Path) -> Iterator[Engine]:
     settings = folder / "containers.conf"
     settings.write_text(_CONTAINERS_CONF)
     command = ["podman", "--root", f"{folder}/root", "--runroot", f"{folder}/run"]
-    engine = Engine("podman", command, {"CONTAINERS_CONF": str(settings), "TMPDIR": str(folder)})
+    address = f"unix://{folder}/podman.sock"
+    daemon = [*command, "system", "service", "--time=0", address]
+    environ = {"CONTAINERS_CONF": str(settings), "TMPDIR": str(folder)}
+    with _served(Engine("podman", command, address, daemon, folder, environ)) as engine:
+        try:
+            yield engine
+        finally:
+            engine.run("rm", "--all", "--force", check=False)
+            engine.run("system", "prune", "--all", "--force", check=False)
+
+
+@contextmanager
+def _served(engine: Engine) -> Iterator[Engine]:
     try:
+        engine.start()
         yield engine
     finally:
-        engine.run("system", "prune", "--all", "--force", check=False)
-        _unmount(folder)
+        engine.stop()
+        _unmount(engine.folder)
 
 
 def _unmount(folder: Path) -> None:

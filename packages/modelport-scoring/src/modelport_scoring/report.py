@@ -43,6 +43,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Why the file's newest content is not in force, if it is not."""
     status: Status | None = None
     """As the control socket had it; None before the server answers."""
+    begun: float = 0.0
+    """When this process began to report, in seconds since 1970: a report of an earlier one may lie there still."""
 
 
 Look = Callable[[], Report]
@@ -56,6 +58,7 @@ class Reporter:
         self._folder = folder
         self._look = look
         self._written: Report | None = None
+        self._begun = time.time()
         (folder / REPORT).unlink(missing_ok=True)
 
     def watch(self) -> None:
@@ -67,7 +70,7 @@ class Reporter:
 
     def look(self) -> None:
         """Write the file where it is not true any more. Raises OSError."""
-        report = msgspec.structs.replace(self._look(), status=self._status())
+        report = msgspec.structs.replace(self._look(), status=self._status(), begun=self._begun)
         if report != self._written:
             write_whole(self._folder / REPORT, msgspec.json.encode(report))
             self._written = report

@@ -138,7 +138,7 @@ def _targets(
         driver = import_module("modelport.targets.container.driver")
         made: Target = driver.ContainerTarget(
             place.engine,
-            root=folder / "services",
+            root=folder / "instances",
             workspace=record.name,
             workspace_id=record.id,
             build=_image_builder(record.name, home, progress),
@@ -151,12 +151,12 @@ def _targets(
 
 def _image_builder(workspace: str, home: Path, progress: Progress) -> Callable[[str, Path], ServiceImage]:
     def build(service: str, bundle: Path) -> ServiceImage:
-        settings = ImageSettings(name=service, workspace=workspace)
+        settings = ImageSettings(name=service, workspace=workspace, has_variables=False)
         built = build_image(bundle, settings=settings, cache=home / "images", progress=progress)
         return ServiceImage(
             config_digest=built.config_digest,
             diff_ids=tuple(layer.diff_id for layer in built.layers),
-            write=lambda reference, file, without: write_docker_archive(built, reference, file),
+            write=lambda reference, file, without: write_docker_archive(built, reference, file, without=without),
         )
 
     return build

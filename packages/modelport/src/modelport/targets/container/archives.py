@@ -19,13 +19,13 @@ class File:
     group: int = 0
 
 
-def packed(files: Iterable[File]) -> bytes:
-    """The archive of the files, always the same for the same files."""
+def packed(files: Iterable[File], *, written_at: float = 0.0) -> bytes:
+    """The archive of the files, always the same for the same files and the same time."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as writer:
         for file in files:
             member = tarfile.TarInfo(file.path)
-            member.mode, member.uid, member.gid = file.mode, file.user, file.group
+            member.mode, member.uid, member.gid, member.mtime = file.mode, file.user, file.group, written_at
             if file.content is None:
                 member.type = tarfile.DIRTYPE
                 writer.addfile(member)

@@ -218,14 +218,14 @@ class ContainerTarget:
     def stop(self, service: Service) -> None:
         """Let it finish what it holds. The server's container stays for its log, until the next start."""
         with self._engine.connected() as client:
-            _stop(self._parts(client, service.name))
+            self._servers(self._parts(client, service.name)).stop(service)
 
     def delete(self, service: Service) -> None:
         """Remove its containers, its volumes, its network and its images, unless something else uses them."""
         with self._engine.connected() as client:
             parts = self._parts(client, service.name)
             with contextlib.suppress(APIError):
-                _stop(parts)
+                self._servers(parts).stop(service)
             parts.remove_all()
             remove_unused(client, parts.names.images)
         shutil.rmtree(self._root / service.name, ignore_errors=True)
@@ -252,15 +252,6 @@ class ContainerTarget:
         """The certificate of a service and its key, where it has one."""
         files = [self._root / name / path for path in (COPIES.certificate, COPIES.key)]
         return (files[0].read_bytes(), files[1].read_bytes()) if all(file.exists() for file in files) else None
-
-
-def _stop(parts: Parts) -> None:
-    for server in parts.servers():
-        if server.runs or server.container.status == "restarting":
-            server.container.stop()
-    holder = parts.holder()
-    if holder is not None:
-        parts.remove(holder)
 
 
 def _is_taken(error: APIError) -> bool:

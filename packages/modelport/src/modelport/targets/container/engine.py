@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from docker.errors import APIError, DockerException
 from modelport.domain.errors import WebserviceException
 from modelport.targets.container.addresses import ENGINE_VARIABLE, host_of
 
+_OLDEST_API = "1.41"
+"""Of Docker 20.10 and Podman 4. Which one is spoken, the engine says."""
 _ANSWERS_WITHIN_S = 600
 """An image that is loaded may take so long; nothing else does."""
 
@@ -53,18 +56,23 @@ class Engine:
                 client.close()
 
     def _client(self) -> docker.DockerClient:
-        tls = None
-        if self.address.startswith("tcp://") and self._environ.get("DOCKER_TLS_VERIFY"):
-            tls = self._certificates()
-        client = docker.DockerClient(
+        if self._api_version is None:
+            with contextlib.closing(self._client_of(_OLDEST_API)) as client:
+                self._api_version = client.version(api_version=False)["ApiVersion"]
+        return self._client_of(self._api_version)
+
+    def _client_of(self, api_version: str) -> docker.DockerClient:
+        """Asks nothing yet, so that whoever has it can close it, whatever happens."""
+        if self.address.startswith("unix://"):
+            _probe(self.address.removeprefix("unix://"))
+        has_tls = self.address.startswith("tcp://") and bool(self._environ.get("DOCKER_TLS_VERIFY"))
+        return docker.DockerClient(
             base_url=self.address,
-            version=self._api_version or "auto",
+            version=api_version,
             timeout=_ANSWERS_WITHIN_S,
-            tls=tls or False,
+            tls=self._certificates() if has_tls else False,
             use_ssh_client=self.address.startswith("ssh://"),
         )
-        self._api_version = client.api.api_version
-        return client
 
     def _certificates(self) -> docker.tls.TLSConfig:
         folder = Path(self._environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
@@ -80,6 +88,12 @@ class Engine:
             hint=f"Start it (systemctl start docker, systemctl start podman.socket), see that {_who()} may use it, or "
             f"name another one in {ENGINE_VARIABLE}. Container instances run as processes with MODELPORT_ACI=process.",
         )
+
+
+def _probe(path: str) -> None:
+    """Raise OSError where nobody listens. (docker-py would leave its socket open then.)"""
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.connect(path)
 
 
 def _reason(error: BaseException) -> str:

@@ -27,6 +27,8 @@ from modelport_scoring.service_folder import EARLIER_FAILURE, FAILURE
 
 _LOGS = LogConfig(type=LogConfig.types.JSON, config={"max-size": "10m", "max-file": "3"})
 _TRIES = 20
+_START_S = 2.0
+"""An engine says a little too late when it has started a container."""
 _PAUSE_S = 0.05
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
@@ -61,9 +63,11 @@ class Server:
 
     @cached_property
     def report(self) -> Report | None:
-        """What it tells of itself; None where it has told nothing yet."""
+        """What it tells of itself; None where it has told nothing since it was started."""
         content = self.read(f"{FOLDER}/{REPORT}")
-        return None if content is None else decode_report(content)
+        report = None if content is None else decode_report(content)
+        is_earlier = report is not None and report.begun < _started(self.container).timestamp() - _START_S
+        return None if is_earlier else report
 
     @property
     def accepts(self) -> bool:
@@ -85,17 +89,17 @@ class Server:
         return None
 
     def put(self, files: Iterable[File]) -> None:
-        """Have these files in its own volume."""
-        self.container.put_archive(OWN, packed(files))
+        """Have these files in its own volume, as new ones: a server looks at their times."""
+        self.container.put_archive(OWN, packed(files, written_at=time.time()))
 
     def put_shared(self, files: Iterable[File]) -> None:
         """Have these files in the volume of all servers of the service."""
         self.container.put_archive(SHARED, packed(files))
 
     def log(self, lines: int) -> str:
-        """The last lines of what it printed."""
-        printed: bytes = self.container.logs(tail=lines, stdout=True, stderr=True)
-        return printed.decode("utf-8", errors="replace")
+        """The last lines of what it printed. (Podman mixes up the parts of a line where it is asked for a last few.)"""
+        printed: bytes = self.container.logs(stdout=True, stderr=True)
+        return "".join(printed.decode("utf-8", errors="replace").splitlines(keepends=True)[-lines:])
 
     def failure(self) -> Failure:
         """Why it has ended, the last time or the time before."""

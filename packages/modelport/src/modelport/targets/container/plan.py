@@ -26,7 +26,8 @@ KEY = f"{OWN}/settings/tls/key.pem"
 _GIBIBYTE = 1024**3
 _HOLDER_BYTES = 32 * 1024**2
 _MOST_PROCESSES = 4096
-_STOP_AFTER_DRAIN_S = 15
+STOP_AFTER_DRAIN_S = 15
+"""How much longer than its drain timeout a server has to end."""
 _RETRIES = 100
 """A server that crashes is started again so often. One that ends well is not: another one has taken its place."""
 
@@ -54,7 +55,6 @@ class ContainerSpec:
     memory_bytes: int | None = None
     nano_cpus: int | None = None
     processes: int = _MOST_PROCESSES
-    stop_timeout_s: int = 0
     restarts: str = "on-failure"
     user: str = f"{USER}:{USER}"
 
@@ -75,7 +75,7 @@ def holder_spec(service: Service, names: Names, *, image: str, published: tuple[
     )
 
 
-def server_spec(service: Service, number: int, names: Names, *, image: str, drain_timeout_s: float) -> ContainerSpec:
+def server_spec(service: Service, number: int, names: Names, *, image: str) -> ContainerSpec:
     """The container that serves a revision. Nothing of what it is told is in its environment, which everybody sees who
     may inspect it: its settings are files of a volume."""
     revision = service.revision(number)
@@ -91,7 +91,6 @@ def server_spec(service: Service, number: int, names: Names, *, image: str, drai
         network_of=names.holder,
         memory_bytes=memory_bytes,
         nano_cpus=nano_cpus,
-        stop_timeout_s=int(drain_timeout_s) + _STOP_AFTER_DRAIN_S,
     )
 
 

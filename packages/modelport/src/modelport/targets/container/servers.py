@@ -15,7 +15,7 @@ from modelport.domain.services import Service
 from modelport.packages.plan import PACKAGE
 from modelport.targets.container.names import Names
 from modelport.targets.container.parts import Parts, Server
-from modelport.targets.container.plan import SETTINGS, server_spec
+from modelport.targets.container.plan import SETTINGS, STOP_AFTER_DRAIN_S, server_spec
 from modelport.targets.container.settings import (
     certificate_files,
     container_settings,
@@ -55,8 +55,7 @@ class Servers:
     def start(self, service: Service, number: int, image: str) -> Server:
         """Make the container of the revision, give it its settings, and start it. It serves, or comes next to the one
         that does."""
-        drain_s = _limits(service).drain_timeout_s
-        spec = server_spec(service, number, self._names, image=image, drain_timeout_s=drain_s)
+        spec = server_spec(service, number, self._names, image=image)
         server = Server(self._parts.create(spec))
         try:
             content = encoded(self._settings(service, number, of_image(server)))
@@ -119,6 +118,16 @@ class Servers:
         with contextlib.suppress(Exception):
             server.container.wait(timeout=patience_s)
         self._parts.remove(server.container)
+
+    def stop(self, service: Service) -> None:
+        """Let what runs finish what it holds, and end it; the containers stay, for the log."""
+        patience_s = int(_limits(service).drain_timeout_s) + STOP_AFTER_DRAIN_S
+        for server in self._parts.servers():
+            if server.runs or server.container.status == "restarting":
+                server.container.stop(timeout=patience_s)
+        holder = self._parts.holder()
+        if holder is not None:  # Podman keeps it as long as there are others in its network
+            holder.stop(timeout=0)
 
     def put_certificate(self, certificate: tuple[bytes, bytes]) -> None:
         """Servers that run look at these files every second."""
