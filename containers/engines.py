@@ -65,7 +65,10 @@ class Engine:
         """Have its API answer."""
         with (self.folder / "log").open("ab") as log:
             environ = {**os.environ, **self.environ}
-            self.process = subprocess.Popen(self.daemon, stdout=log, stderr=log, env=environ, start_new_session=True)
+            # Podman's monitors leave files where they are.
+            self.process = subprocess.Popen(
+                self.daemon, stdout=log, stderr=log, env=environ, cwd=self.folder, start_new_session=True
+            )
         deadline = time.monotonic() + PATIENCE_S
         while not _answers(self.address):
             assert time.monotonic() < deadline and self.process.poll() is None, (self.folder / "log").read_text()

@@ -8,7 +8,6 @@ import os
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -134,17 +133,16 @@ def _targets(
         )
 
     def container(place: Placement) -> Target:
-        # docker-py is loaded where a service runs in a container, and nowhere else
-        driver = import_module("modelport.targets.container.driver")
-        made: Target = driver.ContainerTarget(
-            place.engine,
+        from modelport.targets.container.driver import ContainerTarget  # noqa: PLC0415 - docker-py takes long to load
+
+        return ContainerTarget(
+            str(place.engine),
             root=folder / "instances",
             workspace=record.name,
             workspace_id=record.id,
             build=_image_builder(record.name, home, progress),
             trust=trusted,
         )
-        return made
 
     return TargetChooser({RunsOn.PROCESS: process, RunsOn.CONTAINER: container, RunsOn.KUBERNETES: kubernetes})
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from modelport.domain.deployments import ComputeType, Deployment, Resources, RunsOn
 from modelport.domain.services import Service
+from modelport.packages.plan import PORT
 
 REPLICAS_ARE_WORKERS = "A replica is a worker process"
 
@@ -63,7 +64,14 @@ def _notes(service: Service) -> Iterator[str]:
     if service.deployment.app_insights_enabled:
         where = "log" if service.deployment.runs_on is RunsOn.CONTAINER else "logs/access.log"
         yield f"Application Insights: each request is recorded in the service's {where}, and nothing is sent anywhere."
-    if any(deployment.collects_model_data for deployment in deployments):
+    if not any(deployment.collects_model_data for deployment in deployments):
+        return
+    if service.deployment.runs_on is RunsOn.CONTAINER:
+        yield (
+            "Model data collection: a container has no folder for it, so that a ModelDataCollector records nothing and "
+            "says so in the log. As processes of this machine (MODELPORT_ACI=process) the service would collect."
+        )
+    else:
         yield (
             "Model data collection: what a ModelDataCollector of the script collects is in CSV files below modeldata/ "
             "of the workspace's datastore workspaceblobstore."
@@ -94,6 +102,11 @@ def _of_a_container(service: Service) -> Iterator[str]:
     limits = _limits(service.deployment)
     if limits:
         yield f"The container's limits: {', '.join(limits)}."
+    if place.dns_name_label:
+        yield (
+            f"Containers in the engine's network of this workspace reach it as http://{place.dns_name_label}:{PORT}; no "
+            "public name is made."
+        )
 
 
 def _scale(service: Service) -> str:
