@@ -5,7 +5,7 @@ SOURCES := packages/modelport-worker/src packages/modelport-azureml/src packages
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-openapi test-clients test-containers test-clusters test-frameworks check format lint types contracts docs bench bench-quick bench-registration fuzz soak compatibility lock wheels test-wheels clean
+.PHONY: help setup demo test test-openapi test-clients test-containers test-packages test-clusters test-frameworks check format lint types contracts docs bench bench-quick bench-registration fuzz soak compatibility lock wheels test-wheels clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -34,8 +34,11 @@ test-clients: setup  ## generate clients of the documents and use them; needs Ja
 test-frameworks: setup  ## deploy a real model of every framework without code; installs 3 GB, takes minutes
 	MODELPORT_TEST_FRAMEWORKS=all $(PYTEST) -v packages/modelport/tests/no_code/test_contract.py
 
-test-containers: setup  ## build packages with real container engines and run them; needs root, takes minutes
-	tools/test_containers.sh
+test-containers: setup  ## run services in real container engines, Docker and Podman; needs root and Debian 12
+	tools/test_containers.sh containers/test_target.py containers/test_story.py
+
+test-packages: setup  ## build packages and images with real container engines, and run them; the same, takes minutes
+	tools/test_containers.sh containers/test_packages.py containers/test_images.py containers/test_registry.py
 
 test-clusters: setup  ## run services on a real Kubernetes, which is compiled the first time; needs root and Debian 12
 	$(PYTEST) -v --timeout 900 clusters

@@ -1,1 +1,2 @@
-"""Packages as real images: ``make test-containers`` (docs/packages.md). CI follows the same lines as processes."""
+"""Real container engines: services in them (``make test-containers``, which CI runs), packages and images
+(``make test-packages``; CI follows the same lines as processes)."""

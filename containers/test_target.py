@@ -19,6 +19,7 @@ from packages.modelport.tests.sdk.constant_load import ConstantLoad
 from containers.bases import base_archive
 from containers.engines import PATIENCE_S, Engine
 from containers.instances import BODY, EATER, Instances
+from containers.proxies import by_tcp
 from modelport import Model, Webservice, Workspace
 from modelport.domain.errors import DeploymentFailed, WebserviceException
 from modelport.sdk.aci import AciWebservice
@@ -216,6 +217,22 @@ def test_a_service_of_this_machine_moves(instances: Instances) -> None:
     back.wait_for_deployment()
     assert (back.port, back.run(BODY)) == (port, [2, 4])
     assert instances.everything() == set()
+
+
+def test_an_engine_elsewhere(instances: Instances, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has none of our files, and its ports are open for everybody."""
+    with by_tcp(instances.engine.address) as address:
+        monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", address)
+        service = instances.deploy("far", instances.code())
+        service.wait_for_deployment()
+        assert service.scoring_uri == f"http://127.0.0.1:{service.port}/score"
+        assert service.run(BODY) == [2, 4]
+        service.update(models=[instances.model(3)], inference_config=instances.code())
+        assert service.run(BODY) == [3, 6]
+        holder = next(one for name, one in instances.containers("far").items() if name.endswith("-network"))
+        (binding,) = holder["HostConfig"]["PortBindings"]["5001/tcp"]
+        assert binding["HostIp"] == "0.0.0.0" and 20_000 <= int(binding["HostPort"]) < 32_000
+        service.delete()
 
 
 def test_a_port_that_is_taken(instances: Instances) -> None:

@@ -1,6 +1,6 @@
 """A package's folder, built and served as its Dockerfile says, but as processes of this machine: no engine is needed.
 
-Where an engine is, ``make test-containers`` builds real images.
+Where an engine is, ``make test-packages`` builds real images.
 """
 
 from __future__ import annotations

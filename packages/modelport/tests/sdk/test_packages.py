@@ -141,7 +141,7 @@ def test_what_a_killed_program_left_is_removed(
 
 
 def engine(folder: Path, *, status: int = 0) -> str:
-    """A program that answers as engines do, and keeps nothing: real ones are in ``make test-containers``."""
+    """A program that answers as engines do, and keeps nothing: real ones are in ``make test-packages``."""
     program = folder / "engine"
     program.write_text(f'#!/bin/sh\necho "$@" >> {folder}/calls\n[ "$1" != load ] || exit {status}\n')
     program.chmod(0o755)

@@ -104,8 +104,8 @@ def _of_a_container(service: Service) -> Iterator[str]:
         yield f"The container's limits: {', '.join(limits)}."
     if place.dns_name_label:
         yield (
-            f"Containers in the engine's network of this workspace reach it as http://{place.dns_name_label}:{PORT}; no "
-            "public name is made."
+            f"Containers in the engine's network of this workspace reach it as http://{place.dns_name_label}:{PORT}; "
+            "no public name is made."
         )
 
 
