@@ -62,6 +62,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._owner = owner
         self._asking: Asking | None = None
         self._transport: asyncio.Transport | None = None
+        self._channel: socket.socket | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._head = AnswerHead()
         self._has_head = False
@@ -118,10 +119,10 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=MOST_UNSENT_BYTES)
-        channel = transport.get_extra_info("socket")
-        if channel is not None:
-            channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            channel.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        # uvloop makes a socket for each question to its own; this one is given up before the transport closes it
+        channel = self._channel = socket.socket(fileno=transport.get_extra_info("socket").fileno())
+        channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def data_received(self, data: bytes) -> None:
         if self._asking is None:
@@ -146,7 +147,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._note_delivery()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._note_delivery()
+        if self._transport is None or self._transport.get_extra_info("sslcontext") is None:
+            self._note_delivery()  # below TLS, the socket may be closed by now
+        if self._channel is not None:
+            self._channel.detach()
+            self._channel = None
         self._owner.forget(self)
         asking, self._asking = self._asking, None
         self._transport = None
@@ -217,11 +222,10 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _acked(self) -> int | None:
         """Bytes of ours that the other end's system has acknowledged; None where that cannot be told."""
-        channel = None if self._transport is None else self._transport.get_extra_info("socket")
+        if self._channel is None:
+            return None
         try:
-            if channel is None:
-                return None
-            info = channel.getsockopt(socket.IPPROTO_TCP, TCP_INFO, BYTES_ACKED_AT + BYTES_ACKED.size)
+            info = self._channel.getsockopt(socket.IPPROTO_TCP, TCP_INFO, BYTES_ACKED_AT + BYTES_ACKED.size)
             return int(BYTES_ACKED.unpack_from(info, BYTES_ACKED_AT)[0])
         except (OSError, struct.error):
             return None
