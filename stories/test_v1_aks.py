@@ -103,7 +103,7 @@ def test_production(desk: Desk) -> None:
     assert "nothing is made; the name is kept" in cluster
     assert cluster.splitlines()[-2:] == ["Found existing cluster, use it.", "Succeeded None AksCompute"]
     assert "1 to 3 replicas, as many as keep 70 % of them busy" in deployed
-    assert "nothing is collected" in deployed
+    assert "what a ModelDataCollector of the script collects is in CSV files below modeldata/" in deployed
     assert 'AKS service creation operation finished, operation "Succeeded"' in deployed
     assert deployed.splitlines()[-1].startswith("Healthy http://localhost:")
     assert deployed.endswith("/api/v1/service/my-aks-service/score")
