@@ -23,6 +23,7 @@ from containers.proxies import by_tcp
 from modelport import Model, Webservice, Workspace
 from modelport.domain.errors import DeploymentFailed, WebserviceException
 from modelport.sdk.aci import AciWebservice
+from modelport.sdk.data import Dataset
 from modelport.sdk.local import LocalWebservice
 from modelport.usecases.run_service import up
 
@@ -240,3 +241,18 @@ def test_a_port_that_is_taken(instances: Instances) -> None:
     context, row = instances.workspace.context, instances.workspace.context.service("one")
     with pytest.raises(WebserviceException, match=f"Port {service.port} of 127.0.0.1 cannot be listened on"):
         context.target(row).check("two", context.service("one").deployment.__class__(port=service.port))
+
+
+def test_what_a_script_collects(instances: Instances) -> None:
+    collects = (
+        "global inputs; inputs = __import__('azureml.monitoring').monitoring.ModelDataCollector('factor', 'inputs')"
+    )
+    code = instances.code(collects, run="inputs.collect([json.loads(data)['data']])")
+    service = instances.deploy("collects", code, collect_model_data=True)
+    service.wait_for_deployment()
+    assert service.run(BODY) == [2, 4]
+    store = instances.workspace.get_default_datastore()
+    path = f"modeldata/default/default/{instances.workspace.name}/collects/factor/*/inputs/*/*/*/inputs.csv"
+    until(lambda: bool(list(Path(store.folder).glob(path))), "nothing was collected")
+    frame = Dataset.Tabular.from_delimited_files((store, path)).to_pandas_dataframe()
+    assert frame[["0", "1"]].values.tolist() == [[1, 2]]

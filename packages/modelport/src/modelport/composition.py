@@ -117,13 +117,10 @@ def _targets(
     def trusted(service: str) -> TokenTrust:
         return trust(registry, record, service)
 
+    model_data = ModelData(folder=str(model_data_folder(folder)), workspace=path_of_workspace(record))
+
     def process(_place: Placement) -> Target:
-        return LocalTarget(
-            folder / "services",
-            workspace=record.name,
-            trust=trusted,
-            model_data=ModelData(folder=str(model_data_folder(folder)), workspace=path_of_workspace(record)),
-        )
+        return LocalTarget(folder / "services", workspace=record.name, trust=trusted, model_data=model_data)
 
     def kubernetes(place: Placement) -> Target:
         from modelport.usecases.clusters import cluster_target  # noqa: PLC0415 - clients of clusters take long to load
@@ -142,6 +139,7 @@ def _targets(
             workspace_id=record.id,
             build=_image_builder(record.name, home, progress),
             trust=trusted,
+            model_data=model_data,
         )
 
     return TargetChooser({RunsOn.PROCESS: process, RunsOn.CONTAINER: container, RunsOn.KUBERNETES: kubernetes})

@@ -7,11 +7,12 @@ log from then on.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from modelport.domain.deployments import ComputeType, Deployment, Resources, RunsOn
 from modelport.domain.services import Service
 from modelport.packages.plan import PORT
+from modelport.targets.container.addresses import host_of
 
 REPLICAS_ARE_WORKERS = "A replica is a worker process"
 
@@ -64,18 +65,19 @@ def _notes(service: Service) -> Iterator[str]:
     if service.deployment.app_insights_enabled:
         where = "log" if service.deployment.runs_on is RunsOn.CONTAINER else "logs/access.log"
         yield f"Application Insights: each request is recorded in the service's {where}, and nothing is sent anywhere."
+    yield from _model_data(service, deployments)
+
+
+def _model_data(service: Service, deployments: Iterable[Deployment]) -> Iterator[str]:
+    """Where what scripts collect is kept: on this machine, unless the service is elsewhere."""
     if not any(deployment.collects_model_data for deployment in deployments):
         return
-    if service.deployment.runs_on is RunsOn.CONTAINER:
-        yield (
-            "Model data collection: a container has no folder for it, so that a ModelDataCollector records nothing and "
-            "says so in the log. As processes of this machine (MODELPORT_ACI=process) the service would collect."
-        )
-    else:
-        yield (
-            "Model data collection: what a ModelDataCollector of the script collects is in CSV files below modeldata/ "
-            "of the workspace's datastore workspaceblobstore."
-        )
+    where = "below modeldata/ of the workspace's datastore workspaceblobstore"
+    if service.deployment.runs_on is RunsOn.KUBERNETES:
+        where = "of the claim for collected model data in the service's namespace"
+    elif service.deployment.runs_on is RunsOn.CONTAINER and host_of(service.deployment.place.engine or "") is not None:
+        where = "of the volume of the engine whose name ends in -modeldata"
+    yield f"Model data collection: what a ModelDataCollector of the script collects is in CSV files {where}."
 
 
 def _of_a_cluster(service: Service) -> Iterator[str]:
@@ -91,6 +93,7 @@ def _of_a_cluster(service: Service) -> Iterator[str]:
         yield f"Names that are kept and shown, and change nothing here: {', '.join(places)}."
     if service.deployment.app_insights_enabled:
         yield "Application Insights: each request is recorded in the pods' output, and nothing is sent anywhere."
+    yield from _model_data(service, deployments)
 
 
 def _of_a_container(service: Service) -> Iterator[str]:

@@ -30,6 +30,7 @@ from modelport.targets.container.plan import holder_spec
 from modelport.targets.container.servers import Servers
 from modelport.targets.interface import NONE_BESIDE, Observation, Target
 from modelport.targets.serving.certificates import COPIES, check_certificate, copy_certificate
+from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.ports import check_address
 from modelport.targets.serving.service import Trust
 from modelport.targets.serving.settings import check_deployment, restarting_changes, shown_settings
@@ -56,14 +57,17 @@ class ContainerTarget:
         workspace_id: str,
         build: Build,
         trust: Trust | None = None,
+        model_data: ModelData | None = None,
     ) -> None:
-        """``root``: the folder where this machine keeps the certificates of services."""
+        """``root``: the folder where this machine keeps the certificates of services; ``model_data``: where scripts
+        store what they collect, where the engine's machine is this one."""
         self._engine = Engine(address)
         self._root = root
         self._workspace = workspace
         self._workspace_id = workspace_id
         self._build = build
         self._trust = trust
+        self._model_data = model_data or ModelData(folder="", workspace=workspace)
 
     def check(self, name: str, deployment: Deployment) -> None:
         """Raise WebserviceException where the engine does not answer, for a port that is taken, or GPUs;
@@ -244,8 +248,15 @@ class ContainerTarget:
         return Parts(client, self._names(service))
 
     def _servers(self, parts: Parts) -> Servers:
+        is_here = self._engine.host is None and self._model_data.folder
         return Servers(
-            parts, names=parts.names, workspace=self._workspace, trust=self._trust, certificate=self._certificate
+            parts,
+            names=parts.names,
+            workspace=self._workspace,
+            trust=self._trust,
+            certificate=self._certificate,
+            model_data=Path(self._model_data.folder) if is_here else None,
+            path_of_workspace=self._model_data.workspace,
         )
 
     def _certificate(self, name: str) -> tuple[bytes, bytes] | None:

@@ -50,6 +50,11 @@ class Names:
         return f"{PREFIX}-{self.workspace}-{self._mark}"
 
     @property
+    def model_data(self) -> str:
+        """The volume of what the workspace's services collect; it outlives them."""
+        return f"{self.network}-modeldata"
+
+    @property
     def images(self) -> str:
         """The repository of the service's images. ``localhost`` is no registry: engines do not go looking."""
         return f"localhost/{PREFIX}/{self.workspace}-{self.service}-{self._mark}".lower()

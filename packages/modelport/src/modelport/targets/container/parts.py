@@ -21,7 +21,7 @@ from modelport.domain.failures import Failure
 from modelport.targets.container.archives import File, first_file, packed
 from modelport.targets.container.failures import LAST_LINES, failure_of
 from modelport.targets.container.names import HOLDER, REVISION, ROLE, SERVER, Names
-from modelport.targets.container.plan import FOLDER, OWN, SHARED, ContainerSpec, creation
+from modelport.targets.container.plan import FOLDER, MODEL_DATA, OWN, SHARED, ContainerSpec, creation
 from modelport_scoring.report import REPORT, Report, decode_report
 from modelport_scoring.service_folder import EARLIER_FAILURE, FAILURE
 
@@ -92,6 +92,10 @@ class Server:
         """Have these files in its own volume, as new ones: a server looks at their times."""
         self.container.put_archive(OWN, packed(files, written_at=time.time()))
 
+    def put_model_data(self, files: Iterable[File]) -> None:
+        """Have these files in the volume of what scripts collect."""
+        self.container.put_archive(MODEL_DATA, packed(files))
+
     def put_shared(self, files: Iterable[File]) -> None:
         """Have these files in the volume of all servers of the service."""
         self.container.put_archive(SHARED, packed(files))
@@ -138,6 +142,11 @@ class Parts:
     def create(self, spec: ContainerSpec) -> Container:
         """Make the container, with its volumes and its network; it does not run yet."""
         for volume in spec.volumes:
+            if volume == self.names.model_data:
+                self._client.volumes.create(volume, labels=self.names.of_workspace)
+                continue
+            if volume.startswith("/"):  # a folder of the engine's machine
+                continue
             self._client.volumes.create(volume, labels=self.names.labels)
         more: dict[str, Any] = {}
         if spec.network is not None:

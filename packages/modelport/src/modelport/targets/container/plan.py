@@ -23,6 +23,10 @@ HANDOVER = f"{SHARED}/handover"
 CERTIFICATE = f"{OWN}/settings/tls/certificate.pem"
 KEY = f"{OWN}/settings/tls/key.pem"
 
+MODEL_DATA = "/var/azureml-modeldata"
+"""Where what scripts collect is, in a folder that anybody may write to: the container's user is nobody's here."""
+MODEL_DATA_FOLDER = f"{MODEL_DATA}/modeldata"
+
 _GIBIBYTE = 1024**3
 _HOLDER_BYTES = 32 * 1024**2
 _MOST_PROCESSES = 4096
@@ -75,9 +79,12 @@ def holder_spec(service: Service, names: Names, *, image: str, published: tuple[
     )
 
 
-def server_spec(service: Service, number: int, names: Names, *, image: str) -> ContainerSpec:
+def server_spec(
+    service: Service, number: int, names: Names, *, image: str, model_data: str | None = None
+) -> ContainerSpec:
     """The container that serves a revision. Nothing of what it is told is in its environment, which everybody sees who
-    may inspect it: its settings are files of a volume."""
+    may inspect it: its settings are files of a volume. ``model_data``: the folder of the engine's machine that keeps
+    what scripts collect; None: a volume of the engine does."""
     revision = service.revision(number)
     memory_bytes, nano_cpus = limits(service.deployment)
     return ContainerSpec(
@@ -86,12 +93,18 @@ def server_spec(service: Service, number: int, names: Names, *, image: str) -> C
         labels={**names.labels, ROLE: SERVER, REVISION: str(number), BUNDLE: revision.bundle_digest},
         command=(*PROGRAM, "--settings", SETTINGS, "--folder", FOLDER, "--handover", HANDOVER),
         environment={"HOME": "/tmp"},  # noqa: S108 - the container's: the only folder that can be written
-        volumes={names.server(number): OWN, names.base: SHARED},
+        volumes={names.server(number): OWN, names.base: SHARED, **_model_data(service, names, model_data)},
         tmpfs={"/tmp": "rw,exec,nosuid,nodev,mode=1777"},  # noqa: S108
         network_of=names.holder,
         memory_bytes=memory_bytes,
         nano_cpus=nano_cpus,
     )
+
+
+def _model_data(service: Service, names: Names, folder: str | None) -> dict[str, str]:
+    if not service.deployment.collects_model_data:
+        return {}
+    return {names.model_data: MODEL_DATA} if folder is None else {folder: MODEL_DATA_FOLDER}
 
 
 def limits(deployment: Deployment) -> tuple[int | None, int | None]:

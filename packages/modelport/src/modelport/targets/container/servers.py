@@ -15,16 +15,18 @@ from modelport.domain.services import Service
 from modelport.packages.plan import PACKAGE
 from modelport.targets.container.names import Names
 from modelport.targets.container.parts import Parts, Server
-from modelport.targets.container.plan import SETTINGS, STOP_AFTER_DRAIN_S, server_spec
+from modelport.targets.container.plan import MODEL_DATA_FOLDER, SETTINGS, STOP_AFTER_DRAIN_S, server_spec
 from modelport.targets.container.settings import (
     certificate_files,
     container_settings,
     encoded,
+    model_data_files,
     own_files,
     settings_file,
     shared_files,
 )
 from modelport.targets.serving.failures import from_scoring
+from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.service import Trust
 from modelport.targets.serving.settings import scoring_settings
 from modelport_scoring import Limits, RevisionSettings, ServiceSettings, ServiceState
@@ -44,32 +46,61 @@ class Servers:
     """Starts them, and has one follow the other."""
 
     def __init__(
-        self, parts: Parts, *, names: Names, workspace: str, trust: Trust | None, certificate: Certificate
+        self,
+        parts: Parts,
+        *,
+        names: Names,
+        workspace: str,
+        trust: Trust | None,
+        certificate: Certificate,
+        model_data: Path | None,
+        path_of_workspace: str,
     ) -> None:
+        """``model_data``: the folder that keeps what scripts collect, where the engine's machine is this one."""
         self._parts = parts
         self._names = names
         self._workspace = workspace
         self._trust = trust
         self._certificate = certificate
+        self._model_data = model_data
+        self._path_of_workspace = path_of_workspace
 
     def start(self, service: Service, number: int, image: str) -> Server:
         """Make the container of the revision, give it its settings, and start it. It serves, or comes next to the one
         that does."""
-        spec = server_spec(service, number, self._names, image=image)
+        folder = self._model_data_folder(service)
+        shown = None if folder is None else str(folder)
+        spec = server_spec(service, number, self._names, image=image, model_data=shown)
         server = Server(self._parts.create(spec))
         try:
             content = encoded(self._settings(service, number, of_image(server)))
             certificate = self._certificate(service.name) if service.deployment.ssl_enabled else None
             server.put(own_files(content, certificate))
             server.put_shared(shared_files())
+            if service.deployment.collects_model_data and folder is None:
+                server.put_model_data(model_data_files())
             server.container.start()
         except BaseException:
             self._parts.remove(server.container)
             raise
         return server
 
+    def _model_data_folder(self, service: Service) -> Path | None:
+        """Made, so that the container's user may write to it; who may reach it, the home above it says."""
+        if self._model_data is not None and service.deployment.collects_model_data:
+            self._model_data.mkdir(parents=True, exist_ok=True)
+            self._model_data.chmod(0o777)
+        return self._model_data
+
     def _settings(self, service: Service, number: int, image: RevisionSettings) -> ServiceSettings:
-        return container_settings(service, number, workspace=self._workspace, of_image=image, trust=self._trust)
+        return container_settings(
+            service,
+            number,
+            workspace=self._workspace,
+            of_image=image,
+            trust=self._trust,
+            model_data=ModelData(folder=MODEL_DATA_FOLDER, workspace=self._path_of_workspace),
+        )
 
     def replace(self, service: Service, number: int, image: str) -> None:
         """Have a new server take over from the one that serves. Raises DeploymentFailed, and the old one goes on."""

@@ -13,6 +13,7 @@ from modelport.domain.services import Service
 from modelport.packages.plan import APP_ROOT, PACKAGE, PORT, USER
 from modelport.targets.container.archives import File
 from modelport.targets.container.plan import CERTIFICATE, KEY
+from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.service import Trust, service_settings
 from modelport_scoring import RevisionSettings, ServiceSettings, TlsSettings
 
@@ -20,12 +21,20 @@ _TLS = TlsSettings(certificate=CERTIFICATE, key=KEY)
 
 
 def container_settings(
-    service: Service, number: int, *, workspace: str, of_image: RevisionSettings, trust: Trust | None
+    service: Service,
+    number: int,
+    *,
+    workspace: str,
+    of_image: RevisionSettings,
+    trust: Trust | None,
+    model_data: ModelData | None = None,
 ) -> ServiceSettings:
     """The settings of the server of that revision. ``of_image``: what the image itself says of its revision, as the
     interpreter of the script. Raises UserErrorException for a setting that no scoring server would take."""
     alone = replace(service, active_revision=number, versions=())
-    told = service_settings(alone, workspace=workspace, bundles={number: Path(PACKAGE)}, trust=trust)
+    told = service_settings(
+        alone, workspace=workspace, bundles={number: Path(PACKAGE)}, trust=trust, model_data=model_data
+    )
     revision = msgspec.structs.replace(
         told.revision,
         interpreter=of_image.interpreter,
@@ -65,6 +74,11 @@ def certificate_files(certificate: bytes, key: bytes) -> Iterator[File]:
     yield File("settings/tls", mode=0o750, group=USER)
     yield File("settings/tls/key.pem", key, mode=0o440, group=USER)
     yield File("settings/tls/certificate.pem", certificate, mode=0o440, group=USER)
+
+
+def model_data_files() -> Iterator[File]:
+    """What lies in the volume of what scripts collect."""
+    yield File("modeldata", mode=0o777, user=USER, group=USER)
 
 
 def shared_files() -> Iterator[File]:
