@@ -223,7 +223,6 @@ class KubernetesTarget:
             trust=self._trust,
             data_path=self._data_path,
             certificate_files=self._certificate(service),
-            data_path=self._data_path,
         )
 
     def _certificate(self, service: Service) -> Certificate | None:
