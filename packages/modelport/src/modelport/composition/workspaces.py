@@ -1,4 +1,4 @@
-"""Wiring: the one module that knows every implementation. Nothing happens at import."""
+"""Where workspaces are kept, and how one is opened."""
 
 from __future__ import annotations
 
@@ -6,30 +6,21 @@ import contextlib
 import datetime as dt
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from modelport.domain.deployments import Placement, RunsOn
+from modelport.composition.targets import targets_of
 from modelport.domain.errors import WorkspaceException
 from modelport.domain.names import check_workspace_name
 from modelport.domain.progress import Progress, Silent
-from modelport.domain.tokens import TokenTrust
 from modelport.domain.workspaces import WorkspaceLabels, WorkspaceRecord
 from modelport.environments.chooser import LocalEnvironments
-from modelport.images import ImageSettings, build_image, write_docker_archive
 from modelport.storage.interface import MetadataStore
 from modelport.storage.objects import open_objects
 from modelport.storage.sql import open_sql
-from modelport.targets.chooser import TargetChooser
-from modelport.targets.container.image import ServiceImage
-from modelport.targets.interface import Target
-from modelport.targets.local import LocalTarget
-from modelport.targets.serving.model_data import ModelData
 from modelport.usecases.context import Context
-from modelport.usecases.datastores import model_data_folder, path_of_workspace
-from modelport.usecases.tokens import trust
 
 HOME_VARIABLE = "MODELPORT_HOME"
 DATABASE_VARIABLE = "MODELPORT_DATABASE_URL"
@@ -104,58 +95,9 @@ def open_workspace(
         registry=registry,
         objects=objects,
         environments=LocalEnvironments(installation.home),
-        targets=_targets(folder, registry, record, home=installation.home, progress=progress or Silent()),
+        targets=targets_of(folder, registry, record, home=installation.home, progress=progress or Silent()),
         progress=progress or Silent(),
     )
-
-
-def _targets(
-    folder: Path, registry: MetadataStore, record: WorkspaceRecord, *, home: Path, progress: Progress
-) -> TargetChooser:
-    """The ways to run a service. Clients of engines and clusters are loaded when the first service needs one."""
-
-    def trusted(service: str) -> TokenTrust:
-        return trust(registry, record, service)
-
-    model_data = ModelData(folder=str(model_data_folder(folder)), workspace=path_of_workspace(record))
-
-    def process(_place: Placement) -> Target:
-        return LocalTarget(folder / "services", workspace=record.name, trust=trusted, model_data=model_data)
-
-    def kubernetes(place: Placement) -> Target:
-        from modelport.usecases.clusters import cluster_target  # noqa: PLC0415 - clients of clusters take long to load
-
-        return cluster_target(
-            place, record=record, registry=registry, folder=folder, home=home, trust=trusted, progress=progress
-        )
-
-    def container(place: Placement) -> Target:
-        from modelport.targets.container.driver import ContainerTarget  # noqa: PLC0415 - docker-py takes long to load
-
-        return ContainerTarget(
-            str(place.engine),
-            root=folder / "instances",
-            workspace=record.name,
-            workspace_id=record.id,
-            build=_image_builder(record.name, home, progress),
-            trust=trusted,
-            model_data=model_data,
-        )
-
-    return TargetChooser({RunsOn.PROCESS: process, RunsOn.CONTAINER: container, RunsOn.KUBERNETES: kubernetes})
-
-
-def _image_builder(workspace: str, home: Path, progress: Progress) -> Callable[[str, Path], ServiceImage]:
-    def build(service: str, bundle: Path) -> ServiceImage:
-        settings = ImageSettings(name=service, workspace=workspace, has_variables=False)
-        built = build_image(bundle, settings=settings, cache=home / "images", progress=progress)
-        return ServiceImage(
-            config_digest=built.config_digest,
-            diff_ids=tuple(layer.diff_id for layer in built.layers),
-            write=lambda reference, file, without: write_docker_archive(built, reference, file, without=without),
-        )
-
-    return build
 
 
 def workspace_exists(name: str, *, installation: Installation | None = None) -> bool:
