@@ -69,6 +69,9 @@ def test_credentials_that_are_given_count_more_but_not_for_others(tmp_path: Path
     given = Credentials("you", "given", registry="reg.example")
     assert find_login("reg.example", given, environ) == Login("you", "given")
     assert find_login("evil.example", given, environ) is None, "a password goes to the registry that it is for"
+    as_url = Credentials("you", "given", registry="https://reg.example/")
+    assert find_login("reg.example", as_url, environ) == Login("you", "given")
+    assert find_login("evil.example", as_url, environ) is None
     assert find_login("reg.example", Credentials("any", "one"), environ) == Login("any", "one")
     assert "given" not in repr(given)
 

@@ -51,6 +51,9 @@ def environment_layer(
         if kept is not None:
             return kept, True
         progress.step(f"Installing {_count(content)} packages for Python {target.python.minor} on {target.platform}")
+        if target.local is None:
+            minor = target.python.minor
+            progress.step(f"This machine has no Python {minor}: the packages are not compiled, and load slower")
         if kind is EnvironmentKind.CONDA:
             entries = _conda_entries(content["packages"], lines, folder, target, cache)
         else:

@@ -45,7 +45,7 @@ def find_login(
 
     Raises UserErrorException for a configuration file that cannot be read and a helper that fails.
     """
-    if given is not None and given.registry in (None, registry):
+    if given is not None and (given.registry is None or _host(given.registry) == registry):
         return Login(given.username, given.password)
     keys = _HUB_KEYS if registry == HUB else (registry, f"https://{registry}", f"https://{registry}/v2/")
     for file in _files(environ):
@@ -53,6 +53,11 @@ def find_login(
         if login is not None:
             return login
     return None
+
+
+def _host(address: str) -> str:
+    """Addresses of registries are also written as URLs."""
+    return address.partition("://")[2].rstrip("/") if "://" in address else address
 
 
 def _files(environ: Mapping[str, str]) -> Iterator[Path]:
