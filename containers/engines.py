@@ -122,7 +122,8 @@ def podman(folder: Path) -> Iterator[Engine]:
         try:
             yield engine
         finally:
-            engine.run("rm", "--all", "--force", check=False)
+            for _ in range(2):  # those whose network others have go the second time
+                engine.run("rm", "--all", "--force", "--time", "0", check=False)
             engine.run("system", "prune", "--all", "--force", check=False)
 
 

@@ -41,19 +41,20 @@ class Engine:
     @contextlib.contextmanager
     def connected(self) -> Iterator[docker.DockerClient]:
         """A client. What the engine refuses inside is WebserviceException; EngineGone, where it does not answer."""
-        client = None
         try:
             client = self._client()
+        except (DockerException, requests.exceptions.RequestException, OSError) as error:
+            raise self._gone(error) from error
+        try:
             yield client
         except APIError as error:
             raise WebserviceException(
                 f"The container engine at {self.address} refused: {error.explanation or error}."
             ) from error
-        except (DockerException, requests.exceptions.RequestException, OSError) as error:
+        except (DockerException, requests.exceptions.RequestException) as error:
             raise self._gone(error) from error
         finally:
-            if client is not None:
-                client.close()
+            client.close()
 
     def _client(self) -> docker.DockerClient:
         if self._api_version is None:

@@ -9,19 +9,26 @@ from pathlib import Path
 import docker
 from docker.errors import APIError, ImageNotFound
 
-from modelport.domain.errors import WebserviceException
+from modelport.domain.errors import StoreException, WebserviceException
 from modelport.targets.container.holder import REFERENCE, holder_archive
 from modelport.targets.container.image import ServiceImage
 
 
 def load(client: docker.DockerClient, image: ServiceImage, reference: str) -> None:
-    """Have the engine know the image by that name; nothing is sent that it has. Raises WebserviceException."""
+    """Have the engine know the image by that name; nothing is sent that it has. Raises
+    WebserviceException, and StoreException where there is no room for its archive here."""
     if _has(client, reference):
         return
     known = _known_layers(client, image.diff_ids) if _takes_parts(client) else frozenset()
     with tempfile.TemporaryDirectory(prefix="modelport-image-") as folder:
         archive = Path(folder) / "image.tar"
-        image.write(reference, archive, known)
+        try:
+            image.write(reference, archive, known)
+        except OSError as error:
+            raise StoreException(
+                f"The image cannot be written for the engine: {error}.",
+                hint="Free some space, or name another folder for temporary files in TMPDIR.",
+            ) from error
         with archive.open("rb") as content:
             client.images.load(content)
     if not _has(client, reference):
