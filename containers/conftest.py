@@ -37,6 +37,12 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def image_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where layers of images are kept for all tests: to be the folder ``images`` of a home."""
+    return tmp_path_factory.mktemp("images")
+
+
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     monkeypatch.setenv("MODELPORT_HOME", str(tmp_path / "home"))

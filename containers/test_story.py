@@ -17,8 +17,10 @@ from containers.engines import Engine
 
 
 @pytest.fixture
-def desk(engine: Engine, tmp_path: Path) -> Iterator[Desk]:
+def desk(engine: Engine, image_cache: Path, tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(tmp_path)
+    desk.home.mkdir()
+    (desk.home / "images").symlink_to(image_cache)
     desk.environ["MODELPORT_CONTAINER_ENGINE"] = engine.address
     desk.environ["MODELPORT_BASE_IMAGE"] = str(base_archive())
     # As on a developer's machine that has an engine: nobody says where container instances are to run.

@@ -29,8 +29,10 @@ from modelport.usecases.run_service import up
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+def home(tmp_path_factory: pytest.TempPathFactory, image_cache: Path) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    (home / "images").symlink_to(image_cache)
+    return home
 
 
 @pytest.fixture
