@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import ssl
 import subprocess
@@ -16,6 +17,7 @@ import trustme
 import yaml
 
 from clusters.images import write_pause_image
+from clusters.name_server import answering
 from clusters.node_settings import (
     API_PORT,
     CNI,
@@ -27,7 +29,14 @@ from clusters.node_settings import (
     commands,
 )
 from clusters.programs import PATIENCE_S, Programs, wait_until
-from clusters.traces import kernel_settings, mount_hugetlb, remove_traces, restore_kernel_settings, traces
+from clusters.traces import (
+    kernel_settings,
+    missing_folders,
+    mount_hugetlb,
+    remove_traces,
+    restore_kernel_settings,
+    traces,
+)
 
 ADMIN = "admin"
 NOBODY = "nobody"
@@ -74,6 +83,11 @@ class Node:
             trust_env=False,
         )
 
+    def service_address(self, name: str, namespace: str) -> str | None:
+        """Of a Service inside the cluster; None where there is none."""
+        answer = self.api(f"/api/v1/namespaces/{namespace}/services/{name}")
+        return str(answer.json()["spec"]["clusterIP"]) if answer.is_success else None
+
     def containers(self, *arguments: str) -> str:
         """What containerd says of those of the cluster."""
         socket = self.programs.folder / "containerd.sock"
@@ -114,7 +128,7 @@ def _trusting(folder: Path) -> ssl.SSLContext:
 @contextmanager
 def running_node(folder: Path, built: Path) -> Iterator[Node]:
     """A node that is ready, with its state and logs in the folder; nothing of it is left afterwards."""
-    before = kernel_settings()
+    before, others = kernel_settings(), missing_folders()
     node = Node(Programs(folder), built)
     try:
         _write_settings(node)
@@ -126,10 +140,13 @@ def running_node(folder: Path, built: Path) -> Iterator[Node]:
         node.containers("images", "import", str(write_pause_image(folder / "pause.tar", built / "pause", PAUSE_IMAGE)))
         node.start("kubelet", "proxy")
         node.wait_until_ready()
-        yield node
+        with answering(node.service_address):
+            yield node
     finally:
         end(node.programs)
         restore_kernel_settings(before)
+        for each in others:
+            shutil.rmtree(each, ignore_errors=True)
     left = traces()
     assert not left, f"the cluster left {left}"
 

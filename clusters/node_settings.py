@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from clusters.name_server import ADDRESS, DOMAIN
 from clusters.traces import BRIDGE
 
 API_PORT = 16443
@@ -68,6 +69,8 @@ KUBELET: Mapping[str, Any] = {
     "port": 16250,
     "healthzPort": 16248,
     "readOnlyPort": 0,
+    "clusterDNS": [ADDRESS],
+    "clusterDomain": DOMAIN,
     "maxOpenFiles": 20000,
     "evictionHard": {
         "memory.available": "50Mi",
@@ -145,6 +148,8 @@ def commands(folder: Path, built: Path) -> dict[str, list[str]]:
             "--bind-address=127.0.0.1",
             "--metrics-bind-address=127.0.0.1:16249",
             "--healthz-bind-address=127.0.0.1:16256",
+            # Pods of one bridge answer each other past the rules that lead there, unless this machine is in between.
+            "--masquerade-all=true",
             "--conntrack-max-per-core=0",
             "--conntrack-tcp-timeout-established=0s",
             "--conntrack-tcp-timeout-close-wait=0s",
@@ -184,7 +189,7 @@ def _apiserver(folder: Path) -> list[str]:
         f"--service-cluster-ip-range={_SERVICES}",
         "--allow-privileged=true",
         "--kubelet-preferred-address-types=Hostname",
-        "--advertise-address=10.244.0.1",
+        f"--advertise-address={ADDRESS}",
     ]
 
 
@@ -194,4 +199,4 @@ def _own_address() -> str:
         ["ip", "-4", "-oneline", "address", "show", "scope", "global"], capture_output=True, text=True
     )
     rows = [line.split() for line in shown.stdout.splitlines()]
-    return next((row[3].partition("/")[0] for row in rows if row[1] != BRIDGE), "10.244.0.1")
+    return next((row[3].partition("/")[0] for row in rows if row[1] != BRIDGE), ADDRESS)

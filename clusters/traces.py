@@ -27,6 +27,15 @@ _SYSCTLS = (
 """What the kubelet, kube-proxy and the network plugins set."""
 
 
+_FOLDERS = ("/var/lib/cni", "/var/lib/kubelet", "/var/log/pods", "/var/log/containers")
+"""Where parts of a node keep things wherever they are told to."""
+
+
+def missing_folders() -> list[Path]:
+    """Those that no node has made on this machine yet."""
+    return [Path(name) for name in _FOLDERS if not Path(name).exists()]
+
+
 def kernel_settings() -> dict[str, str]:
     """As they are now."""
     files = {name: Path("/proc/sys") / name for name in _SYSCTLS}

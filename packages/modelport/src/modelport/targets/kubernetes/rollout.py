@@ -21,7 +21,7 @@ _UNSCHEDULABLE_S = 30.0
 """How long a pod may be without a node in an update: the old ones serve, and whoever waits wants to know."""
 _READY_WITHIN_S = 3600
 """The Deployment's own deadline comes first: this one is for a cluster that says nothing at all."""
-_COMPONENT = "app.kubernetes.io/component"
+COMPONENT = "app.kubernetes.io/component"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class Rollout:
     def observe_router(self) -> RevisionObservation:
         """Only why it fails, where it does."""
         for pod in self.pods():
-            failed = failed_container(pod) if pod["metadata"]["labels"].get(_COMPONENT) == ROUTER else None
+            failed = failed_container(pod) if pod["metadata"]["labels"].get(COMPONENT) == ROUTER else None
             if failed is not None:
                 failure = why_container_failed(failed, self._events())
                 return RevisionObservation(state=ServiceState.FAILED, failure=failure)

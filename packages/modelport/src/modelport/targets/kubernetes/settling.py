@@ -12,9 +12,10 @@ from modelport.domain.errors import DeploymentFailed, WebserviceException
 from modelport.domain.failures import Failure, Phase
 from modelport.targets.kubernetes.cluster import Cluster, Object
 from modelport.targets.kubernetes.observing import is_ready, revision_of
-from modelport.targets.kubernetes.rollout import Rollout
+from modelport.targets.kubernetes.rollout import COMPONENT, Rollout
+from modelport.targets.kubernetes.router import ROUTER_FILE
 from modelport.targets.kubernetes.scoring import SETTINGS_FILE
-from modelport.targets.kubernetes.subject import PREFIX
+from modelport.targets.kubernetes.subject import PREFIX, ROUTER, SERVING
 from modelport.targets.kubernetes.watching import wait_for
 from modelport_scoring.settings_file import fingerprint
 
@@ -42,8 +43,11 @@ class Settling:
             if old.get(revision, content) != content:
                 self._wait_for(revision, fingerprint(content))
 
-    def _wait_for(self, revision: int, wanted: str) -> None:
-        pods = [pod for pod in self.rollout.pods() if revision_of(pod) == revision and is_ready(pod)]
+    def _wait_for(self, revision: int | None, wanted: str) -> None:
+        component = ROUTER if revision is None else SERVING
+        of_component = [pod for pod in self.rollout.pods() if pod["metadata"]["labels"].get(COMPONENT) == component]
+        pods = [pod for pod in of_component if revision_of(pod) == revision and is_ready(pod)]
+        container = "router" if revision is None else "scoring"
         for pod in pods:
             self._nudge(pod, wanted)
         waiting = {str(pod["metadata"]["name"]) for pod in pods}
@@ -51,7 +55,7 @@ class Settling:
         def look() -> bool | None:
             there = {str(pod["metadata"]["name"]) for pod in self.rollout.pods()}
             for name in sorted(waiting):
-                if name not in there or self._has_taken(name, wanted):
+                if name not in there or self._has_taken(name, container, wanted):
                     waiting.discard(name)
             return None if waiting else True
 
@@ -75,21 +79,22 @@ class Settling:
         except WebserviceException:
             return
 
-    def _has_taken(self, pod: str, wanted: str) -> bool:
+    def _has_taken(self, pod: str, container: str, wanted: str) -> bool:
         """By the log. Raises DeploymentFailed where it says no."""
-        text = self.cluster.log(pod, "scoring", namespace=self.rollout.namespace, lines=_LAST_LINES)
-        said = re.findall(rf"the new settings {wanted} are (in force|not taken over.*)", text)
+        text = self.cluster.log(pod, container, namespace=self.rollout.namespace, lines=_LAST_LINES)
+        said = re.findall(rf"the new settings .*\b{wanted}\b.* are (in force|not taken over.*)", text)
         if said and said[-1] != "in force":
             reason = said[-1].partition(": ")[2]
             raise DeploymentFailed(Failure(phase=Phase.START, message=f"The pod {pod} refuses the settings: {reason}"))
         return bool(said)
 
 
-def _settings_of(objects: Sequence[Object]) -> Mapping[int, bytes]:
-    """``service.json`` of each revision that has a Secret."""
+def _settings_of(objects: Sequence[Object]) -> Mapping[int | None, bytes]:
+    """What the Secrets tell: ``service.json`` by its revision, ``router.json`` by None."""
     found = {}
     for each in objects:
-        revision = revision_of(each) if each["kind"] == "Secret" else None
-        if revision is not None and SETTINGS_FILE in (each.get("data") or {}):
-            found[revision] = base64.b64decode(each["data"][SETTINGS_FILE])
+        data = (each.get("data") or {}) if each["kind"] == "Secret" else {}
+        for file, revision in ((SETTINGS_FILE, revision_of(each)), (ROUTER_FILE, None)):
+            if file in data:
+                found[revision] = base64.b64decode(data[file])
     return found
