@@ -7,7 +7,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 version=1.20.2 # what Debian 12 has
 build=1        # to be raised when it is compiled in another way
-packages=(etcd-server containerd runc containernetworking-plugins conntrack ebtables socat iptables iproute2 openssl docker-registry)
+packages=(debootstrap etcd-server containerd runc containernetworking-plugins conntrack ebtables socat iptables iproute2 openssl docker-registry)
 compilers=(golang-go gcc libc6-dev dpkg-dev golang-github-modern-go-reflect2-dev)
 programs=(kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy)
 
