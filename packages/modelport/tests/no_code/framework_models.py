@@ -100,6 +100,7 @@ _BOOSTER: Wrong = (
     ({"data": [[1, 2]]}, 'The input "data": it has the shape [1, 2]; the model takes [-1, 3] (age, height, weight).'),
     ({"inputs": {"dta": [[1, 2, 3]]}}, 'The input "data" is missing.'),
 )
+_XGBOOST: Wrong = (({"data": [[1, 2]]}, "it has the shape [1, 2]; the model takes [-1, 3] ("),)
 _MLFLOW: Wrong = (
     ({"data": [[1.5]]}, "each row must be a list with: age, count"),
     (
@@ -125,7 +126,7 @@ CASES = [
     Case(LIGHTGBM, "booster.txt", "LightGBM", log="3 features", wrong=_BOOSTER),
     Case(MLFLOW, "folder", "MLflow", log="flavor sklearn", wrong=_MLFLOW),
     Case(OLD_SCIKIT_LEARN, "sklearn_regression_model.pkl", "ScikitLearn", "0.20.0", is_large=True, log="0.20.0, Ridge"),
-    Case(XGBOOST, "named.json", "XGBoost", is_large=True, log="binary:logistic"),
+    Case(XGBOOST, "named.json", "XGBoost", is_large=True, log="binary:logistic", wrong=_XGBOOST),
     Case(XGBOOST, "classes.ubj", None, is_large=True, log="multi:softprob"),
     Case(TENSORFLOW, "saved", "TensorFlow", is_large=True, log="half_plus_two, serving_default"),
     Case(TENSORFLOW, "model.keras", "TfKeras", is_large=True, log="Sequential"),
