@@ -25,7 +25,7 @@ import trustme
 
 from modelport_scoring import write_settings
 from routers import RunningRouter, free_port
-from scoring_services import RunningService, Services, ask, session_members, wait_until
+from scoring_services import RunningService, Services, ask, read_all, session_members, wait_until
 
 WHO = """
 import os, time
@@ -272,6 +272,18 @@ def test_pipelined_requests_are_answered_in_order(services: Services, tmp_path: 
         answers = router.raw(b"".join(requests) + last)
         assert [int(text) for text in re.findall(rb'"(\d{3})"', answers)] == list(range(200))
         assert answers.endswith(b'"end"')
+
+
+def test_a_refusal_behind_a_slow_answer_is_not_lost(services: Services, tmp_path: Path) -> None:
+    service = services.start(who("blue"))
+    with routing(tmp_path, {1: url(service)}, limits={"request_timeout_s": 0.5}) as router:
+        slow = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nsleep 2.5"
+        with socket.create_connection(("127.0.0.1", router.port), timeout=15) as channel:
+            channel.sendall(slow + b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            time.sleep(0.1)
+            channel.sendall(b"3\rabc")
+            answers = read_all(channel)
+        assert re.findall(rb"HTTP/1\.1 (\d+)", answers) == [b"200", b"400"]
 
 
 def test_a_connection_that_the_server_has_closed_costs_nothing(tmp_path: Path) -> None:

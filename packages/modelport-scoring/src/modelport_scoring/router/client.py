@@ -149,6 +149,7 @@ class ClientConnection(asyncio.Protocol):
             self._queue[-1].more(piece)
 
     def request_received(self, head: Head, body: bytes | bytearray) -> None:
+        self._began_at = self._routing.now()  # of the next one, if it follows at once
         if self._queue:
             self._queue[-1].body_ended()
 
@@ -170,6 +171,7 @@ class ClientConnection(asyncio.Protocol):
         self._last = response
         self._read(False)
         self._go_on()
+        self._set_deadline()
 
     def _end_with(self, response: Response) -> None:
         self._last = None
@@ -236,13 +238,18 @@ class ClientConnection(asyncio.Protocol):
             if not self._has_read() and self._transport is not None:
                 self._transport.abort()
             self._set_deadline()
-        elif self._reader.in_request and not self._held_back:
+        elif self._receives:
             limit, what = self.limits.request_timeout_s, "The request did not arrive in time"
             self._refuse(limit_message(408, what, limit="request_timeout_s", value=limit, close=True))
         elif self._queue:
             self._queue[0].overdue()
         else:
             self.close()
+
+    @property
+    def _receives(self) -> bool:
+        """Whether the rest of a request is to come. Of one that was refused, nothing more is read."""
+        return self._reader.in_request and not self._held_back and self._last is None
 
     def _has_read(self) -> bool:
         """Whether the client has read anything since this was asked last."""
@@ -258,7 +265,7 @@ class ClientConnection(asyncio.Protocol):
             return
         if not self._client_reads:
             self.deadline = self._routing.now() + self.limits.idle_timeout_s
-        elif self._reader.in_request and not self._held_back:
+        elif self._receives:
             self.deadline = self._began_at + self.limits.request_timeout_s
         elif self._queue:
             begun = self._queue[0].deadline_from or self._routing.now()
