@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from modelport.domain.deployments import Placement, RunsOn
 from modelport.domain.progress import Progress
 from modelport.domain.tokens import TokenTrust
 from modelport.domain.workspaces import WorkspaceRecord
-from modelport.images import ImageSettings, build_image, write_docker_archive
 from modelport.storage.interface import MetadataStore
 from modelport.targets.chooser import TargetChooser
-from modelport.targets.container.image import ServiceImage
 from modelport.targets.interface import Target
 from modelport.targets.local import LocalTarget
 from modelport.targets.serving.model_data import ModelData
@@ -41,29 +38,10 @@ def targets_of(
         )
 
     def container(place: Placement) -> Target:
-        from modelport.targets.container.driver import ContainerTarget  # noqa: PLC0415 - docker-py takes long to load
+        from modelport.composition.containers import container_target  # noqa: PLC0415 - docker-py takes long to load
 
-        return ContainerTarget(
-            str(place.engine),
-            root=folder / "instances",
-            workspace=record.name,
-            workspace_id=record.id,
-            build=_image_builder(record.name, home, progress),
-            trust=trusted,
-            model_data=model_data,
+        return container_target(
+            place, record=record, folder=folder, home=home, trust=trusted, model_data=model_data, progress=progress
         )
 
     return TargetChooser({RunsOn.PROCESS: process, RunsOn.CONTAINER: container, RunsOn.KUBERNETES: kubernetes})
-
-
-def _image_builder(workspace: str, home: Path, progress: Progress) -> Callable[[str, Path], ServiceImage]:
-    def build(service: str, bundle: Path) -> ServiceImage:
-        settings = ImageSettings(name=service, workspace=workspace, has_variables=False)
-        built = build_image(bundle, settings=settings, cache=home / "images", progress=progress)
-        return ServiceImage(
-            config_digest=built.config_digest,
-            diff_ids=tuple(layer.diff_id for layer in built.layers),
-            write=lambda reference, file, without: write_docker_archive(built, reference, file, without=without),
-        )
-
-    return build
