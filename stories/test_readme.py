@@ -21,15 +21,15 @@ def _commands(block: str) -> list[str]:
 
 
 def test_every_line_of_the_main_job(desk: Desk) -> None:
-    script, program = _blocks("python")
+    script, program, contained = _blocks("python")
     desk.write("score.py", script)
-    desk.write("main.py", program)
+    desk.write("main.py", program + contained + "service.wait_for_deployment()\nservice.delete()\n")
     ended = subprocess.run(
         [sys.executable, "main.py"], cwd=desk.folder, env=desk.environ, capture_output=True, text=True, timeout=100
     )
     assert ended.returncode == 0, ended.stderr
     assert "[3.0, 5.0, 7.0]\n" in ended.stdout
-    _, deploy, then = _blocks("sh")
+    _, deploy, then, _ = _blocks("sh")
     assert "[3.0, 5.0, 7.0]" in desk.run(deploy).stdout
     for command in _commands(then):
         desk.run(command)

@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelport.domain.models import ResourceConfiguration
+    from modelport.sdk.aci import AciWebservice
+    from modelport.sdk.aks import AksWebservice
+    from modelport.sdk.aks_endpoint import AksEndpoint
+    from modelport.sdk.compute import AksCompute, ComputeTarget
     from modelport.sdk.conda_dependencies import CondaDependencies
     from modelport.sdk.data import Dataset, Datastore
     from modelport.sdk.environment import Environment
@@ -25,6 +29,11 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AciWebservice",
+    "AksCompute",
+    "AksEndpoint",
+    "AksWebservice",
+    "ComputeTarget",
     "CondaDependencies",
     "Dataset",
     "Datastore",
@@ -44,6 +53,11 @@ __all__ = [
 ]
 
 _HOME = {
+    "AciWebservice": "modelport.sdk.aci",
+    "AksCompute": "modelport.sdk.compute",
+    "AksEndpoint": "modelport.sdk.aks_endpoint",
+    "AksWebservice": "modelport.sdk.aks",
+    "ComputeTarget": "modelport.sdk.compute",
     "CondaDependencies": "modelport.sdk.conda_dependencies",
     "Dataset": "modelport.sdk.data",
     "Datastore": "modelport.sdk.data",
