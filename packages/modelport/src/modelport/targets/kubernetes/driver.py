@@ -19,7 +19,7 @@ from modelport.domain.services import Service, ServiceState
 from modelport.targets.interface import NONE_BESIDE, Observation, Target
 from modelport.targets.kubernetes.addresses import Address, address_of, refuses
 from modelport.targets.kubernetes.applying import Applied, Name, name_of
-from modelport.targets.kubernetes.cluster import Cluster, Object
+from modelport.targets.kubernetes.cluster import Cluster, Object, names_of
 from modelport.targets.kubernetes.facts import ClusterFacts
 from modelport.targets.kubernetes.images import Images
 from modelport.targets.kubernetes.logs import log_of
@@ -136,14 +136,14 @@ class KubernetesTarget:
         """
         wanted = self._plan(service)
         applied = self._applied(wanted)
-        before = applied.objects()
+        rollout = self._rollout(wanted)
+        before, pods = applied.objects(), names_of(rollout.pods())
         names = _names(wanted)
         held_back = [] if only is None else [name for name in names if name not in only]
         try:
             applied.apply(wanted, but=held_back)
-            rollout = self._rollout(wanted)
             rollout.wait(self._awaited(wanted))
-            Settling(cluster=self._cluster, rollout=rollout).wait(before, applied.objects("Secret"))
+            Settling(cluster=self._cluster, rollout=rollout, pods=pods).wait(before, applied.objects("Secret"))
         except BaseException:  # also where somebody presses Ctrl-C: the half of two plans is nobody's
             with contextlib.suppress(WebserviceException):
                 applied.restore(before)

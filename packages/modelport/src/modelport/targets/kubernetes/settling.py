@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelport.domain.errors import DeploymentFailed, WebserviceException
@@ -32,6 +32,8 @@ class Settling:
 
     cluster: Cluster
     rollout: Rollout
+    pods: Container[str]
+    """Names of those that were there before the Secrets changed: others began with what is in them now."""
 
     def wait(self, before: Sequence[Object], after: Sequence[Object]) -> None:
         """Return when every pod that took requests with a Secret of ``before`` has taken over what is in ``after``.
@@ -46,7 +48,8 @@ class Settling:
     def _wait_for(self, revision: int | None, wanted: str) -> None:
         component = ROUTER if revision is None else SERVING
         of_component = [pod for pod in self.rollout.pods() if pod["metadata"]["labels"].get(COMPONENT) == component]
-        pods = [pod for pod in of_component if revision_of(pod) == revision and is_ready(pod)]
+        there = [pod for pod in of_component if pod["metadata"]["name"] in self.pods]
+        pods = [pod for pod in there if revision_of(pod) == revision and is_ready(pod)]
         container = "router" if revision is None else "scoring"
         for pod in pods:
             self._nudge(pod, wanted)
