@@ -28,7 +28,7 @@ from modelport.targets.kubernetes.plan import KubernetesPlan, plan
 from modelport.targets.kubernetes.rollout import Rollout
 from modelport.targets.kubernetes.settings import Certificate, ClusterSettings, Expose
 from modelport.targets.kubernetes.settling import Settling
-from modelport.targets.kubernetes.subject import REVISION_LABEL, SERVICE_LABEL, WORKSPACE_ID_LABEL, Subject
+from modelport.targets.kubernetes.subject import REVISION_LABEL, ROUTER, SERVICE_LABEL, WORKSPACE_ID_LABEL, Subject
 from modelport.targets.serving.certificates import COPIES, check_certificate, copy_certificate
 from modelport.targets.serving.service import Trust
 from modelport.targets.serving.settings import check_deployment, shown_settings
@@ -219,11 +219,22 @@ class KubernetesTarget:
             workspace_id=self._workspace_id,
             images={number: self._images.image(service, number) for number in sorted(hosted)},
             cluster=self._facts,
-            settings=self._settings,
+            settings=self._settings_for(service),
             trust=self._trust,
             data_path=self._data_path,
             certificate_files=self._certificate(service),
         )
+
+    def _settings_for(self, service: Service) -> ClusterSettings:
+        """The target's. A router that runs keeps its image, whichever version is the default one: pods that end while a
+        version goes would still send requests to it."""
+        if not service.versions or self._settings.router_image is not None:
+            return self._settings
+        place = self._place(service)
+        running = self._cluster.get("apps/v1/Deployment", place.names.base, namespace=place.namespace)
+        containers = [] if running is None else running["spec"]["template"]["spec"]["containers"]
+        image = next((each["image"] for each in containers if each["name"] == ROUTER), None)
+        return replace(self._settings, router_image=image)
 
     def _certificate(self, service: Service) -> Certificate | None:
         """The files that were kept here; on another machine, those that the cluster has."""
