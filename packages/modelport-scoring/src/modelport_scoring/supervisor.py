@@ -6,7 +6,6 @@ It imports little, because it lives as long as the service and does nothing most
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import socket
@@ -17,8 +16,6 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-import msgspec
-
 from modelport_scoring import service_lock
 from modelport_scoring.backoff import BackOff
 from modelport_scoring.control.client import ControlClient
@@ -26,6 +23,7 @@ from modelport_scoring.errors import ServiceNotRunning, SettingsInvalid
 from modelport_scoring.failures import Failure, describe_exit
 from modelport_scoring.handover import LINGER_S, TAKEN_OVER, Handover, HandoverFailed
 from modelport_scoring.journal import cut_logs, say, write_as
+from modelport_scoring.listening import CannotServe, find_socket, write_port
 from modelport_scoring.service_folder import (
     LOGS,
     SETTINGS,
@@ -34,9 +32,8 @@ from modelport_scoring.service_folder import (
     read_settings,
     supervisor_log_path,
     write_failure,
-    write_settings,
 )
-from modelport_scoring.settings import Limits, ServiceSettings
+from modelport_scoring.settings import Limits
 from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.counters import share_memory
 
@@ -47,7 +44,6 @@ TICK_S = 1.0
 KILL_AFTER_S = 5.0
 """How much longer than ``limits.drain_timeout_s`` a server may take to end."""
 
-BACKLOG = 1024
 STOP_SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT))
 LEAVE = signal.SIGUSR1
 """To a server, and to ourselves: another supervisor has the socket now."""
@@ -64,10 +60,6 @@ STATUS_CANNOT_SERVE = 4
 
 STATUS_GIVEN_UP = 5
 """A scoring server's that is to be started anew."""
-
-
-class CannotServe(Exception):
-    """The supervisor gives up before it serves; the message is for whoever deploys."""
 
 
 def supervisor_command(folder: Path | str) -> list[str]:
@@ -129,43 +121,6 @@ def redirect_output() -> None:
         os.dup2(source, target)
     os.close(log)
     os.close(nothing)
-
-
-def find_socket(settings: ServiceSettings, handover: Handover | None) -> socket.socket:
-    """The socket on which another supervisor serves, or a new one. Raises CannotServe and HandoverFailed."""
-    if handover is None:
-        return open_socket(settings)
-    listening = handover.acquire(lambda: open_socket(settings), host=settings.host, port=settings.port)
-    handover.offer(listening)
-    return listening
-
-
-def open_socket(settings: ServiceSettings) -> socket.socket:
-    """Listen where the settings say. Raises CannotServe, which names the address and the reason."""
-    where = f"{settings.host}, port {settings.port}"
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(BACKLOG)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise CannotServe(f"{where} is taken: another program listens there. Choose another port") from error
-        raise CannotServe(f"{where} cannot be listened on: {error.strerror or error}") from error
-    return listening
-
-
-def write_port(settings: ServiceSettings, listening: socket.socket) -> None:
-    """Write the port that the system chose into ``service.json``. Raises CannotServe."""
-    if settings.port:
-        return
-    try:
-        write_settings(Path(), msgspec.structs.replace(settings, port=listening.getsockname()[1]))
-    except OSError as error:
-        raise CannotServe(f"{SETTINGS} could not be written: {error.strerror}") from error
 
 
 def give_up(error: Exception) -> int:

@@ -14,8 +14,8 @@ from typing import TextIO
 from modelport.domain.errors import ModelportError, WebserviceException
 from modelport.domain.images import BuiltImage, CreationState, Image, ImageContent
 from modelport.domain.names import check_image_name
-from modelport.domain.progress import Progress
 from modelport.usecases.context import Context
+from modelport.usecases.creation_log import Logged, is_held
 from modelport.usecases.deploy import check_models
 from modelport.usecases.find_images import KIND, body_of, image_of, keep_image
 from modelport.usecases.prepare_revision import Prepared, RevisionRequest, bundles_held, prepare_bundle, variables_of
@@ -106,30 +106,12 @@ def observe_image(context: Context, image: Image) -> Image:
 
 def is_being_created(context: Context, image: Image) -> bool:
     """Whether a program is at it: that one holds a lock on the log."""
-    return _is_held(log_of(context, image))
+    return is_held(log_of(context, image))
 
 
 def log_of(context: Context, image: Image) -> Path:
     """The log of the creation."""
     return _folder(context) / image.content.folder / LOG
-
-
-class Logged:
-    """A Progress that is written down too."""
-
-    def __init__(self, shown: Progress, log: TextIO) -> None:
-        self._shown = shown
-        self._log = log
-
-    def step(self, text: str) -> None:
-        """Show it and write it down."""
-        self._log.write(f"{text}\n")
-        self._log.flush()
-        self._shown.step(text)
-
-    def amount(self, label: str, done: int, total: int) -> None:
-        """Show it; amounts are not written down."""
-        self._shown.amount(label, done, total)
 
 
 @contextlib.contextmanager
@@ -153,16 +135,5 @@ def _remove_leftovers(context: Context) -> None:
     folders = list(_folder(context).iterdir())
     known = {image_of(asset).content.folder for asset in context.registry.assets(KIND)}
     for folder in folders:
-        if folder.name not in known and (folder / LOG).exists() and not _is_held(folder / LOG):
+        if folder.name not in known and (folder / LOG).exists() and not is_held(folder / LOG):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_held(log: Path) -> bool:
-    try:
-        with log.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return False
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True

@@ -22,7 +22,7 @@ from modelport.domain.packages import Package, PackageContent
 from modelport.images import Credentials, ImageSettings, Platform
 from modelport.packages import PackagePlan, plan_package, write_context
 from modelport.usecases.context import Context
-from modelport.usecases.create_image import Logged
+from modelport.usecases.creation_log import Logged
 from modelport.usecases.deploy import check_models
 from modelport.usecases.find_packages import KIND, find_packages, folder_of_packages, package_of
 from modelport.usecases.prepare_revision import (

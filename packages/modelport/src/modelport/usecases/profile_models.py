@@ -23,7 +23,7 @@ from modelport.storage.memory import MemoryStore
 from modelport.targets.interface import ConfinedTarget, Confining
 from modelport.targets.memory import OneTarget
 from modelport.usecases.context import Context
-from modelport.usecases.create_image import Logged
+from modelport.usecases.creation_log import Logged, is_held
 from modelport.usecases.deploy import check_models
 from modelport.usecases.find_profiles import (
     KIND,
@@ -113,7 +113,7 @@ def observe_profile(context: Context, name: str) -> Profile:
     """
     profile = find_profile(context, name)
     log = profile_folder(context, profile) / LOG
-    if profile.content.state.is_final or not log.exists() or _is_held(log):
+    if profile.content.state.is_final or not log.exists() or is_held(log):
         return profile
     profile = find_profile(context, name)  # it may have been finished between the two looks
     if profile.content.state.is_final:
@@ -234,16 +234,5 @@ def _remove_leftovers(context: Context) -> None:
     folders = [*root.iterdir()] if root.is_dir() else []
     known = {profile_of(asset).content.folder for asset in context.registry.assets(KIND)}
     for folder in folders:
-        if folder.name not in known and not _is_held(folder / LOG):
+        if folder.name not in known and not is_held(folder / LOG):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_held(log: Path) -> bool:
-    try:
-        with log.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return False
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True

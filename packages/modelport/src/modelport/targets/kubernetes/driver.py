@@ -245,12 +245,7 @@ class KubernetesTarget:
             return Certificate(
                 certificate=(folder / COPIES.certificate).read_bytes(), key=(folder / COPIES.key).read_bytes()
             )
-        place = self._place(service)
-        secret = self._cluster.get("v1/Secret", place.names.tls_secret, namespace=place.namespace)
-        if secret is None:
-            return None
-        files = {name: base64.b64decode(text) for name, text in secret["data"].items()}
-        return Certificate(certificate=files["tls.crt"], key=files["tls.key"])
+        return _certificate_in(self._cluster, self._place(service))
 
     def _place(self, service: Service) -> _Place:
         subject = Subject(
@@ -297,6 +292,15 @@ class _Place:
     namespace: str
     selector: Mapping[str, str]
     names: Names
+
+
+def _certificate_in(cluster: Cluster, place: _Place) -> Certificate | None:
+    """What the cluster has of a service's certificate."""
+    secret = cluster.get("v1/Secret", place.names.tls_secret, namespace=place.namespace)
+    if secret is None:
+        return None
+    files = {name: base64.b64decode(text) for name, text in secret["data"].items()}
+    return Certificate(certificate=files["tls.crt"], key=files["tls.key"])
 
 
 _RUNNING = ("HorizontalPodAutoscaler", "PodDisruptionBudget", "Deployment")

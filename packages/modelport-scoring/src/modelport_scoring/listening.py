@@ -1,0 +1,56 @@
+"""The socket that a service listens on: a new one, or that of the supervisor before."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from pathlib import Path
+
+import msgspec
+
+from modelport_scoring.handover import Handover
+from modelport_scoring.service_folder import SETTINGS, write_settings
+from modelport_scoring.settings import ServiceSettings
+
+BACKLOG = 1024
+
+
+class CannotServe(Exception):
+    """The supervisor gives up before it serves; the message is for whoever deploys."""
+
+
+def find_socket(settings: ServiceSettings, handover: Handover | None) -> socket.socket:
+    """The socket on which another supervisor serves, or a new one. Raises CannotServe and HandoverFailed."""
+    if handover is None:
+        return open_socket(settings)
+    listening = handover.acquire(lambda: open_socket(settings), host=settings.host, port=settings.port)
+    handover.offer(listening)
+    return listening
+
+
+def open_socket(settings: ServiceSettings) -> socket.socket:
+    """Listen where the settings say. Raises CannotServe, which names the address and the reason."""
+    where = f"{settings.host}, port {settings.port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CannotServe(f"{where} is taken: another program listens there. Choose another port") from error
+        raise CannotServe(f"{where} cannot be listened on: {error.strerror or error}") from error
+    return listening
+
+
+def write_port(settings: ServiceSettings, listening: socket.socket) -> None:
+    """Write the port that the system chose into ``service.json``. Raises CannotServe."""
+    if settings.port:
+        return
+    try:
+        write_settings(Path(), msgspec.structs.replace(settings, port=listening.getsockname()[1]))
+    except OSError as error:
+        raise CannotServe(f"{SETTINGS} could not be written: {error.strerror}") from error
