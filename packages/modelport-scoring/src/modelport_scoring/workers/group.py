@@ -179,6 +179,10 @@ class WorkerGroup:
                 was_of_use = slot.worker is not None and slot.worker.has_answered
                 delay_s = slot.backoff.after(lived_s, was_of_use=was_of_use)
                 await asyncio.wait_for(slot.given_up.wait(), delay_s)
+        if not slot.first_attempt.done():  # the end of all came before its beginning
+            slot.first_attempt.set_result(
+                Failure(phase="start", message="The service was stopped before it had started.")
+            )
         if not self.closing and await self._verdict:
             self.slots.remove(slot)
 
