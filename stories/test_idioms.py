@@ -267,7 +267,7 @@ def test_models_are_found_by_what_they_have(ws: Workspace) -> None:
     for missing in ({"name": "absent"}, {"id": "m:99"}, {"name": "m", "tags": [["best", "no"]]}):
         with pytest.raises(ModelNotFoundException):
             Model(ws, **missing)
-        with pytest.raises(WebserviceException, match=r"^ModelNotFound"):
+        with pytest.raises(WebserviceException, match=r"ModelNotFound"):
             Model(ws, **missing)
     other.delete()
     assert list(ws.models) == ["m"]
