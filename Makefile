@@ -40,8 +40,8 @@ test-containers: setup  ## run services in real container engines, Docker and Po
 test-packages: setup  ## build packages and images with real container engines, and run them; the same, takes minutes
 	tools/test_containers.sh containers/test_packages.py containers/test_images.py containers/test_registry.py
 
-test-clusters: setup  ## run services on a real Kubernetes, which is compiled the first time; needs root and Debian 12
-	$(PYTEST) -v --timeout 900 clusters
+test-clusters: setup  ## run services on a real Kubernetes (TESTS=), which is compiled the first time; needs root and Debian 12
+	$(PYTEST) -v --timeout 900 $(or $(TESTS),clusters)
 
 check: setup lint types contracts docs  ## format, lint, types, import contracts, docs
 

@@ -53,9 +53,7 @@ def _asked_for(endpoint: AksEndpoint, version: str, key: str) -> httpx.Response:
 
 def _survives_its_router(bench: Bench, endpoint: AksEndpoint, key: str) -> None:
     """One of the two is killed: its connections are refused until nodes hear of it, and the other one goes on."""
-    routers = [
-        pod for pod in bench.pods("shop") if pod["metadata"]["labels"]["app.kubernetes.io/component"] == "router"
-    ]
+    routers = _routers(bench)
     assert len(routers) == 2
     (container,) = routers[0]["status"]["containerStatuses"]
     with Load(str(endpoint.scoring_uri), None, key=key) as load:
@@ -64,17 +62,27 @@ def _survives_its_router(bench: Bench, endpoint: AksEndpoint, key: str) -> None:
         lost = load.count
         eventually(lambda: load.count > lost + 200, "the other one goes on")
     assert all("Error" in failure for failure in load.failures), "connections, and no answers"
-    eventually(lambda: len(_ready_routers(bench)) == 2, "both are there again")
+    # not before the node has seen it: until then the killed one counts as ready still
+    eventually(lambda: _restarts(bench) == 1 and len(_ready_routers(bench)) == 2, "both are there again")
     with Load(str(endpoint.scoring_uri), None, key=key, at_most=200) as load:
         eventually(lambda: load.count + len(load.failures) >= 200, "all are answered")
     assert load.failures == []
     assert state(endpoint) == "Healthy"
 
 
+def _routers(bench: Bench) -> list[Any]:
+    component = "app.kubernetes.io/component"
+    return [pod for pod in bench.pods("shop") if pod["metadata"]["labels"][component] == "router"]
+
+
 def _ready_routers(bench: Bench) -> list[str]:
     return [
         pod["metadata"]["name"]
-        for pod in bench.pods("shop")
-        if pod["metadata"]["labels"]["app.kubernetes.io/component"] == "router"
-        and all(container["ready"] for container in pod["status"].get("containerStatuses", ()))
+        for pod in _routers(bench)
+        if all(container["ready"] for container in pod["status"].get("containerStatuses", ()))
     ]
+
+
+def _restarts(bench: Bench) -> int:
+    containers = [each for pod in _routers(bench) for each in pod["status"].get("containerStatuses", ())]
+    return sum(container["restartCount"] for container in containers)
