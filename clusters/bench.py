@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from clusters.node import ADMIN, Node
+from clusters.node_settings import SERVICES
 from clusters.programs import wait_until
+from clusters.traces import BRIDGE
 from modelport import CondaDependencies, Environment, InferenceConfig, Model, Workspace
 from modelport.sdk.aks import AksWebservice
 from modelport.sdk.compute import AksCompute, ComputeTarget
+from modelport.sdk.webservice import Webservice
 
 SCRIPT = """
 import json
@@ -103,6 +108,16 @@ class Bench:
 
     def pod_names(self, service: str) -> set[str]:
         return {str(pod["metadata"]["name"]) for pod in self.pods(service)}
+
+    def address(self, service: Webservice) -> str:
+        """The scoring address at the Service's own IP, for loads. On the port of the node kube-proxy 1.20 listens
+        itself, to keep it: a connection that is opened while its rules are changed may reach that, and is never
+        answered."""
+        path = f"/api/v1/namespaces/{self.namespace}/services/{service.name}"
+        spec = self.node.api(path).json()["spec"]
+        # An answer is to come by the pods' bridge, and what no rule sends to a pod is to stay there.
+        subprocess.run(["ip", "route", "replace", SERVICES, "dev", BRIDGE], check=True)
+        return f"http://{spec['clusterIP']}:{spec['ports'][0]['port']}{urlsplit(str(service.scoring_uri)).path}"
 
     def left(self) -> list[str]:
         """What the cluster has of the workspace, in any namespace."""

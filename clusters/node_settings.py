@@ -15,7 +15,7 @@ REGISTRY_PORT = 16500
 PAUSE_IMAGE = "modelport-test/pause:1"
 
 _ETCD, _ETCD_PEERS = "http://127.0.0.1:16379", "http://127.0.0.1:16380"
-_PODS, _SERVICES = "10.244.0.0/16", "10.96.0.0/24"
+_PODS, SERVICES = "10.244.0.0/16", "10.96.0.0/24"
 
 CONTAINERD = """\
 version = 2
@@ -113,7 +113,7 @@ def commands(folder: Path, built: Path) -> dict[str, list[str]]:
             "--leader-elect=false",
             "--allocate-node-cidrs=true",
             f"--cluster-cidr={_PODS}",
-            f"--service-cluster-ip-range={_SERVICES}",
+            f"--service-cluster-ip-range={SERVICES}",
             # a node whose kubelet is gone is noticed within seconds
             "--node-monitor-grace-period=12s",
             "--node-monitor-period=2s",
@@ -186,7 +186,7 @@ def _apiserver(folder: Path) -> list[str]:
         "--api-audiences=https://kubernetes.default.svc",
         f"--token-auth-file={folder}/tokens.csv",
         "--authorization-mode=Node,RBAC",
-        f"--service-cluster-ip-range={_SERVICES}",
+        f"--service-cluster-ip-range={SERVICES}",
         "--allow-privileged=true",
         "--kubelet-preferred-address-types=Hostname",
         f"--advertise-address={ADDRESS}",

@@ -13,7 +13,7 @@ from modelport.sdk.compute import ComputeTarget
 def test_a_bad_version_is_taken_back(bench: Bench) -> None:
     service = bench.deploy("line", bench.inference("one"))
     pods, key = bench.pod_names("line"), service.get_keys()[0]
-    with Load(str(service.scoring_uri), None, key=key) as load:
+    with Load(bench.address(service), None, key=key) as load:
         with pytest.raises(DeploymentFailed) as caught:
             service.update(inference_config=bench.inference("bad", init="raise RuntimeError('no such model')"))
         said = str(caught.value)

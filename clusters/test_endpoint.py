@@ -29,7 +29,7 @@ def test_versions_come_share_and_go_under_load(bench: Bench) -> None:
     endpoint.wait_for_deployment()
     assert ask(endpoint) == "one"
     key = endpoint.get_keys()[0]
-    with Load(str(endpoint.scoring_uri), None, key=key) as load:
+    with Load(bench.address(endpoint), None, key=key) as load:
         eventually(lambda: load.count > 20, "requests come")
         endpoint.update_version("one", traffic_percentile=60)
         two = bench.inference("two")
@@ -56,7 +56,7 @@ def _survives_its_router(bench: Bench, endpoint: AksEndpoint, key: str) -> None:
     routers = _routers(bench)
     assert len(routers) == 2
     (container,) = routers[0]["status"]["containerStatuses"]
-    with Load(str(endpoint.scoring_uri), None, key=key) as load:
+    with Load(bench.address(endpoint), None, key=key) as load:
         eventually(lambda: load.count > 20, "requests come")
         _kill(bench, container["containerID"])
         lost = load.count
@@ -64,7 +64,7 @@ def _survives_its_router(bench: Bench, endpoint: AksEndpoint, key: str) -> None:
     assert all("Error" in failure for failure in load.failures), "connections, and no answers"
     # not before the node has seen it: until then the killed one counts as ready still
     eventually(lambda: _restarts(bench) == 1 and len(_ready_routers(bench)) == 2, "both are there again")
-    with Load(str(endpoint.scoring_uri), None, key=key, at_most=200) as load:
+    with Load(bench.address(endpoint), None, key=key, at_most=200) as load:
         eventually(lambda: load.count + len(load.failures) >= 200, "all are answered")
     assert load.failures == []
     assert state(endpoint) == "Healthy"

@@ -26,7 +26,7 @@ def test_a_process_that_is_killed_comes_back(bench: Bench) -> None:
 def test_pods_are_drained_one_by_one_under_load(bench: Bench) -> None:
     """What an administrator does before a node is replaced: the disruption budget keeps one pod at least."""
     service = bench.deploy("line", bench.inference("one", run="time.sleep(0.05)"), num_replicas=2)
-    with Load(str(service.scoring_uri), None, key=service.get_keys()[0]) as load:
+    with Load(bench.address(service), None, key=service.get_keys()[0]) as load:
         eventually(lambda: load.count > 20, "requests come")
         first, second = sorted(bench.pod_names("line"))
         eventually(lambda: _evict(bench, first) == 201, "the budget has seen both pods")

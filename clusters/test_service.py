@@ -62,7 +62,7 @@ def _is_restricted(bench: Bench) -> None:
 def test_updates_drop_no_request(bench: Bench) -> None:
     service = bench.deploy("line", bench.inference("one"), num_replicas=2)
     key = service.get_keys()[0]
-    with Load(str(service.scoring_uri), None, key=key) as load:
+    with Load(bench.address(service), None, key=key) as load:
         eventually(lambda: load.count > 50, "requests come")
         service.update(inference_config=bench.inference("two"))
         assert ask(service) == "two"
