@@ -191,9 +191,6 @@ class Server:
             with contextlib.suppress(OSError):
                 write_failure(Path.cwd(), self._service.failure)
             say("the script could not be started; the service ends")
-            if self._service.failure is not None:
-                with contextlib.suppress(OSError):
-                    write_failure(Path.cwd(), self._service.failure)
             self.stop()
 
     def _orphaned(self) -> None:
