@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 from modelport_scoring import ErrorMode, RevisionSettings, ServiceSettings, SettingsInvalid, write_settings
 from modelport_scoring.packaged import Placement
 from modelport_scoring.service_folder import read_settings
-from scoring_services import PATIENCE_S, session_members, wait_until, write_bundle
+from scoring_services import PATIENCE_S, kill_session, wait_until, write_bundle
 
 SCRIPT = """
     import os
@@ -104,8 +103,7 @@ class Package:
         try:
             self.process.wait(PATIENCE_S)
         finally:
-            for pid in session_members(self.process.pid):
-                os.kill(pid, signal.SIGKILL)
+            kill_session(self.process.pid)
 
     def _health(self) -> bytes:
         assert self.process is not None

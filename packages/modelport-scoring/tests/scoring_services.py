@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -123,8 +124,7 @@ class RunningService:
         try:
             self.process.wait(PATIENCE_S)
         finally:
-            for pid in session_members(self.process.pid):
-                os.kill(pid, signal.SIGKILL)
+            kill_session(self.process.pid)
 
     def revision(self, number: int, script: str, *, fake: bool = False, **more: Any) -> RevisionSettings:
         """A new bundle with that script."""
@@ -298,6 +298,13 @@ def read_all(channel: socket.socket) -> bytes:
     while chunk := channel.recv(65536):
         received += chunk
     return received
+
+
+def kill_session(leader: int) -> None:
+    """Kill what runs in that session; some of it may end by itself meanwhile."""
+    for pid in session_members(leader):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def session_members(session: int) -> list[int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import signal
 import socket
 import ssl
 import stat
@@ -23,7 +22,7 @@ import trustme
 
 from image_packages import Package
 from modelport_scoring.handover import Handover, HandoverFailed
-from scoring_services import PATIENCE_S, session_members
+from scoring_services import PATIENCE_S, kill_session
 
 SCRIPT = """
 import os, time
@@ -208,8 +207,7 @@ def test_one_that_fails_leaves_the_other_one_alone(generations: Generations) -> 
         killed = generations.start(variables={"SLOW": "30"})
         wait_for_log(killed, "takes over once its workers are ready")
         assert killed.process is not None
-        for pid in session_members(killed.process.pid):
-            os.kill(pid, signal.SIGKILL)
+        kill_session(killed.process.pid)
         killed.process.wait()
     assert set(seen) == {'200 "0"'}, f"{seen}\n{generations.logs}"
     assert generations.generation() == "0"
@@ -259,8 +257,7 @@ def test_a_socket_that_a_killed_one_left_behind_is_no_obstacle(generations: Gene
     before = generations.start()
     generations.wait_for(0)
     assert before.process is not None
-    for pid in session_members(before.process.pid):
-        os.kill(pid, signal.SIGKILL)
+    kill_session(before.process.pid)
     before.process.wait()
     assert (generations.shared / "handover.sock").exists()
     generations.start()

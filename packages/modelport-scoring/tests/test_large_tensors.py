@@ -105,7 +105,7 @@ def test_others_are_answered_while_50_megabytes_are_read(service: RunningService
     total, rows = outputs(answer)
     assert rows == 1_310_720
     assert total == pytest.approx(1.0 + 0.1234567890123456 * (2 * rows - 1))
-    assert lasted > 1.0, "it takes its time"
+    assert lasted > 0.2, "it takes its time"
     assert sorted(took)[int(len(took) * 0.99)] < 0.05
     assert max(took) < 0.4, "nobody waits for the whole of it"
 
