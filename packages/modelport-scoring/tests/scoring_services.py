@@ -301,10 +301,11 @@ def read_all(channel: socket.socket) -> bytes:
 
 
 def kill_session(leader: int) -> None:
-    """Kill what runs in that session; some of it may end by itself meanwhile."""
-    for pid in session_members(leader):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    """Kill what runs in that session, all at once: none of it can still act upon another one's end."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in session_members(leader):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 def session_members(session: int) -> list[int]:
