@@ -587,4 +587,4 @@ def test_settings_that_cannot_be(tmp_path: Path) -> None:
         router.start()
         assert router.process is not None
         assert router.process.wait(10) == 1
-        assert "ddress already in use" in router.log
+        assert "is taken: another program listens there" in router.log

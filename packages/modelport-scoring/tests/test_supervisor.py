@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -29,7 +30,7 @@ from modelport_scoring import (
     write_settings,
 )
 from modelport_scoring.journal import cut
-from scoring_services import PATIENCE_S, RunningService, Services, session_members, wait_until
+from scoring_services import PATIENCE_S, RunningService, Services, read_all, session_members, wait_until
 
 
 def exit_status(service: RunningService) -> int:
@@ -68,6 +69,65 @@ def test_a_stop_finishes_what_is_held(services: Services) -> None:
     assert (response.status, response.read()) == (200, b'"held"')
     assert response.getheader("connection") == "close"
     assert exit_status(service) == 0
+
+
+def test_a_client_that_has_just_connected_is_still_answered(services: Services) -> None:
+    """The loop may have accepted its connection as the stop came, and it knows nothing of that."""
+    service = services.make()
+    answers = [ask_while_it_stops(service.start())]
+    while not is_last(answers[-1]) and len(answers) < 10:  # a busy machine can be too early, or too late
+        answers.append(ask_while_it_stops(service.start()))
+    assert is_last(answers[-1]), answers
+    assert all(not answer or answer.startswith(b"HTTP/1.1 200 ") for answer in answers)
+
+
+def test_who_waits_to_be_accepted_is_answered_before_the_stop(services: Services) -> None:
+    service = services.start()
+    server = service.status.pid
+    os.kill(server, signal.SIGSTOP)
+    with service.raw_connection() as channel:
+        channel.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert service.process is not None
+        service.process.terminate()
+        wait_until(lambda: not can_connect(service.settings.port), what="the stop")
+        os.kill(server, signal.SIGCONT)
+        assert read_all(channel).startswith(b"HTTP/1.1 200 ")
+    assert exit_status(service) == 0
+
+
+def is_last(answer: bytes) -> bool:
+    """Whether the server knew that it stops."""
+    return b"\r\nconnection: close\r\n" in answer.lower()
+
+
+def ask_while_it_stops(service: RunningService) -> bytes:
+    """What a connection gets that first asks once nobody can connect any more; nothing where it was closed."""
+    with service.raw_connection() as channel:
+        wait_until(lambda: connections(service) == 1, what="the connection")
+        assert service.process is not None
+        service.process.terminate()
+        while can_connect(service.settings.port):
+            pass
+        time.sleep(0.03)  # the supervisor has only begun then
+        try:
+            channel.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = read_all(channel)
+        except ConnectionError:
+            answer = b""
+    assert exit_status(service) == 0
+    return answer
+
+
+def connections(service: RunningService) -> float:
+    """How many are open, besides the one that asks."""
+    (line,) = re.findall(r"^modelport_connections(?:{.*})? (\S+)$", service.ask("GET", "/metrics").body.decode(), re.M)
+    return float(line) - 1
+
+
+def can_connect(port: int) -> bool:
+    with socket.socket() as channel:
+        channel.settimeout(0.01)
+        return channel.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_the_socket_tells_the_port_whatever_the_file_says(services: Services) -> None:

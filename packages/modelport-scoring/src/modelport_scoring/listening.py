@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import socket
+import struct
 from pathlib import Path
 
 import msgspec
@@ -14,6 +17,21 @@ from modelport_scoring.settings import ServiceSettings
 
 BACKLOG = 1024
 
+SO_ATTACH_FILTER = 26
+"""Of Linux (asm-generic/socket.h); the module socket does not name it."""
+
+DROP_SYN = b"".join(
+    struct.pack("@HBBI", *instruction)
+    for instruction in (
+        (0x30, 0, 0, 13),  # the flags of the TCP header
+        (0x54, 0, 0, 0x12),  # SYN and ACK of them
+        (0x15, 0, 1, 0x02),  # SYN alone
+        (0x06, 0, 0, 0),  # is dropped
+        (0x06, 0, 0, 0xFFFFFFFF),  # anything else is let through
+    )
+)
+"""A classic BPF program (Linux, Documentation/networking/filter.rst), as an array of ``struct sock_filter``."""
+
 
 class CannotServe(Exception):
     """The supervisor gives up before it serves; the message is for whoever deploys."""
@@ -21,19 +39,20 @@ class CannotServe(Exception):
 
 def find_socket(settings: ServiceSettings, handover: Handover | None) -> socket.socket:
     """The socket on which another supervisor serves, or a new one. Raises CannotServe and HandoverFailed."""
+    host, port = settings.host, settings.port
     if handover is None:
-        return open_socket(settings)
-    listening = handover.acquire(lambda: open_socket(settings), host=settings.host, port=settings.port)
+        return open_socket(host, port)
+    listening = handover.acquire(lambda: open_socket(host, port), host=host, port=port)
     handover.offer(listening)
     return listening
 
 
-def open_socket(settings: ServiceSettings) -> socket.socket:
-    """Listen where the settings say. Raises CannotServe, which names the address and the reason."""
-    where = f"{settings.host}, port {settings.port}"
+def open_socket(host: str, port: int) -> socket.socket:
+    """Listen there. Raises CannotServe, which names the address and the reason."""
+    where = f"{host}, port {port}"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -54,3 +73,15 @@ def write_port(settings: ServiceSettings, listening: socket.socket) -> None:
         write_settings(Path(), msgspec.structs.replace(settings, port=listening.getsockname()[1]))
     except OSError as error:
         raise CannotServe(f"{SETTINGS} could not be written: {error.strerror}") from error
+
+
+def let_nobody_connect(listening: socket.socket) -> None:
+    """Have nobody connect any more, but keep those that have: they wait to be accepted. To shut the socket down at once
+    would reset them, perhaps with a request on its way that their clients then count as lost.
+
+    Where the system cannot do that, nothing happens, and the end of the socket is what keeps clients away.
+    """
+    program = ctypes.create_string_buffer(DROP_SYN, len(DROP_SYN))
+    with contextlib.suppress(OSError):
+        filter_program = struct.pack("@HP", len(DROP_SYN) // 8, ctypes.addressof(program))
+        listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_program)

@@ -71,6 +71,8 @@ def why_not_healthy(service: Service) -> str:
 
 def why_no_worker(service: Service) -> str:
     """After workers were ready once, and none is now."""
+    if service.hosting.stopping:
+        return "the service stops"
     failure = service.hosting.default.failure
     if failure is None:
         return "the worker died and is being started again; the log says why"

@@ -24,11 +24,12 @@ from modelport_scoring.control.peers import PeerEndpoint, Peers
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
 from modelport_scoring.freed_memory import keep_freed_memory
-from modelport_scoring.handover import LEAST_LINGER_S, LINGER_S
+from modelport_scoring.handover import JUST_CONNECTED_S, LEAST_LINGER_S, LINGER_S
 from modelport_scoring.http.acceptor import Acceptor
 from modelport_scoring.http.connection import Connection
-from modelport_scoring.http.listener import Listener
+from modelport_scoring.http.listener import SOONEST_SWEEP_S, Listener
 from modelport_scoring.journal import say, write_as
+from modelport_scoring.listening import let_nobody_connect
 from modelport_scoring.resources import SPARE_DESCRIPTORS, raise_descriptor_limit
 from modelport_scoring.routes import Routes
 from modelport_scoring.service import Service
@@ -100,16 +101,8 @@ class Server:
         settling = self._loop.create_task(self._place.settle(port=listening.getsockname()[1]))
         drain_timeout_s = await self._stopped
         self._loop.remove_reader(lifeline)
-        if not self._given_up and gate is None:
-            # Not just closed: others hold it too, and clients would wait for nobody. Somebody may have done it already.
-            with contextlib.suppress(OSError):
-                listening.shutdown(socket.SHUT_RDWR)
         accepting.cancel()
-        if self._acceptor is not None:
-            self._acceptor.close()
-        if self._leaving:
-            most_s = max(LINGER_S, self._service.settings.limits.drain_timeout_s)
-            await self._listener.linger(least_s=0.0 if gate is None else LEAST_LINGER_S, idle_s=LINGER_S, most_s=most_s)
+        await self._take_leave(listening, is_shared=gate is not None)
         self._listener.stop()
         await self._service.stop(drain_timeout_s=drain_timeout_s)
         await starting
@@ -121,6 +114,31 @@ class Server:
         if self._given_up:
             return STATUS_GIVEN_UP
         return STATUS_SCRIPT_FAILED if self.ended_with_script else 0
+
+    async def _take_leave(self, listening: socket.socket, *, is_shared: bool) -> None:
+        """Accept no more, but have those answered who have connected and are about to ask, or are sent here by somebody
+        who does not know yet. ``is_shared``: another supervisor accepts on that socket, or will."""
+        linger = self._listener.linger
+        if is_shared or self._given_up:
+            self._stop_accepting()
+            if self._leaving:
+                most_s = max(LINGER_S, self._service.settings.limits.drain_timeout_s)
+                await linger(least_s=LEAST_LINGER_S, idle_s=LINGER_S, most_s=most_s)
+            else:
+                await linger(least_s=SOONEST_SWEEP_S, idle_s=JUST_CONNECTED_S, most_s=JUST_CONNECTED_S)
+            return
+        if self._leaving:
+            await linger(least_s=0.0, idle_s=LINGER_S, most_s=LINGER_S)
+        let_nobody_connect(listening)
+        await linger(least_s=SOONEST_SWEEP_S, idle_s=JUST_CONNECTED_S, most_s=JUST_CONNECTED_S)
+        # Not just closed: others hold it too, and clients would wait for nobody. Somebody may have done it already.
+        with contextlib.suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        self._stop_accepting()
+
+    def _stop_accepting(self) -> None:
+        if self._acceptor is not None:
+            self._acceptor.close()
 
     async def _accept(self, listening: socket.socket, gate: int | None) -> None:
         try:

@@ -15,10 +15,11 @@ import msgspec
 import uvloop
 
 from modelport_scoring.errors import SettingsInvalid
-from modelport_scoring.handover import LEAST_LINGER_S, LINGER_S
-from modelport_scoring.http.listener import Listener
+from modelport_scoring.handover import JUST_CONNECTED_S, LINGER_S
+from modelport_scoring.http.listener import SOONEST_SWEEP_S, Listener
 from modelport_scoring.journal import say
 from modelport_scoring.last_word import leave_last_word
+from modelport_scoring.listening import CannotServe, let_nobody_connect, open_socket
 from modelport_scoring.resources import SPARE_DESCRIPTORS, raise_descriptor_limit
 from modelport_scoring.router.client import ClientConnection
 from modelport_scoring.router.metrics import Metrics
@@ -57,21 +58,23 @@ class RouterProcess:
         self._said = ""
 
     async def run(self) -> None:
-        """Serve until a signal. Raises OSError where it cannot listen."""
+        """Serve until a signal. Raises CannotServe where it cannot listen."""
         settings = self._routing.settings
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stopped.set)
-        server = await self._loop.create_server(
-            self._connect, settings.host, settings.port, backlog=BACKLOG, reuse_address=True, **self._tls
-        )
-        port = server.sockets[0].getsockname()[1]
+        listening = open_socket(settings.host, settings.port)
+        port = listening.getsockname()[1]
+        server = await self._loop.create_server(self._connect, sock=listening, backlog=BACKLOG, **self._tls)
         say(f"the router of {settings.name} listens on {settings.host}, port {port}")
         watching = self._loop.create_task(self._watch())
         await self._stopped.wait()
         watching.cancel()
+        linger = self._listener.linger
+        await linger(least_s=0.0, idle_s=LINGER_S, most_s=LINGER_S)  # whoever sends clients here may not know yet
+        let_nobody_connect(listening)
+        await linger(least_s=SOONEST_SWEEP_S, idle_s=JUST_CONNECTED_S, most_s=JUST_CONNECTED_S)
         server.close()
-        most_s = max(LINGER_S, settings.limits.drain_timeout_s)
-        await self._listener.linger(least_s=LEAST_LINGER_S, idle_s=LINGER_S, most_s=most_s)
+        await linger(least_s=0.0, idle_s=0.0, most_s=settings.limits.drain_timeout_s)
         self._listener.stop()
         for upstream in self._routing.upstreams.values():
             upstream.close()
@@ -115,7 +118,7 @@ class RouterProcess:
 
 
 async def serve(file: Path) -> None:
-    """Raises SettingsInvalid and OSError."""
+    """Raises SettingsInvalid, CannotServe and OSError."""
     router = RouterProcess(file, read_content(file), loop=asyncio.get_running_loop())
     gc.collect()
     gc.freeze()
@@ -132,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         uvloop.run(serve(arguments.settings.absolute()))
-    except (SettingsInvalid, OSError) as error:
+    except (SettingsInvalid, CannotServe, OSError) as error:
         text = f"the router cannot serve: {error}"
         say(text)
         leave_last_word(text)
