@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ MOST_GROWTH = 0.05
 CONNECTIONS = 64
 PIPELINE = 4
 ROUND_S = 5
+IDLE_S = 8.0
+"""Longer than it takes an idle server to give freed memory back."""
 LARGE_EVERY = 10
 """One round in so many sends large bodies, the first one too."""
 
@@ -86,6 +89,8 @@ def drive(call: Call, port: int, folder: Path) -> tuple[int, int]:
 
 
 def take_sample(service: Service, requests: int) -> Sample:
+    """Once the server is idle and has given back what is free: holes between what lives are no leak."""
+    time.sleep(IDLE_S)
     (worker,) = service.workers()
     return Sample(requests, resident_kib(service.server), resident_kib(worker))
 

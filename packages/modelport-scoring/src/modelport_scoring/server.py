@@ -23,7 +23,7 @@ from modelport_scoring.control.messages import Status, together
 from modelport_scoring.control.peers import PeerEndpoint, Peers
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
-from modelport_scoring.freed_memory import keep_freed_memory
+from modelport_scoring.freed_memory import IdleMemory, keep_freed_memory
 from modelport_scoring.handover import JUST_CONNECTED_S, LEAST_LINGER_S, LINGER_S
 from modelport_scoring.http.acceptor import Acceptor
 from modelport_scoring.http.connection import Connection
@@ -72,6 +72,7 @@ class Server:
         )
         self._listener.sweep_with(self._service.sweep)
         self._listener.sweep_with(self._telemetry.publish)
+        self._listener.sweep_with(IdleMemory(lambda: self._service.given).look)
         if self._certificate is not None:
             self._listener.sweep_with(self._certificate.look)
         self._routes = Routes(self._service)

@@ -97,6 +97,11 @@ class Service:
         """Why the default revision did not start."""
         return self.hosting.default.start_failure
 
+    @property
+    def given(self) -> int:
+        """How often a request went to a worker of the revisions that there are now."""
+        return sum(revision.pool.given for revision in self.hosting.running)
+
     def limits_of(self, number: int) -> Limits:
         """The limits of that revision; the service's, where it is gone."""
         hosted = self.hosting.find(number)
