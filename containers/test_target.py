@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import ssl
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from modelport.domain.errors import DeploymentFailed, WebserviceException
 from modelport.sdk.aci import AciWebservice
 from modelport.sdk.data import Dataset
 from modelport.sdk.local import LocalWebservice
-from modelport.usecases.run_service import up
+from modelport.usecases.run_service import delete, up
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +202,16 @@ def test_an_engine_that_is_gone_for_a_while(instances: Instances) -> None:
     assert "the service has stopped" in service.get_logs()
     service.start()
     service.wait_for_deployment()
+    instances.engine.stop()
+    with pytest.raises(WebserviceException, match=r"does not answer: (.|\n)*modelport service delete --force -n line"):
+        service.delete()
+    told = delete(instances.workspace.context, "line", force=True)
+    assert instances.workspace.webservices == {} and "does not answer" in told[0]
+    instances.engine.start()
+    assert len([name for name in instances.everything() if not name.startswith("network ")]) >= 5
+    commands = [line.rpartition(": ")[2] for line in told if " rm" in line or line.startswith("export ")]
+    subprocess.run(["sh", "-ec", "\n".join(commands)], check=True, stdout=subprocess.DEVNULL)
+    assert instances.everything() == set(), "the commands that were told remove all"
 
 
 def test_a_service_of_this_machine_moves(instances: Instances) -> None:

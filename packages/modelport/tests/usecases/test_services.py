@@ -190,6 +190,26 @@ def test_bundles_that_no_revision_has_are_removed(bench: Workbench, context: Con
     assert bundles(context) == {context.service("two").active.bundle_digest}
 
 
+def test_a_service_that_its_target_does_not_give_back_is_deleted_by_force(
+    bench: Workbench, context: Context, target: MemoryTarget
+) -> None:
+    bench.service("svc")
+    target.refusal = WebserviceException("The engine does not answer.", hint="Start it.")
+    with pytest.raises(WebserviceException) as refused:
+        run_service.delete(context, "svc")
+    assert refused.value.hint == "Start it. Where it is gone for good: modelport service delete --force -n svc"
+    assert context.service("svc")
+    target.refusal = WebserviceException("The engine does not answer.")
+    told = run_service.delete(context, "svc", force=True)
+    assert told == (
+        "'svc' could not be removed where it runs: The engine does not answer.",
+        "'svc' was in the memory of a program.",
+    )
+    assert context.registry.services(ServiceFilter()) == [] and bundles(context) == set()
+    bench.service("svc")
+    assert run_service.delete(context, "svc", force=True) == (), "it was asked for, and not needed"
+
+
 def test_a_second_operation_on_a_service_is_refused(bench: Workbench, context: Context) -> None:
     bench.service()
     with exclusive(context, "svc"), pytest.raises(ConflictException, match="under way"):

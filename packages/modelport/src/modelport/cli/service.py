@@ -16,6 +16,7 @@ from modelport.cli.output import Result
 from modelport.cli.service_report import changed
 from modelport.cli.session import Session
 from modelport.sdk.webservice import Webservice
+from modelport.usecases import run_service
 
 app = group("Use and change the services that were deployed.")
 service_update.add_to(app)
@@ -116,9 +117,17 @@ def regen_key(
 
 
 @command(app, "delete")
-def delete(session: Session, name: ServiceName) -> None:
+def delete(
+    session: Session,
+    name: ServiceName,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Also where its engine or cluster is gone; what may be left there is told."),
+    ] = False,
+) -> None:
     """Stop the service and remove it."""
-    session.service(name).delete()
+    for line in run_service.delete(session.workspace.context, name, force=force):
+        session.note(line)
     session.note(f"Deleted the service {name!r}")
 
 

@@ -106,7 +106,7 @@ class CloudWebservice(Webservice):
         for note in configuration.notes():
             self.workspace.context.progress.step(note)
 
-    def delete(self) -> None:
+    def delete(self, *, force: bool = False) -> None:
         """Stop the service and remove it. Nothing happens where it is gone already."""
-        super().delete()
+        super().delete(force=force)
         self.state = shown_state(ServiceState.DELETED, self.compute_type)

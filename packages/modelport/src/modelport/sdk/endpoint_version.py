@@ -76,8 +76,10 @@ class AksEndpointVersion(AksWebservice):
         self.endpoint.update_version(self.name, **changes)
         self.update_deployment_state()
 
-    def delete(self) -> None:
-        """``endpoint.delete_version``."""
+    def delete(self, *, force: bool = False) -> None:
+        """``endpoint.delete_version``. Raises NotImplementedError with ``force``, which is for a whole endpoint."""
+        if force:
+            raise NotImplementedError("An endpoint is given up with all its versions: endpoint.delete(force=True).")
         self.endpoint.delete_version(self.name)
 
     def reload(self, wait: bool = True) -> None:

@@ -250,8 +250,15 @@ class LocalWebservice(Webservice, ServiceSettings):
         """The last lines of what the script printed and the server said of it; ``raw`` changes nothing here."""
         return super().get_logs(num_lines)
 
-    def delete(self, delete_cache: bool = True, delete_image: bool = False, delete_volume: bool = True) -> None:
+    def delete(
+        self,
+        delete_cache: bool = True,
+        delete_image: bool = False,
+        delete_volume: bool = True,
+        *,
+        force: bool = False,
+    ) -> None:
         """Stop the service and remove it. Nothing happens where it is gone already, or has been promoted."""
         if _is_there(self.workspace, self.name):
-            super().delete()
+            super().delete(force=force)
         self.state = self.STATE_DELETED

@@ -177,10 +177,16 @@ class Webservice(ServiceSnapshot, LegacyDeployment):
         """Add properties. Raises WebserviceException for one that is there with another value."""
         self._update(ServiceChange(properties=merged_properties(self._service.properties, properties)))
 
-    def delete(self) -> None:
-        """Stop the service and remove it. Nothing happens where it is gone already."""
+    def delete(self, *, force: bool = False) -> None:
+        """Stop the service and remove it. Nothing happens where it is gone already.
+
+        With ``force`` (which v1 had not), also where its container engine or cluster is gone for good: what may be left
+        there, and how to remove it, is in the output then.
+        """
+        context = self.workspace.context
         if self.workspace.registry.service(self.name) is not None:
-            run_service.delete(self.workspace.context, self.name)
+            for line in run_service.delete(context, self.name, force=force):
+                context.progress.step(line)
         self.state = "deleted"
 
     def _update(self, change: ServiceChange) -> None:

@@ -124,6 +124,10 @@ class Target(Protocol):
     def delete(self, service: Service) -> None:
         """Stop, and remove every trace but what the workspace keeps."""
 
+    def forget(self, service: Service) -> tuple[str, ...]:
+        """Remove what this machine keeps of it, and ask nobody else, since nobody may answer. Returns what may be left
+        elsewhere and how to find and remove it there, a sentence or a command a line; nothing where nothing is."""
+
     def logs(self, service: Service, *, lines: int, revision: int | None = None) -> str:
         """The last lines of what a revision printed, the active one if none is named."""
 

@@ -25,7 +25,7 @@ class MemoryTarget:
 
     ``failure``: what the next ``start``, ``switch`` or ``configure`` fails with, as a script that raises in ``init()``
     would.
-    ``refusal``: what the next ``start`` raises, as on a full disk or at Ctrl-C.
+    ``refusal``: what the next ``start`` or ``delete`` raises, as on a full disk or at Ctrl-C.
     """
 
     failure: Failure | None = None
@@ -47,9 +47,7 @@ class MemoryTarget:
 
     def start(self, service: Service, bundle: Path, *, beside: Mapping[int, Path] = NONE_BESIDE) -> Observation:
         """Active at once, or failed. Raises the refusal."""
-        refusal, self.refusal = self.refusal, None
-        if refusal is not None:
-            raise refusal
+        self._refuse()
         failure, self.failure = self.failure, None
         state = ServiceState.FAILED if failure else ServiceState.RUNNING
         revisions = dict.fromkeys(beside, _RUNS)
@@ -149,8 +147,19 @@ class MemoryTarget:
         self.observations.pop(service.name, None)
 
     def delete(self, service: Service) -> None:
-        """Forget it."""
+        """Forget it. Raises the refusal."""
+        self._refuse()
         self.stop(service)
+
+    def forget(self, service: Service) -> tuple[str, ...]:
+        """Forget it, and say that it was in this memory."""
+        self.stop(service)
+        return (f"{service.name!r} was in the memory of a program.",)
+
+    def _refuse(self) -> None:
+        refusal, self.refusal = self.refusal, None
+        if refusal is not None:
+            raise refusal
 
     def logs(self, service: Service, *, lines: int, revision: int | None = None) -> str:
         """Nothing was printed."""

@@ -66,13 +66,31 @@ def _verified(context: Context, service: Service) -> Path:
     return bundle
 
 
-def delete(context: Context, name: str) -> None:
-    """Stop the service and remove it with its logs. Raises WebserviceException where there is none."""
+def delete(context: Context, name: str, *, force: bool = False) -> tuple[str, ...]:
+    """Stop the service and remove it with its logs. Raises WebserviceException where there is none.
+
+    With ``force``, also where its target refuses or does not answer. Returns what may be left there then and how to
+    remove it, a sentence or a command a line.
+    """
     with exclusive(context, name):
         service = context.service(name)
-        context.target(service).delete(service)
+        left = _ended(context, service, force=force)
         context.registry.delete_service(name)
     remove_unused_bundles(context)
+    return left
+
+
+def _ended(context: Context, service: Service, *, force: bool) -> tuple[str, ...]:
+    target = context.target(service)
+    try:
+        target.delete(service)
+    except ModelportError as error:
+        if force:
+            return (f"{service.name!r} could not be removed where it runs: {error.message}", *target.forget(service))
+        way_out = f"modelport service delete --force -n {service.name}"
+        error.hint = f"{error.hint} Where it is gone for good: {way_out}".strip()
+        raise
+    return ()
 
 
 def started_by_others(context: Context) -> dict[str, str]:

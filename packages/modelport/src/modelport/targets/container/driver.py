@@ -22,6 +22,7 @@ from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import Service, ServiceState
 from modelport.targets.container.engine import Engine, EngineGone
 from modelport.targets.container.image import ServiceImage
+from modelport.targets.container.leftovers import leftovers
 from modelport.targets.container.loading import load, load_holder, remove_unused
 from modelport.targets.container.names import Names
 from modelport.targets.container.observing import observe
@@ -233,6 +234,11 @@ class ContainerTarget:
             parts.remove_all()
             remove_unused(client, parts.names.images)
         shutil.rmtree(self._root / service.name, ignore_errors=True)
+
+    def forget(self, service: Service) -> tuple[str, ...]:
+        """The certificate's copies go. What the engine has, its labels find."""
+        shutil.rmtree(self._root / service.name, ignore_errors=True)
+        return leftovers(self._engine.address, self._names(service.name), service.deployment)
 
     def logs(self, service: Service, *, lines: int, revision: int | None = None) -> str:
         """What the revision's container printed, also where it has ended; nothing where it is gone."""

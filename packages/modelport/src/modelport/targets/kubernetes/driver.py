@@ -22,6 +22,7 @@ from modelport.targets.kubernetes.applying import Applied, Name, name_of
 from modelport.targets.kubernetes.cluster import Cluster, Object, names_of
 from modelport.targets.kubernetes.facts import ClusterFacts
 from modelport.targets.kubernetes.images import Images
+from modelport.targets.kubernetes.leftovers import leftovers
 from modelport.targets.kubernetes.logs import log_of
 from modelport.targets.kubernetes.names import Names
 from modelport.targets.kubernetes.plan import KubernetesPlan, plan
@@ -208,6 +209,17 @@ class KubernetesTarget:
         """Delete every object, and the workspace's namespace with the last service."""
         self._applied(self._place(service)).delete_all()
         shutil.rmtree(self._folder / service.name, ignore_errors=True)
+
+    def forget(self, service: Service) -> tuple[str, ...]:
+        """The certificate's copies go. What the cluster has, its labels find."""
+        shutil.rmtree(self._folder / service.name, ignore_errors=True)
+        return leftovers(
+            service.name,
+            context=self._context,
+            workspace=self._workspace,
+            workspace_id=self._workspace_id,
+            namespace=service.deployment.place.namespace or self._settings.namespace,
+        )
 
     # --- parts --------------------------------------------------------------------------------------------------------
 

@@ -269,6 +269,14 @@ class LocalTarget:
         self.stop(service)
         shutil.rmtree(self.folder(service.name), ignore_errors=True)
 
+    def forget(self, service: Service) -> tuple[str, ...]:
+        """Remove its folder. What could not be ended is told by its process."""
+        pid = supervisor_pid(self.folder(service.name))
+        shutil.rmtree(self.folder(service.name), ignore_errors=True)
+        if pid is None:
+            return ()
+        return (f"Its processes may go on: ps -o pid,args --forest -s {pid} shows them, kill {pid} ends them.",)
+
     def logs(self, service: Service, *, lines: int, revision: int | None = None) -> str:
         """The end of the revision's log; the supervisor's where no worker of it was ever started."""
         folder = self.folder(service.name)
