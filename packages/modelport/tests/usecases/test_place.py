@@ -61,3 +61,5 @@ def test_it_stays_where_it_was_if_that_fails(bench: Workbench, engine: MemoryTar
     assert (seen.state, seen.active_revision) == (ServiceState.RUNNING, local.active_revision)
     row = bench.context.service("svc")
     assert (row.compute_type, row.deployment.runs_on, row.active_revision) == ("Local", RunsOn.PROCESS, 1)
+    assert [revision.number for revision in row.revisions] == [1], "the one that failed is not kept"
+    assert row.failure is not None and "no such luck" in row.failure.message

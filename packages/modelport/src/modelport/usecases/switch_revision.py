@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelport.domain.errors import DeploymentFailed
+from modelport.domain.failures import Failure
 from modelport.domain.services import DesiredState, Revision, Service
 from modelport.usecases.context import Context
 from modelport.usecases.explain import explain
@@ -93,8 +94,14 @@ def kept_old(
 ) -> DeploymentFailed:
     """Write down why the revision failed; what runs was not touched, as ``goes_on`` names it."""
     failure = explain(context, revision, error.failure)
-    failure = replace(failure, message=f"{failure.message} ({goes_on} goes on serving)")
-    is_new = revision.number == service.last_number
+    return given_up(
+        context, service, revision, replace(failure, message=f"{failure.message} ({goes_on} goes on serving)")
+    )
+
+
+def given_up(context: Context, service: Service, revision: Revision, failure: Failure) -> DeploymentFailed:
+    """Write down why the revision failed; one that was made for this attempt, and never became active, is gone."""
+    is_new = revision.number == service.last_number and revision.number != service.active_revision
     revisions = tuple(kept for kept in service.revisions if not (is_new and kept is revision))
     context.registry.update_service(replace(service, revisions=revisions, failure=failure))
     return DeploymentFailed(failure)

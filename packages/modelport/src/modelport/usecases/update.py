@@ -18,10 +18,11 @@ from modelport.usecases.code_defaults import code_defaults, without_code_default
 from modelport.usecases.context import Context
 from modelport.usecases.deployment_notes import deployment_notes
 from modelport.usecases.exclusive import exclusive
+from modelport.usecases.explain import explain
 from modelport.usecases.keys import chosen_keys
 from modelport.usecases.place import move, moves, placed
 from modelport.usecases.prepare_revision import RevisionSource, remove_unused_bundles
-from modelport.usecases.switch_revision import new_revision, switch_to_new, switch_to_same, with_newest
+from modelport.usecases.switch_revision import given_up, new_revision, switch_to_new, switch_to_same, with_newest
 
 _PAUSE_S = 0.02
 
@@ -98,7 +99,11 @@ def _moved(context: Context, service: Service, wanted: Service, change: ServiceC
             desired_state=DesiredState.RUNNING,
             failure=None,
         )
-    wanted = move(context, service, wanted, certificate=change.deployment or Deployment())
+    try:
+        wanted = move(context, service, wanted, certificate=change.deployment or Deployment())
+    except DeploymentFailed as error:
+        failure = explain(context, wanted.active, error.failure)
+        raise given_up(context, service, wanted.active, failure) from error
     remove_unused_bundles(context)
     return wanted
 
