@@ -197,6 +197,8 @@ def test_one_that_fails_leaves_the_other_one_alone(generations: Generations) -> 
     with generations.load() as seen:
         broken = generations.start(variables={"FAIL": "yes"})
         assert exit_status(broken) == 3
+        assert "this one ends without having served; another one serves still" in broken.log
+        assert "serves now" not in broken.log
         elsewhere = generations.start(port=free_port())
         assert exit_status(elsewhere) == 1
         assert "cannot be taken over: it listens on port" in elsewhere.log

@@ -302,11 +302,19 @@ class Supervisor:
     def _leave(self) -> None:
         """Another one has the socket, or shall have it: finish what is held, so that no client notices the change."""
         if not self._stopping:
-            say("another one serves now; this one finishes what it holds, and ends")
+            say(self._farewell())
             self._kill_at = time.monotonic() + LINGER_S + self._limits.drain_timeout_s + KILL_AFTER_S
         self._stopping = True
         for server in self._servers:
             server.send(LEAVE)
+
+    def _farewell(self) -> str:
+        handover = self._handover
+        if handover is not None and handover.taken:
+            return "another one serves now; this one finishes what it holds, and ends"
+        if handover is not None and handover.waits:
+            return "this one ends without having served; another one serves still"
+        return "this one finishes what it holds, and ends; the next one has its socket"
 
     def _stop(self) -> None:
         if self._handover is not None:
