@@ -38,7 +38,8 @@ test-containers: setup  ## run services in real container engines, Docker and Po
 	tools/test_containers.sh containers/test_target.py containers/test_story.py
 
 test-packages: setup  ## build packages and images with real container engines, and run them; the same, takes minutes
-	tools/test_containers.sh containers/test_packages.py containers/test_images.py containers/test_registry.py
+	tools/test_containers.sh containers/test_packages.py containers/test_images.py containers/test_registry.py \
+	  containers/test_elsewhere.py
 
 test-clusters: setup  ## run services on a real Kubernetes (TESTS=), which is compiled the first time; needs root and Debian 12
 	$(PYTEST) -v --timeout 900 $(or $(TESTS),clusters)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from containers import engines
-from containers.bases import import_base
+from containers.bases import base_archive, import_base
 from containers.engines import Engine
+from containers.instances import Instances
 from modelport import Workspace
 
 OPT_OUT = "MODELPORT_TEST_WITHOUT"
@@ -51,3 +52,33 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
     ws = Workspace.create("ws", show_output=False)
     yield ws
     ws.registry.close()
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory, image_cache: Path) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    (home / "images").symlink_to(image_cache)
+    return home
+
+
+@pytest.fixture
+def instances(engine: Engine, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Instances]:
+    """A workspace whose container instances are containers of the engine. Nothing of them may be left at the end."""
+    monkeypatch.setenv("MODELPORT_HOME", str(home))
+    monkeypatch.setenv("MODELPORT_ACI", "container")
+    monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", engine.address)
+    monkeypatch.setenv("MODELPORT_BASE_IMAGE", str(base_archive()))
+    monkeypatch.delenv("MODELPORT_DATABASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    workspace = Workspace.create(f"ws-{engine.name}", exist_ok=True, show_output=False)
+    found = Instances(engine, workspace, tmp_path)
+    assert found.everything() == set()
+    try:
+        yield found
+        for service in workspace.webservices.values():
+            service.delete()
+        assert found.everything() == set()
+    finally:
+        for service in workspace.webservices.values():
+            service.delete()
+        workspace.registry.close()

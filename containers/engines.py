@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import trustme
+
 PATIENCE_S = 60
 
 _CONTAINERS_CONF = """
@@ -23,6 +25,14 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
 """Podman on machines that are containers or small virtual machines themselves, without systemd."""
+
+
+@dataclass(frozen=True)
+class SecureAddress:
+    """A port for clients with a certificate of the same authority; the client's are named as Docker's own."""
+
+    address: str
+    folder: Path
 
 
 @dataclass
@@ -37,6 +47,8 @@ class Engine:
     """What serves that."""
     folder: Path
     environ: Mapping[str, str] = field(default_factory=dict)
+    secure: SecureAddress | None = None
+    """Where it can be reached by TLS."""
     process: subprocess.Popen[bytes] | None = None
 
     def run(self, *arguments: str, check: bool = True, stdin: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -104,9 +116,33 @@ def docker(folder: Path) -> Iterator[Engine]:
     address = f"unix://{folder}/docker.sock"
     daemon = ["dockerd", "--data-root", f"{folder}/root", "--exec-root", f"{folder}/exec", "--host", address]
     daemon += ["--pidfile", f"{folder}/pid", "--storage-driver", "overlay2"]
+    secure = _secure(folder)
+    daemon += ["--host", secure.address, "--tlsverify"]
+    for option, name in (("--tlscacert", "ca.pem"), ("--tlscert", "engine.pem"), ("--tlskey", "engine-key.pem")):
+        daemon += [option, str(secure.folder / name)]
     environ = {"DOCKER_HOST": address, "DOCKER_BUILDKIT": "0"}
-    with _served(Engine("docker", ["docker", "--host", address], address, daemon, folder, environ)) as engine:
+    command = ["docker", "--host", address]
+    with _served(Engine("docker", command, address, daemon, folder, environ, secure)) as engine:
         yield engine
+
+
+def _secure(folder: Path) -> SecureAddress:
+    """A free port, and certificates of an authority that nobody else knows."""
+    made = folder / "tls"
+    made.mkdir()
+    write_certificates(made)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return SecureAddress(f"tcp://127.0.0.1:{server.getsockname()[1]}", made)
+
+
+def write_certificates(folder: Path) -> None:
+    """Of a new authority, for an engine of this machine and for a client."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    for name, key in (("engine", "engine-key"), ("cert", "key")):
+        issued = authority.issue_cert("127.0.0.1")
+        issued.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
+        issued.private_key_pem.write_to_path(folder / f"{key}.pem")
 
 
 @contextmanager

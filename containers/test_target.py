@@ -8,7 +8,7 @@ import signal
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,46 +17,15 @@ import pytest
 import trustme
 from packages.modelport.tests.sdk.constant_load import ConstantLoad
 
-from containers.bases import base_archive
-from containers.engines import PATIENCE_S, Engine
+from containers.engines import PATIENCE_S
 from containers.instances import BODY, EATER, Instances
 from containers.proxies import by_tcp
-from modelport import Model, Webservice, Workspace
+from modelport import Model, Webservice
 from modelport.domain.errors import DeploymentFailed, WebserviceException
 from modelport.sdk.aci import AciWebservice
 from modelport.sdk.data import Dataset
 from modelport.sdk.local import LocalWebservice
 from modelport.usecases.run_service import delete, up
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, image_cache: Path) -> Path:
-    home = tmp_path_factory.mktemp("home")
-    (home / "images").symlink_to(image_cache)
-    return home
-
-
-@pytest.fixture
-def instances(engine: Engine, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Instances]:
-    """A workspace whose container instances are containers of the engine. Nothing of them may be left at the end."""
-    monkeypatch.setenv("MODELPORT_HOME", str(home))
-    monkeypatch.setenv("MODELPORT_ACI", "container")
-    monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", engine.address)
-    monkeypatch.setenv("MODELPORT_BASE_IMAGE", str(base_archive()))
-    monkeypatch.delenv("MODELPORT_DATABASE_URL", raising=False)
-    monkeypatch.chdir(tmp_path)
-    workspace = Workspace.create(f"ws-{engine.name}", exist_ok=True, show_output=False)
-    found = Instances(engine, workspace, tmp_path)
-    assert found.everything() == set()
-    try:
-        yield found
-        for service in workspace.webservices.values():
-            service.delete()
-        assert found.everything() == set()
-    finally:
-        for service in workspace.webservices.values():
-            service.delete()
-        workspace.registry.close()
 
 
 def until(true: Callable[[], bool], what: str, *, within_s: float = PATIENCE_S) -> None:
@@ -240,15 +209,13 @@ def test_an_engine_elsewhere(instances: Instances, monkeypatch: pytest.MonkeyPat
         service = instances.deploy("far", instances.code())
         service.wait_for_deployment()
         assert service.scoring_uri == f"http://127.0.0.1:{service.port}/score"
-        # Podman 4.3 leads nobody of its own machine's loopback to a port that is open for all.
-        reached = instances.engine.name == "docker"
-        assert not reached or service.run(BODY) == [2, 4]
+        assert service.run(BODY) == [2, 4]
         service.update(models=[instances.model(3)], inference_config=instances.code())
-        assert not reached or service.run(BODY) == [3, 6]
+        assert service.run(BODY) == [3, 6]
         assert state_of(service) == "Healthy"
         holder = next(one for name, one in instances.containers("far").items() if name.endswith("-network"))
         (binding,) = holder["HostConfig"]["PortBindings"]["5001/tcp"]
-        assert binding["HostIp"] == "0.0.0.0" and 20_000 <= int(binding["HostPort"]) < 32_000
+        assert binding["HostIp"] in ("", "0.0.0.0") and 20_000 <= int(binding["HostPort"]) < 32_000
         service.delete()
 
 

@@ -7,18 +7,23 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import docker
 import requests
 from docker.errors import APIError, DockerException
 
 from modelport.domain.errors import WebserviceException
-from modelport.targets.container.addresses import ENGINE_VARIABLE, host_of
+from modelport.targets.container.addresses import host_of
+from modelport.targets.container.refusals import advice
+from modelport.targets.container.tunnel import tunnel
 
 _OLDEST_API = "1.41"
 """Of Docker 20.10 and Podman 4. Which one is spoken, the engine says."""
 _ANSWERS_WITHIN_S = 600
 """An image that is loaded may take so long; nothing else does."""
+_CONNECTS_WITHIN_S = 10
+_PORT, _TLS_PORT = 2375, 2376
 
 
 class EngineGone(WebserviceException):
@@ -41,68 +46,73 @@ class Engine:
     @contextlib.contextmanager
     def connected(self) -> Iterator[docker.DockerClient]:
         """A client. What the engine refuses inside is WebserviceException; EngineGone, where it does not answer."""
-        try:
-            client = self._client()
-        except (DockerException, requests.exceptions.RequestException, OSError) as error:
-            raise self._gone(error) from error
-        try:
-            yield client
-        except APIError as error:
-            raise WebserviceException(
-                f"The container engine at {self.address} refused: {error.explanation or error}."
-            ) from error
-        except (DockerException, requests.exceptions.RequestException) as error:
-            raise self._gone(error) from error
-        finally:
-            client.close()
+        with contextlib.ExitStack() as stack:
+            try:
+                client = self._client(self._url(stack))
+            except (DockerException, requests.exceptions.RequestException, OSError) as error:
+                raise self._gone(error) from error
+            try:
+                yield client
+            except APIError as error:
+                raise WebserviceException(
+                    f"The container engine at {self.address} refused: {error.explanation or error}."
+                ) from error
+            except (DockerException, requests.exceptions.RequestException) as error:
+                raise self._gone(error) from error
+            finally:
+                client.close()
 
-    def _client(self) -> docker.DockerClient:
+    def _url(self, stack: contextlib.ExitStack) -> str:
+        """Where to speak to it, while the stack is open. Raises OSError where nobody listens there."""
+        url = f"unix://{stack.enter_context(tunnel(self.address))}" if self._scheme == "ssh" else self.address
+        _probe(url)
+        return url
+
+    @property
+    def _scheme(self) -> str:
+        return self.address.partition("://")[0]
+
+    def _client(self, url: str) -> docker.DockerClient:
         if self._api_version is None:
-            with contextlib.closing(self._client_of(_OLDEST_API)) as client:
+            with contextlib.closing(self._client_of(url, _OLDEST_API)) as client:
                 self._api_version = client.version(api_version=False)["ApiVersion"]
-        return self._client_of(self._api_version)
+        return self._client_of(url, self._api_version)
 
-    def _client_of(self, api_version: str) -> docker.DockerClient:
+    def _client_of(self, url: str, api_version: str) -> docker.DockerClient:
         """Asks nothing yet, so that whoever has it can close it, whatever happens."""
-        if self.address.startswith("unix://"):
-            _probe(self.address.removeprefix("unix://"))
-        has_tls = self.address.startswith("tcp://") and bool(self._environ.get("DOCKER_TLS_VERIFY"))
-        return docker.DockerClient(
-            base_url=self.address,
+        has_tls = self._scheme == "https" or (self._scheme == "tcp" and bool(self._environ.get("DOCKER_TLS_VERIFY")))
+        client = docker.DockerClient(
+            base_url=url,
             version=api_version,
             timeout=_ANSWERS_WITHIN_S,
             tls=self._certificates() if has_tls else False,
-            use_ssh_client=self.address.startswith("ssh://"),
         )
+        # Proxies and REQUESTS_CA_BUNDLE are for the web: that one would stand before the engine's own authority.
+        client.api.trust_env = False
+        return client
 
     def _certificates(self) -> docker.tls.TLSConfig:
+        """Raises OSError for the first file that is missing."""
         folder = Path(self._environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
-        return docker.tls.TLSConfig(
-            client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")),
-            ca_cert=str(folder / "ca.pem"),
-            verify=True,
-        )
+        authority, certificate, key = (folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
+        for file in (authority, certificate, key):
+            if not file.is_file():
+                raise FileNotFoundError(f"there is no {file}, a certificate that the connection needs")
+        return docker.tls.TLSConfig(client_cert=(str(certificate), str(key)), ca_cert=str(authority), verify=True)
 
     def _gone(self, error: Exception) -> EngineGone:
-        return EngineGone(
-            f"The container engine at {self.address} does not answer: {_reason(error)}.",
-            hint=f"Start it (systemctl start docker, systemctl start podman.socket), see that {_who()} may use it, or "
-            f"name another one in {ENGINE_VARIABLE}. Container instances run as processes with MODELPORT_ACI=process.",
-        )
+        reason, hint = advice(error, self.address)
+        return EngineGone(f"The container engine at {self.address} does not answer: {reason}.", hint=hint)
 
 
-def _probe(path: str) -> None:
-    """Raise OSError where nobody listens. (docker-py would leave its socket open then.)"""
-    with socket.socket(socket.AF_UNIX) as channel:
-        channel.connect(path)
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost one: what docker-py puts around it is long and says little."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return str(getattr(error, "strerror", None) or error).rstrip(".") or type(error).__name__
-
-
-def _who() -> str:
-    return os.environ.get("USER") or f"user {os.getuid()}"
+def _probe(url: str) -> None:
+    """Raise OSError where nobody listens. (docker-py would leave its socket open then, and wait minutes for a machine
+    that is not there.)"""
+    if url.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as channel:
+            channel.connect(url.removeprefix("unix://"))
+        return
+    parts = urlsplit(url)
+    if parts.hostname is not None:
+        port = parts.port or (_TLS_PORT if parts.scheme == "https" else _PORT)
+        socket.create_connection((parts.hostname, port), timeout=_CONNECTS_WITHIN_S).close()

@@ -27,6 +27,7 @@ MODEL_DATA = "/var/azureml-modeldata"
 """Where what scripts collect is, in a folder that anybody may write to: the container's user is nobody's here."""
 MODEL_DATA_FOLDER = f"{MODEL_DATA}/modeldata"
 
+_ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - what a port's address may be, not ours
 _GIBIBYTE = 1024**3
 _HOLDER_BYTES = 32 * 1024**2
 _MOST_PROCESSES = 4096
@@ -141,7 +142,9 @@ def creation(spec: ContainerSpec) -> dict[str, Any]:
     if spec.nano_cpus is not None:
         said["nano_cpus"] = spec.nano_cpus
     if spec.published is not None:
-        said["ports"] = {f"{PORT}/tcp": spec.published}
+        address, port = spec.published
+        # Podman 4.3 takes 0.0.0.0 for the address that requests are sent to, and lets none of them through.
+        said["ports"] = {f"{PORT}/tcp": port if address in _ALL_ADDRESSES else (address, port)}
     if spec.network_of is not None:
         said["network_mode"] = f"container:{spec.network_of}"
     elif spec.network is not None:
