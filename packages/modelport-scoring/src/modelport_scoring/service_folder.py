@@ -26,6 +26,7 @@ from modelport_scoring.settings import (
     ServiceSettings,
     limits_of,
 )
+from modelport_scoring.settings_json import check_format, decode_json, read_bytes
 from modelport_scoring.share import DIVIDED
 from modelport_scoring.telemetry.settings import check_telemetry
 from modelport_scoring.traffic.settings import check_traffic
@@ -47,27 +48,19 @@ DIGEST_LENGTH = 64
 def read_settings(folder: Path) -> ServiceSettings:
     """``service.json`` of the folder. Raises SettingsInvalid, which names the file and what is wrong with it."""
     path = folder / SETTINGS
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SettingsInvalid(f"{path}: {error.strerror}") from error
-    return decode_settings(content, path=path)
+    return decode_settings(read_bytes(path), path=path)
 
 
 def decode_settings(content: bytes, *, path: Path) -> ServiceSettings:
     """The settings that a file holds. Raises SettingsInvalid, which names the file and what is wrong with it."""
-    try:
-        settings = msgspec.json.decode(content, type=ServiceSettings)
-    except msgspec.MsgspecError as error:
-        raise SettingsInvalid(f"{path}: {error}") from error
+    settings = decode_json(content, ServiceSettings, path=path)
     check_settings(settings, path=path)
     return settings
 
 
 def check_settings(settings: ServiceSettings, *, path: Path) -> None:
     """Raise SettingsInvalid for what the types alone do not rule out."""
-    if settings.format != FORMAT:
-        raise SettingsInvalid(f"{path}: format {settings.format} is not known here, only {FORMAT}")
+    check_format(settings, FORMAT, path=path)
     check_revisions(settings, path=path)
     check_workers(settings.workers, settings.autoscale, path=path)
     check_processes(settings, path=path)

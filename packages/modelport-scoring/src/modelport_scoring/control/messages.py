@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -124,28 +125,27 @@ def together(own: Status, others: Sequence[Status | None]) -> Status:
     return msgspec.structs.replace(
         own,
         state=common_state([server.state for server in servers]),
-        workers=[worker for status in known for worker in status.workers],
-        workers_wanted=sum(status.workers_wanted for status in known),
-        requests_in_flight=sum(status.requests_in_flight for status in known),
-        requests_waiting=sum(status.requests_waiting for status in known),
-        failure=next((status.failure for status in known if status.failure is not None), None),
         revisions=[added_up(revision, known) for revision in own.revisions],
         servers=servers,
+        **sums(known),
     )
 
 
 def added_up(own: RevisionStatus, statuses: Sequence[Status]) -> RevisionStatus:
     """One revision in all server processes."""
     known = [each for status in statuses for each in status.revisions if each.revision == own.revision]
-    return msgspec.structs.replace(
-        own,
-        state=common_state([each.state for each in known]),
-        workers=[worker for each in known for worker in each.workers],
-        workers_wanted=sum(each.workers_wanted for each in known),
-        requests_in_flight=sum(each.requests_in_flight for each in known),
-        requests_waiting=sum(each.requests_waiting for each in known),
-        failure=next((each.failure for each in known if each.failure is not None), None),
-    )
+    return msgspec.structs.replace(own, state=common_state([each.state for each in known]), **sums(known))
+
+
+def sums(parts: Sequence[Status | RevisionStatus]) -> dict[str, Any]:
+    """What they have, all together."""
+    return {
+        "workers": [worker for part in parts for worker in part.workers],
+        "workers_wanted": sum(part.workers_wanted for part in parts),
+        "requests_in_flight": sum(part.requests_in_flight for part in parts),
+        "requests_waiting": sum(part.requests_waiting for part in parts),
+        "failure": next((part.failure for part in parts if part.failure is not None), None),
+    }
 
 
 def common_state(states: Sequence[ServiceState]) -> ServiceState:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.settings_json import check_format, decode_json, read_bytes
 
 FORMAT = 1
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -41,14 +42,8 @@ class FetchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 def read_fetch_settings(path: Path) -> FetchSettings:
     """Raises SettingsInvalid, which names the file and what is wrong with it."""
-    try:
-        settings = msgspec.json.decode(path.read_bytes(), type=FetchSettings)
-    except OSError as error:
-        raise SettingsInvalid(f"{path}: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
-        raise SettingsInvalid(f"{path}: {error}") from error
-    if settings.format != FORMAT:
-        raise SettingsInvalid(f"{path}: format {settings.format} is not known here, only {FORMAT}")
+    settings = decode_json(read_bytes(path), FetchSettings, path=path)
+    check_format(settings, FORMAT, path=path)
     if settings.bundle is None and settings.environment is None:
         raise SettingsInvalid(f"{path}: there is neither a bundle nor an environment to fetch")
     check_digests(settings, path=path)

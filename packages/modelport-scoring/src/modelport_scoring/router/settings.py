@@ -10,6 +10,7 @@ import msgspec
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.service_folder import check_limits
 from modelport_scoring.settings import FrontEnd, Limits, TlsSettings
+from modelport_scoring.settings_json import check_format, decode_json
 from modelport_scoring.traffic.settings import Traffic, check_traffic
 
 FORMAT = 1
@@ -51,18 +52,14 @@ FIXED = ("host", "port", "tls")
 
 def decode_router_settings(content: bytes, *, path: Path) -> RouterSettings:
     """Raises SettingsInvalid, which names the file and what is wrong with it."""
-    try:
-        settings = msgspec.json.decode(content, type=RouterSettings)
-    except msgspec.MsgspecError as error:
-        raise SettingsInvalid(f"{path}: {error}") from error
+    settings = decode_json(content, RouterSettings, path=path)
     check_router_settings(settings, path=path)
     return settings
 
 
 def check_router_settings(settings: RouterSettings, *, path: Path) -> None:
     """Raise SettingsInvalid for what the types alone do not rule out."""
-    if settings.format != FORMAT:
-        raise SettingsInvalid(f"{path}: format {settings.format} is not known here, only {FORMAT}")
+    check_format(settings, FORMAT, path=path)
     if not 0 <= settings.port <= 65535:
         raise SettingsInvalid(f"{path}: port {settings.port} is not between 0 and 65535")
     numbers = [upstream.revision for upstream in settings.upstreams]
