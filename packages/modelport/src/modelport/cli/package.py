@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -29,15 +30,10 @@ def add_to(models: typer.Typer) -> None:
     command(models, "package")(package)
 
 
-@command(app, "package")
-def package(
-    session: Session,
-    models: ModelChoice,
-    inference: InferenceFlags,
-    output_path: Annotated[
-        Path | None,
-        typer.Option("--output-path", metavar="FOLDER", help="Write a folder that builds the image, and no image."),
-    ] = None,
+@dataclass(frozen=True, kw_only=True)
+class ImageFlags:
+    """What image is made, and where it goes."""
+
     image_output: Annotated[
         Path | None,
         typer.Option(
@@ -45,30 +41,51 @@ def package(
             help="Write the image: a folder becomes an OCI layout, a file .tar an archive for `docker load`.",
             rich_help_panel=_IMAGE,
         ),
-    ] = None,
+    ] = None
     push: Annotated[
         str | None, typer.Option(metavar="REFERENCE", help="Push the image to its registry.", rich_help_panel=_IMAGE)
-    ] = None,
+    ] = None
     platform: Annotated[
         list[str] | None,
         typer.Option(
             help="linux/amd64 or linux/arm64; again for an image of both. This machine's without.",
             rich_help_panel=_IMAGE,
         ),
-    ] = None,
+    ] = None
     base: Annotated[
         str | None,
         typer.Option(
             help="What the image stands on: a reference, the path of an OCI layout or of an archive, engine:NAME.",
             rich_help_panel=_IMAGE,
         ),
-    ] = None,
+    ] = None
     pythons: Annotated[
         str | None,
         typer.Option(
             help="Where a Python comes from that the base lacks: as --base, or a folder with an installed Python.",
             rich_help_panel=_IMAGE,
         ),
+    ] = None
+
+    @property
+    def is_asked_for(self) -> bool:
+        return any([self.image_output, self.push, self.platform, self.base, self.pythons])
+
+    def choice(self) -> ImageChoice:
+        """Raises UserErrorException for a platform that images cannot be made for."""
+        asked = tuple(map(Platform.parse, dict.fromkeys(self.platform or ())))
+        return ImageChoice(base=self.base, pythons=self.pythons, platforms=asked or (Platform.of_this_machine(),))
+
+
+@command(app, "package")
+def package(
+    session: Session,
+    models: ModelChoice,
+    inference: InferenceFlags,
+    image: ImageFlags,
+    output_path: Annotated[
+        Path | None,
+        typer.Option("--output-path", metavar="FOLDER", help="Write a folder that builds the image, and no image."),
     ] = None,
     image_name: Annotated[str | None, typer.Option("--image-name", "--in", help="Name of the image.")] = None,
     image_label: Annotated[str | None, typer.Option("--image-label", "--il", help="Its label; latest without.")] = None,
@@ -82,27 +99,26 @@ def package(
     given to the engine of this machine (Docker or Podman), where one answers, and kept in the workspace. With
     --output-path a folder is made instead that holds everything that `docker build` needs.
     """
-    if output_path is not None and any([image_output, push, platform, base, pythons]):
+    if output_path is not None and image.is_asked_for:
         raise UserErrorException(
             "--output-path makes a folder that builds an image, and no image: --image-output, --push, --platform, "
             "--base and --pythons have no meaning with it.",
             hint="Leave --output-path out to have the image made.",
         )
-    platforms = tuple(map(Platform.parse, dict.fromkeys(platform or ()))) or (Platform.of_this_machine(),)
     made = package_with(
         session.workspace,
         models.ids(),
         inference.configuration(session),
-        None if output_path is not None else ImageChoice(base=base, pythons=pythons, platforms=platforms),
+        image.choice() if output_path is None else None,
         name=image_name,
         label=image_label,
     )
-    if output_path is not None:
-        made.save(output_path)
-        made.delete()  # the folder is what was asked for
-        session.note(f"Build the image: docker build -t {made.name} {output_path}")
-        return Result({**made.serialize(), "location": str(output_path.absolute())})
-    return Result({**made.serialize(), **_given_away(session, made, image_output, push)})
+    if output_path is None:
+        return Result({**made.serialize(), **_given_away(session, made, image.image_output, image.push)})
+    made.save(output_path)
+    made.delete()  # the folder is what was asked for
+    session.note(f"Build the image: docker build -t {made.name} {output_path}")
+    return Result({**made.serialize(), "location": str(output_path.absolute())})
 
 
 def _given_away(session: Session, made: ModelPackage, output: Path | None, push: str | None) -> dict[str, object]:

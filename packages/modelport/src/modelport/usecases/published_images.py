@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from modelport.domain.errors import UserErrorException
 from modelport.domain.progress import Progress
 from modelport.domain.services import Service
 from modelport.images import ImageSettings, build_image, push
 from modelport.targets.kubernetes.settings import ServingImage
-
-_FORMAT = 1
+from modelport.usecases.image_records import ImageRecords
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +39,12 @@ class PublishedImages:
         """
         registry = self._to(service.name)
         bundle = service.revision(number).bundle_digest.removeprefix("sha256:")
-        record = self.records / f"{service.name}-{bundle}.json"
-        known = _read(record, registry)
-        if known is not None:
-            return known
-        made = self._publish(service, number, registry)
-        _write(record, registry, made)
-        return made
+        records, name = ImageRecords(self.records), f"{service.name}-{bundle}"
+        known = records.find(name, brought_to=registry)
+        if known is None:
+            known = self._publish(service, number, registry)
+            records.keep(name, known, brought_to=registry)
+        return known
 
     def _to(self, name: str) -> str:
         if self.registry is None:
@@ -79,31 +75,3 @@ class PublishedImages:
 def _repository(workspace: str) -> str:
     """A part of a repository's name: small letters, digits, and single separators."""
     return "-".join("".join(char if char.isalnum() else " " for char in workspace.lower()).split()) or "workspace"
-
-
-def _read(record: Path, registry: str) -> ServingImage | None:
-    try:
-        kept: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if kept.get("format") != _FORMAT or kept.get("registry") != registry:
-        return None
-    return ServingImage(
-        reference=kept["reference"],
-        interpreter=tuple(kept["interpreter"]),
-        keeps_python_path=kept["keeps_python_path"],
-    )
-
-
-def _write(record: Path, registry: str, image: ServingImage) -> None:
-    kept = {
-        "format": _FORMAT,
-        "registry": registry,
-        "reference": image.reference,
-        "interpreter": list(image.interpreter),
-        "keeps_python_path": image.keeps_python_path,
-    }
-    record.parent.mkdir(parents=True, exist_ok=True)
-    draft = record.with_suffix(".new")
-    draft.write_text(json.dumps(kept), encoding="utf-8")
-    draft.replace(record)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from modelport.bundles import Archive as PackedArchive
@@ -17,9 +15,9 @@ from modelport.domain.progress import Progress
 from modelport.domain.services import Service
 from modelport.images import ImageLayer, ImageSettings, environment_archive, push, stock_image
 from modelport.targets.kubernetes.settings import ENVIRONMENT_PYTHON, Archive, BundleArchive, Fetch, ServingImage
+from modelport.usecases.image_records import ImageRecords
 
 _STOCK = "modelport-serving"
-_FORMAT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +56,12 @@ class StoredBundles:
         """
         self.check(service.name)
         digest = service.revision(number).bundle_digest.removeprefix("sha256:")
-        record = self.records / f"stored-{_key(self.store, self.stock_image or self.registry, digest)}.json"
-        known = _read(record)
+        records, stock = ImageRecords(self.records), self.stock_image or self.registry
+        name = f"stored-{_key(self.store, stock, digest)}"
+        known = records.find(name, brought_to=self.store)
         if known is None:
             known = self._store(digest)
-            _write(record, known)
+            records.keep(name, known, brought_to=self.store)
         return known
 
     def _store(self, digest: str) -> ServingImage:
@@ -120,31 +119,3 @@ def _address(store: str, name: str) -> str:
 
 def _key(*texts: str | None) -> str:
     return hashlib.sha256("\0".join(str(text) for text in texts).encode()).hexdigest()[:24]
-
-
-def _read(record: Path) -> ServingImage | None:
-    try:
-        kept: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if kept.pop("format", None) != _FORMAT:
-        return None
-    fetch = kept.pop("fetch")
-    environment = fetch["environment"]
-    return ServingImage(
-        **{**kept, "interpreter": tuple(kept["interpreter"])},
-        fetch=Fetch(
-            bundle=BundleArchive(**fetch["bundle"]),
-            environment=None if environment is None else Archive(**environment),
-            credentials_secret=fetch["credentials_secret"],
-        ),
-    )
-
-
-def _write(record: Path, image: ServingImage) -> None:
-    """Only its owner may read it: an address may be signed."""
-    record.parent.mkdir(parents=True, exist_ok=True)
-    draft = record.with_suffix(".new")
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps({"format": _FORMAT, **asdict(image)}), encoding="utf-8")
-    draft.replace(record)
