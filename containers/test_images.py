@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tarfile
 from pathlib import Path
@@ -14,6 +15,10 @@ from containers.test_packages import ANSWERS, Bench, running
 from modelport import CondaDependencies, Environment, Workspace
 from modelport.domain.progress import Silent
 from modelport.images import ImageSettings, Platform, stock_image, write_docker_archive
+from modelport.images.blobs import Blobs
+from modelport.images.image import ZSTD_LAYER
+from modelport.images.layers import zstd
+from modelport.images.manifests import CONFIG, MANIFEST, descriptor, write_layout
 from modelport.sdk.packages import ModelPackage
 
 STRICT = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL")
@@ -132,6 +137,32 @@ def test_the_steps_of_a_dockerfile_are_run_by_the_engine(
     with running(engine, package.pull(), *STRICT) as container:
         answer = container.ask("POST", "/score", [1]).json()
         assert (answer["answer"], answer["more"]) == (42, 7)
+
+
+def test_a_base_whose_layers_are_compressed_with_zstd(
+    engine: Engine, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = Blobs(tmp_path / "base")
+    with base_archive().open("rb") as archive:
+        diff_id = f"sha256:{hashlib.file_digest(archive, 'sha256').hexdigest()}"
+    with blobs.draft() as layer, base_archive().open("rb") as archive:
+        packer = zstd.ZstdCompressor(level=1)
+        while chunk := archive.read(1 << 20):
+            layer.write(packer.compress(chunk))
+        layer.write(packer.flush())
+    rootfs = {"type": "layers", "diff_ids": [diff_id]}
+    config = json.dumps({"os": "linux", "architecture": "amd64", "config": {}, "rootfs": rootfs}).encode()
+    zipped = {"mediaType": ZSTD_LAYER, "digest": layer.digest, "size": layer.size}
+    manifest = json.dumps({"schemaVersion": 2, "config": descriptor(CONFIG, config), "layers": [zipped]}).encode()
+    blobs.add(config)
+    blobs.add(manifest)
+    write_layout(tmp_path / "base", [descriptor(MANIFEST, manifest)])
+    monkeypatch.setenv("MODELPORT_BASE_IMAGE", str(tmp_path / "base"))
+    script(bench, "", "1")
+    dependencies = CondaDependencies.create(python_version="3.11", pip_packages=["azureml-defaults"])
+    image = load(engine, bench.package(bench.environment(dependencies), generate_dockerfile=False), tmp_path)
+    with running(engine, image, *STRICT) as container:
+        assert container.ask("POST", "/score", [1]).json()["answer"] == 42
 
 
 def test_a_stock_image_starts_the_server_with_what_is_mounted(engine: Engine, layers: Path, tmp_path: Path) -> None:

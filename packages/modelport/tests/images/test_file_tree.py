@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from modelport.exceptions import UserErrorException
-from modelport.images.blobs import Blobs
+from modelport.images.blobs import Blobs, digest_of
 from modelport.images.file_tree import FileTree, extract, read_tree
-from modelport.images.layers import compress
+from modelport.images.layers import compress, zstd
+from modelport.images.manifests import layer_descriptor, layers_of
 from modelport.images.pythons import ImagePython, pythons_of, server_python
 
 from .made_of_files import DEBIAN, write_tar
@@ -78,6 +79,26 @@ def test_a_damaged_layer_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(UserErrorException, match=r"A layer of the base cannot be read \(base 1 of 1, sha256:"):
         read_tree(blobs, [layer], tmp_path / "trees", where="the base")
+
+
+def test_layers_compressed_with_zstd_are_read(tmp_path: Path) -> None:
+    """Also those with frames that tell of the content: what Podman calls zstd:chunked."""
+    plain = write_tar(tmp_path / "a.tar", {"etc/passwd": b"root"}).read_bytes()
+    half = len(plain) // 2
+    told = b"\x50\x2a\x4d\x18" + (7).to_bytes(4, "little") + b"skipped"
+    content = zstd.compress(plain[:half]) + told + zstd.compress(plain[half:]) + told
+    blobs = Blobs(tmp_path)
+    digest = blobs.add(content)
+    described = {
+        "layers": [{"digest": digest, "size": len(content), "mediaType": "application/vnd.oci.image.layer.v1.tar+zstd"}]
+    }
+    (layer,) = layers_of(described, {"rootfs": {"diff_ids": [digest_of(plain)]}}, where="the base")
+    tree = read_tree(blobs, [layer], tmp_path / "trees", where="the base")
+    assert (tree.text("/etc/passwd"), tree.sizes) == ("root", [len(plain)])
+    assert layer_descriptor(layer) == described["layers"][0], "it is passed on as it is"
+    blobs.path(digest).write_bytes(content[: half // 64])
+    with pytest.raises(UserErrorException, match=r"A layer of the base cannot be read"):
+        read_tree(blobs, [layer], tmp_path / "others", where="the base")
 
 
 def test_what_is_taken_out_stays_in_its_folder(tmp_path: Path) -> None:

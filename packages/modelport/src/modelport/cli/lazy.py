@@ -21,6 +21,7 @@ _GROUPS = {
     "model": "Register, list, download, change, delete, deploy and package models.",
     "k8s": "Print the Kubernetes manifests of a service.",
     "package": "Package models as a folder that builds an image anywhere.",
+    "images": "See to the folder in which images are made, for all workspaces.",
     "environment": "Write, register, list and download environments.",
     "compute": "Attach clusters, list and detach them.",
     "service": "Use and change the services that were deployed.",

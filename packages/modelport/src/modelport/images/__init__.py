@@ -12,6 +12,7 @@ from modelport.images.image import BuiltImage, Credentials, ImageLayer, ImageSet
 
 if TYPE_CHECKING:
     from modelport.images.build import build_image, environment_archive, stock_image
+    from modelport.images.cache import Pruned, prune
     from modelport.images.layout import copy_images, copy_layout
     from modelport.images.publish import push, push_layout, write_docker_archive, write_layout_archive
 
@@ -21,10 +22,12 @@ __all__ = [
     "ImageLayer",
     "ImageSettings",
     "Platform",
+    "Pruned",
     "build_image",
     "copy_images",
     "copy_layout",
     "environment_archive",
+    "prune",
     "push",
     "push_layout",
     "stock_image",
@@ -33,10 +36,12 @@ __all__ = [
 ]
 
 _HOME = {
+    "Pruned": "cache",
     "build_image": "build",
     "copy_images": "layout",
     "copy_layout": "layout",
     "environment_archive": "build",
+    "prune": "cache",
     "push": "publish",
     "push_layout": "publish",
     "stock_image": "build",

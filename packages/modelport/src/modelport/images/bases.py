@@ -14,6 +14,7 @@ from typing import Any
 from modelport.domain.errors import UserErrorException
 from modelport.domain.progress import Progress
 from modelport.images.blobs import Blobs
+from modelport.images.cache import LAYERS
 from modelport.images.file_tree import FileTree, read_tree
 from modelport.images.image import Credentials, ImageLayer, Platform
 from modelport.images.layers import LayerCache, compress
@@ -48,7 +49,7 @@ class Bases:
 
     def __init__(self, cache: Path, *, credentials: Credentials | None = None, progress: Progress) -> None:
         self.blobs = Blobs(cache)
-        self.layers = LayerCache(self.blobs, cache / "layers")
+        self.layers = LayerCache(self.blobs, cache / LAYERS)
         self._trees = cache / "trees"
         self._credentials = credentials
         self._progress = progress

@@ -17,6 +17,7 @@ from modelport.domain.progress import Progress
 from modelport.environments.definition_json import definition_from_json
 from modelport.images.base_choice import check_libraries, choose_base, stock_base
 from modelport.images.bases import BaseImage, Bases
+from modelport.images.cache import LAYERS, in_use
 from modelport.images.configuration import configuration, labels_of, manifest_of
 from modelport.images.content import code_entries, entries_key, model_entries, models_key, user_entries
 from modelport.images.environment import ENVIRONMENT, environment_layer
@@ -40,13 +41,15 @@ def build_image(bundle: Path, *, settings: ImageSettings, cache: Path, progress:
     that cannot be had or used, EnvironmentException for packages that cannot be installed, RegistryException for what a
     registry does, StoreException for a damaged bundle.
     """
-    return _Build(settings, cache, progress).of_bundle(bundle)
+    with in_use(cache):
+        return _Build(settings, cache, progress).of_bundle(bundle)
 
 
 def stock_image(python: str, *, settings: ImageSettings, cache: Path, progress: Progress) -> BuiltImage:
     """An image that serves what is put into it later: it has the Python of that version, the scoring server and the
     worker, and neither code nor models nor an environment. Raises as ``build_image``."""
-    return _Build(settings, cache, progress).stock(python)
+    with in_use(cache):
+        return _Build(settings, cache, progress).stock(python)
 
 
 def environment_archive(
@@ -54,7 +57,8 @@ def environment_archive(
 ) -> tuple[ImageLayer, Path] | None:
     """The layer with the bundle's environment, for a stock image of the same settings, and its file; None where the
     bundle has no environment. Raises as ``build_image``."""
-    return _Build(settings, cache, progress).environment(bundle)
+    with in_use(cache):
+        return _Build(settings, cache, progress).environment(bundle)
 
 
 class _Build:
@@ -65,7 +69,7 @@ class _Build:
         self._cache = cache
         self._progress = progress
         self._bases = Bases(cache, credentials=settings.credentials, progress=progress)
-        self._layers = LayerCache(self._bases.blobs, cache / "layers")
+        self._layers = LayerCache(self._bases.blobs, cache / LAYERS)
         self._made: list[ImageLayer] = []
 
     def of_bundle(self, bundle: Path) -> BuiltImage:

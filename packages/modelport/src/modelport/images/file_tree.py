@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import json
 import posixpath
 import re
@@ -17,8 +16,9 @@ from typing import IO, Any, cast
 
 from modelport.domain.errors import UserErrorException
 from modelport.images.blobs import Blobs, digest_of
+from modelport.images.cache import used
 from modelport.images.image import ImageLayer
-from modelport.images.layers import opened
+from modelport.images.layers import UNREADABLE, opened
 
 _GONE = ".wh."
 _ALL_GONE = ".wh..wh..opq"
@@ -166,6 +166,7 @@ def read_tree(blobs: Blobs, layers: Sequence[ImageLayer], cache: Path, *, where:
     kept = cache / f"{key}.json"
     try:
         content = json.loads(kept.read_text(encoding="utf-8"))
+        used(kept)
         return FileTree(**{**content, "folders": set(content["folders"])})
     except (OSError, ValueError, TypeError):
         pass
@@ -183,7 +184,7 @@ def read_tree(blobs: Blobs, layers: Sequence[ImageLayer], cache: Path, *, where:
 def _guarded(work: Callable[[], None], layer: ImageLayer, where: str) -> None:
     try:
         work()
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, OSError) as error:
+    except UNREADABLE as error:
         raise UserErrorException(
             f"A layer of {where} cannot be read ({layer.name}, {layer.digest}): {error}.",
             hint="Pull or save the image anew.",

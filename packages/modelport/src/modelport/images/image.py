@@ -11,6 +11,7 @@ from pathlib import Path
 from modelport.domain.errors import UserErrorException
 
 GZIP_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+ZSTD_LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 """What kernels call them, and what images do."""

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import sys
 import tarfile
 import tempfile
 import zlib
@@ -15,7 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+if sys.version_info >= (3, 14):
+    from compression import zstd as zstd
+else:
+    from backports import zstd as zstd
+
 from modelport.images.blobs import CHUNK_BYTES, Blobs, Count, Draft
+from modelport.images.cache import used
 from modelport.images.image import ImageLayer
 
 FORMAT = 2
@@ -25,6 +32,12 @@ WRITTEN_AT = 315532800
 """The time of every file, seconds since the epoch: 1980, the first that zip files can tell."""
 
 _LEVEL = 6
+
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+"""How such files begin (RFC 1952, RFC 8878)."""
+
+UNREADABLE = (tarfile.TarError, EOFError, OSError, zlib.error, zstd.ZstdError)
+"""What reading a damaged archive raises."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +162,10 @@ class LayerCache:
             layer = ImageLayer(**json.loads(self._file(key).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
-        return layer if self.blobs.has(layer.digest) else None
+        if not self.blobs.has(layer.digest):
+            return None
+        used(self._file(key))
+        return layer
 
     def put(self, key: str, layer: ImageLayer) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -162,10 +178,12 @@ class LayerCache:
 
 
 def opened(archive: Path) -> IO[bytes]:
-    """The archive's own content, where it is compressed with gzip too."""
+    """The archive's own content, where it is compressed with gzip or zstd too. What reads it raises UNREADABLE."""
     with archive.open("rb") as file:
-        is_compressed = file.read(2) == b"\x1f\x8b"
-    return cast(IO[bytes], gzip.open(archive)) if is_compressed else archive.open("rb")
+        start = file.read(4)
+    if start.startswith(_GZIP):
+        return cast(IO[bytes], gzip.open(archive))
+    return cast(IO[bytes], zstd.open(archive)) if start == _ZSTD else archive.open("rb")
 
 
 def compress(blobs: Blobs, name: str, archive: Path) -> ImageLayer:

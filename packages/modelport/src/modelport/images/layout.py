@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelport.images.blobs import Blobs, canonical_json, digest_of
+from modelport.images.cache import IMAGES, used
 from modelport.images.image import BuiltImage, ImageLayer, Platform
 from modelport.images.manifests import INDEX, MANIFEST, descriptor, read_index, write_layout
 from modelport.images.sbom import bill_of_materials
-
-_IMAGES = "images"
 
 
 def sbom_name(architecture: str) -> str:
@@ -26,7 +25,7 @@ def keep_image(
 ) -> BuiltImage:
     """The image as a layout below the cache, named by its digest. What is there already stays as it is."""
     digest, config_digest = digest_of(manifest), digest_of(config)
-    folder = cache / _IMAGES / digest.partition(":")[2]
+    folder = cache / IMAGES / digest.partition(":")[2]
     if not (folder / sbom_name(platform.architecture)).exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
@@ -36,6 +35,7 @@ def keep_image(
             _settle(draft, folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+    used(folder)
     return BuiltImage(
         layout=folder,
         digest=digest,

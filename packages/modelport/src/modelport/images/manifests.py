@@ -12,7 +12,7 @@ from typing import Any
 
 from modelport.domain.errors import UserErrorException
 from modelport.images.blobs import Blobs, canonical_json, digest_of
-from modelport.images.image import GZIP_LAYER, ImageLayer, Platform
+from modelport.images.image import GZIP_LAYER, ZSTD_LAYER, ImageLayer, Platform
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -26,8 +26,10 @@ MANIFESTS = (MANIFEST, _DOCKER_MANIFEST)
 _TAR_LAYER = "application/vnd.oci.image.layer.v1.tar"
 _READABLE_LAYERS = {
     GZIP_LAYER: GZIP_LAYER,
+    ZSTD_LAYER: ZSTD_LAYER,
     _TAR_LAYER: _TAR_LAYER,
     "application/vnd.docker.image.rootfs.diff.tar.gzip": GZIP_LAYER,
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": ZSTD_LAYER,
     "application/vnd.docker.image.rootfs.diff.tar": _TAR_LAYER,
 }
 """Media types of layers that are read, and what the same bytes are called in an OCI manifest."""
@@ -115,7 +117,7 @@ def _readable(media_type: str, where: str) -> str:
     if media_type not in _READABLE_LAYERS:
         raise UserErrorException(
             f"{where} has a layer of the type {media_type}, which is not read here.",
-            hint="Layers may be plain or compressed with gzip: push the image anew with --compression-format gzip.",
+            hint="Layers may be plain, or compressed with gzip or zstd: push it anew with --compression-format gzip.",
         )
     return _READABLE_LAYERS[media_type]
 
