@@ -25,6 +25,8 @@ from modelport.domain.errors import DeploymentFailed, WebserviceException
 from modelport.sdk.aci import AciWebservice
 from modelport.sdk.data import Dataset
 from modelport.sdk.local import LocalWebservice
+from modelport.usecases.checks import Verdict
+from modelport.usecases.doctor_places import engines
 from modelport.usecases.run_service import delete, up
 
 
@@ -162,6 +164,7 @@ def test_an_engine_that_is_gone_for_a_while(instances: Instances) -> None:
     with pytest.raises(WebserviceException, match=r"container engine at unix://.* does not answer: "):
         instances.deploy("other", instances.code())
     instances.engine.reboot()
+    assert state_of(service) == "Unhealthy" and "modelport up" in json.dumps(service.error)
     assert up(instances.workspace.context) == {"line": None}
     service.wait_for_deployment()
     assert service.run(BODY) == [2, 4]
@@ -219,9 +222,14 @@ def test_an_engine_elsewhere(instances: Instances, monkeypatch: pytest.MonkeyPat
         service.delete()
 
 
-def test_a_port_that_is_taken(instances: Instances) -> None:
+def test_what_an_engine_has_not(instances: Instances) -> None:
     service = instances.deploy("one", instances.code())
     context, row = instances.workspace.context, instances.workspace.context.service("one")
+    with pytest.raises(WebserviceException, match=r"asks for 1 GPUs .*\((Docker|Podman) .* no runtime of NVIDIA"):
+        context.target(row).check("two", context.service("one").deployment.__class__(gpu_cores=1))
+    (check,) = [each for each in engines([context]) if instances.engine.address in each.name]
+    assert check.verdict is Verdict.OK
+    assert "(API 1.41), linux/amd64, " in check.finding and ", control groups of version " in check.finding
     with pytest.raises(WebserviceException, match=f"Port {service.port} of 127.0.0.1 cannot be listened on"):
         context.target(row).check("two", context.service("one").deployment.__class__(port=service.port))
 

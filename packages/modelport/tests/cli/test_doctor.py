@@ -15,7 +15,9 @@ import pytest
 
 from modelport.composition import Installation, open_workspace
 from modelport.domain.workspaces import WorkspaceLabels
-from modelport.usecases.doctor import Check, Machine, Verdict, examine
+from modelport.usecases.checks import Check, Verdict
+from modelport.usecases.compute_targets import keep_compute
+from modelport.usecases.doctor import Machine, examine
 
 
 class EmptyIndex(BaseHTTPRequestHandler):
@@ -58,9 +60,10 @@ def checks(home: Path, *workspaces: str) -> dict[str, Check]:
 def test_a_machine_where_all_is_well(home: Path, index: str) -> None:
     open_workspace("shop", installation=Installation(home=home), create=WorkspaceLabels())
     found = checks(home, "shop")
-    assert {
-        name: check.verdict for name, check in found.items() if name not in ("port", "disk", "open files")
-    } == dict.fromkeys(("python", "home", "uv", "pythons", "index", "workspace shop"), Verdict.OK)
+    of_the_machine = ("port", "disk", "open files", *(name for name in found if name.startswith("engine")))
+    assert {name: check.verdict for name, check in found.items() if name not in of_the_machine} == dict.fromkeys(
+        ("python", "home", "uv", "pythons", "index", "workspace shop"), Verdict.OK
+    )
     assert "0 services" in found["workspace shop"].finding
     assert all(check.hint == "" for check in found.values() if check.verdict is Verdict.OK)
 
@@ -141,3 +144,25 @@ def test_who_has_the_default_port(home: Path, index: str, monkeypatch: pytest.Mo
         assert check.verdict is Verdict.WARNING
         assert "has it" in check.finding
     assert checks(home)["port"].verdict is Verdict.OK
+
+
+def test_engines_and_clusters_that_do_not_answer(
+    home: Path, tmp_path: Path, index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, other = tmp_path / "gone.sock", tmp_path / "other.sock"
+    for path in (gone, other):
+        with socket.socket(socket.AF_UNIX) as closed:
+            closed.bind(str(path))
+    monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", f"unix://{gone}")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{other}")
+    monkeypatch.setenv("MODELPORT_ACI", "container")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    context = open_workspace("shop", installation=Installation(home=home), create=WorkspaceLabels())
+    keep_compute(context, "prod", "AKS", {"context": "production"}, is_attached=True)
+    context.registry.close()
+    found = checks(home, "shop")
+    chosen, unused, cluster = found[f"engine unix://{gone}"], found[f"engine unix://{other}"], found["cluster prod"]
+    assert chosen.verdict is Verdict.PROBLEM and "does not answer: Connection refused" in chosen.finding
+    assert "(MODELPORT_CONTAINER_ENGINE names it)" in chosen.finding and "systemctl start docker" in chosen.hint
+    assert unused.verdict is Verdict.WARNING and "(DOCKER_HOST names it)" in unused.finding
+    assert cluster.verdict is Verdict.PROBLEM and "no context named 'production'" in cluster.finding

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.types import DeviceRequest
 
 from modelport.domain.deployments import Deployment, Placement, Resources
 from modelport.domain.errors import WebserviceException
@@ -61,6 +62,17 @@ def test_a_server_can_do_little() -> None:
 def test_no_limits_where_none_are_asked_for() -> None:
     made = creation(server_spec(service(resources=None), 3, NAMES, image="i"))
     assert not {"mem_limit", "nano_cpus"} & set(made)
+
+
+def test_gpus_are_asked_for_as_devices() -> None:
+    asked = creation(server_spec(service(gpu_cores=2), 3, NAMES, image="i"))["device_requests"]
+    assert DeviceRequest(**asked[0])["Count"] == 2 and asked[0]["Capabilities"] == [["gpu"]]
+    assert "device_requests" not in creation(server_spec(service(), 3, NAMES, image="i"))
+
+
+def test_an_address_that_stands_for_all_is_left_to_the_engine() -> None:
+    made = creation(holder_spec(service(), NAMES, image="i", published=("0.0.0.0", 8890)))
+    assert made["ports"] == {"5001/tcp": 8890}
 
 
 def test_a_holder_has_the_address() -> None:

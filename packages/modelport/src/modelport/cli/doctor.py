@@ -10,7 +10,8 @@ from modelport.cli.command import command, group
 from modelport.cli.output import Result
 from modelport.cli.session import Session
 from modelport.composition import Installation, open_workspace
-from modelport.usecases.doctor import Check, Machine, Verdict, examine
+from modelport.usecases.checks import Check, Verdict
+from modelport.usecases.doctor import Machine, examine
 
 app = group("Check what on this machine would stop a deployment.")
 _MARKS = {Verdict.OK: "ok     ", Verdict.WARNING: "warning", Verdict.PROBLEM: "PROBLEM"}

@@ -8,7 +8,8 @@ from modelport.composition import Installation, open_workspace
 from modelport.domain.errors import WorkspaceException
 from modelport.sdk.cloud_only import say_unused
 from modelport.sdk.workspace_opened import OpenedWorkspace
-from modelport.usecases.doctor import Machine, Verdict, examine
+from modelport.usecases.checks import Verdict
+from modelport.usecases.doctor import Machine, examine
 
 _KEYS = (
     "userStorageKey",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,17 @@ def check_cluster(settings: Mapping[str, Any]) -> str:
         return f"Kubernetes {major}.{minor} at {cluster.server}"
     except (WebserviceException, UserErrorException) as error:
         raise ComputeTargetException(error.message, hint=error.hint) from error
+
+
+def nodes_of(settings: Mapping[str, Any]) -> str:
+    """``check_cluster``, and how many nodes of which architectures there are, where the context's user may see them."""
+    told = check_cluster(settings)
+    try:
+        nodes = Cluster.of_context(str(settings["context"])).list("v1/Node")
+    except WebserviceException:
+        return told
+    kinds = Counter(f"linux/{node['status']['nodeInfo']['architecture']}" for node in nodes)
+    return ", ".join([told, *(f"{count} nodes of {kind}" for kind, count in sorted(kinds.items()))])
 
 
 def credentials_of(context: str) -> dict[str, Any]:

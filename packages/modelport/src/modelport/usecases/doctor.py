@@ -16,7 +16,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -27,7 +26,9 @@ from modelport.environments.index_settings import uv_options
 from modelport.environments.interpreters import PYTHONS, installed_versions
 from modelport.environments.uv import run_uv, uv_environment, without_credentials
 from modelport.targets.serving.ports import check_address
+from modelport.usecases.checks import Check, ok, problem, warning
 from modelport.usecases.context import Context
+from modelport.usecases.doctor_places import clusters, engines
 
 DEFAULT_PORT = 8890
 _OLDEST_PYTHON = (3, 11)
@@ -36,23 +37,6 @@ _FEW_FILES, _TOO_FEW_FILES = 4352, 256
 """Open files: a scoring server takes 4096 connections unless told otherwise, and needs some more for itself."""
 _INDEX_TIMEOUT_S = 5
 _RUNS = (ServiceState.RUNNING, ServiceState.DEPLOYING)
-
-
-class Verdict(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    """Something will not work, but most will."""
-    PROBLEM = "problem"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One thing that was looked at. ``hint`` is one thing to try, empty where all is well."""
-
-    name: str
-    verdict: Verdict
-    finding: str
-    hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,21 +63,11 @@ def examine(machine: Machine) -> Iterator[Check]:
             yield from _services(context)
             yield from _strays(context)
             yield from _operations(context)
+            yield from clusters(context)
+    yield from engines(opened)
     yield _port(opened)
     for context in opened:
         context.registry.close()
-
-
-def _ok(name: str, finding: str) -> Check:
-    return Check(name=name, verdict=Verdict.OK, finding=finding)
-
-
-def _warning(name: str, finding: str, hint: str) -> Check:
-    return Check(name=name, verdict=Verdict.WARNING, finding=finding, hint=hint)
-
-
-def _problem(name: str, finding: str, hint: str) -> Check:
-    return Check(name=name, verdict=Verdict.PROBLEM, finding=finding, hint=hint)
 
 
 # --- the machine ------------------------------------------------------------------------------------------------------
@@ -102,8 +76,8 @@ def _problem(name: str, finding: str, hint: str) -> Check:
 def _python() -> Check:
     finding = f"Python {platform.python_version()} ({sys.executable})"
     if sys.version_info >= _OLDEST_PYTHON:
-        return _ok("python", finding)
-    return _problem("python", finding, "Install Modelport with Python 3.11 or newer.")
+        return ok("python", finding)
+    return problem("python", finding, "Install Modelport with Python 3.11 or newer.")
 
 
 def _home(home: Path) -> Iterator[Check]:
@@ -113,9 +87,9 @@ def _home(home: Path) -> Iterator[Check]:
             pass
     except OSError as error:
         hint = "Set MODELPORT_HOME to a folder that can be written, or free some space."
-        yield _problem("home", f"Nothing can be written into {place}: {error.strerror}", hint)
+        yield problem("home", f"Nothing can be written into {place}: {error.strerror}", hint)
         return
-    yield _open_to_all(home) or _ok("home", f"{home} can be written")
+    yield _open_to_all(home) or ok("home", f"{home} can be written")
     yield _disk(place)
 
 
@@ -123,7 +97,7 @@ def _open_to_all(home: Path) -> Check | None:
     if not home.exists() or not home.stat().st_mode & stat.S_IWOTH:
         return None
     hint = f"Unless that is meant: chmod o-w {shlex.quote(str(home))}"
-    return _warning("home", f"Everybody can write into {home}, and so run code as who deploys from it", hint)
+    return warning("home", f"Everybody can write into {home}, and so run code as who deploys from it", hint)
 
 
 def _disk(place: Path) -> Check:
@@ -131,8 +105,8 @@ def _disk(place: Path) -> Check:
     finding = f"{free / 1024**3:.1f} GiB are free in {place}"
     hint = "Free some space, or set MODELPORT_HOME to a folder on another disk."
     if free < _TOO_LITTLE_DISK:
-        return _problem("disk", finding, hint)
-    return _warning("disk", finding, hint) if free < _LITTLE_DISK else _ok("disk", finding)
+        return problem("disk", finding, hint)
+    return warning("disk", finding, hint) if free < _LITTLE_DISK else ok("disk", finding)
 
 
 def _uv(pythons_folder: Path) -> Iterator[Check]:
@@ -140,19 +114,19 @@ def _uv(pythons_folder: Path) -> Iterator[Check]:
         version = run_uv("--version", cwd=Path(sys.base_exec_prefix), indexes=False).output.strip()
         pythons = installed_versions(pythons_folder)
     except (ModelportError, OSError) as error:
-        yield _problem("uv", f"uv cannot be run: {error}", "Install Modelport anew: the package 'uv' is part of it.")
+        yield problem("uv", f"uv cannot be run: {error}", "Install Modelport anew: the package 'uv' is part of it.")
         return
-    yield _ok("uv", f"{version} ({find_uv_bin()})")
+    yield ok("uv", f"{version} ({find_uv_bin()})")
     if pythons:
-        yield _ok("pythons", f"Environments can have Python {', '.join(pythons)}")
+        yield ok("pythons", f"Environments can have Python {', '.join(pythons)}")
     else:
         hint = "Install one that is found on PATH, or run: modelport environment install-python 3.11"
-        yield _warning("pythons", "No Python for environments was found", hint)
+        yield warning("pythons", "No Python for environments was found", hint)
 
 
 def _index() -> Check:
     if uv_options(os.environ):
-        return _ok("index", "No package index is used, as the pip configuration says (no-index)")
+        return ok("index", "No package index is used, as the pip configuration says (no-index)")
     # the installer itself asks: what counts is that it gets through, with its proxies, certificates and credentials
     command = [find_uv_bin(), "pip", "compile", "-", "--no-deps", "--quiet", "--no-cache", "--python", sys.executable]
     environ = {**uv_environment(), "UV_HTTP_TIMEOUT": str(_INDEX_TIMEOUT_S), "UV_HTTP_RETRIES": "0"}
@@ -163,13 +137,13 @@ def _index() -> Check:
     except (subprocess.TimeoutExpired, OSError) as error:
         return _index_problem(str(error) if isinstance(error, OSError) else "it did not answer in time")
     if asked.returncode == 0 or "not found in the package registry" in asked.stderr:
-        return _ok("index", "The package index answers")
+        return ok("index", "The package index answers")
     return _index_problem(without_credentials(" ".join(asked.stderr.split())))
 
 
 def _index_problem(said: str) -> Check:
     hint = "Look at pip's and uv's settings (index URL, proxy, certificates). Without an index, deployments can use "
-    return _warning(
+    return warning(
         "index", f"The package index cannot be reached: {said}", hint + "the environments that are built already."
     )
 
@@ -179,23 +153,23 @@ def _open_files() -> Check:
     unlimited = most == resource.RLIM_INFINITY
     finding = "A process may open any number of files" if unlimited else f"A process may open {most} files"
     if unlimited or most >= _FEW_FILES:
-        return _ok("open files", finding)
+        return ok("open files", finding)
     hint = "Raise the hard limit (ulimit -Hn, limits.conf or the service manager's setting) before deploying."
     if most < _TOO_FEW_FILES:
-        return _problem("open files", finding, hint)
-    return _warning("open files", f"{finding}: about {most - _TOO_FEW_FILES} clients at once can be served", hint)
+        return problem("open files", finding, hint)
+    return warning("open files", f"{finding}: about {most - _TOO_FEW_FILES} clients at once can be served", hint)
 
 
 def _port(opened: list[Context]) -> Check:
     for context in opened:
         for service in context.registry.services(ServiceFilter()):
             if service.port == DEFAULT_PORT and _state(context, service) in _RUNS:
-                return _ok("port", f"Port {DEFAULT_PORT} has the service {service.name!r} of {context.record.name!r}")
+                return ok("port", f"Port {DEFAULT_PORT} has the service {service.name!r} of {context.record.name!r}")
     try:
         check_address("127.0.0.1", DEFAULT_PORT)
     except ModelportError as error:
-        return _warning("port", error.message, "Deploy on another port: --port, or none to get a free one.")
-    return _ok("port", f"Port {DEFAULT_PORT} is free")
+        return warning("port", error.message, "Deploy on another port: --port, or none to get a free one.")
+    return ok("port", f"Port {DEFAULT_PORT} is free")
 
 
 # --- the workspaces ---------------------------------------------------------------------------------------------------
@@ -208,11 +182,11 @@ def _workspace(name: str, open_workspace: Callable[[], Context]) -> tuple[Check,
         damage = _damage(context.folder / "workspace.db")
         if damage:
             hint = "Stop what uses it, keep a copy, and restore the file from a backup."
-            return _problem(label, f"Its database is damaged: {damage}", hint), None
+            return problem(label, f"Its database is damaged: {damage}", hint), None
         count = len(context.registry.services(ServiceFilter()))
     except ModelportError as error:
-        return _problem(label, error.message, error.hint), None
-    return _ok(label, f"{context.folder} opens, its database is sound, {count} services"), context
+        return problem(label, error.message, error.hint), None
+    return ok(label, f"{context.folder} opens, its database is sound, {count} services"), context
 
 
 def _damage(database: Path) -> str:
@@ -238,18 +212,18 @@ def _services(context: Context) -> Iterator[Check]:
         finding = f"{service.name!r} of the workspace {context.record.name!r} is {state}"
         if service.desired_state is DesiredState.STOPPED:
             yield (
-                _ok(label, f"{finding}, as it should be")
+                ok(label, f"{finding}, as it should be")
                 if state not in _RUNS
-                else _warning(
+                else warning(
                     label,
                     f"{finding} and should be stopped",
                     f"modelport service stop -w {context.record.name} -n {service.name}",
                 )
             )
         elif state in _RUNS:
-            yield _ok(label, finding)
+            yield ok(label, finding)
         else:
-            yield _problem(label, f"{finding} and should run", _to_run_again(context, service, state))
+            yield problem(label, f"{finding} and should run", _to_run_again(context, service, state))
 
 
 def _to_run_again(context: Context, service: Service, state: ServiceState) -> str:
@@ -265,7 +239,7 @@ def _strays(context: Context) -> Iterator[Check]:
     for lock in sorted((context.folder / "services").glob("*/service.lock")):
         if lock.parent.name not in known and _is_locked(lock):
             holder = lock.read_text().strip()
-            yield _warning(
+            yield warning(
                 f"stray {lock.parent.name}",
                 f"A service runs in {lock.parent} that the workspace does not know (process {holder})",
                 f"End it: kill {holder}",
@@ -275,7 +249,7 @@ def _strays(context: Context) -> Iterator[Check]:
 def _operations(context: Context) -> Iterator[Check]:
     for lock in sorted((context.folder / "operations").glob("*.lock")):
         if _is_locked(lock):
-            yield _warning(
+            yield warning(
                 f"operation {lock.stem}",
                 f"A program is changing the service {lock.stem!r} at this moment",
                 "Wait until it has finished; if it hangs, end that program: the lock goes with it.",

@@ -18,9 +18,23 @@ def find_engine(environ: Mapping[str, str]) -> str | None:
     """The engine's address: the one that a variable names, else the first usual socket that is there."""
     named = environ.get(ENGINE_VARIABLE) or environ.get(DOCKER_VARIABLE) or ""
     if "/" in named:
-        return f"unix://{named}" if named.startswith("/") else named
+        return _address(named)
     found = (path for path in _usual_sockets(environ) if named in path.name and _is_socket(path))
     return next((f"unix://{path}" for path in found), None)
+
+
+def known_engines(environ: Mapping[str, str]) -> dict[str, str]:
+    """The addresses of all that may be used, and why: what variables name, and each usual socket that is there."""
+    named = {name: environ.get(name, "") for name in (ENGINE_VARIABLE, DOCKER_VARIABLE)}
+    found = {_address(value): f"{name} names it" for name, value in reversed(named.items()) if "/" in value}
+    for path in _usual_sockets(environ):
+        if _is_socket(path):
+            found.setdefault(f"unix://{path}", "its usual socket is there")
+    return found
+
+
+def _address(named: str) -> str:
+    return f"unix://{named}" if named.startswith("/") else named
 
 
 def _usual_sockets(environ: Mapping[str, str]) -> Iterator[Path]:

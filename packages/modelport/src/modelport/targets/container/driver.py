@@ -19,8 +19,9 @@ from docker.errors import APIError
 from modelport.domain.deployments import Deployment
 from modelport.domain.errors import WebserviceException
 from modelport.domain.failures import Failure, Phase
-from modelport.domain.services import Service, ServiceState
+from modelport.domain.services import DesiredState, Service, ServiceState
 from modelport.targets.container.engine import Engine, EngineGone
+from modelport.targets.container.facts import facts_of
 from modelport.targets.container.image import ServiceImage
 from modelport.targets.container.leftovers import leftovers
 from modelport.targets.container.loading import load, load_holder, remove_unused
@@ -42,6 +43,13 @@ Build = Callable[[str, Path], ServiceImage]
 _PORTS = range(20_000, 32_000)
 """Of another machine, whose free ports nobody tells: one of these is tried."""
 _PORT_TRIES = 10
+_ENDED = Failure(
+    phase=Phase.START,
+    message="The service's containers have ended, and not by themselves: their engine was stopped or started again, or "
+    "somebody stopped them.",
+    hint="Start what should run: modelport up, which a machine can do after each start (systemd, cron's @reboot).",
+)
+"""Engines do not start servers again then: see docs/architecture/12-containers.md."""
 _PACE_S = 0.1
 """Whoever waits for a service asks all the time; an engine need not answer more often."""
 
@@ -71,14 +79,25 @@ class ContainerTarget:
         self._model_data = model_data or ModelData(folder="", workspace=workspace)
 
     def check(self, name: str, deployment: Deployment) -> None:
-        """Raise WebserviceException where the engine does not answer, for a port that is taken, or GPUs;
-        UserErrorException for settings that no scoring server would take, or a certificate that cannot be used."""
+        """Raise WebserviceException where the engine does not answer or is too old, for a port that is taken, and for
+        GPUs that it has not; UserErrorException for settings that no scoring server would take, or a certificate that
+        cannot be used."""
         check_deployment(deployment)
         check_certificate(deployment)
-        if deployment.gpu_cores:
-            raise WebserviceException("Containers of this Modelport have no GPUs.", hint="Leave gpu_cores out.")
         with self._engine.connected() as client:
-            client.ping()
+            facts = facts_of(client)
+        if facts.is_too_old:
+            raise WebserviceException(
+                f"The container engine at {self._engine.address} is too old: {facts.product}.",
+                hint="Docker 20.10 or newer is needed, or Podman 4.3.",
+            )
+        if deployment.gpu_cores and not facts.has_nvidia_runtime:
+            raise WebserviceException(
+                f"The service asks for {deployment.gpu_cores} GPUs (gpu_cores), and the container engine at "
+                f"{self._engine.address} ({facts.product}) has none to give: it has no runtime of NVIDIA.",
+                hint="Podman gives none by Docker's API. For Docker, install the NVIDIA Container Toolkit and run "
+                "nvidia-ctk runtime configure; or leave gpu_cores out.",
+            )
         if self._engine.host is None:
             check_address(deployment.host or "127.0.0.1", deployment.port)
 
@@ -196,6 +215,7 @@ class ContainerTarget:
         old, new = before.deployment, after.deployment
         more = {
             "resources": (old.resources, new.resources),
+            "gpu_cores": (old.gpu_cores, new.gpu_cores),
             "dns_name_label": (old.place.dns_name_label, new.place.dns_name_label),
         }
         return (*names, *(name for name, (was, will_be) in more.items() if was != will_be))
@@ -215,6 +235,12 @@ class ContainerTarget:
             return Observation(state=ServiceState.UNKNOWN, port=service.port, failure=failure, host=self._engine.host)
         if seen.state is ServiceState.DEPLOYING:
             time.sleep(_PACE_S)
+        is_wanted = service.desired_state is DesiredState.RUNNING
+        if seen.state is ServiceState.STOPPED and is_wanted:
+            known = seen.failure
+            seen = replace(
+                seen, failure=_ENDED if known is None else replace(known, hint=f"{_ENDED.hint} {known.hint}".strip())
+            )
         return self._seen(service, seen)
 
     def _seen(self, service: Service, observation: Observation) -> Observation:

@@ -29,7 +29,7 @@ def observe(parts: Parts) -> Observation:
         why = "The container that has the service's port has ended, so that nobody reaches the service."
         return Observation(
             state=ServiceState.STOPPED,
-            failure=Failure(phase=Phase.START, message=why, hint="Start it again: modelport up."),
+            failure=Failure(phase=Phase.START, message=why),
         )
     return _of_running(serving)
 

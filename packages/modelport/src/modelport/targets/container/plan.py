@@ -59,6 +59,7 @@ class ContainerSpec:
     """Its name in that network."""
     memory_bytes: int | None = None
     nano_cpus: int | None = None
+    gpus: int = 0
     processes: int = _MOST_PROCESSES
     restarts: str = "on-failure"
     user: str = f"{USER}:{USER}"
@@ -99,6 +100,7 @@ def server_spec(
         network_of=names.holder,
         memory_bytes=memory_bytes,
         nano_cpus=nano_cpus,
+        gpus=service.deployment.gpu_cores or 0,
     )
 
 
@@ -141,6 +143,8 @@ def creation(spec: ContainerSpec) -> dict[str, Any]:
         said |= {"mem_limit": spec.memory_bytes, "memswap_limit": spec.memory_bytes}
     if spec.nano_cpus is not None:
         said["nano_cpus"] = spec.nano_cpus
+    if spec.gpus:
+        said["device_requests"] = [{"Driver": "nvidia", "Count": spec.gpus, "Capabilities": [["gpu"]]}]
     if spec.published is not None:
         address, port = spec.published
         # Podman 4.3 takes 0.0.0.0 for the address that requests are sent to, and lets none of them through.
