@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 import time
 from collections.abc import Callable
@@ -36,6 +37,8 @@ class Loaded:
     begins: float
     expires: float
     """The Unix times between which clients accept it."""
+    fingerprint: str
+    """The first 12 digits of the SHA-256 of the certificate's file: by that, whoever changed it finds it in the log."""
 
 
 class Certificate:
@@ -78,7 +81,8 @@ class Certificate:
             say(f"the new certificate is not taken over, the old one stays in use: {error}")
             return
         self._warned = False
-        say(f"the new certificate is in use; it expires at {in_words(self._current.expires)}")
+        loaded = self._current
+        say(f"the new certificate is in use; it expires at {in_words(loaded.expires)} ({loaded.fingerprint})")
 
     def _warn_once(self) -> None:
         now, loaded = self._now(), self._current
@@ -108,7 +112,8 @@ def load(settings: TlsSettings, *, folder: Path) -> Loaded:
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     load_chain(context, certificate, key)
-    return Loaded(context=context, begins=begins, expires=expires)
+    fingerprint = hashlib.sha256(chain).hexdigest()[:12]
+    return Loaded(context=context, begins=begins, expires=expires, fingerprint=fingerprint)
 
 
 def load_chain(context: ssl.SSLContext, certificate: Path, key: Path) -> None:

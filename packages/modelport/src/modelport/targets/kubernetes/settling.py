@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import threading
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelport.domain.errors import DeploymentFailed, WebserviceException
@@ -23,6 +23,10 @@ _WITHIN_S = 180
 """A kubelet looks at the Secrets of its pods about once a minute, where nobody nudges it."""
 _LOOK_EVERY_S = 0.3
 _LAST_LINES = 100
+_SETTINGS_TAKEN = r"the new settings .*\b{}\b.* are (in force|not taken over.*)"
+_CERTIFICATE_TAKEN = r"the new certificate is (in use); .*\({}\)"
+"""What a server says when it has taken over what has that fingerprint."""
+_OURS = ("scoring", "router", "kserve-container")
 _SETTINGS_ANNOTATION = f"{PREFIX}/settings"
 
 
@@ -36,30 +40,48 @@ class Settling:
     """Names of those that were there before the Secrets changed: others began with what is in them now."""
 
     def wait(self, before: Sequence[Object], after: Sequence[Object]) -> None:
-        """Return when every pod that took requests with a Secret of ``before`` has taken over what is in ``after``.
+        """Return when every pod that took requests with a Secret of ``before`` has taken over what is in ``after``,
+        certificates among that.
 
         Raises DeploymentFailed where a pod refuses it, and says why.
         """
         old = _settings_of(before)
         for revision, content in _settings_of(after).items():
             if old.get(revision, content) != content:
-                self._wait_for(revision, fingerprint(content))
+                self._wait_for(self._of(revision), fingerprint(content), _SETTINGS_TAKEN)
+        shown = _certificates_of(before)
+        for secret, content in _certificates_of(after).items():
+            if shown.get(secret, content) != content:
+                self._wait_for(self._showing(secret), fingerprint(content), _CERTIFICATE_TAKEN)
 
-    def _wait_for(self, revision: int | None, wanted: str) -> None:
+    def _there(self) -> Iterator[Object]:
+        """The pods that were there before, and take requests."""
+        for pod in self.rollout.pods():
+            if pod["metadata"]["name"] in self.pods and is_ready(pod):
+                yield pod
+
+    def _of(self, revision: int | None) -> list[Object]:
         component = ROUTER if revision is None else SERVING
-        of_component = [pod for pod in self.rollout.pods() if pod["metadata"]["labels"].get(COMPONENT) == component]
-        there = [pod for pod in of_component if pod["metadata"]["name"] in self.pods]
-        pods = [pod for pod in there if revision_of(pod) == revision and is_ready(pod)]
-        container = "router" if revision is None else "scoring"
+        there = [pod for pod in self._there() if pod["metadata"]["labels"].get(COMPONENT) == component]
+        return [pod for pod in there if revision_of(pod) == revision]
+
+    def _showing(self, secret: str) -> list[Object]:
+        return [
+            pod
+            for pod in self._there()
+            if any(volume.get("secret", {}).get("secretName") == secret for volume in pod["spec"]["volumes"])
+        ]
+
+    def _wait_for(self, pods: Sequence[Object], wanted: str, words: str) -> None:
         for pod in pods:
             self._nudge(pod, wanted)
-        waiting = {str(pod["metadata"]["name"]) for pod in pods}
+        waiting = {str(pod["metadata"]["name"]): _container_of(pod) for pod in pods}
 
         def look() -> bool | None:
             there = {str(pod["metadata"]["name"]) for pod in self.rollout.pods()}
-            for name in sorted(waiting):
-                if name not in there or self._has_taken(name, container, wanted):
-                    waiting.discard(name)
+            for name, container in sorted(waiting.items()):
+                if name not in there or self._has_taken(name, container, words.format(wanted)):
+                    del waiting[name]
             return None if waiting else True
 
         if wait_for(look, threading.Event(), within_s=_WITHIN_S, look_every_s=_LOOK_EVERY_S) is None:
@@ -82,14 +104,29 @@ class Settling:
         except WebserviceException:
             return
 
-    def _has_taken(self, pod: str, container: str, wanted: str) -> bool:
+    def _has_taken(self, pod: str, container: str, words: str) -> bool:
         """By the log. Raises DeploymentFailed where it says no."""
         text = self.cluster.log(pod, container, namespace=self.rollout.namespace, lines=_LAST_LINES)
-        said = re.findall(rf"the new settings .*\b{wanted}\b.* are (in force|not taken over.*)", text)
-        if said and said[-1] != "in force":
+        said = re.findall(words, text)
+        if said and not said[-1].startswith("in "):
             reason = said[-1].partition(": ")[2]
             raise DeploymentFailed(Failure(phase=Phase.START, message=f"The pod {pod} refuses the settings: {reason}"))
         return bool(said)
+
+
+def _container_of(pod: Object) -> str:
+    """The name of the one that prints what it has taken over."""
+    names = [str(container["name"]) for container in pod["spec"]["containers"]]
+    return next((name for name in names if name in _OURS), names[0])
+
+
+def _certificates_of(objects: Sequence[Object]) -> Mapping[str, bytes]:
+    """Those that Secrets have, by the names of these."""
+    return {
+        str(each["metadata"]["name"]): base64.b64decode(each["data"]["tls.crt"])
+        for each in objects
+        if each["kind"] == "Secret" and "tls.crt" in (each.get("data") or {})
+    }
 
 
 def _settings_of(objects: Sequence[Object]) -> Mapping[int | None, bytes]:
