@@ -28,6 +28,9 @@ USER = 10001
 
 _GROUP_READS = 0o440
 
+_WRITTEN, _FETCHED = "4Gi", "32Gi"
+"""The most that a script may write, and that may be fetched for it: one pod must not fill the disk of its node."""
+
 CONTAINER_SECURITY: Fields = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -185,19 +188,24 @@ def fetching(unit: Unit) -> Fields:
 def mounted_volumes(subject: Subject, unit: Unit) -> list[Fields]:
     volumes: list[Fields] = [
         secret_volume("settings", unit.settings_secret, SETTINGS_FILE),
-        {"name": "tmp", "emptyDir": {}},
+        scratch_volume("tmp"),
     ]
     if subject.speaks_tls and not subject.has_router:
         volumes.append(secret_volume("tls", subject.names.tls_secret))
     if unit.image.fetch is not None:
         volumes.append(secret_volume("fetch", unit.settings_secret, FETCH_FILE))
-        volumes.append({"name": "content", "emptyDir": {}})
+        volumes.append(scratch_volume("content", most=_FETCHED))
         if unit.image.fetch.environment is not None:
-            volumes.append({"name": "environment", "emptyDir": {}})
+            volumes.append(scratch_volume("environment", most=_FETCHED))
     if unit.deployment.collects_model_data:
         claim = {"claimName": subject.names.model_data_claim}
         volumes.append({"name": "modeldata", "persistentVolumeClaim": claim})
     return volumes
+
+
+def scratch_volume(name: str, *, most: str = _WRITTEN) -> Fields:
+    """An empty folder for as long as the pod lives. Its node gives a pod up that fills more than that."""
+    return {"name": name, "emptyDir": {"sizeLimit": most}}
 
 
 def secret_volume(name: str, secret: str, *keys: str) -> Fields:

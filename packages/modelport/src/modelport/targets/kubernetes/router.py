@@ -8,7 +8,14 @@ from typing import Any
 
 from modelport.domain.deployments import Deployment
 from modelport.domain.endpoints import LIMITS_OF_VERSIONS
-from modelport.targets.kubernetes.pods import CONTAINER_SECURITY, DEFAULT_CONTAINER, LAST_WORDS, pod_spec, secret_volume
+from modelport.targets.kubernetes.pods import (
+    CONTAINER_SECURITY,
+    DEFAULT_CONTAINER,
+    LAST_WORDS,
+    pod_spec,
+    scratch_volume,
+    secret_volume,
+)
 from modelport.targets.kubernetes.probes import PYTHON, lifecycle, probes, termination_grace_s
 from modelport.targets.kubernetes.scoring import MOUNTED, MOUNTED_TLS, PORT, TLS_FOLDER, document
 from modelport.targets.kubernetes.secrets import secret
@@ -86,7 +93,7 @@ def _template(subject: Subject, labels: dict[str, str]) -> Fields:
     mounts = [{"name": "settings", "mountPath": MOUNTED, "readOnly": True}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
     volumes: list[Fields] = [
         secret_volume("settings", subject.names.router_secret, ROUTER_FILE),
-        {"name": "tmp", "emptyDir": {}},
+        scratch_volume("tmp"),
     ]
     if subject.speaks_tls:
         mounts.append({"name": "tls", "mountPath": TLS_FOLDER, "readOnly": True})
