@@ -18,14 +18,23 @@ _TIMEOUT_S = 20
 
 class Load:
     """A handful of clients of one address of this machine: half of them keep their connections, half make new ones.
-    They stop by themselves after so many requests."""
+    They stop by themselves after so many requests. ``pause_s``: what each waits after an answer."""
 
-    def __init__(self, url: str, body: Any, *, key: str | None = None, clients: int = 4, at_most: int = 20_000) -> None:
+    def __init__(
+        self,
+        url: str,
+        body: Any,
+        *,
+        key: str | None = None,
+        clients: int = 4,
+        at_most: int = 20_000,
+        pause_s: float = 0.0,
+    ) -> None:
         host = ipaddress.ip_address(str(urlsplit(url).hostname))
         assert host in ipaddress.ip_network(SERVICES), "loads are for the cluster of this machine alone"
         self._url, self._body = url, body
         self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        self._left = at_most
+        self._left, self._pause_s = at_most, pause_s
         self._over = threading.Event()
         self._lock = threading.Lock()
         self.answers: Counter[str] = Counter()
@@ -65,6 +74,7 @@ class Load:
                         self.failures.append(trouble)
                     else:
                         self.answers[said] += 1
+                self._over.wait(self._pause_s)
 
     def _take(self) -> bool:
         with self._lock:

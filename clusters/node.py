@@ -71,17 +71,29 @@ class Node:
         self.programs.stop(name, how=signal.SIGKILL)
 
     def api(
-        self, path: str, method: str = "GET", *, body: object = None, kind: str = "application/json"
+        self,
+        path: str,
+        method: str = "GET",
+        *,
+        body: object = None,
+        kind: str = "application/json",
+        token: str = f"{ADMIN}-token",
     ) -> httpx.Response:
-        """Ask the API server, as its administrator."""
+        """Ask the API server, as its administrator or who else has that token."""
         return httpx.request(
             method,
             f"https://localhost:{API_PORT}{path}",
-            headers={"Authorization": f"Bearer {ADMIN}-token", "Content-Type": kind},
+            headers={"Authorization": f"Bearer {token}", "Content-Type": kind},
             content=None if body is None else json.dumps(body),
             verify=_trusting(self.programs.folder),
             trust_env=False,
         )
+
+    @property
+    def address(self) -> str:
+        """Of the node: what runs on this machine is reached there by pods and by the API server."""
+        addresses = self.api("/api/v1/nodes/localhost").json()["status"]["addresses"]
+        return next(str(one["address"]) for one in addresses if one["type"] == "InternalIP")
 
     def service_address(self, name: str, namespace: str) -> str | None:
         """Of a Service inside the cluster; None where there is none."""
@@ -192,12 +204,11 @@ def _deleted(ctr: list[str], tasks: list[str]) -> bool:
 
 def _write_settings(node: Node) -> None:
     folder = node.programs.folder
-    authority = trustme.CA()
+    authority, aggregator = trustme.CA(), trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "authority.pem"))
-    certificate = authority.issue_cert("localhost", "127.0.0.1", "kubernetes.default.svc", "10.96.0.1")
-    certificate.private_key_pem.write_to_path(str(folder / "server.key"))
-    for part in certificate.cert_chain_pems:
-        part.write_to_path(str(folder / "server.pem"), append=True)
+    aggregator.cert_pem.write_to_path(str(folder / "aggregator.pem"))
+    _write(folder / "server", authority.issue_cert("localhost", "127.0.0.1", "kubernetes.default.svc", "10.96.0.1"))
+    _write(folder / "aggregator-client", aggregator.issue_cert(common_name="aggregator"))
     for command in (
         ["genrsa", "-out", "accounts.key", "2048"],
         ["rsa", "-in", "accounts.key", "-pubout", "-out", "accounts.pub"],
@@ -213,6 +224,12 @@ def _write_settings(node: Node) -> None:
     (folder / "kubelet.yaml").write_text(yaml.safe_dump(KUBELET))
     (folder / "registry.yaml").write_text(yaml.safe_dump(REGISTRY))
     folder.chmod(0o711)  # pods have users of their own, and mounts from it
+
+
+def _write(file: Path, certificate: trustme.LeafCert) -> None:
+    certificate.private_key_pem.write_to_path(str(file.with_suffix(".key")))
+    for part in certificate.cert_chain_pems:
+        part.write_to_path(str(file.with_suffix(".pem")), append=True)
 
 
 def kubeconfig(folder: Path, users: list[str], *, port: int = API_PORT) -> str:

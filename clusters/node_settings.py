@@ -117,6 +117,10 @@ def commands(folder: Path, built: Path) -> dict[str, list[str]]:
             # a node whose kubelet is gone is noticed within seconds
             "--node-monitor-grace-period=12s",
             "--node-monitor-period=2s",
+            # and an autoscaler looks as often as that, at pods that have just come, too
+            "--horizontal-pod-autoscaler-sync-period=2s",
+            "--horizontal-pod-autoscaler-cpu-initialization-period=5s",
+            "--horizontal-pod-autoscaler-initial-readiness-delay=5s",
         ],
         "scheduler": [
             str(built / "kube-scheduler"),
@@ -189,6 +193,15 @@ def _apiserver(folder: Path) -> list[str]:
         f"--service-cluster-ip-range={SERVICES}",
         "--allow-privileged=true",
         "--kubelet-preferred-address-types=Hostname",
+        # for APIs of others: the metrics API of the tests
+        f"--requestheader-client-ca-file={folder}/aggregator.pem",
+        "--requestheader-allowed-names=aggregator",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={folder}/aggregator-client.pem",
+        f"--proxy-client-key-file={folder}/aggregator-client.key",
+        "--enable-aggregator-routing=true",
         f"--advertise-address={ADDRESS}",
     ]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from modelport.domain.errors import WebserviceException
+from modelport.domain.errors import UserErrorException, WebserviceException
 from modelport.targets.kubernetes.cluster import FIELD_MANAGER, Cluster, Object, RightMissing, names_of
-from modelport.targets.kubernetes.facts import ClusterFacts
+from modelport.targets.kubernetes.facts import OPTIONAL, ClusterFacts
 from modelport.targets.kubernetes.owned_fields import applied_by
 from modelport.targets.kubernetes.plan import KubernetesPlan
 from modelport.targets.kubernetes.subject import WORKSPACE_ID_LABEL
@@ -31,6 +31,10 @@ _KINDS = (
 
 _GONE_WITHIN_S = 120
 
+_DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment"}
+_AUTOSCALED = "modelport-autoscaled"
+"""Field manager of a Deployment's number of pods, until an autoscaler writes it."""
+
 Name = tuple[str, str]
 """Kind and name of an object of the namespace."""
 
@@ -53,10 +57,41 @@ class Applied:
         self._have_namespace(plan)
         for manifest in plan.lasting:
             self._cluster.apply(manifest)
+        self._end_autoscalers(plan)
         owner = self._cluster.apply(plan.owner)
         for manifest in plan.owned(str(owner["metadata"]["uid"])):
             if name_of(manifest) not in but:
+                self._leave_replicas(manifest)
                 self._cluster.apply(manifest)
+
+    def _end_autoscalers(self, plan: KubernetesPlan) -> None:
+        """Those that the plan has no more would have as many pods as they see fit, until they are pruned."""
+        wanted = [name_of(manifest) for manifest in plan.belongings]
+        for found in self.objects("HorizontalPodAutoscaler"):
+            if name_of(found) not in wanted:
+                self.delete(found)
+
+    def _leave_replicas(self, manifest: Mapping[str, Any]) -> None:
+        """Where an autoscaler is to count the pods from now on, keep the number that there is: a field that nobody owns
+        any more would become its default, one."""
+        if manifest["kind"] != "Deployment" or "replicas" in manifest["spec"]:
+            return
+        metadata = {key: manifest["metadata"][key] for key in ("name", "namespace")}
+        found = self._cluster.get("apps/v1/Deployment", metadata["name"], namespace=self._namespace)
+        ours = None if found is None else applied_by(FIELD_MANAGER, {**found, **_DEPLOYMENT})
+        if ours is not None and "replicas" in ours["spec"]:
+            number = {"replicas": ours["spec"]["replicas"]}
+            self._cluster.apply({**_DEPLOYMENT, "metadata": metadata, "spec": number}, manager=_AUTOSCALED)
+
+    def check(self, plan: KubernetesPlan) -> None:
+        """Raise UserErrorException where the service is there in the other way: both would want the same names."""
+        infers = any(manifest["kind"] == "InferenceService" for manifest in plan.belongings)
+        if self.objects("Deployment" if infers else "InferenceService"):
+            now, then = ("as Deployments", "as an InferenceService")[:: 1 if infers else -1]
+            raise UserErrorException(
+                f"The service {plan.name} runs {now}, and its compute target says {then} now.",
+                hint="Delete it and deploy it again; or attach the cluster as it was (kserve).",
+            )
 
     def prune(self, keep: Sequence[Name]) -> None:
         """Take away what is not to be kept."""
@@ -151,12 +186,27 @@ class Applied:
     def _of_kind(self, kind: str) -> Iterator[Object]:
         if self._facts.serves(kind):
             served = self._served(kind)
-            for found in self._cluster.list(served, namespace=self._namespace, labels=self._selector):
-                group_version, _, name = served.rpartition("/")
-                yield {**found, "apiVersion": group_version, "kind": name}
+            group_version, _, name = served.rpartition("/")
+            for found in self._list(kind, served):
+                if not _is_controlled(found):
+                    yield {**found, "apiVersion": group_version, "kind": name}
+
+    def _list(self, kind: str, served: str) -> list[Object]:
+        """None of a kind that only some clusters have where the user may not see any: then there are none of ours."""
+        try:
+            return self._cluster.list(served, namespace=self._namespace, labels=self._selector)
+        except RightMissing:
+            if kind not in OPTIONAL:
+                raise
+            return []
 
     def _served(self, kind: str) -> str:
         return f"{self._facts.api_version(kind)}/{kind}"
+
+
+def _is_controlled(found: Object) -> bool:
+    """Whether it was made by a controller, such as KServe's, which copies our labels: it is that one's to delete."""
+    return any(owner.get("controller") for owner in found["metadata"].get("ownerReferences", ()))
 
 
 def name_of(manifest: Mapping[str, Any]) -> Name:

@@ -100,11 +100,12 @@ class Cluster:
 
     # --- objects ------------------------------------------------------------------------------------------------------
 
-    def apply(self, manifest: Mapping[str, Any]) -> Object:
-        """Have the object be as the manifest says; fields that others own become ours. Returns it as it is then."""
+    def apply(self, manifest: Mapping[str, Any], *, manager: str = FIELD_MANAGER) -> Object:
+        """Have the object be as the manifest says; fields that others own become the manager's. Returns it as it is
+        then."""
         resource = self._resource_of(manifest)
         with self._translated("apply", resource, manifest["metadata"]["name"], manifest["metadata"].get("namespace")):
-            return dict(self._client.apply(resource(manifest), force=True))
+            return dict(self._client.apply(resource(manifest), force=True, field_manager=manager))
 
     def get(self, kind: str, name: str, *, namespace: str | None = None) -> Object | None:
         """The object; None where there is none."""

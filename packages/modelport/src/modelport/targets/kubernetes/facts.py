@@ -11,6 +11,7 @@ _PREFERRED = {
     "PodDisruptionBudget": ("policy/v1", "policy/v1beta1"),
     "Ingress": ("networking.k8s.io/v1", "networking.k8s.io/v1beta1"),
     "HTTPRoute": ("gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"),
+    "Gateway": ("gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"),
     "Certificate": ("cert-manager.io/v1",),
     "InferenceService": ("serving.kserve.io/v1beta1",),
 }
@@ -27,7 +28,7 @@ _EVERYWHERE = {
     "ServiceAccount": "v1",
 }
 
-_OPTIONAL = ("HTTPRoute", "Certificate", "InferenceService")
+OPTIONAL = ("HTTPRoute", "Gateway", "Certificate", "InferenceService")
 
 _OLDEST = (1, 20)
 
@@ -43,8 +44,8 @@ class ClusterFacts:
 
     @classmethod
     def assumed(cls, version: tuple[int, int], *, optional: frozenset[str] = frozenset()) -> ClusterFacts:
-        """Those of a plain cluster of that version, with the ``optional`` kinds of ``_OPTIONAL`` installed."""
-        kinds = {kind: versions[0] for kind, versions in _PREFERRED.items() if kind not in _OPTIONAL}
+        """Those of a plain cluster of that version, with the ``optional`` kinds of ``OPTIONAL`` installed."""
+        kinds = {kind: versions[0] for kind, versions in _PREFERRED.items() if kind not in OPTIONAL}
         if version < (1, 23):
             kinds["HorizontalPodAutoscaler"] = "autoscaling/v2beta2"
         if version < (1, 21):
@@ -76,6 +77,7 @@ class ClusterFacts:
 
 _MISSING = {
     "HTTPRoute": "Install the Gateway API, or expose services another way; Modelport's router then divides requests.",
+    "Gateway": "Install the Gateway API, or expose services another way.",
     "Certificate": "Install cert-manager, or give a certificate of your own (ssl_cert_pem_file, ssl_key_pem_file).",
     "InferenceService": "Install KServe, or leave it out: then the service is a Deployment.",
 }
