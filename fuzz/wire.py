@@ -102,5 +102,9 @@ class Wire(asyncio.Transport):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Full is when the client says so."""
 
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """There is no socket behind it."""
+        return default
+
     def get_write_buffer_size(self) -> int:
         return 1 if self.client.is_full else 0

@@ -22,7 +22,7 @@ from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.reader import RequestReader, Unreadable
-from modelport_scoring.http.request import FOREVER, Head
+from modelport_scoring.http.request import FOREVER, Body, Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.stream import BodyStream
 
@@ -36,7 +36,7 @@ def screened(head: Head) -> Response | None:
     return Response(404, body=b"not here")
 
 
-def answer_to(head: Head, body: bytes | bytearray) -> bytes:
+def answer_to(head: Head, body: Body) -> bytes:
     """A body that tells one request from another."""
     return b" ".join((head.method, head.query, body))
 
@@ -97,11 +97,11 @@ class Model:
             raise Unreadable(response)
         return response is None
 
-    def request_received(self, head: Head, body: bytes | bytearray) -> None:
+    def request_received(self, head: Head, body: Body) -> None:
         if self.ended:
             return
         refusal = screened(head)
-        wanted = answer_to(head, body) if refusal is None else refusal.body
+        wanted = answer_to(head, body) if refusal is None else bytes(refusal.body)
         self.answers.append(Answer(200 if refusal is None else 404, b"" if head.method == b"HEAD" else wanted))
         self.methods.append(head.method)
         # In HTTP/1.0, the end of a body whose length is not known is the end of the connection.

@@ -12,7 +12,7 @@ from fuzz.pieces import cut
 from modelport_scoring import Limits
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.reader import RequestReader, Unreadable
-from modelport_scoring.http.request import Head
+from modelport_scoring.http.request import Body, Head
 
 SEPARATOR = b"\xff\xff"
 
@@ -30,7 +30,7 @@ class Recorder:
     def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
         return True
 
-    def request_received(self, head: Head, body: bytes | bytearray) -> None:
+    def request_received(self, head: Head, body: Body) -> None:
         headers = tuple(head.headers.items())
         self.seen.append((head.method, head.path, head.query, head.version, headers, head.keep_alive, bytes(body)))
 

@@ -43,7 +43,7 @@ def test_slots_do_not_overlap(memory: mmap.mmap) -> None:
     slots = [slot for number in range(40) if (slot := arena.put(bytes([number]) * (SMALLEST_BYTES + number)))]
     for number, slot in enumerate(slots):
         length = SMALLEST_BYTES + number
-        assert arena.read(slot, length) == bytes([number]) * length
+        assert arena.view(slot, length) == bytes([number]) * length
         assert slot.offset >= PAGE
     ends = sorted((slot.offset, slot.offset + slot.capacity) for slot in slots)
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(ends))
@@ -66,7 +66,7 @@ def test_a_length_beyond_the_slot_is_refused(memory: mmap.mmap) -> None:
     slot = arena.put(b"x" * SMALLEST_BYTES)
     assert slot is not None
     with pytest.raises(ValueError, match="65537 bytes in a place of 65536"):
-        arena.read(slot, SMALLEST_BYTES + 1)
+        arena.view(slot, SMALLEST_BYTES + 1)
 
 
 def test_memory_is_given_back() -> None:
@@ -90,14 +90,14 @@ def test_whatever_comes_and_goes(steps: list[tuple[bool, int]]) -> None:
         for frees, size in steps:
             if frees and held:
                 slot, body = held.pop(size % len(held))
-                assert arena.read(slot, len(body)) == body
+                assert arena.view(slot, len(body)) == body
                 arena.free(slot)
             else:
                 body = size.to_bytes(4, "big") * (size // 4 + 1)
                 made = arena.put(body)
                 if made is not None:
                     held.append((made, body))
-        assert all(arena.read(slot, len(body)) == body for slot, body in held)
+        assert all(arena.view(slot, len(body)) == body for slot, body in held)
 
 
 def test_large_bodies_come_back_whole(services: Services) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from modelport_scoring import Limits
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.reader import RequestReader, Unreadable
-from modelport_scoring.http.request import Head
+from modelport_scoring.http.request import Body, Head
 
 Seen = tuple[bytes, bytes, bytes, bytes]
 
@@ -27,7 +27,7 @@ class Recorder:
     def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
         return True
 
-    def request_received(self, head: Head, body: bytes | bytearray) -> None:
+    def request_received(self, head: Head, body: Body) -> None:
         self.heads.append(head)
         self.seen.append((head.method, head.path, head.query, bytes(body)))
 

@@ -49,7 +49,9 @@ class Told(CopiableTicket):
     def admit(self, contract: Contract, numbers: NumberReader | None) -> bool:
         raise NotImplementedError
 
-    def scored(self, code: int, flags: int, micros: int, meta: bytes, payload: bytes, together: int) -> None:
+    def scored(
+        self, code: int, flags: int, micros: int, meta: bytes, payload: bytes | memoryview, together: int
+    ) -> None:
         raise NotImplementedError
 
     def stream_began(self, code: int, flags: int, micros: int, meta: bytes) -> None:

@@ -1,6 +1,6 @@
 """Modelport's marker: a folder ``azureml`` that holds this module is ours. Also the door between script and worker."""
 
-from typing import Any, Callable, List, Tuple
+from typing import Any, Callable, List, Sequence, Tuple
 
 IN_SERVICE = False
 """Whether a worker of a service runs this: the package's ``__init__`` says so."""
@@ -31,7 +31,7 @@ def client_noted() -> bool:
     return _state["client"]
 
 
-def make_request(method: str, path: str, *, query: str, headers: List[Tuple[str, str]], body: bytes) -> Any:
+def make_request(method: str, path: str, *, query: str, headers: Sequence[Tuple[str, str]], body: bytes) -> Any:
     """The object that a function under ``@rawhttp`` is called with."""
     return _request_factory[0](method, path, query=query, headers=headers, body=body)
 

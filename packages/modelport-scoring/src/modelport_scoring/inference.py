@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modelport_scoring.http.exchange import Exchange
-from modelport_scoring.http.request import Head
+from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.inference_protocol.codec import is_light, read_header_length
 from modelport_scoring.inference_protocol.endpoint import (
@@ -169,8 +169,11 @@ class InferenceTicket(Scoring):
 
         self.away = service.do_aside(read())
 
-    def scored(self, code: int, flags: int, micros: int, meta: bytes, payload: bytes, together: int) -> None:
+    def scored(
+        self, code: int, flags: int, micros: int, meta: bytes, payload: bytes | memoryview, together: int
+    ) -> None:
         assert self._call is not None, "no worker gets a ticket that was not admitted"
+        payload = bytes(payload)
         if flags & (RAISED | UNSERIALIZABLE):
             response = failed(flags, payload, mode=self._service.settings.error_mode)
         else:
@@ -179,7 +182,7 @@ class InferenceTicket(Scoring):
         if len(response.body) > HEAVY_BYTES:
             self._write_aside(response, self._call, run=run, micros=micros, together=together)
             return
-        reply = self._call.reply(response.status, response.body)
+        reply = self._call.reply(response.status, bytes(response.body))
         super()._answer(in_protocol(response, reply), run=run, micros=micros, together=together)
 
     def _write_aside(self, response: Response, call: InferCall, *, run: bytes, micros: int, together: int) -> None:
@@ -216,7 +219,7 @@ class InferenceTicket(Scoring):
         super()._answer(Response(reply.status, lines=reply.lines, body=reply.body))
 
 
-async def do(side_process: SideProcess, job: Job, body: bytes | bytearray) -> Outcome:
+async def do(side_process: SideProcess, job: Job, body: Body) -> Outcome:
     """What comes of the job; that the process ended is an error of the server."""
     try:
         return await side_process.do(job, body)
@@ -232,4 +235,4 @@ def in_protocol(response: Response, reply: Reply) -> Response:
 
 def as_error(response: Response) -> Response:
     """An error of the ordinary path, with its headers, in the protocol's shape."""
-    return in_protocol(response, error_reply_from(response.status, response.body))
+    return in_protocol(response, error_reply_from(response.status, bytes(response.body)))

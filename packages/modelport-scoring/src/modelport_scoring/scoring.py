@@ -108,13 +108,15 @@ class Scoring(CopiableTicket):
             self.flags |= ARRAY
         return True
 
-    def scored(self, code: int, flags: int, micros: int, meta: bytes, payload: bytes, together: int) -> None:
+    def scored(
+        self, code: int, flags: int, micros: int, meta: bytes, payload: bytes | memoryview, together: int
+    ) -> None:
         if flags == RETURNED and code == 200 and not meta:  # nearly always
             response = Response(200, body=payload)
             self._answer(response, run=JSON_RETURNED % (micros / 1000), micros=micros, together=together)
             return
         if flags & (RAISED | UNSERIALIZABLE):
-            response = failed(flags, payload, mode=self._service.settings.error_mode)
+            response = failed(flags, bytes(payload), mode=self._service.settings.error_mode)
         else:
             response = returned(code, meta, payload)
         self._answer(response, run=run_lines(response.status, flags, micros), micros=micros, together=together)

@@ -75,7 +75,7 @@ def _traceback_first(payload: bytes) -> bytes:
     return start + trace + sentence
 
 
-def returned(code: int, meta: bytes, payload: bytes) -> Response:
+def returned(code: int, meta: bytes, payload: bytes | memoryview) -> Response:
     """The answer with the script's own status and headers."""
     if not meta and code == 200:
         return Response(200, lines=JSON_TYPE, body=payload)

@@ -55,7 +55,7 @@ def answer_of(value: Any) -> Answer:
         answer = Answer(200, RETURNED, dumps(value), b"")
     elif isinstance(value, GeneratorType):
         answer = Answer(200, RETURNED, b"", GENERATOR_HEADERS, value)
-    elif isinstance(value, response_classes()):
+    elif is_response(value.__class__):
         answer = answer_of_response(value)
     else:
         answer = Answer(200, RETURNED, dumps(value), b"")
@@ -75,6 +75,12 @@ def numbers_of(values: List[Any]) -> Optional[bytes]:
     if not MANY_NUMBERS <= len(values) <= MOST_NUMBERS or set(map(type, values)) != FLOAT:
         return None
     return ROW.pack(row) + array("d", values).tobytes()
+
+
+@lru_cache(maxsize=16)
+def is_response(kind: type) -> bool:
+    """Whether it is one of the response classes, or derived from one: once and for all, as its bases are."""
+    return issubclass(kind, response_classes())
 
 
 def response_classes() -> Tuple[type, ...]:

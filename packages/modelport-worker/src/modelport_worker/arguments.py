@@ -124,7 +124,7 @@ class RequestHead(NamedTuple):
     method: str
     path: str
     query: str
-    headers: List[Tuple[str, str]]
+    headers: Tuple[Tuple[str, str], ...]
 
 
 def describe(frame: Frame) -> RequestHead:
@@ -133,14 +133,15 @@ def describe(frame: Frame) -> RequestHead:
     known = KNOWN_HEADS.get(text)
     if known is None:
         told = json.loads(text.decode("utf-8"))
-        headers = [(name, value) for name, value in told["headers"]]
+        headers = tuple((name, value) for name, value in told["headers"])
         known = RequestHead(told.get("method", ""), told.get("path", ""), told.get("query", ""), headers)
         if len(KNOWN_HEADS) >= MOST_HEADS:
             KNOWN_HEADS.clear()
         if len(text) <= MOST_HEAD_BYTES:
             KNOWN_HEADS[text] = known
-    own = [(REQUEST_ID, request_id.decode("latin-1"))] if request_id else []
-    return known._replace(headers=known.headers + own)
+    if not request_id:
+        return known
+    return RequestHead(known[0], known[1], known[2], known[3] + ((REQUEST_ID, request_id.decode("latin-1")),))
 
 
 def with_context(run: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.outgoing import Outgoing
 from modelport_scoring.http.reader import RequestReader, Unreadable
-from modelport_scoring.http.request import FOREVER, Head
+from modelport_scoring.http.request import FOREVER, Body, Head
 from modelport_scoring.http.response import Response, limit_message
 from modelport_scoring.http.stream import BodyStream
 from modelport_scoring.settings import Limits
@@ -192,7 +192,7 @@ class Connection(asyncio.Protocol):
             raise Unreadable(response)
         return False
 
-    def request_received(self, head: Head, body: bytes | bytearray) -> None:
+    def request_received(self, head: Head, body: Body) -> None:
         if self._closing:
             return
         exchange = Exchange(head, body, self)
@@ -234,6 +234,8 @@ class Connection(asyncio.Protocol):
                 self._flush()
             finally:
                 self._flushing = False
+        elif exchange.response is not None:
+            exchange.response.keep()  # its turn has not come
 
     def _flush(self) -> None:
         """Send the answers whose turn it is, and begin with requests that waited for that."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from modelport_scoring.http.request import Head
+from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.stream import BodyStream
 from modelport_scoring.ids import RequestIds
@@ -38,7 +38,7 @@ class Exchange:
 
     __slots__ = ("body", "head", "ids", "order", "response", "work")
 
-    def __init__(self, head: Head, body: bytes | bytearray, order: AnswerOrder) -> None:
+    def __init__(self, head: Head, body: Body, order: AnswerOrder) -> None:
         self.head = head
         self.body = body
         self.ids: RequestIds | None = None if head.ids is None else head.ids.issue()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
 
 from modelport_scoring.http.listener import Listener
-from modelport_scoring.http.request import Head
+from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import (
     CHUNKED,
     LAST_CHUNK,
@@ -26,10 +29,11 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Outgoing:
     """Writes to the transport: as few system calls as may be, and no copy of a large body."""
 
-    __slots__ = ("_held", "_listener", "_transport")
+    __slots__ = ("_descriptor", "_held", "_listener", "_transport")
 
     def __init__(self, transport: asyncio.Transport, listener: Listener) -> None:
         self._transport = transport
+        self._descriptor = descriptor_of(transport)
         self._listener = listener
         self._held: list[bytes] = []
         """Answers that are sent together with those behind them."""
@@ -41,13 +45,13 @@ class Outgoing:
         start = head(response, connection=connection, date=self._listener.date_line)
         body = b"" if request.method == b"HEAD" or response.status in WITHOUT_BODY else response.body
         if len(body) > SMALL_BODY_BYTES:
-            self._write(start, body)
+            self._write_large(start, body)
         elif more_follow and not last:
             if not self._held:
                 self._listener.call_soon(self.flush)
-            self._held.append(start + body)
+            self._held.append(start + bytes(body))
         else:
-            self._write(start + body)
+            self._write(start + bytes(body))
 
     def send_continue(self) -> None:
         """Tell the client that it may send the body."""
@@ -86,3 +90,30 @@ class Outgoing:
             parts = (*self._held, *parts)
             self._held.clear()
         self._transport.writelines(parts)
+
+    def _write_large(self, start: bytes, body: Body) -> None:
+        """Send what is held back, and this answer. The body is not needed after this call: the system takes it from
+        where it lies; only what does not go into the socket now is copied."""
+        parts: list[Body] = [*self._held, start, body]
+        self._held.clear()
+        sent = 0
+        if self._descriptor is not None and not self._transport.get_write_buffer_size():
+            with contextlib.suppress(OSError):  # the socket is full; or broken, which the transport will find, too
+                sent = os.writev(self._descriptor, parts)
+        self._transport.writelines(rest(parts, sent))
+
+
+def descriptor_of(transport: asyncio.Transport) -> int | None:
+    """By which the transport's socket can be written to; None where what is written has to be encrypted first."""
+    if transport.get_extra_info("sslcontext") is not None:
+        return None
+    channel = transport.get_extra_info("socket")
+    return None if channel is None else int(channel.fileno())
+
+
+def rest(parts: Sequence[Body], sent: int) -> Iterator[bytes]:
+    """What follows the first ``sent`` bytes of the parts, as bytes of its own."""
+    for part in parts:
+        if sent < len(part):
+            yield bytes(memoryview(part)[sent:])
+        sent = max(sent - len(part), 0)

@@ -8,7 +8,7 @@ from typing import Protocol
 import httptools
 
 from modelport_scoring.http.known_heads import HEAD_END, KnownHeads
-from modelport_scoring.http.request import Head
+from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response, limit_message, message
 from modelport_scoring.settings import Limits
 
@@ -21,6 +21,9 @@ HOST = re.compile(rb"[\w.~!$&'()*+;=%:\[\]-]*", re.ASCII)
 
 MOST_OVERHEAD = 16
 """Bytes of framing for each byte of a chunked body: one byte in a chunk of its own needs five."""
+
+LARGE_BYTES = 64 * 1024
+"""From here on a body is not cut out of what was read, but looked at there."""
 
 LINE_OVERHEAD = 4
 """Bytes that a header line has beside its name and its value."""
@@ -43,7 +46,7 @@ class RequestSink(Protocol):
     def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
         """The head of a request is there. False: its body does not matter and is skipped. Raises Unreadable."""
 
-    def request_received(self, head: Head, body: bytes | bytearray) -> None:
+    def request_received(self, head: Head, body: Body) -> None:
         """The body is there as well. Called without ``head_received`` where the head is known."""
 
 
@@ -135,9 +138,12 @@ class RequestReader:
             if position > size:
                 self.in_request = True
                 self._collected_head = head
-                self._collected = bytearray(data[end:])
+                self._collected = bytearray(memoryview(data)[end:])
                 return b""
-            self._sink.request_received(head, data[end:position])
+            if length >= LARGE_BYTES and 2 * length > size:  # or a small part would keep the whole
+                self._sink.request_received(head, memoryview(data)[end:position])
+            else:
+                self._sink.request_received(head, data[end:position])
         return b""
 
     def _collect(self, head: Head, data: bytes) -> bytes:

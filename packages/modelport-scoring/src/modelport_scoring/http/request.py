@@ -8,6 +8,9 @@ from modelport_scoring.ids import GivenIds
 
 FOREVER = float("inf")
 
+Body = bytes | bytearray | memoryview
+"""A large body may be a view of what was read from the socket."""
+
 
 class Head:
     """Method, target and headers. ``headers`` maps names in lower case to values; the values of a repeated header are

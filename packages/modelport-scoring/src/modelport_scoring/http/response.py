@@ -31,17 +31,22 @@ class Response:
         status: int,
         *,
         lines: bytes = b"",
-        body: bytes = b"",
+        body: bytes | memoryview = b"",
         close: bool = False,
         stream: BodyStream | None = None,
     ) -> None:
         self.status = status
         self.lines = lines
         self.body = body
+        """A view is there for the call only in which the answer is given: whoever keeps it calls ``keep``."""
         self.close = close
         """The connection ends with this answer."""
         self.stream = stream
         """The body, where it is sent as it is made."""
+
+    def keep(self) -> None:
+        """Have a body of its own."""
+        self.body = bytes(self.body)
 
 
 def message(status: int, text: str, *, lines: bytes = b"", close: bool = False) -> Response:

@@ -19,6 +19,7 @@ import msgspec
 
 from modelport_scoring.failures import describe_exit
 from modelport_scoring.inference_protocol.jobs import Done, Job, perform
+from modelport_scoring.inference_protocol.protocol import Body
 from modelport_scoring.journal import say
 
 SIZES = struct.Struct("<IQ")
@@ -46,7 +47,7 @@ class SideProcess:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._idle: asyncio.TimerHandle | None = None
 
-    async def do(self, job: Job, body: bytes | bytearray) -> tuple[Done, bytes]:
+    async def do(self, job: Job, body: Body) -> tuple[Done, bytes]:
         """What comes of the job, in its turn. Raises SideProcessEnded."""
         self.held_bytes += len(body)
         try:
@@ -66,7 +67,7 @@ class SideProcess:
             self._process.wait()
         self._process = self._streams = self._idle = None
 
-    async def _do(self, job: Job, body: bytes | bytearray) -> tuple[Done, bytes]:
+    async def _do(self, job: Job, body: Body) -> tuple[Done, bytes]:
         if self._idle is not None:
             self._idle.cancel()
         try:

@@ -11,7 +11,7 @@ from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.outgoing import CONTINUE
 from modelport_scoring.http.reader import RequestReader, Unreadable
-from modelport_scoring.http.request import FOREVER, Head
+from modelport_scoring.http.request import FOREVER, Body, Head
 from modelport_scoring.http.response import Response, limit_message
 from modelport_scoring.router.forward import Forward
 from modelport_scoring.router.routing import Routing
@@ -148,7 +148,7 @@ class ClientConnection(asyncio.Protocol):
         if self._queue:
             self._queue[-1].more(piece)
 
-    def request_received(self, head: Head, body: bytes | bytearray) -> None:
+    def request_received(self, head: Head, body: Body) -> None:
         self._began_at = self._routing.now()  # of the next one, if it follows at once
         if self._queue:
             self._queue[-1].body_ended()

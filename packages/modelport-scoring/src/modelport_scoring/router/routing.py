@@ -122,7 +122,7 @@ class Routing:
         """An answer of the router's own."""
         connection = CLOSE if last else KEEP_ALIVE if head.version == "1.0" else b""
         start = response_head(response, connection=connection, date=self.date_line())
-        return [start] if head.method == b"HEAD" else [start, response.body]
+        return [start] if head.method == b"HEAD" else [start, bytes(response.body)]
 
     def _no_such_version(self) -> Response:
         header, name = self.settings.traffic.version_header, self.settings.name

@@ -41,11 +41,12 @@ class Arena:
             self._memory[slot.offset : slot.offset + len(body)] = body
         return slot
 
-    def read(self, slot: Slot, length: int) -> bytes:
-        """What the worker has put into the slot. Raises ValueError where that cannot be."""
+    def view(self, slot: Slot, length: int) -> memoryview:
+        """What the worker has put into the slot: to be released before that is freed. Raises ValueError where it cannot
+        be."""
         if length > slot.capacity:
             raise ValueError(f"{length} bytes in a place of {slot.capacity}")
-        return self._memory[slot.offset : slot.offset + length]
+        return memoryview(self._memory)[slot.offset : slot.offset + length]
 
     def free(self, slot: Slot) -> None:
         """The slot can be used again."""

@@ -45,10 +45,12 @@ class NumberReader:
         """Of a row that is a plain list, as nearly all are."""
         self._parser = simdjson.Parser()
 
-    def read(self, body: bytes | bytearray) -> bytes | memoryview | None:
+    def read(self, body: bytes | bytearray | memoryview) -> bytes | memoryview | None:
         """The array's memory, or None where the ordinary way has to be taken. A view is of memory of its own."""
         if len(body) > MOST_BYTES:
             return None
+        if isinstance(body, memoryview):
+            body = bytes(body)
         try:
             # Nothing of the document may outlive this call: the parser would refuse the next one.
             return self._read(self._parser.parse(body), count_arrays(body) - self._brackets_in_name)
@@ -84,7 +86,7 @@ def count_arrays(body: bytes | bytearray) -> int:
     return len(body) - len(body.replace(b"[", b""))
 
 
-def write_numbers(payload: bytes) -> bytes:
+def write_numbers(payload: bytes | memoryview) -> bytes:
     """The JSON of a result with NUMBERS (``modelport_worker.frames``), as ``json`` would have written it, but for the
     form of its numbers. Raises ValueError or TypeError where it is none."""
     (row,) = ROW.unpack_from(payload)

@@ -83,8 +83,11 @@ class Ticket(ABC):
         of numbers, where it can be one."""
 
     @abstractmethod
-    def scored(self, code: int, flags: int, micros: int, meta: bytes, payload: bytes, together: int) -> None:
-        """The worker's RESULT. ``together``: how many requests were scored by the same call of ``run``."""
+    def scored(
+        self, code: int, flags: int, micros: int, meta: bytes, payload: bytes | memoryview, together: int
+    ) -> None:
+        """The worker's RESULT. ``together``: how many requests were scored by the same call of ``run``. A ``payload``
+        that is a view is there for this call only."""
 
     @abstractmethod
     def stream_began(self, code: int, flags: int, micros: int, meta: bytes) -> None:

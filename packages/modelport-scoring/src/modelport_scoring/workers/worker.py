@@ -17,9 +17,9 @@ from modelport_scoring.journal import Journal
 from modelport_scoring.workers.arena import SMALLEST_BYTES
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.contract import Contract
+from modelport_scoring.workers.large_bodies import LargeBodies
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.link import Link
-from modelport_scoring.workers.numbers import write_numbers
 from modelport_scoring.workers.process import WorkerProcess, ended_early
 from modelport_scoring.workers.ticket import Ticket
 from modelport_scoring.workers.window import Window
@@ -36,7 +36,6 @@ from modelport_worker.frames import (
     RESULT,
     SCORE,
     SHARED,
-    SLOT,
     STOP,
     STOPPED,
 )
@@ -85,6 +84,7 @@ class Worker:
         """Since when, by ``time.monotonic``, the first request in flight has been the first."""
         self._process = process
         self._link = Link(self, loop=loop)
+        self._large_bodies = LargeBodies(process.page.arena)
         self._window = Window(pool.batch_size)
         self._batch_left = 0
         """Answers still to come of the requests that were scored together."""
@@ -147,15 +147,8 @@ class Worker:
         if len(ticket.payload) < SMALLEST_BYTES:
             self._link.send(request_id, SCORE, ticket.payload, ticket.meta, ticket.flags)
         else:
-            self._send_large(ticket)
-
-    def _send_large(self, ticket: Ticket) -> None:
-        """Through the shared memory, if there is room."""
-        payload, flags = ticket.payload, ticket.flags
-        slot = ticket.slot = self._process.page.arena.put(payload)
-        if slot is not None:
-            payload, flags = SLOT.pack(slot.offset, len(payload), slot.capacity), flags | SHARED
-        self._link.send(ticket.id, SCORE, payload, ticket.meta, flags)
+            payload, flags = self._large_bodies.send(ticket)
+            self._link.send(request_id, SCORE, payload, ticket.meta, flags)
 
     @property
     def scores_together(self) -> bool:
@@ -261,31 +254,21 @@ class Worker:
             self._together = 1
             self._window.measured(micros)
         ticket = self.in_flight[0]
+        answer: bytes | memoryview = payload
         if flags & (SHARED | NUMBERS):
             try:
-                payload = self._read_payload(ticket, flags, payload)
+                answer = self._large_bodies.receive(ticket, flags, payload)
             except UNREADABLE as error:
                 self.garbage_received(f"an answer to request {ticket.id} that cannot be read ({error})")
                 return
             flags &= ~(SHARED | NUMBERS)
         self.in_flight.popleft()
-        if ticket.slot is not None:
-            self._free_slot(ticket)
         if not ticket.settled:
-            ticket.scored(code, flags, micros, meta, payload, self._together)
-
-    def _read_payload(self, ticket: Ticket, flags: int, payload: bytes) -> bytes:
-        """What stands for it, or has still to be written. Raises one of UNREADABLE."""
-        if flags & SHARED:
-            if ticket.slot is None:
-                raise ValueError("it says that it lies in memory that it did not get")
-            payload = self._process.page.arena.read(ticket.slot, SLOT.unpack(payload)[1])
-        return write_numbers(payload) if flags & NUMBERS else payload
-
-    def _free_slot(self, ticket: Ticket) -> None:
-        slot, ticket.slot = ticket.slot, None
-        if slot is not None:
-            self._process.page.arena.free(slot)
+            ticket.scored(code, flags, micros, meta, answer, self._together)
+        if ticket.slot is not None:
+            if isinstance(answer, memoryview):
+                answer.release()
+            self._large_bodies.free(ticket)
 
     def _batch_received(self, count: int, flags: int, micros: int, reason: bytes) -> None:
         if flags & STOPPED:
@@ -313,7 +296,7 @@ class Worker:
             ticket.stream_went_on(payload)
         if flags & LAST:
             self.in_flight.popleft()
-            self._free_slot(ticket)
+            self._large_bodies.free(ticket)
             self._window.measured(int((time.monotonic() - self._stream_since) * 1e6))
             self._stream_since = 0.0
             self.resume()

@@ -6,7 +6,7 @@ Once the script, or a library of its, has imported it, requests and responses ar
 
 import io
 import sys
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Sequence, Tuple
 from urllib.parse import unquote_to_bytes
 
 REQUEST_CONTEXT = "_modelport_context"
@@ -32,7 +32,7 @@ def joined_class(flasks: type, ours: type, **members: Any) -> Any:
 
 
 def make_request(
-    flask: Any, ours: type, method: str, path: str, *, query: str, headers: List[Tuple[str, str]], body: bytes
+    flask: Any, ours: type, method: str, path: str, *, query: str, headers: Sequence[Tuple[str, str]], body: bytes
 ) -> Any:
     """A request of Flask's, which is one of ours too. Its context, in which ``flask.request`` is this request and
     ``jsonify`` or ``send_file`` work, is left for the worker to enter."""
@@ -52,7 +52,9 @@ def application(flask: Any, ours: type) -> Any:
     return _made[flask]
 
 
-def wsgi_environment(method: str, path: str, query: str, headers: List[Tuple[str, str]], body: bytes) -> Dict[str, Any]:
+def wsgi_environment(
+    method: str, path: str, query: str, headers: Sequence[Tuple[str, str]], body: bytes
+) -> Dict[str, Any]:
     """The request as a WSGI server would tell of it (PEP 3333)."""
     environment: Dict[str, Any] = {
         "REQUEST_METHOD": method,

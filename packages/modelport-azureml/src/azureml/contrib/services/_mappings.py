@@ -1,6 +1,7 @@
 """The mappings of HTTP: headers, whose names have no case, and fields, of which there may be several of one name."""
 
 import re
+from itertools import chain
 from typing import Any, Callable, Dict, Iterable, Iterator, List, MutableMapping, Optional, Tuple, TypeVar
 
 V = TypeVar("V")
@@ -17,7 +18,7 @@ class Headers(MutableMapping[str, str]):
 
     def __init__(self, pairs: Iterable[Tuple[str, str]] = ()) -> None:
         self._pairs: List[Tuple[str, str]] = [(name, str(value)) for name, value in pairs]
-        if breaks_line("".join(map("".join, self._pairs))):
+        if breaks_line("".join(chain.from_iterable(self._pairs))):
             for name, text in self._pairs:
                 refuse_line_break(name, text)
 

@@ -3,11 +3,12 @@
 import io
 import json
 from http.cookies import CookieError, SimpleCookie
-from typing import IO, Any, Callable, Dict, Iterable, List, Optional, Tuple, TypeVar, Union
+from typing import IO, Any, Callable, Dict, Iterable, Optional, Sequence, Tuple, TypeVar, Union
 
 from azureml._modelport import request_raw_http
 from azureml.contrib.services import _flask_if_imported
 from azureml.contrib.services._forms import TYPES, Form, parse_form, parse_pairs
+from azureml.contrib.services._made_once import made_once
 from azureml.contrib.services._mappings import Fields, Headers
 from azureml.contrib.services._uploaded_file import UploadedFile
 
@@ -27,12 +28,25 @@ class AMLRequest:
     ) -> None:
         self.method = method
         self.path = path
-        self.query_string = query.encode("latin-1")
-        self.headers = Headers(headers)
-        self.args: Fields[str] = Fields(parse_pairs(query))
+        self._given_headers = headers
         self._query = query
         self._body = body
         self._form: Optional[Form] = None
+
+    @made_once
+    def headers(self) -> Headers:
+        """The headers, with names in Title-Case."""
+        return Headers(self._given_headers)
+
+    @made_once
+    def args(self) -> "Fields[str]":
+        """The fields of the query."""
+        return Fields(parse_pairs(self._query))
+
+    @made_once
+    def query_string(self) -> bytes:
+        """The query as it came, without the ``?``."""
+        return self._query.encode("latin-1")
 
     @property
     def full_path(self) -> str:
@@ -139,7 +153,7 @@ def rawhttp(func: F) -> F:
     return func
 
 
-def make_request(method: str, path: str, *, query: str, headers: List[Tuple[str, str]], body: bytes) -> AMLRequest:
+def make_request(method: str, path: str, *, query: str, headers: Sequence[Tuple[str, str]], body: bytes) -> AMLRequest:
     """The request, as Flask's where the script uses Flask."""
     flask = _flask_if_imported.imported_flask()
     if flask is None:

@@ -1,0 +1,46 @@
+"""The large bodies of one worker's requests and answers, on their way through the memory that it shares with us."""
+
+from __future__ import annotations
+
+from modelport_scoring.workers.arena import Arena
+from modelport_scoring.workers.numbers import write_numbers
+from modelport_scoring.workers.ticket import Ticket
+from modelport_worker.frames import NUMBERS, SHARED, SLOT
+
+Payload = bytes | bytearray | memoryview
+
+
+class LargeBodies:
+    """What crosses in the arena instead of in a frame. A ticket has a slot from its sending until its answer."""
+
+    __slots__ = ("_arena",)
+
+    def __init__(self, arena: Arena) -> None:
+        self._arena = arena
+
+    def send(self, ticket: Ticket) -> tuple[Payload, int]:
+        """The payload and the flags of the ticket's SCORE frame: SLOT and SHARED, if there is room."""
+        size = len(ticket.payload)
+        slot = ticket.slot = self._arena.put(ticket.payload)
+        if slot is None:
+            return ticket.payload, ticket.flags
+        return SLOT.pack(slot.offset, size, slot.capacity), ticket.flags | SHARED
+
+    def receive(self, ticket: Ticket, flags: int, payload: bytes) -> bytes | memoryview:
+        """What the payload of the ticket's RESULT stands for, or has still to become. A view is of the slot, and to be
+        released before that is freed. Raises ValueError, TypeError or struct.error where there is no such thing."""
+        if not flags & SHARED:
+            return write_numbers(payload)
+        if ticket.slot is None:
+            raise ValueError("it says that it lies in memory that it did not get")
+        view = self._arena.view(ticket.slot, SLOT.unpack(payload)[1])
+        if not flags & NUMBERS:
+            return view
+        with view:
+            return write_numbers(view)
+
+    def free(self, ticket: Ticket) -> None:
+        """The ticket has been answered."""
+        slot, ticket.slot = ticket.slot, None
+        if slot is not None:
+            self._arena.free(slot)
