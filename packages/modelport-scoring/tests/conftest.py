@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scoring_services import RunningService, Services
+from scoring_services import Gate, RunningService, Services
 
 
 @pytest.fixture
@@ -13,6 +13,14 @@ def services(tmp_path: Path) -> Iterator[Services]:
     made = Services(tmp_path)
     yield made
     made.end()
+
+
+@pytest.fixture
+def gate(services: Services, tmp_path: Path) -> Iterator[Gate]:
+    """Opened in the end at the latest, before the services stop."""
+    made = Gate(tmp_path / "gate")
+    yield made
+    made.open()
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,7 @@ class RunningRouter:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.ask("POST", "/score", body=body, headers=named)
 
-    def raw(self, data: bytes, *, patience_s: float = 5.0) -> bytes:
+    def raw(self, data: bytes, *, patience_s: float = PATIENCE_S) -> bytes:
         """Send the bytes, and return all that comes until the router closes."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=patience_s) as channel:
             channel.sendall(data)

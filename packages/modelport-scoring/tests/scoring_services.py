@@ -58,6 +58,21 @@ def wait_until(condition: Callable[[], bool], *, what: str, patience_s: float = 
 
 
 @dataclass(frozen=True)
+class Gate:
+    """What scripts wait at until the test opens it: they take as long as the test needs, whatever the machine does."""
+
+    path: Path
+
+    @property
+    def wait(self) -> str:
+        """The statement, for a script that has imported ``os`` and ``time``."""
+        return f"while not os.path.exists({str(self.path)!r}): time.sleep(0.005)"
+
+    def open(self) -> None:
+        self.path.touch()
+
+
+@dataclass(frozen=True)
 class Answer:
     """An HTTP answer. Header names are in lower case."""
 
@@ -151,13 +166,13 @@ class RunningService:
     def score(self, body: bytes | str, *, headers: Mapping[str, str] | None = None) -> Answer:
         return self.ask("POST", "/score", body=body, headers=headers)
 
-    def raw(self, data: bytes, *, patience_s: float = 5.0) -> bytes:
+    def raw(self, data: bytes, *, patience_s: float = PATIENCE_S) -> bytes:
         """Send the bytes and return all that comes until the server closes."""
         with self.raw_connection(patience_s=patience_s) as channel:
             channel.sendall(data)
             return read_all(channel)
 
-    def raw_connection(self, *, patience_s: float = 5.0) -> socket.socket:
+    def raw_connection(self, *, patience_s: float = PATIENCE_S) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.settings.port), timeout=patience_s)
 
     # --- parts --------------------------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from modelport_scoring import ServiceState, log_path, supervisor_command
+from modelport_scoring import Limits, ServiceState, log_path, supervisor_command
+from modelport_scoring.service_lock import is_alive
 from scoring_services import RunningService, Services, ask, wait_until
 from test_http import post, resident_kb
 
@@ -133,6 +134,7 @@ def test_a_worker_that_does_not_come_back_is_replaced(services: Services, deed: 
     assert answer.status == 504
     assert "scoring_timeout_ms is 300" in answer.message
     wait_until(lambda: service.status.workers[0].restarts == 1, what="it is replaced")
+    service.control.configure(limits=Limits())
     assert service.score("harmless").status == 200
     assert "run() did not end within 500 ms" in service.log
 
@@ -210,9 +212,9 @@ def test_a_daemon_that_holds_the_workers_socket_keeps_nothing_alive(services: Se
     try:
         wait_until(lambda: service.status.state is ServiceState.RUNNING, what="a new worker")
         assert service.score("after").json == "after"
-        begun = time.monotonic()
+        service.control.configure(limits=Limits(drain_timeout_s=600))
         service.end()
-        assert time.monotonic() - begun < 5
+        assert is_alive(child), "its end was not waited for"
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
@@ -252,7 +254,8 @@ def group_of(pid: int) -> int | None:
 def test_workers_that_were_of_use_come_back_at_once(services: Services) -> None:
     """However often they are killed; only lives without a single answer are followed by longer and longer waits."""
     service = services.start(DOES)
-    for kill in range(1, 7):
+    took_s = []
+    for kill in range(1, 9):
         for _ in range(3):
             assert service.score("harmless").status == 200
         pid = service.status.workers[0].pid
@@ -261,7 +264,8 @@ def test_workers_that_were_of_use_come_back_at_once(services: Services) -> None:
         wait_until(lambda kill=kill: service.status.workers[0].restarts == kill, what="it is noticed")  # type: ignore[misc]
         begun = time.monotonic()
         wait_until(lambda: service.status.state is ServiceState.RUNNING, what="a new worker")
-    assert time.monotonic() - begun < 2.0, "the sixth wait would be 3.2 s"
+        took_s.append(time.monotonic() - begun)
+    assert min(took_s[5:]) < 2.0, "the sixth wait would be 3.2 s, the seventh 6.4 and the eighth 12.8"
 
 
 # --- both sides have more to say than their buffers hold --------------------------------------------------------------

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import msgspec
 import pytest
 
 from modelport_scoring import RequestRefused, ServiceState, Traffic
-from scoring_services import Answer, RunningService, Services, wait_until
+from scoring_services import Answer, Gate, RunningService, Services, wait_until
 from split_services import answering, hosting
 
 SLEEPER = """
@@ -24,18 +24,26 @@ def run(data):
 """
 
 
-def at_once(service: RunningService, *bodies: str) -> list[Answer]:
-    """The answers to requests that are sent together, once the first has been taken."""
-    with ThreadPoolExecutor(len(bodies)) as pool:
-        first = pool.submit(service.score, bodies[0])
+def holding(gate: Gate) -> str:
+    """A script whose answers wait for the gate."""
+    return answering("held", inside=gate.wait)
+
+
+def at_once(service: RunningService, gate: Gate, *, requests: int) -> list[Answer]:
+    """The answers to requests that are sent together, once the first has been taken: who is refused comes first."""
+    with ThreadPoolExecutor(requests) as pool:
+        sent = [pool.submit(service.score, "x")]
         wait_until(lambda: service.status.requests_in_flight > 0, what="the first has been taken")
-        others = [pool.submit(service.score, body) for body in bodies[1:]]
-        return [future.result() for future in (first, *others)]
+        sent += [pool.submit(service.score, "x") for _ in range(requests - 1)]
+        done = as_completed(sent)
+        refused = next(done).result()
+        gate.open()
+        return [refused, *(future.result() for future in done)]
 
 
-def test_the_router_says_only_that_it_is_overloaded(services: Services) -> None:
-    service = services.start(SLEEPER, front_end="aks", limits={"queue_wait_ms": 50})
-    first, refused = at_once(service, "2", "0")
+def test_the_router_says_only_that_it_is_overloaded(services: Services, gate: Gate) -> None:
+    service = services.start(holding(gate), front_end="aks", limits={"queue_wait_ms": 50})
+    refused, first = at_once(service, gate, requests=2)
     assert first.status == 200
     assert (refused.status, refused.body) == (503, b"Too many requests for service demo (overloaded)")
     assert refused.headers["content-type"] == "text/html; charset=utf-8"
@@ -63,23 +71,25 @@ def test_a_script_that_is_too_slow(services: Services, front_end: str, begins: b
     assert b"scoring_timeout_ms" in answer.body or answer.headers["modelport-limit"] == "scoring_timeout_ms"
 
 
-def test_what_counts_as_taken_waits_as_long_as_it_takes(services: Services) -> None:
+def test_what_counts_as_taken_waits_as_long_as_it_takes(services: Services, gate: Gate) -> None:
     """Three for each worker: only the fourth waits for one."""
-    service = services.start(SLEEPER, limits={"queue_wait_ms": 50, "requests_per_worker": 3})
-    answers = at_once(service, "2", "0.1", "0.1", "0.1")
-    assert sorted(answer.status for answer in answers) == [200, 200, 200, 503]
+    service = services.start(holding(gate), limits={"queue_wait_ms": 50, "requests_per_worker": 3})
+    answers = at_once(service, gate, requests=4)
+    assert [answer.status for answer in answers] == [503, 200, 200, 200]
 
 
-def test_a_lower_number_holds_for_those_that_wait(services: Services) -> None:
-    service = services.start(SLEEPER, limits={"queue_wait_ms": 50, "requests_per_worker": 3})
+def test_a_lower_number_holds_for_those_that_wait(services: Services, gate: Gate) -> None:
+    service = services.start(holding(gate), limits={"queue_wait_ms": 50, "requests_per_worker": 3})
     limits = service.settings.limits
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(service.score, "1.5")
+        first = pool.submit(service.score, "x")
         wait_until(lambda: service.status.requests_in_flight == 1, what="the first has been taken")
-        second = pool.submit(service.score, "0")
+        second = pool.submit(service.score, "x")
         wait_until(lambda: service.status.requests_waiting == 1, what="one waits")
         service.control.configure(limits=type(limits)(queue_wait_ms=50, requests_per_worker=1))
-        assert sorted([first.result().status, second.result().status]) == [200, 503]
+        assert second.result().status == 503
+        gate.open()
+        assert first.result().status == 200
 
 
 def test_a_hosted_revision_has_limits_of_its_own(services: Services) -> None:

@@ -28,7 +28,7 @@ from modelport_scoring import (
 )
 from modelport_scoring.telemetry.settings import LogFormat
 from otlp_collector import Collector
-from scoring_services import RunningService, Services, load, wait_until
+from scoring_services import Gate, RunningService, Services, load, wait_until
 from split_services import answering, state_of, workers
 
 JSON = {"Content-Type": "application/json", "Origin": "https://example.org"}
@@ -222,10 +222,10 @@ def test_settings_come_with_a_revision_or_not_at_all(services: Services) -> None
     assert (settings.revision.number, settings.batching, settings.limits.max_queue_length) == (3, Batching(), 7)
 
 
-def test_what_may_change_while_workers_are_replaced(services: Services, tmp_path: Path) -> None:
-    slow = "import os, time\ndef init(): time.sleep(1.0 if os.path.exists('{0}') else 0)\ndef run(x): return x\n"
+def test_what_may_change_while_workers_are_replaced(services: Services, gate: Gate, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    service = services.start(slow.format(mark))
+    slow = f"import os, time\ndef init():\n  if os.path.exists('{mark}'):\n    {gate.wait}\ndef run(x): return x\n"
+    service = services.start(slow)
     mark.touch()
     impatient = ControlClient(service.folder)
     with pytest.raises(ServiceNotRunning, match="timed out"):
@@ -235,6 +235,7 @@ def test_what_may_change_while_workers_are_replaced(services: Services, tmp_path
         service.control.configure(worker_start=WorkerStart.FORK)
     service.control.configure(workers=2, limits=Limits(max_queue_length=7))
     assert service.settings.worker_start is WorkerStart.SPAWN
+    gate.open()
     wait_until(lambda: not service.status.switching, what="the others are there")
     settings = service.settings
     assert (settings.worker_start, settings.workers, settings.limits.max_queue_length) == (WorkerStart.FORK, 2, 7)
@@ -264,14 +265,15 @@ def test_one_beside_it_that_failed_is_left_alone(services: Services, tmp_path: P
     assert service.score("x").json == "1"
 
 
-def test_who_asked_for_a_revision_gets_it_from_its_new_workers(services: Services) -> None:
+def test_who_asked_for_a_revision_gets_it_from_its_new_workers(services: Services, gate: Gate) -> None:
     service = services.start(answering("1"))
-    service.control.host(service.revision(2, answering("2", inside="time.sleep(0.7)")))
+    service.control.host(service.revision(2, answering("2", inside=gate.wait)))
     service.control.split(Traffic(version_header="x-version"))
     with ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(service.score, "x", headers={"x-version": "2"}) for _ in range(3)]
         wait_until(lambda: state_of(service, 2).requests_waiting == 2, what="one is held, two wait")
         service.control.configure(worker_start=WorkerStart.FORK)
+        gate.open()
         assert [(each.result().status, each.result().json) for each in asked] == [(200, "2")] * 3
 
 

@@ -34,21 +34,22 @@ from modelport_scoring import (
     read_failure,
 )
 from modelport_scoring.service_lock import is_alive
-from scoring_services import RunningService, Services, ask, session_members, wait_until
+from scoring_services import Gate, RunningService, Services, ask, session_members, wait_until
 
 WHO = """
 import os, time
 def init(): pass
 def run(x):
-    if x.startswith("sleep "):
-        time.sleep(float(x.split()[1]))
+    if x == "held":
+        WAIT
     return [REVISION, os.getsid(0), os.getpid()]
 """
 """Tells the revision, the server process, whose session it is, and the worker process."""
 
 
-def who(revision: int, *, before: str = "pass") -> str:
-    return WHO.replace("REVISION", str(revision)).replace("def init(): pass", f"def init():\n    {before}")
+def who(revision: int, *, before: str = "pass", gate: Gate | None = None) -> str:
+    script = WHO.replace("REVISION", str(revision)).replace("def init(): pass", f"def init():\n    {before}")
+    return script.replace("WAIT", "pass" if gate is None else gate.wait)
 
 
 @pytest.fixture
@@ -157,8 +158,8 @@ def clients(service: RunningService, *, count: int = 8) -> Iterator[dict[int, Co
 # --- what they share --------------------------------------------------------------------------------------------------
 
 
-def test_they_share_the_socket_the_workers_and_the_limits(services: Services) -> None:
-    service = start(services, processes=2, workers=3, limits={"max_queue_length": 5})
+def test_they_share_the_socket_the_workers_and_the_limits(services: Services, gate: Gate) -> None:
+    service = start(services, script=who(1, gate=gate), workers=3, limits={"max_queue_length": 5})
     status = service.status
     assert [server.process for server in status.servers] == [0, 1]
     assert (status.pid, status.workers_wanted, len(status.workers)) == (status.servers[0].pid, 3, 3)
@@ -168,7 +169,10 @@ def test_they_share_the_socket_the_workers_and_the_limits(services: Services) ->
     assert sorted(path.name for path in (service.folder / "work").iterdir()) == ["1", "1.1"]
     assert len(values(service, "process_resident_memory_bytes")) == 2
     with ThreadPoolExecutor(40) as pool:
-        answers = [each.result() for each in [pool.submit(service.score, "sleep 0.7") for _ in range(40)]]
+        sent = [pool.submit(service.score, "held") for _ in range(40)]
+        wait_until(lambda: sum(each.done() for each in sent) == 40 - 5 - 3, what="all but those who may wait")
+        gate.open()
+        answers = [each.result() for each in sent]
     refused = [answer for answer in answers if answer.status == 503]
     assert len(refused) == 40 - 5 - 3, "five wait in all, and each of three workers has one"
     assert '"max_queue_length"' in refused[0].message
@@ -264,14 +268,15 @@ def test_a_service_ends_with_its_supervisor(services: Services) -> None:
     end(service)
 
 
-def test_a_stop_finishes_what_all_of_them_hold(services: Services) -> None:
-    service = start(services)
+def test_a_stop_finishes_what_all_of_them_hold(services: Services, gate: Gate) -> None:
+    service = start(services, script=who(1, gate=gate))
     sessions = pids(service)
     with ThreadPoolExecutor(8) as pool:
-        held = [pool.submit(service.score, "sleep 0.7") for _ in range(8)]
+        held = [pool.submit(service.score, "held") for _ in range(8)]
         wait_until(lambda: service.status.requests_in_flight == 2, what="both are busy")
         wait_until(lambda: service.status.requests_waiting == 6, what="the others wait")
         service.control.stop()
+        gate.open()
         assert [each.result().status for each in held] == [200] * 8
     assert service.process is not None
     assert service.process.wait(20) == 0

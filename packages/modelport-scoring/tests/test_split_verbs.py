@@ -17,7 +17,7 @@ from modelport_scoring import (
     Traffic,
     write_settings,
 )
-from scoring_services import Services, load, wait_until
+from scoring_services import Gate, Services, load, wait_until
 from split_services import answering, asked, hosting, state_of
 
 
@@ -79,11 +79,11 @@ def test_six_revisions_are_the_most(services: Services) -> None:
     assert [r.revision for r in service.status.revisions] == [7, 2, 3, 4, 5, 6]
 
 
-def test_one_at_a_time_but_a_share_can_be_taken_away_meanwhile(services: Services) -> None:
+def test_one_at_a_time_but_a_share_can_be_taken_away_meanwhile(services: Services, gate: Gate) -> None:
     service = hosting(services, answering("1"), answering("2"), traffic=Traffic(weights={2: 100}))
     impatient = ControlClient(service.folder)
     with pytest.raises(ServiceNotRunning, match="timed out"):
-        impatient.host(service.revision(3, answering("3", before="time.sleep(1)")), patience_s=0.2)
+        impatient.host(service.revision(3, answering("3", before=gate.wait)), patience_s=0.2)
     assert service.status.switching
     for verb in (
         lambda: service.control.switch(service.revision(4, answering("4"))),
@@ -95,30 +95,34 @@ def test_one_at_a_time_but_a_share_can_be_taken_away_meanwhile(services: Service
             verb()
     service.control.split(Traffic())
     assert asked(service, 20) == {"1": 20}
+    gate.open()
     wait_until(lambda: not service.status.switching, what="hosted, though its client has gone")
     assert [(r.number) for r in service.settings.others] == [2, 3]
     assert state_of(service, 3).state is ServiceState.RUNNING
 
 
-def test_a_number_can_be_used_again_while_its_last_bearer_ends(services: Services) -> None:
-    service = hosting(services, answering("1"), answering("2", inside="time.sleep(1)"))
+def test_a_number_can_be_used_again_while_its_last_bearer_ends(services: Services, gate: Gate) -> None:
+    service = hosting(services, answering("1"), answering("2", inside=gate.wait))
     service.control.split(Traffic(weights={2: 100}))
     revision = service.settings.others[0]
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(3) as pool:
         held = pool.submit(service.score, "x")
         wait_until(lambda: state_of(service, 2).requests_in_flight == 1, what="held")
         released = pool.submit(service.control.release, 2)
         wait_until(lambda: len(service.status.revisions) == 1, what="released")
-        service.control.host(revision)
+        hosted = pool.submit(service.control.host, revision)
+        wait_until(lambda: service.status.switching, what="it is being hosted, and waits for its folder")
+        gate.open()
         assert held.result().json == "2"
         released.result()
+        hosted.result()
     assert (service.folder / "work" / "2" / "app").is_dir()
     service.control.split(Traffic(weights={2: 100}))
     assert service.score("x").json == "2"
 
 
-def test_a_client_that_leaves_the_queue_of_a_hosted_revision(services: Services) -> None:
-    service = hosting(services, answering("1"), answering("2", inside="time.sleep(1)"))
+def test_a_client_that_leaves_the_queue_of_a_hosted_revision(services: Services, gate: Gate) -> None:
+    service = hosting(services, answering("1"), answering("2", inside=gate.wait))
     service.control.split(Traffic(weights={2: 100}))
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(service.score, "x")
@@ -127,6 +131,7 @@ def test_a_client_that_leaves_the_queue_of_a_hosted_revision(services: Services)
             channel.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")
             wait_until(lambda: state_of(service, 2).requests_waiting == 1, what="waiting")
         wait_until(lambda: state_of(service, 2).requests_waiting == 0, what="forgotten")
+        gate.open()
         assert held.result().json == "2"
     status = service.status
     assert [(r.requests_in_flight, r.requests_waiting) for r in status.revisions] == [(0, 0), (0, 0)]
@@ -165,13 +170,14 @@ def test_a_hosted_revision_is_replaced_with_its_share(services: Services) -> Non
     assert [revision.revision for revision in service.status.revisions] == [6, 4, 3]
 
 
-def test_what_waits_for_a_replaced_revision_waits_for_the_new_one(services: Services) -> None:
-    service = hosting(services, answering("1"), answering("2", inside="time.sleep(1)"))
+def test_what_waits_for_a_replaced_revision_waits_for_the_new_one(services: Services, gate: Gate) -> None:
+    service = hosting(services, answering("1"), answering("2", inside=gate.wait))
     service.control.split(Traffic(weights={2: 100}))
     with ThreadPoolExecutor(3) as pool:
         asking = [pool.submit(service.score, "x") for _ in range(3)]
         wait_until(lambda: state_of(service, 2).requests_waiting == 2, what="one is held, two wait")
         service.control.switch(service.revision(4, answering("4")), replacing=2)
+        gate.open()
         assert sorted(each.result().json for each in asking) == ["2", "4", "4"]
 
 

@@ -30,7 +30,7 @@ from modelport_scoring import (
     write_settings,
 )
 from modelport_scoring.journal import cut
-from scoring_services import PATIENCE_S, RunningService, Services, read_all, session_members, wait_until
+from scoring_services import PATIENCE_S, Gate, RunningService, Services, read_all, session_members, wait_until
 
 
 def exit_status(service: RunningService) -> int:
@@ -59,12 +59,13 @@ def test_a_stop_leaves_nothing(services: Services, how: str) -> None:
     assert service.score("again").status == 200
 
 
-def test_a_stop_finishes_what_is_held(services: Services) -> None:
-    service = services.start("import time\ndef init(): pass\ndef run(x): time.sleep(0.5); return x\n")
+def test_a_stop_finishes_what_is_held(services: Services, gate: Gate) -> None:
+    service = services.start(f"import os, time\ndef init(): pass\ndef run(x):\n    {gate.wait}\n    return x\n")
     connection = service.connect()
     connection.request("POST", "/score", body="held")
     wait_until(lambda: service.status.requests_in_flight == 1, what="held")
     service.control.stop()
+    gate.open()
     response = connection.getresponse()
     assert (response.status, response.read()) == (200, b'"held"')
     assert response.getheader("connection") == "close"
@@ -168,13 +169,15 @@ def test_a_taken_port_is_told_at_once(services: Services) -> None:
         begun = time.monotonic()
         service.start(until=None)
         assert exit_status(service) == 1
-        assert time.monotonic() - begun < 3.0  # 0.15 s on a quiet machine
+        told_s = time.monotonic() - begun
     failure = read_failure(service.folder)
     assert failure is not None
     assert failure.phase == "start"
     assert f"port {port} is taken" in failure.message
     assert f"port {port} is taken" in service.supervisor_log
+    begun = time.monotonic()
     service.start()
+    assert told_s < max(3.0, 3 * (time.monotonic() - begun)), "0.15 s on a quiet machine, where a start takes 0.35"
     assert read_failure(service.folder) is None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,11 +11,11 @@ from typing import Any
 import pytest
 
 from modelport_scoring import ControlClient, Limits, ServiceState, SwitchFailed, SwitchInProgress
-from scoring_services import Services, load, wait_until
+from scoring_services import Gate, Services, load, wait_until
 
 
 def answering(text: str, *, extra: str = "") -> str:
-    return f"import time\ndef init():\n    {extra or 'pass'}\ndef run(x): return {text!r}\n"
+    return f"import os, time\ndef init():\n    {extra or 'pass'}\ndef run(x): return {text!r}\n"
 
 
 def test_no_request_fails_while_revisions_are_switched(services: Services) -> None:
@@ -63,8 +65,8 @@ def test_a_bundle_that_is_not_there(services: Services, tmp_path: Any) -> None:
     assert raised.value.failure.phase == "start"
 
 
-def test_requests_that_are_held_are_finished_by_the_old_revision(services: Services) -> None:
-    service = services.start("import time\ndef init(): pass\ndef run(x): time.sleep(0.8); return 'old'\n")
+def test_requests_that_are_held_are_finished_by_the_old_revision(services: Services, gate: Gate) -> None:
+    service = services.start(f"import os, time\ndef init(): pass\ndef run(x):\n    {gate.wait}\n    return 'old'\n")
     with ThreadPoolExecutor(2) as pool:
         held = pool.submit(service.score, "x")
         wait_until(lambda: service.status.requests_in_flight == 1, what="held")
@@ -72,6 +74,7 @@ def test_requests_that_are_held_are_finished_by_the_old_revision(services: Servi
         wait_until(lambda: service.status.requests_waiting == 1, what="waiting")
         service.control.switch(service.revision(2, answering("new")))
         assert waiting.result().json == "new"
+        gate.open()
         assert held.result().json == "old"
 
 
@@ -86,15 +89,16 @@ def test_draining_ends_in_time(services: Services) -> None:
     wait_until(lambda: not (service.folder / "work" / "1").exists(), what="the old folder removed")
 
 
-def test_one_switch_at_a_time_and_it_goes_on_without_its_client(services: Services) -> None:
+def test_one_switch_at_a_time_and_it_goes_on_without_its_client(services: Services, gate: Gate) -> None:
     service = services.start(answering("1"))
-    slow = service.revision(2, answering("2", extra="time.sleep(0.8)"))
+    slow = service.revision(2, answering("2", extra=gate.wait))
     impatient = ControlClient(service.folder)
     with pytest.raises(Exception, match="timed out"):
         impatient.switch(slow, patience_s=0.2)
     assert service.status.switching
     with pytest.raises(SwitchInProgress):
         service.control.switch(service.revision(3, answering("3")))
+    gate.open()
     wait_until(lambda: service.status.revision == 2, what="the switch is done")
     assert service.score("x").json == "2"
 
@@ -133,4 +137,8 @@ def test_a_start_is_quick(services: Services) -> None:
     begun = time.monotonic()
     service.start()
     assert service.score("x").status == 200
-    assert time.monotonic() - begun < 3.0  # 0.35 s on a quiet machine
+    took_s = time.monotonic() - begun
+    begun = time.monotonic()
+    for _ in range(3):  # as many interpreters as a service is of
+        subprocess.run([sys.executable, "-c", "import modelport_scoring.server"], check=True)
+    assert took_s < max(3.0, 3 * (time.monotonic() - begun)), "0.35 s on a quiet machine, and 0.6 s"

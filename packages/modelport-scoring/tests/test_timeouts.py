@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from modelport_scoring.workers.window import WEIGHT, WORK_AHEAD_MICROS
-from scoring_services import Answer, RunningService, Services, wait_until
+from scoring_services import Answer, Gate, RunningService, Services, wait_until
 
 SLEEPER = """
 import os, time
@@ -141,15 +141,17 @@ def configure(service: RunningService, **limits: int) -> None:
     service.control.configure(limits=replace(service.settings.limits, **limits))
 
 
-def test_waiting_is_bounded_by_itself(services: Services, tmp_path: Path) -> None:
-    service = start(services, tmp_path, limits={"queue_wait_ms": 60_000})
+def test_waiting_is_bounded_by_itself(services: Services, gate: Gate, tmp_path: Path) -> None:
+    script = f"import os, time\ndef init(): pass\ndef run(data):\n    {gate.wait}\n    return data\n"
+    service = start(services, tmp_path, script=script, limits={"queue_wait_ms": 60_000})
     with clients() as pool:
-        running = pool.submit(service.score, "sleep 3")
-        has_begun(tmp_path, "sleep 3")
-        waiting = [pool.submit(service.score, f"sleep 0.00{number}") for number in range(1, 4)]
+        running = pool.submit(service.score, "held")
+        wait_until(lambda: service.status.requests_in_flight == 1, what="the worker is busy")
+        waiting = [pool.submit(service.score, "behind") for _ in range(3)]
         wait_until(lambda: service.status.requests_waiting == 3, what="three requests wait")
         configure(service, queue_wait_ms=100)
         answers = [future.result() for future in waiting]
+        gate.open()
         assert running.result().status == 200
     assert [answer.status for answer in answers] == [503] * 3
     for answer in answers:
