@@ -90,10 +90,16 @@ def test_who_waits_to_be_accepted_is_answered_before_the_stop(services: Services
         channel.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert service.process is not None
         service.process.terminate()
-        wait_until(lambda: not can_connect(service.settings.port), what="the stop")
+        wait_until(lambda: has_pending(server, signal.SIGTERM), what="the stop")
         os.kill(server, signal.SIGCONT)
         assert read_all(channel).startswith(b"HTTP/1.1 200 ")
     assert exit_status(service) == 0
+
+
+def has_pending(pid: int, number: signal.Signals) -> bool:
+    """Whether it has been sent to the process, which is stopped."""
+    (pending,) = re.findall(r"^ShdPnd:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.M)
+    return bool(int(pending, 16) >> (number - 1) & 1)
 
 
 def is_last(answer: bytes) -> bool:
@@ -109,7 +115,6 @@ def ask_while_it_stops(service: RunningService) -> bytes:
         service.process.terminate()
         while can_connect(service.settings.port):
             pass
-        time.sleep(0.03)  # the supervisor has only begun then
         try:
             channel.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             answer = read_all(channel)

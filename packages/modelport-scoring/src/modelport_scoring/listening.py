@@ -75,12 +75,27 @@ def write_port(settings: ServiceSettings, listening: socket.socket) -> None:
         raise CannotServe(f"{SETTINGS} could not be written: {error.strerror}") from error
 
 
-def let_nobody_connect(listening: socket.socket) -> None:
-    """Have nobody connect any more, but keep those that have: they wait to be accepted. To shut the socket down at once
-    would reset them, perhaps with a request on its way that their clients then count as lost.
+def shut_down(listening: socket.socket) -> list[socket.socket]:
+    """Listen no more, and return who has connected and was not accepted yet. The socket is non-blocking.
 
-    Where the system cannot do that, nothing happens, and the end of the socket is what keeps clients away.
+    A socket that is just shut down resets them, perhaps with a request on its way that their clients then count as
+    lost. Others may hold it too, or have shut it down already.
     """
+    _drop_newcomers(listening)
+    waiting = []
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = listening.accept()
+            connection.setblocking(False)
+            waiting.append(connection)
+    with contextlib.suppress(OSError):
+        listening.shutdown(socket.SHUT_RDWR)
+    return waiting
+
+
+def _drop_newcomers(listening: socket.socket) -> None:
+    """Between the last one who is accepted and the end nobody gets in. Whoever tries in this instant tries again after
+    a second, and is refused then. Where the system knows no such filter, nothing happens."""
     program = ctypes.create_string_buffer(DROP_SYN, len(DROP_SYN))
     with contextlib.suppress(OSError):
         filter_program = struct.pack("@HP", len(DROP_SYN) // 8, ctypes.addressof(program))

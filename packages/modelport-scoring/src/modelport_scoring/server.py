@@ -25,11 +25,11 @@ from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
 from modelport_scoring.freed_memory import IdleMemory, keep_freed_memory
 from modelport_scoring.handover import JUST_CONNECTED_S, LEAST_LINGER_S, LINGER_S
-from modelport_scoring.http.acceptor import Acceptor
+from modelport_scoring.http.acceptor import Acceptor, Reception
 from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.listener import SOONEST_SWEEP_S, Listener
 from modelport_scoring.journal import say, write_as
-from modelport_scoring.listening import let_nobody_connect
+from modelport_scoring.listening import shut_down
 from modelport_scoring.resources import SPARE_DESCRIPTORS, raise_descriptor_limit
 from modelport_scoring.routes import Routes
 from modelport_scoring.service import Service
@@ -81,7 +81,7 @@ class Server:
         self._given_up = False
         self._leaving = False
         self._acceptor: asyncio.Server | Acceptor | None = None
-        self._accepting: set[asyncio.Task[None]] = set()
+        self._reception = Reception(self._connect, tls=lambda: self._tls, loop=loop)
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
 
     async def run(self, listening: socket.socket, *, lifeline: int, gate: int | None) -> int:
@@ -128,14 +128,12 @@ class Server:
             else:
                 await linger(least_s=SOONEST_SWEEP_S, idle_s=JUST_CONNECTED_S, most_s=JUST_CONNECTED_S)
             return
-        if self._leaving:
-            await linger(least_s=0.0, idle_s=LINGER_S, most_s=LINGER_S)
-        let_nobody_connect(listening)
-        await linger(least_s=SOONEST_SWEEP_S, idle_s=JUST_CONNECTED_S, most_s=JUST_CONNECTED_S)
-        # Not just closed: others hold it too, and clients would wait for nobody. Somebody may have done it already.
-        with contextlib.suppress(OSError):
-            listening.shutdown(socket.SHUT_RDWR)
+        patience_s = LINGER_S if self._leaving else JUST_CONNECTED_S
+        await linger(least_s=0.0, idle_s=patience_s, most_s=patience_s)
+        for connection in shut_down(listening):
+            self._reception.receive(connection)
         self._stop_accepting()
+        await linger(least_s=SOONEST_SWEEP_S, idle_s=JUST_CONNECTED_S, most_s=JUST_CONNECTED_S)
 
     def _stop_accepting(self) -> None:
         if self._acceptor is not None:
@@ -159,7 +157,7 @@ class Server:
         others = heads(self._telemetry.counters.memory, (other for other in range(processes) if other != own))
         acceptor = Acceptor(
             listening,
-            accepted=self._accepted,
+            accepted=self._reception.receive,
             has_more_than_others=lambda: self._telemetry.has_more_connections_than(others),
             loop=self._loop,
         )
@@ -172,18 +170,6 @@ class Server:
         if self._certificate is None:
             return {}
         return {"ssl": self._certificate.context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
-
-    def _accepted(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = self._loop.create_task(self._serve(connection))
-        self._accepting.add(task)
-        task.add_done_callback(self._accepting.discard)
-
-    async def _serve(self, connection: socket.socket) -> None:
-        # A client may have gone already, or not know TLS.
-        with contextlib.suppress(OSError):
-            await self._loop.connect_accepted_socket(self._connect, connection, **self._tls)
 
     def stop(self) -> None:
         """Have ``run`` finish what is held and return, and so the whole service."""

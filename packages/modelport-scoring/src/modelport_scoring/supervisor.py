@@ -23,7 +23,7 @@ from modelport_scoring.errors import ServiceNotRunning, SettingsInvalid
 from modelport_scoring.failures import Failure, describe_exit
 from modelport_scoring.handover import LINGER_S, TAKEN_OVER, Handover, HandoverFailed
 from modelport_scoring.journal import cut_logs, say, write_as
-from modelport_scoring.listening import CannotServe, find_socket, let_nobody_connect, write_port
+from modelport_scoring.listening import CannotServe, find_socket, write_port
 from modelport_scoring.service_folder import (
     LOGS,
     SETTINGS,
@@ -326,12 +326,11 @@ class Supervisor:
             lingering_s = LINGER_S if self._lingers else 0.0
             self._kill_at = time.monotonic() + lingering_s + self._limits.drain_timeout_s + KILL_AFTER_S
         self._stopping = True
-        # From here on nobody shall connect, also while the servers still finish what they hold.
         if self._handover is not None:
+            # From here on nobody shall connect, also while the servers still finish what they hold. Those that have the
+            # socket for themselves see to that.
             with contextlib.suppress(OSError):
                 self._listening.shutdown(socket.SHUT_RDWR)
-        elif not self._lingers:
-            let_nobody_connect(self._listening)
         for server in self._servers:
             server.send(LEAVE if self._lingers else signal.SIGTERM)
 

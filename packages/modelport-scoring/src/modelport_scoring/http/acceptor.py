@@ -8,9 +8,11 @@ is still there: the other may be busy, or dead.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 from collections.abc import Callable
+from typing import Any
 
 LEAVE_TO_OTHERS_S = 0.001
 NO_ROOM_S = 0.1
@@ -82,3 +84,33 @@ class Acceptor:
             return
         connection.setblocking(False)
         self._accepted(connection)
+
+
+class Reception:
+    """Gives each connection that was accepted here its protocol, with TLS where the service has that."""
+
+    def __init__(
+        self,
+        protocol: Callable[[], asyncio.Protocol],
+        *,
+        tls: Callable[[], dict[str, Any]],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """``tls``: what the loop's ``connect_accepted_socket`` is to be told of it."""
+        self._protocol = protocol
+        self._tls = tls
+        self._loop = loop
+        self._shaking_hands: set[asyncio.Task[None]] = set()
+
+    def receive(self, connection: socket.socket) -> None:
+        """Serve it from now on."""
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = self._loop.create_task(self._serve(connection))
+        self._shaking_hands.add(task)
+        task.add_done_callback(self._shaking_hands.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        # A client may have gone already, or not know TLS.
+        with contextlib.suppress(OSError):
+            await self._loop.connect_accepted_socket(self._protocol, connection, **self._tls())

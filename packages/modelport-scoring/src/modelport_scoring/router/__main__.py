@@ -16,10 +16,11 @@ import uvloop
 
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.handover import JUST_CONNECTED_S, LINGER_S
+from modelport_scoring.http.acceptor import Reception
 from modelport_scoring.http.listener import SOONEST_SWEEP_S, Listener
 from modelport_scoring.journal import say
 from modelport_scoring.last_word import leave_last_word
-from modelport_scoring.listening import CannotServe, let_nobody_connect, open_socket
+from modelport_scoring.listening import CannotServe, open_socket, shut_down
 from modelport_scoring.resources import SPARE_DESCRIPTORS, raise_descriptor_limit
 from modelport_scoring.router.client import ClientConnection
 from modelport_scoring.router.metrics import Metrics
@@ -63,6 +64,7 @@ class RouterProcess:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stopped.set)
         listening = open_socket(settings.host, settings.port)
+        listening.setblocking(False)
         port = listening.getsockname()[1]
         server = await self._loop.create_server(self._connect, sock=listening, backlog=BACKLOG, **self._tls)
         say(f"the router of {settings.name} listens on {settings.host}, port {port}")
@@ -71,10 +73,11 @@ class RouterProcess:
         watching.cancel()
         linger = self._listener.linger
         await linger(least_s=0.0, idle_s=LINGER_S, most_s=LINGER_S)  # whoever sends clients here may not know yet
-        let_nobody_connect(listening)
-        await linger(least_s=SOONEST_SWEEP_S, idle_s=JUST_CONNECTED_S, most_s=JUST_CONNECTED_S)
+        reception = Reception(self._connect, tls=lambda: self._tls, loop=self._loop)
+        for connection in shut_down(listening):
+            reception.receive(connection)
         server.close()
-        await linger(least_s=0.0, idle_s=0.0, most_s=settings.limits.drain_timeout_s)
+        await linger(least_s=SOONEST_SWEEP_S, idle_s=JUST_CONNECTED_S, most_s=settings.limits.drain_timeout_s)
         self._listener.stop()
         for upstream in self._routing.upstreams.values():
             upstream.close()
