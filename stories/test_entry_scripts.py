@@ -61,7 +61,7 @@ def kitchen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kitchen]:
         yield kitchen
 
 
-def until(true: Callable[[], bool], *, within_s: float = 10.0) -> None:
+def until(true: Callable[[], bool], *, within_s: float = 60.0) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, "it did not come true"
@@ -937,7 +937,7 @@ def test_threads_logging_and_the_working_folder(kitchen: Kitchen) -> None:
         started = time.monotonic()
         served.service.reload()
         served.service.stop()
-        assert time.monotonic() - started < 10, "a thread of the script kept its worker"
+        assert time.monotonic() - started < 50, "a thread of the script kept its worker to the end of the drain"
 
 
 def test_a_script_that_takes_the_signals(kitchen: Kitchen) -> None:
@@ -958,7 +958,7 @@ def test_a_script_that_takes_the_signals(kitchen: Kitchen) -> None:
         worker = served.post("").json
         started = time.monotonic()
         served.service.stop()
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 50, "it was waited for to the end of the drain"
         with pytest.raises(ProcessLookupError):
             os.kill(worker, 0)
 

@@ -37,7 +37,7 @@ def init():
 def run(data):
     if -1.0 in data:
         print("the sample is scored", flush=True)
-    time.sleep(1.0 if 1000.0 in data else 0.02)
+    time.sleep(1.0 if 1000.0 in data else 0.05)
     return data.sum(axis=1).tolist()
 """
 """It adds the numbers of each row, and takes its time."""

@@ -16,7 +16,7 @@ def kill(desk: Desk, service: str) -> None:
     pid = desk.supervisor("shop", service)
     os.killpg(pid, signal.SIGKILL)
     folder = desk.home / "workspaces/shop/services" / service
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while supervisor_pid(folder) is not None:
         assert time.monotonic() < deadline
         time.sleep(0.01)

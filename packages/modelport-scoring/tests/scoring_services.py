@@ -49,7 +49,7 @@ def run(data):
 """
 
 
-def wait_until(condition: Callable[[], bool], *, what: str, patience_s: float = PATIENCE_S) -> None:
+def wait_until(condition: Callable[[], bool], *, what: str, patience_s: float = 3 * PATIENCE_S) -> None:
     """Poll until the condition holds; fails the test where it does not in time."""
     deadline = time.monotonic() + patience_s
     while not condition():
@@ -305,6 +305,15 @@ def load(
         stop.set()
         for thread in threads:
             thread.join()
+
+
+def refuses(port: int) -> bool:
+    """Whether nobody takes connections there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def read_all(channel: socket.socket) -> bytes:

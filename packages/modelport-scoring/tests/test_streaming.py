@@ -18,7 +18,7 @@ import pytest
 import trustme
 
 from modelport_scoring import ServiceState
-from scoring_services import RunningService, Services, read_all, wait_until
+from scoring_services import RunningService, Services, read_all, refuses, wait_until
 
 SCRIPT = """
 import os
@@ -473,18 +473,10 @@ def test_a_service_that_is_stopped_finishes_its_streams(services: Services, mark
         read_until(channel, b"first")
         stopping = threading.Thread(target=service.control.stop)
         stopping.start()
-        wait_until(lambda: refuses(service), what="no new connections are accepted")
+        wait_until(lambda: refuses(service.settings.port), what="no new connections are accepted")
         (marks / "go").touch()
         assert read_all(channel).endswith(b"second\r\n0\r\n\r\n")
         stopping.join(20)
-
-
-def refuses(service: RunningService) -> bool:
-    try:
-        service.raw_connection(patience_s=0.2).close()
-    except OSError:
-        return True
-    return False
 
 
 def test_the_end_of_the_drain_cuts_streams_off(services: Services, marks: Path) -> None:

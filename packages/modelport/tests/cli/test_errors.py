@@ -59,7 +59,7 @@ def test_a_signal_ends_the_program_with_a_word(home: Path, number: signal.Signal
 
 def opened_by_a_reader(pipe: Path) -> int:
     """A descriptor of the pipe, once another process reads it."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -83,13 +83,13 @@ def test_a_resolution_is_kept_and_asks_nobody_again(
     made = from_wheels(wheels, "mp_two")
     first = venvs.resolve(made, progress=progress)
     shutil.rmtree(wheels)
-    started = time.monotonic()
+    started = sum(os.times()[:4])
     again = venvs.resolve(made, progress=progress)
-    elapsed = time.monotonic() - started
+    worked_s = sum(os.times()[:4]) - started  # by a child, too
     assert again == first
     assert "mp-one==1.0\nmp-two==1.0\n" in first.text.replace("_", "-")
     assert len(progress.steps) == 1
-    assert elapsed < 0.1
+    assert worked_s < 0.1
 
 
 def test_another_process_shares_what_was_resolved(

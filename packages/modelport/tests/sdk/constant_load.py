@@ -36,7 +36,7 @@ class ConstantLoad:
         for thread in self._threads:
             thread.join(_LONGEST_S)
 
-    def wait_for(self, text: str, *, within_s: float = 20.0) -> None:
+    def wait_for(self, text: str, *, within_s: float = 60.0) -> None:
         """Return when an answer with that text has come in."""
         deadline = threading.Event()
         timer = threading.Timer(within_s, deadline.set)

@@ -63,7 +63,7 @@ def available_replicas(endpoint: AksEndpoint, name: str) -> int:
     return endpoint.versions[name].deployment_status.available_replicas
 
 
-def until(true: Callable[[], bool], *, within_s: float = 20.0) -> None:
+def until(true: Callable[[], bool], *, within_s: float = 60.0) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, "it did not come true"

@@ -56,7 +56,7 @@ def aci(bench: CloudBench) -> Iterator[AciWebservice]:
     service.delete()
 
 
-def until(true: Callable[[], bool], *, within_s: float = 20.0) -> None:
+def until(true: Callable[[], bool], *, within_s: float = 60.0) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, "it did not come true"

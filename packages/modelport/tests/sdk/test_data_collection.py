@@ -42,7 +42,7 @@ def run(raw_data):
 def collected(workspace: Workspace, kind: str, *, rows: int) -> pd.DataFrame:
     """The rows of the service, once that many are there, as a script of v1 reads them."""
     store = workspace.get_default_datastore()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         path = f"modeldata/sub/group/ws/svc/answer/1/{kind}/*/*/*/*.csv"
         if list(Path(store.folder).glob(path)):

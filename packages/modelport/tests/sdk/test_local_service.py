@@ -30,7 +30,7 @@ from .conftest import SCRIPT, Deployer
 from .constant_load import ConstantLoad
 
 
-def until(true: Callable[[], bool], *, within_s: float = 10.0) -> None:
+def until(true: Callable[[], bool], *, within_s: float = 60.0) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, "it did not come true"
