@@ -19,9 +19,10 @@ from fuzz.wire import Client, Loop, Wire
 from modelport_scoring import Limits
 from modelport_scoring.http.connection import Connection, is_long
 from modelport_scoring.http.exchange import Exchange
+from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.listener import Listener
-from modelport_scoring.http.reader import RequestReader, Unreadable
+from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import FOREVER, Body, Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.stream import BodyStream

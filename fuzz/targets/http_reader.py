@@ -10,8 +10,9 @@ import random
 
 from fuzz.pieces import cut
 from modelport_scoring import Limits
+from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.known_heads import KnownHeads
-from modelport_scoring.http.reader import RequestReader, Unreadable
+from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import Body, Head
 
 SEPARATOR = b"\xff\xff"

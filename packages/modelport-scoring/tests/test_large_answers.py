@@ -72,7 +72,8 @@ async def exchange(answers: list[tuple[int, bool, bool]]) -> bytes:
             bodies.append(await read_body(reader))
         memory[:size] = bytes([number]) * size
         view = memoryview(memory)[:size]
-        outgoing.send(GET, Response(200, body=view), last=False, more_follow=more_follow)
+        body = view if size >= SMALL_BODY_BYTES else bytes(view)
+        outgoing.send(GET, Response(200, body=body), last=False, more_follow=more_follow)
         view.release()
         memory[:] = b"\xff" * len(memory)
     outgoing.flush()

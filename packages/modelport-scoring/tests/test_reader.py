@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelport_scoring import Limits
+from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.known_heads import KnownHeads
-from modelport_scoring.http.reader import RequestReader, Unreadable
+from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import Body, Head
 
 Seen = tuple[bytes, bytes, bytes, bytes]

@@ -11,9 +11,10 @@ from typing import cast
 
 from modelport_scoring.http.application import Application
 from modelport_scoring.http.exchange import Exchange
+from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.outgoing import Outgoing
-from modelport_scoring.http.reader import RequestReader, Unreadable
+from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import FOREVER, Body, Head
 from modelport_scoring.http.response import Response, limit_message
 from modelport_scoring.http.stream import BodyStream
@@ -72,7 +73,6 @@ class Connection(asyncio.Protocol):
         "_screened",
         "_streaming",
         "_transport",
-        "_unread_bytes",
         "_wait",
         "deadline",
     )
@@ -95,7 +95,6 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._streaming: Exchange | None = None
         """The one whose head has been sent, and whose body is still being made."""
-        self._unread_bytes = 0
 
     @property
     def limits(self) -> Limits:
@@ -153,8 +152,8 @@ class Connection(asyncio.Protocol):
             self._balance()
 
     def pause_writing(self) -> None:
-        if self._transport is not None and self._wait is not Wait.END:
-            self._unread_bytes = self._transport.get_write_buffer_size()
+        if self._outgoing is not None and self._wait is not Wait.END:
+            self._outgoing.watch_client()
             self._wait_for(Wait.READER)
             self._balance()
             if self._streaming is not None and self._streaming.work is not None:
@@ -172,7 +171,7 @@ class Connection(asyncio.Protocol):
         if self._wait is Wait.REST:
             limit, what = self.limits.request_timeout_s, "The request did not arrive in time"
             self._refuse(limit_message(408, what, limit="request_timeout_s", value=limit))
-        elif self._wait is Wait.READER and self._client_has_read():
+        elif self._wait is Wait.READER and self._outgoing is not None and self._outgoing.client_has_read():
             self._wait_for(Wait.READER)
         elif self._wait is Wait.REQUEST:
             self.close()
@@ -264,7 +263,7 @@ class Connection(asyncio.Protocol):
         last = response.close or not request.keep_alive or (self._listener.stopping and not self._pending)
         outgoing.send(request, response, last=last, more_follow=bool(self._pending))
         if last:
-            self._end(transport, lingering=response.close)
+            self._end(transport, outgoing, lingering=response.close)
         return not last
 
     # --- bodies that are sent as they are made ------------------------------------------------------------------------
@@ -304,7 +303,7 @@ class Connection(asyncio.Protocol):
         if stream.broken and not chunked:
             reset(transport)  # only so can a client of HTTP/1.0 tell
         elif last:
-            self._end(transport, lingering=False)
+            self._end(transport, outgoing, lingering=False)
         return not last
 
     def _send_continue(self) -> None:
@@ -312,14 +311,14 @@ class Connection(asyncio.Protocol):
             self._continue_due = False
             self._outgoing.send_continue()
 
-    def _end(self, transport: asyncio.Transport, *, lingering: bool) -> None:
+    def _end(self, transport: asyncio.Transport, outgoing: Outgoing, *, lingering: bool) -> None:
         self._closing = True
+        outgoing.watch_client()
         if lingering:
             self._wait_for(Wait.END)
             transport.write_eof()
             self._read(True)
         else:
-            self._unread_bytes = transport.get_write_buffer_size()
             self._wait_for(Wait.READER)
             transport.close()
 
@@ -344,12 +343,6 @@ class Connection(asyncio.Protocol):
         else:
             seconds = limits.request_timeout_s if wait is Wait.REST else limits.idle_timeout_s
             self.deadline = self._listener.now() + seconds
-
-    def _client_has_read(self) -> bool:
-        """Whether the client has read anything since this was asked last."""
-        before = self._unread_bytes
-        self._unread_bytes = self._transport.get_write_buffer_size() if self._transport is not None else 0
-        return self._unread_bytes < before
 
     def _balance(self) -> None:
         """Read on, or read no more for now."""

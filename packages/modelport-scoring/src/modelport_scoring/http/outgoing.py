@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from modelport_scoring.http.listener import Listener
-from modelport_scoring.http.request import Body, Head
+from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import (
     CHUNKED,
     LAST_CHUNK,
@@ -29,7 +29,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Outgoing:
     """Writes to the transport: as few system calls as may be, and no copy of a large body."""
 
-    __slots__ = ("_descriptor", "_held", "_listener", "_transport")
+    __slots__ = ("_descriptor", "_held", "_listener", "_transport", "_unread_bytes")
 
     def __init__(self, transport: asyncio.Transport, listener: Listener) -> None:
         self._transport = transport
@@ -37,6 +37,7 @@ class Outgoing:
         self._listener = listener
         self._held: list[bytes] = []
         """Answers that are sent together with those behind them."""
+        self._unread_bytes = 0
 
     def send(self, request: Head, response: Response, *, last: bool, more_follow: bool) -> None:
         """Send a whole answer. ``last``: the connection ends with it. ``more_follow``: the client waits for others:
@@ -44,14 +45,16 @@ class Outgoing:
         connection = CLOSE if last else KEEP_ALIVE if request.version == "1.0" else b""
         start = head(response, connection=connection, date=self._listener.date_line)
         body = b"" if request.method == b"HEAD" or response.status in WITHOUT_BODY else response.body
-        if len(body) > SMALL_BODY_BYTES:
-            self._write_large(start, body)
+        if isinstance(body, memoryview):
+            self._write_lent(start, body)
+        elif len(body) > SMALL_BODY_BYTES:
+            self._write(start, body)
         elif more_follow and not last:
             if not self._held:
                 self._listener.call_soon(self.flush)
-            self._held.append(start + bytes(body))
+            self._held.append(start + body)
         else:
-            self._write(start + bytes(body))
+            self._write(start + body)
 
     def send_continue(self) -> None:
         """Tell the client that it may send the body."""
@@ -80,6 +83,16 @@ class Outgoing:
         if self._held:
             self._write()
 
+    def watch_client(self) -> None:
+        """Note what it has not read, for ``client_has_read``."""
+        self._unread_bytes = self._transport.get_write_buffer_size()
+
+    def client_has_read(self) -> bool:
+        """Whether it has read anything since this was asked last, or noted."""
+        before = self._unread_bytes
+        self.watch_client()
+        return self._unread_bytes < before
+
     def drop(self) -> None:
         """The client has gone."""
         self._held.clear()
@@ -91,10 +104,10 @@ class Outgoing:
             self._held.clear()
         self._transport.writelines(parts)
 
-    def _write_large(self, start: bytes, body: Body) -> None:
-        """Send what is held back, and this answer. The body is not needed after this call: the system takes it from
-        where it lies; only what does not go into the socket now is copied."""
-        parts: list[Body] = [*self._held, start, body]
+    def _write_lent(self, start: bytes, body: memoryview) -> None:
+        """Send what is held back, and this answer, whose body is lent for this call: the system takes it from where it
+        lies, and only what does not go into the socket now is copied."""
+        parts: list[bytes | memoryview] = [*self._held, start, body]
         self._held.clear()
         sent = 0
         if self._descriptor is not None and not self._transport.get_write_buffer_size():
@@ -111,7 +124,7 @@ def descriptor_of(transport: asyncio.Transport) -> int | None:
     return None if channel is None else int(channel.fileno())
 
 
-def rest(parts: Sequence[Body], sent: int) -> Iterator[bytes]:
+def rest(parts: Sequence[bytes | memoryview], sent: int) -> Iterator[bytes]:
     """What follows the first ``sent`` bytes of the parts, as bytes of its own."""
     for part in parts:
         if sent < len(part):

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from typing import Protocol
 
 import httptools
 
+from modelport_scoring.http.framing import (
+    Unreadable,
+    body_length,
+    check_trailer,
+    expects_continue,
+    long_framing,
+    long_head,
+    origin_form,
+    too_large,
+)
 from modelport_scoring.http.known_heads import HEAD_END, KnownHeads
 from modelport_scoring.http.request import Body, Head
-from modelport_scoring.http.response import Response, limit_message, message
+from modelport_scoring.http.response import message
 from modelport_scoring.settings import Limits
 
-VERSIONS = frozenset(("1.1", "1.0"))
-
 WHITESPACE = b" \t"
-
-HOST = re.compile(rb"[\w.~!$&'()*+;=%:\[\]-]*", re.ASCII)
-"""Characters of a host with or without a port (RFC 3986, 3.2.2), without the comma: it would be of two Host headers."""
 
 MOST_OVERHEAD = 16
 """Bytes of framing for each byte of a chunked body: one byte in a chunk of its own needs five."""
@@ -27,14 +31,6 @@ LARGE_BYTES = 64 * 1024
 
 LINE_OVERHEAD = 4
 """Bytes that a header line has beside its name and its value."""
-
-
-class Unreadable(Exception):
-    """The connection cannot go on after this answer."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(response.status)
-        self.response = response
 
 
 class RequestSink(Protocol):
@@ -181,7 +177,7 @@ class RequestReader:
             # httptools keeps what belongs to no whole line, and says nothing of it.
             self._fed_bytes += len(data)
             if self._fed_bytes > self._sink.limits.max_header_bytes:
-                raise Unreadable(self._long_head())
+                raise Unreadable(long_head(self._sink.limits))
         elif before is not None and self._parsed_head is before:
             self._chunked_bytes += len(data)
             self._check_overhead()
@@ -222,12 +218,12 @@ class RequestReader:
         self._target += url
         self._head_size += len(url)
         if self._head_size > self._sink.limits.max_header_bytes:
-            raise Unreadable(self._long_head())
+            raise Unreadable(long_head(self._sink.limits))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         if not self._in_head:
-            self._check_trailer(name)
+            check_trailer(name)
             return
         value = value.rstrip(WHITESPACE)  # the parser takes off what is in front of it only
         headers = self._headers
@@ -240,19 +236,21 @@ class RequestReader:
         if self._parsed_head is not None:
             return  # the one that ``_read_its_body`` made
         if self._head_size > self._sink.limits.max_header_bytes:
-            raise Unreadable(self._long_head())
+            raise Unreadable(long_head(self._sink.limits))
         headers, parser = self._headers, self._parser
-        self._read_target()
+        target, host = origin_form(self._target)
+        if host is not None:
+            headers[b"host"] = host
         self._in_head = self._unfinished_head = False
         self._fed_bytes = self._body_bytes = self._chunked_bytes = 0
         version = parser.get_http_version()
-        head = Head(method=parser.get_method(), target=self._target, version=version, headers=headers)
+        head = Head(method=parser.get_method(), target=target, version=version, headers=headers)
         head.keep_alive = parser.should_keep_alive()
-        head.length = self._check_framing(head)
+        head.length = body_length(head, self._sink.limits)
         self._parsed_head = head
         has_body = head.length != 0
         self._upgrading = has_body and parser.should_upgrade()
-        expects = has_body and b"expect" in headers and version == "1.1" and self._expects_continue(headers)
+        expects = has_body and expects_continue(head)
         self._keeps_body = self._sink.head_received(head, expects_continue=expects, has_body=has_body)
         if self._raw_head and self._keeps_body:
             self._known.learn(self._raw_head, head)
@@ -261,7 +259,7 @@ class RequestReader:
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
         if self._body_bytes > self._sink.limits.max_body_bytes:
-            raise Unreadable(self._too_large())
+            raise Unreadable(too_large(self._sink.limits))
         if self._keeps_body:
             self._keep(body)
 
@@ -285,70 +283,8 @@ class RequestReader:
         self.ended = not head.keep_alive
         self._sink.request_received(head, body)
 
-    def _read_target(self) -> None:
-        """Bring a target in absolute form into origin form; its host replaces the Host header (RFC 9112, 3.2.2)."""
-        target = self._target
-        if b"#" in target:
-            raise Unreadable(message(400, "The target of a request has no fragment", close=True))
-        scheme, found, rest = target.partition(b"://")
-        if found and scheme.lower() in (b"http", b"https"):
-            host = re.split(b"[/?]", rest, maxsplit=1)[0]
-            target = rest[len(host) :]
-            self._headers[b"host"] = host
-            self._target = target if target.startswith(b"/") else b"/" + target
-
-    # --- rules --------------------------------------------------------------------------------------------------------
-
-    def _long_head(self) -> Response:
-        limit, what = self._sink.limits.max_header_bytes, "The head of the request is too large"
-        return limit_message(431, what, limit="max_header_bytes", value=limit, close=True)
-
-    def _check_framing(self, head: Head) -> int | None:
-        """The length of the body, None where it is chunked. Where two readers of one request could disagree on its end,
-        it is refused (RFC 9112, 6)."""
-        headers = head.headers
-        if head.version not in VERSIONS:
-            raise Unreadable(message(505, "The versions served here are HTTP/1.1 and HTTP/1.0", close=True))
-        if head.method == b"CONNECT":  # to the parser, what follows is a tunnel's, whatever the lengths say
-            raise Unreadable(message(501, "No tunnels are made here", close=True))
-        host = headers.get(b"host")
-        if (host is None and head.version == "1.1") or (host is not None and not HOST.fullmatch(host)):
-            raise Unreadable(message(400, "An HTTP/1.1 request has exactly one Host header, with a host", close=True))
-        length = headers.get(b"content-length")
-        if b"transfer-encoding" in headers:
-            self._check_coding(head, has_length=length is not None)
-            return None
-        if length is None:
-            return 0
-        if not length.isdigit():
-            raise Unreadable(message(400, "Content-Length must be one number", close=True))
-        size = int(length)
-        if size > self._sink.limits.max_body_bytes:
-            raise Unreadable(self._too_large())
-        return size
-
-    def _check_coding(self, head: Head, *, has_length: bool) -> None:
-        if has_length or head.version == "1.0":
-            raise Unreadable(message(400, "Transfer-Encoding may not come with Content-Length or HTTP/1.0", close=True))
-        if head.headers[b"transfer-encoding"].lower() != b"chunked":
-            raise Unreadable(message(501, "The only Transfer-Encoding served here is chunked", close=True))
-
-    def _check_trailer(self, name: bytes) -> None:
-        if name == b"connection":  # the parser would listen to it, after we have judged the head
-            raise Unreadable(message(400, "A trailer may not say what becomes of the connection", close=True))
-
     def _check_overhead(self) -> None:
         """The extensions of chunks, and trailers: the parser keeps them, and nothing here needs them."""
         limits = self._sink.limits
         if self._chunked_bytes > limits.max_header_bytes + (1 + MOST_OVERHEAD) * self._body_bytes:
-            limit, what = limits.max_header_bytes, "The framing of the request's body is too large"
-            raise Unreadable(limit_message(431, what, limit="max_header_bytes", value=limit, close=True))
-
-    def _expects_continue(self, headers: dict[bytes, bytes]) -> bool:
-        if headers[b"expect"].lower() != b"100-continue":
-            raise Unreadable(message(417, "The only expectation met here is 100-continue", close=True))
-        return True
-
-    def _too_large(self) -> Response:
-        limit = self._sink.limits.max_body_bytes
-        return limit_message(413, "The request's body is too large", limit="max_body_bytes", value=limit, close=True)
+            raise Unreadable(long_framing(limits))

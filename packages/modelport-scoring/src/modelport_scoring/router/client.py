@@ -7,10 +7,11 @@ from collections import deque
 from typing import cast
 
 from modelport_scoring.http.connection import LINGER_S, reset
+from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.outgoing import CONTINUE
-from modelport_scoring.http.reader import RequestReader, Unreadable
+from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import FOREVER, Body, Head
 from modelport_scoring.http.response import Response, limit_message
 from modelport_scoring.router.forward import Forward
