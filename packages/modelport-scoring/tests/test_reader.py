@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import tracemalloc
 from dataclasses import dataclass, field
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from modelport_scoring import Limits
 from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.known_heads import KnownHeads
-from modelport_scoring.http.reader import RequestReader
+from modelport_scoring.http.reader import LARGE_BYTES, RequestReader
 from modelport_scoring.http.request import Body, Head
 
 Seen = tuple[bytes, bytes, bytes, bytes]
@@ -57,8 +58,10 @@ def with_chunks(path: bytes, body: bytes) -> bytes:
 
 BROKEN = b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
 paths = st.sampled_from([b"/score", b"/", b"/score?a=1&b=%20", b"/nothing"])
+LARGE = [with_length(b"/score", Random(size).randbytes(size)) for size in (LARGE_BYTES - 1, LARGE_BYTES, 100_000)]
 requests = st.one_of(
     st.builds(with_length, paths, st.binary(max_size=40)),
+    st.sampled_from(LARGE),
     st.builds(with_chunks, paths, st.binary(max_size=10)),
     st.just(BROKEN),
 )
@@ -115,6 +118,23 @@ def test_a_known_head_passes_the_parser_by() -> None:
     (head,) = known.values()
     head.path = b"/marked"
     assert read([with_length(b"/score", b"def")], known)[0] == [(b"POST", b"/marked", b"", b"def")]
+
+
+@pytest.mark.parametrize(("around", "is_view"), [(0, True), (40_000, True), (150_000, False)])
+def test_a_body_keeps_no_more_than_as_much_again(around: int, is_view: bool) -> None:
+    """A view of what was read keeps all of it, while only the body counts against the limits of memory."""
+    known = KnownHeads()
+    bodies: list[Body] = []
+
+    class Keeper(Recorder):
+        def request_received(self, head: Head, body: Body) -> None:
+            bodies.append(body)
+
+    large, other = with_length(b"/score", b"x" * 100_000), with_length(b"/score", b"y" * around)
+    read([large, other], known)
+    RequestReader(Keeper(), known).feed(large + other)
+    assert [len(body) for body in bodies] == [100_000, around]
+    assert isinstance(bodies[0], memoryview) is is_view
 
 
 @given(st.binary(max_size=300))
