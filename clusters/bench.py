@@ -46,10 +46,22 @@ class Bench:
     workspace: Workspace
     folder: Path
 
-    def attach(self, name: str = "my-aks", *, context: str = ADMIN, **settings: Any) -> ComputeTarget:
-        """Nodes are reached at the loopback address, so that tests send nothing anywhere else."""
+    def attach(
+        self,
+        name: str = "my-aks",
+        *,
+        context: str = ADMIN,
+        certificate: Path | None = None,
+        cname: str | None = None,
+        **settings: Any,
+    ) -> ComputeTarget:
+        """Nodes are reached at the loopback address, so that tests send nothing anywhere else. The certificate's key is
+        beside it, in ``.key``."""
         given = {"registry": f"{self.node.registry}/tests", "expose": "NodePort", "host": "127.0.0.1", **settings}
-        return ComputeTarget.attach(self.workspace, name, AksCompute.attach_configuration(context=context, **given))
+        configuration = AksCompute.attach_configuration(context=context, **given)
+        if certificate is not None:
+            configuration.enable_ssl(cname, str(certificate), str(certificate.with_suffix(".key")))
+        return ComputeTarget.attach(self.workspace, name, configuration)
 
     def inference(
         self, version: str, *, init: str = "pass", run: str = "pass", more: str = "", packages: tuple[str, ...] = ()

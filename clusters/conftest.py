@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from clusters.bench import Bench
 from clusters.node import Node, end, running_node
 from clusters.programs import Programs
+from clusters.store import Store
 from containers.bases import CACHE, base_archive
 from modelport import Workspace
 
@@ -73,6 +75,18 @@ def bench(node: Node, base_image: Path, tmp_path: Path, monkeypatch: pytest.Monk
         workspace.registry.close()
         for namespace in node.api("/api/v1/namespaces?labelSelector=modelport.dev/workspace-id").json()["items"]:
             node.api(f"/api/v1/namespaces/{namespace['metadata']['name']}", "DELETE")
+
+
+@pytest.fixture
+def store(node: Node, tmp_path: Path) -> Iterator[Store]:
+    """At the node's address, which this machine and the pods reach."""
+    (tmp_path / "store").mkdir()
+    with Store(tmp_path / "store", node.address) as store:
+        thread = threading.Thread(target=store.serve_forever)
+        thread.start()
+        yield store
+        store.shutdown()
+        thread.join()
 
 
 def _programs() -> Path:

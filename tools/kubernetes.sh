@@ -7,7 +7,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 version=1.20.2 # what Debian 12 has
 build=1        # to be raised when it is compiled in another way
-packages=(debootstrap etcd-server containerd runc containernetworking-plugins conntrack ebtables socat iptables iproute2 openssl docker-registry)
+packages=(debootstrap etcd-server containerd runc containernetworking-plugins conntrack ebtables socat iptables iproute2 openssl docker-registry nginx-light)
+client=kubernetes-client # for its kubectl, where there is none
 compilers=(golang-go gcc libc6-dev dpkg-dev golang-github-modern-go-reflect2-dev)
 programs=(kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy)
 
@@ -75,6 +76,7 @@ if ! flock --nonblock 9; then
     flock 9
 fi
 install_missing "${packages[@]}"
+[ -n "$(command -v kubectl)" ] || install_missing "$client"
 if [ ! -d "$built" ]; then
     install_missing "${compilers[@]}"
     work=$(mktemp -d)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -39,7 +40,7 @@ def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         {"resource_id": "/subscriptions/1/resourceGroups/g/providers/x/managedClusters/prod"},
     ],
 )
-def test_a_cluster_that_does_not_answer(workspace: Workspace, given: dict[str, str]) -> None:
+def test_a_cluster_that_does_not_answer(workspace: Workspace, given: dict[str, Any]) -> None:
     with pytest.raises(ComputeTargetException, match=r"'prod' does not answer at https://127\.0\.0\.1:1") as caught:
         ComputeTarget.attach(workspace, "my-aks", AksCompute.attach_configuration(**given))
     assert "kubectl --context prod" in caught.value.hint

@@ -65,6 +65,10 @@ class ClusterOptions:
         str | None, typer.Option("--storage-class", help="Of the claim for collected model data.")
     ] = None
 
+    kserve: Annotated[
+        bool, typer.Option("--kserve", help="Services are InferenceServices of KServe, which scales to zero.")
+    ] = False
+
     def given(self) -> dict[str, Any]:
         """By the names of ``AksCompute.attach_configuration``."""
         found = asdict(self)

@@ -44,6 +44,7 @@ class ServiceSnapshot:
         self.created_by = {"userName": service.created_by}
         self.port = observation.port or service.port
         self._host = observation.host
+        self._speaks_tls = observation.speaks_tls
         self.started_by = observation.started_by
         self.auth_enabled = bool(service.deployment.auth_enabled)
         self.token_auth_enabled = bool(service.deployment.token_auth_enabled)
@@ -68,7 +69,7 @@ class ServiceSnapshot:
         return None if self.port is None else f"{self._base_url(self.port)}/swagger.json"
 
     def _base_url(self, port: int) -> str:
-        return base_url(self._service, port, host=self._host)
+        return base_url(self._service, port, host=self._host, speaks_tls=self._speaks_tls)
 
     @property
     def models(self) -> builtins.list[Model]:

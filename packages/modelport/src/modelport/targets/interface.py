@@ -36,6 +36,8 @@ class Observation:
     port: int | None = None
     host: str | None = None
     """The name or address of the machine on which the port is; None: this one."""
+    speaks_tls: bool | None = None
+    """Whether what is there speaks HTTPS; None: as the deployment says."""
     failure: Failure | None = None
     revisions: Mapping[int, RevisionObservation] = field(default_factory=dict)
     """Those that run, the active one among them, by number."""

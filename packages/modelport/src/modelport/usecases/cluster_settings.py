@@ -32,4 +32,4 @@ def cluster_settings(settings: Mapping[str, Any]) -> ClusterSettings:
     except StopIteration:
         known = ", ".join(each.value for each in Expose)
         raise UserErrorException(f"Invalid expose {asked!r}: it must be one of {known}.") from None
-    return ClusterSettings(expose=expose, **given)
+    return ClusterSettings(expose=expose, kserve=bool(settings.get("kserve")), **given)

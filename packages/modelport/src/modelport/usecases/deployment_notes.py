@@ -87,7 +87,10 @@ def _of_a_cluster(service: Service) -> Iterator[str]:
         f"{service.deployment.place.context!r}, with {_scale(service)}. A replica is a pod."
     )
     if any(deployment.scales_by_itself for deployment in deployments):
-        yield "The number of pods follows the CPU that they use: the cluster needs a metrics server for that."
+        yield (
+            "The number of pods follows the CPU that they use, for which the cluster needs a metrics server; KServe "
+            "counts requests instead."
+        )
     places = _places(service)
     if places:
         yield f"Names that are kept and shown, and change nothing here: {', '.join(places)}."

@@ -48,8 +48,9 @@ def score(context: Context, name: str, body: str | bytes, *, headers: Mapping[st
             f"deployment.\nCurrent State: {shown_state(observation.state, service.compute_type)}\nErrors: {reason}",
             hint="Start it: modelport service start." if observation.state is ServiceState.STOPPED else "",
         )
-    url = f"{local_url(service, observation.port or service.port or 0, host=observation.host)}/score"
-    response = _post(context, service, url, body, headers)
+    port, host, tls = observation.port or service.port or 0, observation.host, observation.speaks_tls
+    url = f"{local_url(service, port, host=host, speaks_tls=tls)}/score"
+    response = _post(context, service, url, body, {**_named_host(service, host), **headers})
     if response.is_success:
         return _parsed(response)
     raise _bad_response(context, service, response)
@@ -73,16 +74,18 @@ def scoring_headers(context: Context, service: Service) -> dict[str, str]:
     return headers
 
 
-def base_url(service: Service, port: int, *, host: str | None = None) -> str:
-    """By which clients reach the service, on that host or on this machine: with TLS, by the name in its certificate."""
+def base_url(service: Service, port: int, *, host: str | None = None, speaks_tls: bool | None = None) -> str:
+    """By which clients reach the service, on that host or on this machine: with TLS, by the name in its certificate.
+    ``speaks_tls``: what is known of the address; None: what the deployment says."""
     if service.deployment.ssl_enabled and service.deployment.ssl_cname:
         return f"https://{host_name(service)}:{port}{path_prefix(service.compute_type, service.name)}"
-    return local_url(service, port, host=host)
+    return local_url(service, port, host=host, speaks_tls=speaks_tls)
 
 
-def local_url(service: Service, port: int, *, host: str | None = None) -> str:
+def local_url(service: Service, port: int, *, host: str | None = None, speaks_tls: bool | None = None) -> str:
     """By which this machine reaches the service, whatever its name leads to."""
-    scheme, host = "https" if service.deployment.ssl_enabled else "http", host or _local_host(service)
+    tls = service.deployment.ssl_enabled if speaks_tls is None else speaks_tls
+    scheme, host = "https" if tls else "http", host or _local_host(service)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return f"{scheme}://{address}{path_prefix(service.compute_type, service.name)}"
 
@@ -103,6 +106,12 @@ def _extensions(service: Service) -> dict[str, str]:
     """The name that the certificate must have, though the address is this machine's."""
     name = service.deployment.ssl_cname
     return {"sni_hostname": name} if service.deployment.ssl_enabled and name else {}
+
+
+def _named_host(service: Service, host: str | None) -> dict[str, str]:
+    """For what leads to several services by their names: that of the certificate, where the address is another one."""
+    name = service.deployment.ssl_cname if service.deployment.ssl_enabled else None
+    return {"Host": name} if name and host and name != host else {}
 
 
 def _trust_of(context: Context, service: Service) -> ssl.SSLContext | bool:

@@ -19,7 +19,13 @@ from modelport.domain.failures import Phase
 from modelport.domain.services import ServiceState, shown_state
 from modelport.targets.interface import Observation, RevisionObservation
 from modelport.targets.kubernetes.failing import Blamed, blamed
-from modelport.targets.kubernetes.observing import is_rolled_out, observation, revision_observation, was_rolled_out
+from modelport.targets.kubernetes.observing import (
+    is_rolled_out,
+    observation,
+    revision_observation,
+    was_rolled_out,
+    why_not_scaling,
+)
 
 from .services import endpoint, revision, service
 
@@ -404,3 +410,22 @@ def test_what_is_missing_does_no_harm(name: str, random: Any) -> None:
     pods = shortened(copy.deepcopy(seen.pods), choose)
     deployments = shortened(copy.deepcopy(seen.deployments), choose)
     observation(service(), deployments, pods, shortened(seen.replica_sets, choose), port=None, events=seen.events)
+
+
+def test_an_autoscaler_that_cannot_measure() -> None:
+    """As a cluster without metrics-server says it, and as one does whose pods were not measured yet."""
+    said = "the HPA was unable to compute the replica count: unable to get metrics for resource cpu: unable to fetch "
+    none = (
+        "metrics from resource metrics API: the server could not find the requested resource (get pods.metrics.k8s.io)"
+    )
+    soon = "metrics from resource metrics API: no metrics returned from resource metrics API"
+
+    def scaler(status: str, message: str) -> dict[str, Any]:
+        condition = {"type": "ScalingActive", "status": status, "reason": "FailedGetResourceMetric", "message": message}
+        return {"metadata": {"name": "line"}, "status": {"conditions": [condition]}}
+
+    failure = why_not_scaling([scaler("True", ""), scaler("False", said + none)])
+    assert failure is not None
+    assert "stays as it is: the HPA was unable" in failure.message
+    assert "metrics-server" in failure.hint
+    assert why_not_scaling([scaler("False", said + soon), {"metadata": {"name": "new"}}]) is None

@@ -211,6 +211,7 @@ class AksCompute(ComputeTarget):
         gateway: str | None = None,
         cert_issuer: str | None = None,
         storage_class: str | None = None,
+        kserve: bool | None = None,
     ) -> AksClusterConfiguration:
         """A configuration of a cluster that is there already (docs/kubernetes.md).
 
@@ -221,6 +222,7 @@ class AksCompute(ComputeTarget):
         bundle from there, with the credentials of the Secret ``store_secret``. ``stock_image`` names that image;
         without it one is made, and pushed to the registry.
         ``host``: of an Ingress or a Gateway; else an address of the nodes, in place of the one that they tell.
+        With ``kserve``, services are InferenceServices of KServe, and have no pods while nobody asks.
 
         Raises ComputeTargetException for a resource group without a cluster's name.
         """

@@ -17,17 +17,17 @@ from modelport.domain.errors import WebserviceException
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import Service, ServiceState
 from modelport.targets.interface import NONE_BESIDE, Observation, Target
-from modelport.targets.kubernetes.addresses import Address, address_of, refuses
 from modelport.targets.kubernetes.applying import Applied, Name, name_of
-from modelport.targets.kubernetes.cluster import Cluster, Object, names_of
+from modelport.targets.kubernetes.cluster import Cluster, names_of
 from modelport.targets.kubernetes.facts import ClusterFacts
 from modelport.targets.kubernetes.images import Images
 from modelport.targets.kubernetes.leftovers import leftovers
 from modelport.targets.kubernetes.logs import log_of
 from modelport.targets.kubernetes.names import Names
 from modelport.targets.kubernetes.plan import KubernetesPlan, plan
+from modelport.targets.kubernetes.reaching import Reaching
 from modelport.targets.kubernetes.rollout import Rollout
-from modelport.targets.kubernetes.settings import Certificate, ClusterSettings, Expose
+from modelport.targets.kubernetes.settings import Certificate, ClusterSettings
 from modelport.targets.kubernetes.settling import Settling
 from modelport.targets.kubernetes.subject import REVISION_LABEL, ROUTER, SERVICE_LABEL, WORKSPACE_ID_LABEL, Subject
 from modelport.targets.serving.certificates import COPIES, check_certificate, copy_certificate
@@ -69,6 +69,10 @@ class KubernetesTarget:
     def _facts(self) -> ClusterFacts:
         return ClusterFacts(served=self._cluster.served, version=self._cluster.version)
 
+    @cached_property
+    def _reaching(self) -> Reaching:
+        return Reaching(cluster=self._cluster, facts=self._facts, settings=self._settings)
+
     # --- before it is there -------------------------------------------------------------------------------------------
 
     def check(self, name: str, deployment: Deployment) -> None:
@@ -84,8 +88,9 @@ class KubernetesTarget:
         copy_certificate(deployment, self._folder / name)
 
     def certificate(self, service: Service) -> Path | None:
-        """The copy."""
-        return self._folder / service.name / COPIES.certificate if service.deployment.ssl_enabled else None
+        """The copy; None also where the cluster's own issuer makes it, or it was deployed from another machine."""
+        copy = self._folder / service.name / COPIES.certificate
+        return copy if service.deployment.ssl_enabled and copy.is_file() else None
 
     # --- what runs ----------------------------------------------------------------------------------------------------
 
@@ -137,6 +142,7 @@ class KubernetesTarget:
         """
         wanted = self._plan(service)
         applied = self._applied(wanted)
+        applied.check(wanted)
         rollout = self._rollout(wanted)
         before, pods = applied.objects(), names_of(rollout.pods())
         names = _names(wanted)
@@ -144,6 +150,7 @@ class KubernetesTarget:
         try:
             applied.apply(wanted, but=held_back)
             rollout.wait(self._awaited(wanted))
+            self._reaching.wait(applied, name=wanted.name)
             Settling(cluster=self._cluster, rollout=rollout, pods=pods).wait(before, applied.objects("Secret"))
         except BaseException:  # also where somebody presses Ctrl-C: the half of two plans is nobody's
             with contextlib.suppress(WebserviceException):
@@ -152,7 +159,7 @@ class KubernetesTarget:
         applied.prune(names)
 
     def _awaited(self, wanted: KubernetesPlan) -> dict[str, int | None]:
-        """The Deployments of the plan and whose they are."""
+        """The Deployments of the plan, or its InferenceService, and whose they are."""
         found: dict[str, int | None] = {name: number for number, name in wanted.deployments.items()}
         for kind, name in _names(wanted):
             if kind == "Deployment":
@@ -171,12 +178,8 @@ class KubernetesTarget:
 
     def _observed(self, service: Service) -> Observation:
         place = self._place(service)
-        seen, address = self._rollout(place).observe(service), self._address(place)
-        if address is None:
-            return seen
-        seen = replace(seen, host=address.host, port=address.port)
-        is_coming = seen.state is ServiceState.RUNNING and refuses(address)
-        return replace(seen, state=ServiceState.DEPLOYING) if is_coming else seen
+        seen, tls = self._rollout(place).observe(service), bool(service.deployment.ssl_enabled)
+        return self._reaching.told(seen, self._applied(place), name=place.names.base, tls=tls)
 
     def logs(self, service: Service, *, lines: int, revision: int | None = None) -> str:
         """Of every container of the revision's pods, those of init containers and of earlier ones among them."""
@@ -275,26 +278,12 @@ class KubernetesTarget:
         return Applied(self._cluster, self._facts, namespace=place.namespace, selector=place.selector)
 
     def _rollout(self, place: KubernetesPlan | _Place) -> Rollout:
-        return Rollout(cluster=self._cluster, namespace=place.namespace, selector=place.selector)
-
-    def _address(self, place: _Place) -> Address | None:
-        applied, expose = self._applied(place), self._settings.expose
-        routes = {Expose.INGRESS: "Ingress", Expose.GATEWAY: "HTTPRoute"}
-        services = [found for found in applied.objects("Service") if found["metadata"]["name"] == place.names.base]
-        return address_of(
-            self._settings,
-            services=services,
-            routes=applied.objects(routes[expose]) if expose in routes else (),
-            nodes=self._nodes if self._settings.host is None else (),
+        return Rollout(
+            cluster=self._cluster,
+            namespace=place.namespace,
+            selector=place.selector,
+            is_inferring=self._settings.kserve,
         )
-
-    @cached_property
-    def _nodes(self) -> list[Object]:
-        """Empty where the context's user may not see them: then ``host`` has to say where a node is."""
-        try:
-            return self._cluster.list("v1/Node")
-        except WebserviceException:
-            return []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,7 +304,7 @@ def _certificate_in(cluster: Cluster, place: _Place) -> Certificate | None:
     return Certificate(certificate=files["tls.crt"], key=files["tls.key"])
 
 
-_RUNNING = ("HorizontalPodAutoscaler", "PodDisruptionBudget", "Deployment")
+_RUNNING = ("InferenceService", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Deployment")
 
 
 def _names(wanted: KubernetesPlan) -> list[Name]:

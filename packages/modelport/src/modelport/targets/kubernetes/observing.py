@@ -16,6 +16,9 @@ Object = Mapping[str, Any]
 
 UNSCHEDULABLE_S = 300
 
+_NO_METRICS = "could not find the requested resource"
+"""In what an autoscaler says where there is no metrics API."""
+
 NO_EVENTS: Sequence[Object] = ()
 
 _TRY_RESOURCES = (
@@ -62,7 +65,7 @@ def observation(
 def _revisions_of(deployment: Object, pods: Sequence[Object]) -> list[int]:
     """That which the Deployment says, and those whose pods it still has, newest first."""
     version = _version_of(deployment)
-    beside = (pod for pod in pods if _version_of(pod) == version and not _is_leaving(pod))
+    beside = (pod for pod in pods if _version_of(pod) == version and not is_leaving(pod))
     numbers = {revision_of(one) for one in (deployment, *beside)}
     return sorted((number for number in numbers if number is not None), reverse=True)
 
@@ -107,10 +110,10 @@ def revision_observation(
     if deployment.get("spec", {}).get("replicas") == 0:
         return RevisionObservation(state=ServiceState.STOPPED)
     own = [pod for pod in pods if revision_of(pod) == revision]
-    there, sets = [pod for pod in own if not _is_leaving(pod)], _own_sets(replica_sets, revision)
+    there, sets = [pod for pod in own if not is_leaving(pod)], _own_sets(replica_sets, revision)
     ready = sum(is_ready(pod) for pod in there)
     was_ready = was_rolled_out(deployment) or revision_of(deployment) != revision
-    unschedulable = _unschedulable(there, sets, now=now)
+    unschedulable = why_unschedulable(there, sets, now=now)
     failure = _failure(deployment, there, sets, events) or (None if there else _evicted(own))
     if ready:
         state = ServiceState.RUNNING
@@ -139,6 +142,21 @@ def is_rolled_out(deployment: Object) -> bool:
     return bool(is_seen and is_whole and status.get("replicas", 0) <= updated)
 
 
+def why_not_scaling(autoscalers: Sequence[Object]) -> Failure | None:
+    """Why the number of pods cannot follow the load, where the cluster measures nothing at all. That a new pod was not
+    measured yet is no reason."""
+    for one in autoscalers:
+        active = condition(one, "ScalingActive") or {}
+        said = str(active.get("message", ""))
+        if active.get("status") == "False" and _NO_METRICS in said:
+            return Failure(
+                phase=Phase.START,
+                message=f"The number of pods cannot follow the load, and stays as it is: {said}",
+                hint="Install metrics-server in the cluster, or give a fixed number: num_replicas.",
+            )
+    return None
+
+
 def is_ready(pod: Object) -> bool:
     """Whether it takes requests."""
     return (condition(pod, "Ready") or {}).get("status") == "True"
@@ -150,7 +168,7 @@ def condition(found: Object, type: str) -> Object | None:
     return next((one for one in conditions if one.get("type") == type), None)
 
 
-def _is_leaving(pod: Object) -> bool:
+def is_leaving(pod: Object) -> bool:
     """Whether it is being deleted, or has ended for good, so that its ReplicaSet makes another one."""
     is_over = (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
     return is_over or pod["metadata"].get("deletionTimestamp") is not None
@@ -170,7 +188,7 @@ def _template(replica_set: Object) -> Object:
     return metadata
 
 
-def _unschedulable(
+def why_unschedulable(
     pods: Sequence[Object], replica_sets: Sequence[Object], *, now: dt.datetime | None
 ) -> Failure | None:
     """In the words of the scheduler, or of the quota that stands in the way."""
@@ -221,7 +239,7 @@ def _failure(
                 hint="The namespace's owners can tell which policy that is.",
             )
     progressing = condition(deployment, "Progressing") or {}
-    if progressing.get("reason") == "ProgressDeadlineExceeded" and not _unschedulable(pods, replica_sets, now=None):
+    if progressing.get("reason") == "ProgressDeadlineExceeded" and not why_unschedulable(pods, replica_sets, now=None):
         return Failure(
             phase=Phase.START,
             message=f"The pods did not become ready in time: {progressing.get('message', '')}".rstrip(": "),

@@ -40,7 +40,7 @@ class KubernetesPlan:
     belongings: tuple[Manifest, ...]
     """Without the reference to their owner, which has an id only once it is there."""
     deployments: Mapping[int, str]
-    """Names of the Deployments of the revisions that serve."""
+    """Names of the Deployments of the revisions that serve; with KServe, of the InferenceService."""
 
     @property
     def objects(self) -> tuple[Manifest, ...]:
@@ -96,7 +96,7 @@ def plan(
         lasting=tuple(_model_data(subject)),
         owner=owner(subject),
         belongings=tuple(_belongings(subject, trust=trust, certificate_files=certificate_files)),
-        deployments={} if subject.settings.kserve else {unit.revision.number: unit.name for unit in subject.units},
+        deployments={unit.revision.number: unit.name for unit in subject.units},
     )
 
 

@@ -12,8 +12,15 @@ from modelport.domain.services import Service, ServiceState
 from modelport.targets.interface import Observation, RevisionObservation
 from modelport.targets.kubernetes.cluster import Cluster, Object, RightMissing
 from modelport.targets.kubernetes.failing import failed_container, why_container_failed
+from modelport.targets.kubernetes.inferring import inference_observation, inference_revision, is_inferring
 from modelport.targets.kubernetes.logs import blamed_log
-from modelport.targets.kubernetes.observing import is_rolled_out, observation, revision_observation, revision_of
+from modelport.targets.kubernetes.observing import (
+    is_rolled_out,
+    observation,
+    revision_observation,
+    revision_of,
+    why_not_scaling,
+)
 from modelport.targets.kubernetes.subject import ROUTER
 from modelport.targets.kubernetes.watching import wait_for, woken_by
 
@@ -31,16 +38,18 @@ class Rollout:
     cluster: Cluster
     namespace: str
     selector: Mapping[str, str]
+    is_inferring: bool = False
+    """Whether they are KServe's: of an InferenceService, not of Deployments."""
 
-    def wait(self, deployments: Mapping[str, int | None]) -> None:
-        """Return when all pods of these Deployments are those of the last template, and ready; the values are the
-        numbers of their revisions, None of a router.
+    def wait(self, workloads: Mapping[str, int | None]) -> None:
+        """Return when all pods of these Deployments are those of the last template, and ready; or the InferenceService
+        of that name is. The values are the numbers of their revisions, None of a router.
 
         Raises DeploymentFailed as soon as a pod says why it never will be.
         """
-        kinds = ["apps/v1/Deployment", "v1/Pod"]
+        kinds = [self._kind, "v1/Pod"]
         with woken_by(self.cluster, kinds, namespace=self.namespace, labels=self.selector) as changed:
-            for name, revision in deployments.items():
+            for name, revision in workloads.items():
                 look = _Look(self, name, revision, since=time.monotonic())
                 found = wait_for(look, changed, within_s=_READY_WITHIN_S)
                 if found is None:
@@ -51,19 +60,31 @@ class Rollout:
 
     def observe(self, service: Service) -> Observation:
         """The whole service; the log tells why where it has failed."""
-        deployments, pods = self._list("apps/v1/Deployment"), self.pods()
-        if not deployments and not pods:
+        workloads, pods = self._list(self._kind), self.pods()
+        if not workloads and not pods:
             return Observation(state=ServiceState.STOPPED)
-        found = observation(service, deployments, pods, self._replica_sets(), port=None, events=self._events())
+        if self.is_inferring and workloads:
+            found = inference_observation(service, workloads[0], pods, events=self._events())
+        else:
+            found = observation(service, workloads, pods, self._replica_sets(), port=None, events=self._events())
+        if found.failure is None and found.state is ServiceState.RUNNING:
+            return replace(found, failure=why_not_scaling(self._autoscalers()))
         if found.failure is None or found.failure.log:
             return found
         log = blamed_log(self.cluster, self.namespace, pods)
         return replace(found, failure=replace(found.failure, log=log))
 
-    def observe_revision(self, deployment: Object, revision: int) -> RevisionObservation:
-        """As ``observe``, one revision that its Deployment is rolling out."""
+    def _autoscalers(self) -> list[Object]:
+        kinds = [f"{version}/HorizontalPodAutoscaler" for version in ("autoscaling/v2", "autoscaling/v2beta2")]
+        return self._list(next((kind for kind in kinds if kind in self.cluster.served), kinds[0]))
+
+    def observe_revision(self, workload: Object, revision: int) -> RevisionObservation:
+        """As ``observe``, one revision that its Deployment or InferenceService is rolling out."""
         pods = [pod for pod in self.pods() if revision_of(pod) == revision]
-        seen = revision_observation(deployment, pods, self._replica_sets(), revision=revision, events=self._events())
+        if self.is_inferring:
+            seen = inference_revision(workload, pods, revision=revision, events=self._events())
+        else:
+            seen = revision_observation(workload, pods, self._replica_sets(), revision=revision, events=self._events())
         if seen.failure is None or seen.failure.log:
             return seen
         log = blamed_log(self.cluster, self.namespace, pods)
@@ -77,6 +98,18 @@ class Rollout:
                 failure = why_container_failed(failed, self._events())
                 return RevisionObservation(state=ServiceState.FAILED, failure=failure)
         return RevisionObservation(state=ServiceState.DEPLOYING)
+
+    def workload(self, name: str) -> Object | None:
+        """The Deployment, or the InferenceService, of that name."""
+        return self.cluster.get(self._kind, name, namespace=self.namespace)
+
+    def is_done(self, workload: Object) -> bool:
+        """Whether all of its pods are of what it says now, and take requests."""
+        return is_inferring(workload) if self.is_inferring else is_rolled_out(workload)
+
+    @property
+    def _kind(self) -> str:
+        return "serving.kserve.io/v1beta1/InferenceService" if self.is_inferring else "apps/v1/Deployment"
 
     def pods(self) -> list[Object]:
         """All that there are."""
@@ -98,7 +131,7 @@ class Rollout:
 
 @dataclass
 class _Look:
-    """How a Deployment's roll-out has ended, once it has: ``failure`` says whether well."""
+    """How the roll-out of a Deployment or an InferenceService has ended, once it has: ``failure`` says whether well."""
 
     rollout: Rollout
     name: str
@@ -108,16 +141,14 @@ class _Look:
 
     def __call__(self) -> RevisionObservation | None:
         rollout = self.rollout
-        deployment = rollout.cluster.get("apps/v1/Deployment", self.name, namespace=rollout.namespace)
-        if deployment is None:
-            message = f"The Deployment {self.name} was deleted meanwhile."
+        workload = rollout.workload(self.name)
+        if workload is None:
+            message = f"What runs the service, {self.name}, was deleted meanwhile."
             return RevisionObservation(state=ServiceState.FAILED, failure=Failure(phase=Phase.START, message=message))
-        if is_rolled_out(deployment):
+        if rollout.is_done(workload):
             return RevisionObservation(state=ServiceState.RUNNING)
-        if self.revision is None:
-            seen = rollout.observe_router()
-        else:
-            seen = rollout.observe_revision(deployment, self.revision)
+        number = self.revision
+        seen = rollout.observe_router() if number is None else rollout.observe_revision(workload, number)
         if seen.state is not ServiceState.UNSCHEDULABLE:
             self.since = time.monotonic()
         is_lost = seen.state is not ServiceState.UNSCHEDULABLE or time.monotonic() - self.since > _UNSCHEDULABLE_S
