@@ -65,6 +65,33 @@ def test_workspaces_of_one_name_do_not_meet(bench: Bench, monkeypatch: pytest.Mo
         other.workspace.registry.close()
 
 
+def test_pods_have_no_right_in_the_cluster(bench: Bench) -> None:
+    """No token is in them; and who had one of their account could read nothing, not even of their own namespace."""
+    service = bench.deploy("line", bench.inference("one", run="return os.path.exists('/var/run/secrets')"))
+    assert ask(service) is False
+    own, other = bench.namespace, "team-c"
+    _have_namespace(bench, other)
+    token = _token(bench, own, "line")
+    for namespace in (own, other):
+        for what in ("secrets", "pods", "configmaps", "services"):
+            assert _status(bench, token, f"/api/v1/namespaces/{namespace}/{what}") == 403
+    assert _status(bench, token, f"/api/v1/namespaces/{own}/secrets/line-r1") == 403
+    assert _status(bench, token, "/api/v1/namespaces") == 403
+
+
+def _token(bench: Bench, namespace: str, account: str) -> str:
+    """Of the pods' account, as an administrator can have one made."""
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    answer = bench.node.api(path, "POST", body=body)
+    assert answer.is_success, answer.text
+    return str(answer.json()["status"]["token"])
+
+
+def _status(bench: Bench, token: str, path: str) -> int:
+    return bench.node.api(path, token=token).status_code
+
+
 def _have_namespace(bench: Bench, name: str) -> None:
     bench.node.api("/api/v1/namespaces", "POST", body={"metadata": {"name": name}})
 
