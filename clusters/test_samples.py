@@ -1,63 +1,11 @@
-"""Scripts of v1 that run on a cluster as they are, and one model in every place."""
+"""A script of v1 that runs on a cluster as it is."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.metadata import version
 
-from clusters.bench import Bench, ask
-from modelport import InferenceConfig, LocalWebservice, Model
-
-_TRAIN = """
-import joblib
-from sklearn.datasets import load_diabetes
-from sklearn.linear_model import Ridge
-
-x, y = load_diabetes(return_X_y=True)
-joblib.dump(Ridge(alpha=0.03).fit(x, y), "ridge.pkl")
-"""
-
-_SCORE = """
-import json
-import os
-
-import joblib
-import numpy
-
-
-def init():
-    global model
-    model = joblib.load(os.path.join(os.environ["AZUREML_MODEL_DIR"], "ridge.pkl"))
-
-
-def run(raw_data):
-    return model.predict(numpy.array(json.loads(raw_data)["data"])).tolist()
-"""
-
-_ROWS = [[0.02, 0.05, 0.06, 0.02, -0.04, -0.03, -0.04, -0.002, 0.02, -0.02], [1 / 3] * 10, [-0.1, *[0.0] * 9]]
-
-
-def test_one_model_answers_alike_as_a_process_and_in_a_cluster(bench: Bench) -> None:
-    subprocess.run([sys.executable, "-c", _TRAIN], cwd=bench.folder, check=True)
-    (bench.folder / "source").mkdir()
-    (bench.folder / "source" / "score.py").write_text(_SCORE)
-    model = Model.register(bench.workspace, "ridge.pkl", "ridge")
-    packages = [f"{name}=={version(name)}" for name in ("scikit-learn", "joblib", "numpy", "scipy")]
-    inference = InferenceConfig("score.py", source_directory="source", environment=bench.environment(*packages))
-    local = Model.deploy(
-        bench.workspace, "process", [model], inference, LocalWebservice.deploy_configuration(), show_output=False
-    )
-    local.wait_for_deployment()
-    try:
-        clustered = bench.deploy("cluster", inference, models=[model], memory_gb=0.5)
-        asked = {"data": _ROWS}
-        answers = [ask(local, asked), ask(clustered, asked)]  # type: ignore[arg-type]
-    finally:
-        local.delete()
-    assert answers[0] == answers[1], "to the last bit: JSON has doubles whole"
-    assert len(answers[0]) == len(_ROWS)
-
+from clusters.bench import Bench
 
 _V1 = """
 from azureml.core import Environment, Workspace
