@@ -121,9 +121,26 @@ def docker(folder: Path) -> Iterator[Engine]:
     for option, name in (("--tlscacert", "ca.pem"), ("--tlscert", "engine.pem"), ("--tlskey", "engine-key.pem")):
         daemon += [option, str(secure.folder / name)]
     environ = {"DOCKER_HOST": address, "DOCKER_BUILDKIT": "0"}
-    command = ["docker", "--host", address]
-    with _served(Engine("docker", command, address, daemon, folder, environ, secure)) as engine:
-        yield engine
+    with _bridge() as bridge:
+        daemon += ["--bridge", bridge]
+        command = ["docker", "--host", address]
+        with _served(Engine("docker", command, address, daemon, folder, environ, secure)) as engine:
+            yield engine
+
+
+@contextmanager
+def _bridge() -> Iterator[str]:
+    """A network device of this process's own. Daemons that share one give two containers the same address: another
+    run of the tests, and the Docker that this machine may have."""
+    upper, lower = divmod(os.getpid() % 2**14, 256)
+    name = f"modelport-{os.getpid()}"[:15]
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    try:
+        subprocess.run(["ip", "address", "add", f"10.{192 + upper}.{lower}.1/24", "dev", name], check=True)
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+        yield name
+    finally:
+        subprocess.run(["ip", "link", "delete", name], check=True)
 
 
 def _secure(folder: Path) -> SecureAddress:
