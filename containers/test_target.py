@@ -161,6 +161,8 @@ def test_an_engine_that_is_gone_for_a_while(instances: Instances) -> None:
     assert service.error is not None and "does not answer" in json.dumps(service.error)
     with pytest.raises(WebserviceException, match="does not answer"):
         service.get_logs()
+    with pytest.raises(WebserviceException, match=r"Current State: Unhealthy\nErrors: .*does not answer"):
+        service.run(BODY)
     with pytest.raises(WebserviceException, match=r"container engine at unix://.* does not answer: "):
         instances.deploy("other", instances.code())
     instances.engine.reboot()

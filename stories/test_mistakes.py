@@ -31,6 +31,11 @@ GOOD_RUN = "\n\ndef run(data):\n    return data\n"
             id="missing model file",
         ),
         pytest.param(
+            f"def init():\n    raise OSError(30, 'Read-only file system', 'cache.txt')\n{GOOD_RUN}",
+            ["phase 'init'", "Read-only file system: 'cache.txt'", "wrong.py", "write there (tempfile.mkdtemp())"],
+            id="read-only file system",
+        ),
+        pytest.param(
             f"import os\n\ndef init():\n    os._exit(7)\n{GOOD_RUN}", ["phase 'init'", "exit status 7"], id="init exits"
         ),
     ],

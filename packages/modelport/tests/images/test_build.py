@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from modelport.domain.progress import Silent
-from modelport.exceptions import EnvironmentException, UserErrorException
+from modelport.exceptions import EnvironmentException, RegistryException, UserErrorException
 from modelport.images import (
     BuiltImage,
     ImageSettings,
@@ -359,3 +359,12 @@ def test_a_damaged_layout_is_refused(tmp_path: Path, cache: Path, settings: Imag
     damaged = replace(settings, base=str(tmp_path / "copy"))
     with pytest.raises(UserErrorException, match="is damaged"):
         stock_image("3.11", settings=damaged, cache=cache, progress=Silent())
+
+
+def test_a_base_that_cannot_be_pulled(settings: ImageSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELPORT_BASE_IMAGE", "nowhere.invalid/base:1")
+    stock = replace(settings, base=None)
+    with pytest.raises(
+        RegistryException, match=r"nowhere\.invalid cannot be found(.*\n)+MODELPORT_BASE_IMAGE names another"
+    ):
+        build_image(make_bundle(tmp_path), settings=stock, cache=tmp_path / "cache", progress=Silent())

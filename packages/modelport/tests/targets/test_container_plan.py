@@ -15,13 +15,13 @@ from docker.types import DeviceRequest
 
 from modelport.domain.deployments import Deployment, Placement, Resources
 from modelport.domain.errors import WebserviceException
-from modelport.domain.failures import Phase
+from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import Keys, Service
 from modelport.packages.plan import USER
 from modelport.targets.container.archives import File, first_file, packed
-from modelport.targets.container.failures import failure_of
+from modelport.targets.container.failures import explained, failure_of
 from modelport.targets.container.holder import holder_archive
-from modelport.targets.container.names import Names
+from modelport.targets.container.names import Names, check_label
 from modelport.targets.container.plan import creation, holder_spec, server_spec
 from modelport.targets.container.settings import container_settings, encoded, own_files
 from modelport_scoring import RevisionSettings, read_settings
@@ -152,6 +152,26 @@ def test_why_a_container_ended() -> None:
     assert "it used more than the container's 0.5 GB of memory" in known.message and "memory_gb" in known.hint
     worker = json.dumps({"phase": "init", "message": "killed by signal 9 (SIGKILL)"}).encode()
     assert "the container has 1 GB" in failure_of(ended(3, memory=1024**3), written=worker, log="").message
+
+
+def test_a_worker_that_is_killed_while_its_container_goes_on() -> None:
+    """An engine may have started the container again by the time that it is looked at."""
+    killed = Failure(phase=Phase.INIT, message="killed by signal 9 (SIGKILL)")
+    told = explained(killed, ended(0, memory=2**29))
+    assert told.message.endswith("(the container has 0.5 GB of memory)") and "memory_gb" in told.hint
+    other = Failure(phase=Phase.INIT, message="ValueError: no")
+    assert explained(other, ended(0, memory=2**29)) == other
+
+
+@pytest.mark.parametrize("label", ["My_Label", "a" * 64, "-a", "größe", ""])
+def test_a_label_that_none_can_ask_for(label: str) -> None:
+    with pytest.raises(WebserviceException, match=r"DNS label .*63 lower-case letters.*\n.*another dns_name_label"):
+        check_label(label)
+
+
+def test_labels_that_can_be_asked_for() -> None:
+    for label in (None, "a", "my-shop-1", "1" * 63):
+        check_label(label)
 
 
 def test_archives_come_back() -> None:

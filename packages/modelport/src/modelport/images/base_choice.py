@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelport.domain.environments import DockerSection, EnvironmentDefinition
-from modelport.domain.errors import UserErrorException
+from modelport.domain.errors import RegistryException, UserErrorException
 from modelport.domain.progress import Progress
 from modelport.environments.requirement_lines import package_name
 from modelport.images.bases import ENGINE, BaseImage, Bases
@@ -49,7 +49,15 @@ def choose_base(
             f"The base image {docker.base_image} is the one that v1 put into every environment: the image stands on "
             f"{chosen} instead"
         )
-    return bases.read(chosen, settings.platform)
+    try:
+        return bases.read(chosen, settings.platform)
+    except RegistryException as error:
+        # Nobody named this base, so that whoever reads this may not know that there is another way.
+        error.hint = (
+            f"{error.hint}\n{VARIABLE} names another base: one of a registry that is reached from here, {ENGINE}NAME "
+            "for an image that the container engine has, or the path of an archive (docker save, podman save)."
+        ).strip()
+        raise
 
 
 def stock_base(python: str) -> str:

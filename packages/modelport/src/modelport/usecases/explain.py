@@ -37,14 +37,14 @@ _GENERAL = {
 
 def explain(context: Context, revision: Revision, failure: Failure) -> Failure:
     """The failure in terms of the user's own files, with a hint: the first rule that knows it speaks."""
-    if failure.hint:
-        return failure
     manifest = _manifest(context, revision)
     failure = replace(
         failure,
         traceback=_named_as_shipped(failure.traceback, revision, manifest),
         log=_named_as_shipped(failure.log, revision, manifest),
     )
+    if failure.hint:
+        return failure
     for rule in _RULES:
         hint = rule(context, revision, failure, manifest)
         if hint:
@@ -116,8 +116,14 @@ def _missing_file(context: Context, revision: Revision, failure: Failure, manife
     return f"Below the app root the deployment has these model files:\n  {listing}"
 
 
+def _nowhere_to_write(context: Context, revision: Revision, failure: Failure, manifest: Manifest | None) -> str:
+    if "Read-only file system" not in failure.message:
+        return ""
+    return "In a container little can be written but below /tmp: have the script write there (tempfile.mkdtemp())."
+
+
 _Rule = Callable[[Context, Revision, Failure, "Manifest | None"], str]
-_RULES: tuple[_Rule, ...] = (_missing_module, _pickle_of_other_version, _missing_file)
+_RULES: tuple[_Rule, ...] = (_missing_module, _pickle_of_other_version, _missing_file, _nowhere_to_write)
 
 
 def last_lines(text: str, *, count: int = 50) -> str:

@@ -42,7 +42,8 @@ def score(context: Context, name: str, body: str | bytes, *, headers: Mapping[st
     _check_body(body)
     service, observation = observe(context, name)
     if observation.state not in (ServiceState.RUNNING, ServiceState.UNHEALTHY, ServiceState.DEPLOYING):
-        reason = service.failure.describe() if service.failure else ""
+        failure = observation.failure or service.failure
+        reason = failure.describe() if failure else ""
         raise WebserviceException(
             f"Error, scoring_uri unavailable: the service {name!r} does not run. It may be a failed or unfinished "
             f"deployment.\nCurrent State: {shown_state(observation.state, service.compute_type)}\nErrors: {reason}",

@@ -25,7 +25,7 @@ from modelport.targets.container.facts import facts_of
 from modelport.targets.container.image import ServiceImage
 from modelport.targets.container.leftovers import leftovers
 from modelport.targets.container.loading import load, load_holder, remove_unused
-from modelport.targets.container.names import Names
+from modelport.targets.container.names import Names, check_label
 from modelport.targets.container.observing import observe
 from modelport.targets.container.parts import Parts
 from modelport.targets.container.plan import holder_spec
@@ -79,11 +79,12 @@ class ContainerTarget:
         self._model_data = model_data or ModelData(folder="", workspace=workspace)
 
     def check(self, name: str, deployment: Deployment) -> None:
-        """Raise WebserviceException where the engine does not answer or is too old, for a port that is taken, and for
-        GPUs that it has not; UserErrorException for settings that no scoring server would take, or a certificate that
-        cannot be used."""
+        """Raise WebserviceException where the engine does not answer or is too old, for a port that is taken, a DNS label
+        that is none, and for GPUs that it has not; UserErrorException for settings that no scoring server would take, or
+        a certificate that cannot be used."""
         check_deployment(deployment)
         check_certificate(deployment)
+        check_label(deployment.place.dns_name_label)
         with self._engine.connected() as client:
             facts = facts_of(client)
         if facts.is_too_old:

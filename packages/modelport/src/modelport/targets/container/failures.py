@@ -20,9 +20,19 @@ def failure_of(inspected: Mapping[str, Any], *, written: bytes | None, log: str)
     """Of a container that has ended. ``inspected``: as the engine describes it; ``written``: its ``failure.json``."""
     state = inspected["State"]
     told = _written(written, log)
-    failure = told or Failure(phase=Phase.START, message=f"The container ended: {describe_end(state)}", log=log)
-    was_killed = "SIGKILL" in failure.message or (told is None and state.get("ExitCode") == _KILLED)
-    return _with_memory(failure, inspected) if was_killed or state.get("OOMKilled") else failure
+    if told is None and state.get("ExitCode") == _KILLED:
+        return _with_memory(_of_end(state, log), inspected)
+    return explained(told or _of_end(state, log), inspected)
+
+
+def explained(failure: Failure, inspected: Mapping[str, Any]) -> Failure:
+    """With what only the container tells where a process of it was killed: the limit on its memory."""
+    was_killed = "SIGKILL" in failure.message or inspected["State"].get("OOMKilled")
+    return _with_memory(failure, inspected) if was_killed else failure
+
+
+def _of_end(state: Mapping[str, Any], log: str) -> Failure:
+    return Failure(phase=Phase.START, message=f"The container ended: {describe_end(state)}", log=log)
 
 
 def describe_end(state: Mapping[str, Any]) -> str:

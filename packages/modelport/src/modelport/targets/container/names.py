@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
+
+from modelport.domain.errors import WebserviceException
 
 PREFIX = "modelport"
 
@@ -13,6 +16,8 @@ SERVICE = "modelport.dev/service"
 ROLE = "modelport.dev/role"
 REVISION = "modelport.dev/revision"
 BUNDLE = "modelport.dev/bundle"
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 HOLDER = "network"
 """The role of the container that has the service's address."""
@@ -77,3 +82,13 @@ class Names:
     def filters(self) -> dict[str, str | list[str] | bool]:
         """What an engine is asked with for all of that."""
         return {"label": [f"{WORKSPACE_ID}={self.workspace_id}", f"{SERVICE}={self.service}"]}
+
+
+def check_label(label: str | None) -> None:
+    """Raise WebserviceException for a DNS label that nobody could ask for (RFC 1123; v1's cloud had the same rule)."""
+    if label is not None and not _LABEL.fullmatch(label):
+        raise WebserviceException(
+            f"The DNS label {label!r} cannot be one: it has 1 to 63 lower-case letters, digits and '-', and begins and "
+            "ends with a letter or a digit.",
+            hint="Give another dns_name_label, or none: it is a name among the workspace's containers only.",
+        )

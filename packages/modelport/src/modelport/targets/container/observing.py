@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import ServiceState
+from modelport.targets.container.failures import explained
 from modelport.targets.container.parts import Parts, Server
 from modelport.targets.interface import Observation
 from modelport.targets.serving.observing import observation_of
@@ -39,7 +40,8 @@ def _of_running(server: Server) -> Observation:
     if report is None or report.status is None:
         state = ServiceState.UNHEALTHY if server.restarts else ServiceState.DEPLOYING
         return Observation(state=state, active_revision=server.number)
-    return replace(observation_of(report.status), port=None)
+    seen = replace(observation_of(report.status), port=None)
+    return replace(seen, failure=seen.failure and explained(seen.failure, server.container.attrs))
 
 
 def _of_ended(server: Server) -> Observation:
