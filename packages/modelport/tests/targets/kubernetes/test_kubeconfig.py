@@ -40,7 +40,7 @@ def test_a_context_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_without_a_file(tmp_path: Path) -> None:
-    with pytest.raises(WebserviceException, match="KUBECONFIG"):
+    with pytest.raises(WebserviceException, match=r"there is no kubeconfig: .* is not there\.\n.*KUBECONFIG"):
         find_context("x", {"KUBECONFIG": str(tmp_path / "config")})
 
 

@@ -57,6 +57,11 @@ def find_context(name: str, environ: Mapping[str, str] = os.environ) -> SingleCo
         return found
     known = ", ".join(contexts(environ))
     where = ", ".join(str(file) for file in kubeconfig_files(environ))
+    if not any(file.is_file() for file in kubeconfig_files(environ)):
+        raise WebserviceException(
+            f"There is no context named {name!r}, for there is no kubeconfig: {where} is not there.",
+            hint=f"Have the file from who runs the cluster, put it there, or name it in {VARIABLE}.",
+        )
     raise WebserviceException(
         f"There is no context named {name!r} in {where}.",
         hint=f"There are: {known}." if known else f"Name the file that has it in {VARIABLE}.",
