@@ -32,6 +32,8 @@ UserKnownHostsFile {folder}/known_hosts
 GlobalKnownHostsFile /dev/null
 """
 
+_ESTABLISHED = "01"
+
 
 @dataclass(frozen=True)
 class SshServer:
@@ -48,6 +50,17 @@ class SshServer:
     def address(self, path: str) -> str:
         """Of an engine whose socket that is."""
         return f"ssh://root@127.0.0.1:{self.port}{path}"
+
+    @property
+    def logins(self) -> int:
+        """How many there were."""
+        return (self.folder / "log").read_text().count("Accepted publickey")
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(row[1].endswith(f":{self.port:04X}") and row[3] == _ESTABLISHED for row in rows)
 
     def forget_host(self) -> None:
         """Have the client not know the server."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from containers.engines import Engine, write_certificates
+from containers.engines import PATIENCE_S, Engine, write_certificates
 from containers.instances import BODY, Instances
 from containers.ssh import SshServer, ssh_server
 from modelport.domain.errors import WebserviceException
@@ -46,6 +49,19 @@ def test_by_ssh(instances: Instances, ssh: SshServer, monkeypatch: pytest.Monkey
     path = instances.engine.address.removeprefix("unix://")
     monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", ssh.address(path))
     its_life(instances)
+    assert ssh.logins == 1, "one serves all that is asked"
+
+
+def test_nothing_is_left_of_a_program_that_was_killed(engine: Engine, ssh: SshServer) -> None:
+    address = ssh.address(engine.address.removeprefix("unix://"))
+    code = f"from modelport.targets.container.engine import Engine\nengine = Engine({address!r})\n"
+    code += "with engine.connected(): import os; os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code], check=False)
+    deadline = time.monotonic() + PATIENCE_S
+    while ssh.connections:
+        assert time.monotonic() < deadline, "ssh goes on"
+        time.sleep(0.05)
+    assert ssh.logins == 1
 
 
 def test_by_tls(instances: Instances, monkeypatch: pytest.MonkeyPatch) -> None:

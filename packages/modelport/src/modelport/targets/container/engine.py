@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from docker.errors import APIError, DockerException
 from modelport.domain.errors import WebserviceException
 from modelport.targets.container.addresses import host_of
 from modelport.targets.container.refusals import advice
-from modelport.targets.container.tunnel import tunnel
+from modelport.targets.container.tunnel import Tunnel
 
 _OLDEST_API = "1.41"
 """Of Docker 20.10 and Podman 4. Which one is spoken, the engine says."""
@@ -31,12 +32,14 @@ class EngineGone(WebserviceException):
 
 
 class Engine:
-    """One engine. Connections are made when they are needed, and closed again."""
+    """One engine. Connections are made when they are needed, and closed again; a tunnel stays for the next one."""
 
     def __init__(self, address: str, *, environ: Mapping[str, str] = os.environ) -> None:
         self.address = address
         self._environ = environ
         self._api_version: str | None = None
+        self._tunnel: Tunnel | None = None
+        self._lock = threading.Lock()
 
     @property
     def host(self) -> str | None:
@@ -46,25 +49,29 @@ class Engine:
     @contextlib.contextmanager
     def connected(self) -> Iterator[docker.DockerClient]:
         """A client. What the engine refuses inside is WebserviceException; EngineGone, where it does not answer."""
-        with contextlib.ExitStack() as stack:
-            try:
-                client = self._client(self._url(stack))
-            except (DockerException, requests.exceptions.RequestException, OSError) as error:
-                raise self._gone(error) from error
-            try:
-                yield client
-            except APIError as error:
-                raise WebserviceException(
-                    f"The container engine at {self.address} refused: {error.explanation or error}."
-                ) from error
-            except (DockerException, requests.exceptions.RequestException) as error:
-                raise self._gone(error) from error
-            finally:
-                client.close()
+        try:
+            client = self._client(self._url())
+        except (DockerException, requests.exceptions.RequestException, OSError) as error:
+            raise self._gone(error) from error
+        try:
+            yield client
+        except APIError as error:
+            raise WebserviceException(
+                f"The container engine at {self.address} refused: {error.explanation or error}."
+            ) from error
+        except (DockerException, requests.exceptions.RequestException) as error:
+            raise self._gone(error) from error
+        finally:
+            client.close()
 
-    def _url(self, stack: contextlib.ExitStack) -> str:
-        """Where to speak to it, while the stack is open. Raises OSError where nobody listens there."""
-        url = f"unix://{stack.enter_context(tunnel(self.address))}" if self._scheme == "ssh" else self.address
+    def _url(self) -> str:
+        """Where to speak to it. Raises OSError where nobody listens there."""
+        url = self.address
+        if self._scheme == "ssh":
+            with self._lock:
+                if self._tunnel is None or not self._tunnel.is_open:
+                    self._tunnel = Tunnel(self.address)
+                url = f"unix://{self._tunnel.path}"
         _probe(url)
         return url
 

@@ -10,7 +10,7 @@ import contextlib
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+import weakref
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -47,37 +47,66 @@ def destination(address: str) -> list[str]:
     return [*port, "--", f"{parts.username}@{parts.hostname}" if parts.username else str(parts.hostname)]
 
 
-@contextlib.contextmanager
-def tunnel(address: str) -> Iterator[str]:
-    """The path of a socket of this machine that leads to the engine at ``ssh://…``, until it is left.
+class Tunnel:
+    """A socket of this machine that leads to the engine at ``ssh://…``.
 
-    Raises NoTunnel where ssh does not get through. Whether anybody listens on the other side shows when it is used.
+    It stays until it is closed or forgotten, or this program ends, however that does: ssh runs a program over there
+    that reads from us, and ends with it.
     """
-    with tempfile.TemporaryDirectory(prefix="modelport-ssh-") as folder:
-        path = f"{folder}/engine.sock"
-        options = [part for option in _OPTIONS for part in ("-o", option)]
-        command = ["ssh", *options, "-nNT", "-L", f"{path}:{remote_socket(address)}", *destination(address)]
-        said = Path(folder) / "said"
-        with _started(command, said) as process:
-            _wait(process, Path(path), said)
-            yield path
+
+    def __init__(self, address: str) -> None:
+        """Raises NoTunnel where ssh does not get through. Whether anybody listens on the other side shows when it is
+        used."""
+        folder = tempfile.TemporaryDirectory(prefix="modelport-ssh-")
+        self.path = f"{folder.name}/engine.sock"
+        command = [
+            "ssh",
+            *_options(),
+            "-T",
+            "-L",
+            f"{self.path}:{remote_socket(address)}",
+            *destination(address),
+            "cat",
+        ]
+        said = Path(folder.name) / "said"
+        try:
+            self._process = _started(command, said)
+        except BaseException:
+            folder.cleanup()
+            raise
+        self.close = weakref.finalize(self, _end, self._process, folder)
+        try:
+            _wait(self._process, Path(self.path), said)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def is_open(self) -> bool:
+        return self._process.poll() is None
 
 
-@contextlib.contextmanager
-def _started(command: list[str], said: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _options() -> list[str]:
+    return [part for option in _OPTIONS for part in ("-o", option)]
+
+
+def _started(command: list[str], said: Path) -> subprocess.Popen[bytes]:
     with said.open("wb") as errors:
         try:
-            # In a session of its own: a Ctrl-C here ends it when we are ready for that.
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True
+            # In a session of its own: a Ctrl-C here is ours.
+            return subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True
             )
         except FileNotFoundError:
             raise NoTunnel("there is no program ssh on this machine") from None
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
+
+
+def _end(process: subprocess.Popen[bytes], folder: tempfile.TemporaryDirectory[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    process.terminate()
+    process.wait()
+    folder.cleanup()
 
 
 def _wait(process: subprocess.Popen[bytes], path: Path, said: Path) -> None:
@@ -102,8 +131,7 @@ def why_nobody_answers(address: str) -> str:
         f'[ -e "{path}" ] || {{ echo "there is no {path}"; exit; }}; '
         f'[ -w "{path}" ] || {{ echo "$(id -un) may not use {path}"; exit; }}; echo "nobody listens at {path}"'
     )
-    options = [part for option in _OPTIONS for part in ("-o", option)]
-    command = ["ssh", *options, "-nT", *destination(address), script]
+    command = ["ssh", *_options(), "-nT", *destination(address), script]
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         told = subprocess.run(command, capture_output=True, text=True, timeout=_WITHIN_S, stdin=subprocess.DEVNULL)
         if told.returncode == 0 and told.stdout.strip():
