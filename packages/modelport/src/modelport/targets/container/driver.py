@@ -79,9 +79,9 @@ class ContainerTarget:
         self._model_data = model_data or ModelData(folder="", workspace=workspace)
 
     def check(self, name: str, deployment: Deployment) -> None:
-        """Raise WebserviceException where the engine does not answer or is too old, for a port that is taken, a DNS label
-        that is none, and for GPUs that it has not; UserErrorException for settings that no scoring server would take, or
-        a certificate that cannot be used."""
+        """Raise WebserviceException where the engine does not answer or is too old, for a port that is taken, a DNS
+        label that is none, and for GPUs that it has not; UserErrorException for settings that no scoring server would
+        take, or a certificate that cannot be used."""
         check_deployment(deployment)
         check_certificate(deployment)
         check_label(deployment.place.dns_name_label)
