@@ -58,7 +58,9 @@ class Reaching:
         if address is None:
             is_late = exposed is not None and _age_s(exposed) > _ADDRESS_WITHIN_S
             return replace(seen, failure=_nowhere(exposed)) if is_late else replace(seen, state=ServiceState.DEPLOYING)
-        return replace(seen, state=ServiceState.DEPLOYING) if refuses(address) else seen
+        # KServe has tried the address itself before it says that it is ready
+        is_coming = not self.settings.kserve and refuses(address)
+        return replace(seen, state=ServiceState.DEPLOYING) if is_coming else seen
 
     def wait(self, applied: Applied, *, name: str) -> None:
         """Return when the Gateway has taken the route, or says nothing of it.
@@ -90,7 +92,8 @@ class Reaching:
         if self.settings.kserve:
             return address_of_url((exposed.get("status") or {}).get("url"))
         if self.settings.expose is Expose.GATEWAY:
-            return address_of_gateway(self.settings, self._gateway(exposed), tls=tls) if _said_of(exposed) else None
+            is_known = bool((exposed.get("status") or {}).get("parents"))
+            return address_of_gateway(self.settings, self._gateway(exposed), tls=tls) if is_known else None
         if waits_for_balancer(self.settings, exposed) and _age_s(exposed) <= _ADDRESS_WITHIN_S:
             return None
         return address_of(self.settings, exposed=exposed, nodes=() if self.settings.host else self._nodes)
