@@ -25,6 +25,7 @@ from modelport.sdk.compute import (
     RemoteCompute,
     SslConfiguration,
 )
+from modelport.usecases.compute_targets import find_compute, keep_compute
 
 PROVISIONING = """agent_count vm_size ssl_cname ssl_cert_pem_file ssl_key_pem_file location vnet_resourcegroup_name
     vnet_name subnet_name service_cidr dns_service_ip docker_bridge_cidr cluster_purpose load_balancer_type
@@ -88,6 +89,18 @@ def test_made_again_it_gets_the_new_configuration(workspace: Workspace, aks: Aks
         ComputeTarget.create(workspace, "my-aks", AmlCompute.provisioning_configuration("STANDARD_D2_V2"))
     with pytest.raises(ComputeTargetException, match="is of type AKS, not AmlCompute"):
         AmlCompute(workspace, "my-aks")
+
+
+def test_a_script_that_makes_its_cluster_gets_the_one_that_is_attached(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep_compute(workspace.context, "theirs", "AKS", {"context": "production", "registry": "r"}, is_attached=True)
+    made = ComputeTarget.create(workspace, "theirs", AksCompute.provisioning_configuration(agent_count=7))
+    assert isinstance(made, AksCompute) and made.is_attached
+    assert find_compute(workspace.context, "theirs").settings == {"context": "production", "registry": "r"}
+    assert "attached to the cluster of the context 'production'" in capsys.readouterr().out
+    with pytest.raises(ComputeTargetException, match="is of type AKS, not AmlCompute"):
+        ComputeTarget.create(workspace, "theirs", AmlCompute.provisioning_configuration("STANDARD_D2_V2"))
 
 
 def test_a_cluster_is_attached_without_being_asked(workspace: Workspace) -> None:

@@ -114,11 +114,13 @@ class ComputeTarget:
         workspace: Workspace, name: str, provisioning_configuration: ComputeTargetConfiguration
     ) -> ComputeTarget:
         """Keep the name and the configuration; says what the target is instead. One of that name and type gets the new
-        configuration.
+        configuration, unless a cluster is attached by it: scripts that make theirs run in that one.
 
         Raises ComputeTargetException for a name that cannot be, or that a target of another type has.
         """
-        return _kept(workspace, name, provisioning_configuration)
+        return _attached(workspace, name, provisioning_configuration) or _kept(
+            workspace, name, provisioning_configuration
+        )
 
     @staticmethod
     def attach(workspace: Workspace, name: str, attach_configuration: ComputeTargetConfiguration) -> ComputeTarget:
@@ -192,6 +194,20 @@ class ComputeTarget:
             f"{type(self).__name__}(workspace={self.workspace!r}, name={self.name}, type={self.type}, "
             f"provisioning_state={self.provisioning_state}, location={self.location}, tags={self.tags})"
         )
+
+
+def _attached(workspace: Workspace, name: str, configuration: ComputeTargetConfiguration) -> ComputeTarget | None:
+    """The target of that name and type, where it is in a cluster that somebody attached."""
+    present = next((one for one in compute_targets.list_compute(workspace.context) if one.name == name), None)
+    kind = getattr(configuration, "compute_class", None)
+    if present is None or kind is None or present.type != kind._compute_type or not present.settings.get("context"):
+        return None
+    workspace.context.progress.step(
+        f"{kind.__name__} {name!r}: it is attached to the cluster of the context {present.settings['context']!r}, and "
+        "stays so. Nothing is made, and what it was to be made with has no effect"
+    )
+    found: ComputeTarget = kind(workspace, name)
+    return found
 
 
 def _kept(workspace: Workspace, name: str, configuration: ComputeTargetConfiguration) -> ComputeTarget:
