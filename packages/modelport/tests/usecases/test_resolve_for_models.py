@@ -108,13 +108,18 @@ def test_one_that_cannot_be_had_leaves_the_environment_as_it_was_written(bench: 
     assert environments.resolved == [asked] and lock.notes == ()
 
 
+def have_installed(version: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scikit-learn that this interpreter finds first."""
+    described = folder / "installed" / f"scikit_learn-{version}.dist-info"
+    described.mkdir(parents=True)
+    (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: scikit-learn\nVersion: {version}\n")
+    monkeypatch.syspath_prepend(str(described.parent))
+
+
 def test_a_model_of_today_gets_the_python_that_trained_it(
     bench: Workbench, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    described = tmp_path / "installed" / "scikit_learn-99.1.dist-info"
-    described.mkdir(parents=True)
-    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: scikit-learn\nVersion: 99.1\n")
-    monkeypatch.syspath_prepend(str(described.parent))
+    have_installed("99.1", tmp_path, monkeypatch)
     environments = Index("99.1", python="python=3.6.2")
     ready = replace(context, environments=environments)
     model = written_by(bench, "99.1")
@@ -128,3 +133,19 @@ def test_a_model_of_today_gets_the_python_that_trained_it(
     chosen = asking("scikit-learn", packages=("python=3.6",))
     resolve_for_models(replace(context, environments=Index("99.1")), chosen, [model])
     assert environments.resolved == []
+
+
+def test_the_version_that_is_imported_here_gets_the_python_that_has_it(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have_installed("99.1", tmp_path, monkeypatch)
+    environments = Index("99.1", python="python=3.6.2")
+    ready = replace(context, environments=environments)
+    lock = resolve_for_models(ready, asking("scikit-learn==99.1"), [])
+    assert conda_of(environments.resolved.pop()).packages == (f"python={platform.python_version()}",)
+    assert "no scikit-learn==99.1 for python=3.6.2, v1's default" in lock.notes[0]
+    for asked in (asking("scikit-learn==98.0"), asking("scikit-learn==99.1", packages=("python=3.6",))):
+        with pytest.raises(ResolutionFailed, match="there is none"):
+            resolve_for_models(replace(context, environments=Index("98.0", "99.1")), asked, [])
+    with pytest.raises(ResolutionFailed, match="there is none"):
+        resolve_for_models(replace(context, environments=Index("99.1")), asking("scikit-learn==99.1"), [])

@@ -51,8 +51,8 @@ def resolve_for_models(
     """Resolve the environment, with the scikit-learn that wrote the models where the definition leaves that open.
 
     Where that one cannot be had for a Python that v1 chose and not the user, the Python that runs us is taken, if it is
-    the one that has it. The notes of the lock say what was chosen. Raises EnvironmentException for the definition as it
-    was written.
+    the one that has it; so it is too where the definition pins the version that is imported here. The notes of the lock
+    say what was chosen. Raises EnvironmentException for the definition as it was written.
     """
     for attempt in _attempts(context, definition, models):
         try:
@@ -61,7 +61,35 @@ def resolve_for_models(
         except EnvironmentException:
             continue
     with in_phase(Phase.RESOLVE):
-        return context.environments.resolve(definition, progress=context.progress)
+        try:
+            return context.environments.resolve(definition, progress=context.progress)
+        except EnvironmentException:
+            lock = _with_own_python(context, definition)
+            if lock is None:
+                raise
+            return lock
+
+
+def _with_own_python(context: Context, definition: EnvironmentDefinition | None) -> Lock | None:
+    """The same with the Python that runs us, where v1 chose the other one, and the version of scikit-learn is the one
+    that is imported here: notebooks pin it by ``"scikit-learn=={}".format(sklearn.__version__)``."""
+    conda = definition.python.conda if definition else None
+    own = f"{_OPEN}=={own_scikit_learn()}"
+    if definition is None or conda is None or _PYTHON_OF_V1 not in conda.packages or own not in conda.pip:
+        return None
+    python = platform.python_version()
+    note = f"There is no {own} for {_PYTHON_OF_V1}, v1's default: Python {python}, which has it here, is taken."
+    try:
+        lock = context.environments.resolve(
+            _with(definition, replace(conda, packages=_on(python, conda.packages))), progress=context.progress
+        )
+    except EnvironmentException:
+        return None
+    return replace(lock, notes=(note, *lock.notes))
+
+
+def _on(python: str, packages: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"python={python}" if entry == _PYTHON_OF_V1 else entry for entry in packages)
 
 
 def _attempts(
@@ -83,9 +111,8 @@ def _attempts(
     yield _Attempt(definition=_with(definition, pinned), note=note)
     if _PYTHON_OF_V1 in conda.packages and version == own_scikit_learn():
         own = platform.python_version()
-        packages = tuple(f"python={own}" if entry == _PYTHON_OF_V1 else entry for entry in pinned.packages)
         yield _Attempt(
-            definition=_with(definition, replace(pinned, packages=packages)),
+            definition=_with(definition, replace(pinned, packages=_on(own, pinned.packages))),
             note=f"{note} There is none for {_PYTHON_OF_V1}, v1's default; Python {own}, where the model was trained, "
             "is taken.",
         )
