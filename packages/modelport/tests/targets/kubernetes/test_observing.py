@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelport.domain.failures import Phase
@@ -146,6 +146,16 @@ def test_a_node_that_ran_out_of_memory() -> None:
     assert failure is not None
     assert "256Mi is set aside for it, and it has no limit" in failure.message
     assert "memory_gb in" in failure.hint
+
+
+def test_a_log_has_nothing_that_was_written_for_programs() -> None:
+    seen = Recording("out_of_memory")
+    (status,) = seen.pod["status"]["containerStatuses"]
+    ended = status["state"].get("terminated") or status["lastState"]["terminated"]
+    ended["message"] = '{"phase": "init", "message": "killed by signal 9 (SIGKILL)", "type": "", "traceback": ""}'
+    failure = seen.revision(5).failure
+    assert failure is not None
+    assert "(OOMKilled)" in failure.message and failure.log == ""
 
 
 def test_a_worker_that_ends_without_a_word() -> None:
@@ -375,6 +385,7 @@ STATUS = st.fixed_dictionaries(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(name=st.sampled_from(NAMES), status=STATUS, has_spec=st.booleans(), events=st.booleans())
 def test_there_is_always_a_state_and_a_cause(name: str, status: Any, has_spec: bool, events: bool) -> None:
     seen = Recording(name)

@@ -156,9 +156,10 @@ def _not_pulled(found: FailedContainer, events: Sequence[Object]) -> Failure:
 def _ended(found: FailedContainer, ended: Object, events: Sequence[Object]) -> Failure:
     """From what it ended with. Its last words are a failure of the scoring server, or else the end of its log."""
     said = str(ended.get("message") or "").strip()
-    if ended.get("reason") == "OOMKilled":
-        return _out_of_memory(found, log=said)
     told = _of_scoring_server(said)
+    if ended.get("reason") == "OOMKilled":
+        # What the server wrote down for a program to read is no log: it knows no more than that a worker was killed.
+        return _out_of_memory(found, log=said if told is None else told.log)
     if told is not None:
         return told
     if found.is_init:
