@@ -9,8 +9,14 @@ import pytest
 import yaml
 
 from modelport import Workspace
+from modelport.domain.deployments import Deployment, Placement, RunsOn
 from modelport.domain.errors import ComputeTargetException
+from modelport.domain.services import ServiceState
 from modelport.sdk.compute import AksCompute, ComputeTarget
+from modelport.sdk.service_snapshot import ServiceSnapshot
+from modelport.targets.interface import Observation
+
+from ..storage import samples
 
 
 @pytest.fixture
@@ -72,3 +78,15 @@ def test_the_name_of_a_cluster_without_a_context_is_a_name(
     said = capsys.readouterr().out
     assert "nothing is attached; the name is kept" in said
     assert "AksCompute.attach_configuration(context=…)" in said
+
+
+@pytest.mark.usefixtures("kubeconfig")
+def test_a_service_of_a_cluster_that_does_not_answer_has_no_address_of_this_machine(workspace: Workspace) -> None:
+    placement = Placement(runs_on=RunsOn.KUBERNETES, context="prod")
+    row = samples.service("line", compute_type="AKS", port=30616, deployment=Deployment(placement=placement))
+    shown = ServiceSnapshot()
+    shown.workspace, shown.name = workspace, "line"
+    shown._take(row, Observation(state=ServiceState.UNKNOWN))
+    assert (shown.port, shown.scoring_uri, shown.swagger_uri) == (None, None, None)
+    shown._take(row, Observation(state=ServiceState.RUNNING, host="node", port=30616))
+    assert shown.scoring_uri == "http://node:30616/api/v1/service/line/score"

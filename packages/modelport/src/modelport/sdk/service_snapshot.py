@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from modelport.domain.deployments import RunsOn
 from modelport.domain.errors import DeploymentFailed
 from modelport.domain.services import Service
 from modelport.environments.definition_json import definition_to_json
@@ -42,7 +43,9 @@ class ServiceSnapshot:
         self.created_time = service.created_time
         self.updated_time = service.updated_time
         self.created_by = {"userName": service.created_by}
-        self.port = observation.port or service.port
+        # Where a cluster does not tell its address, the port alone would be read as one of this machine.
+        is_elsewhere = service.deployment.place.runs_on is RunsOn.KUBERNETES and observation.host is None
+        self.port = observation.port or (None if is_elsewhere else service.port)
         self._host = observation.host
         self._speaks_tls = observation.speaks_tls
         self.started_by = observation.started_by
