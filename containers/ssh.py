@@ -30,6 +30,10 @@ IdentitiesOnly yes
 IdentityAgent none
 UserKnownHostsFile {folder}/known_hosts
 GlobalKnownHostsFile /dev/null
+Host by-its-name
+HostName 127.0.0.1
+Port {port}
+User root
 """
 
 _ESTABLISHED = "01"
@@ -86,7 +90,7 @@ def ssh_server(folder: Path) -> Iterator[SshServer]:
         _make_key(folder / name)
     (folder / "authorized_keys").write_text((folder / "user_key.pub").read_text())
     (folder / "server").write_text(_SERVER.format(port=server.port, folder=folder))
-    (folder / "client").write_text(_CLIENT.format(folder=folder))
+    (folder / "client").write_text(_CLIENT.format(folder=folder, port=server.port))
     server.know_host()
     server.programs.mkdir()
     program = server.programs / "ssh"

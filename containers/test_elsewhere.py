@@ -47,7 +47,7 @@ def its_life(instances: Instances) -> None:
 
 def test_by_ssh(instances: Instances, ssh: SshServer, monkeypatch: pytest.MonkeyPatch) -> None:
     path = instances.engine.address.removeprefix("unix://")
-    monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", ssh.address(path))
+    monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", f"ssh://by-its-name{path}")
     its_life(instances)
     assert ssh.logins == 1, "one serves all that is asked"
 

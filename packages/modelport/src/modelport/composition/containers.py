@@ -8,7 +8,7 @@ from pathlib import Path
 from modelport.domain.deployments import Placement
 from modelport.domain.progress import Progress
 from modelport.domain.workspaces import WorkspaceRecord
-from modelport.images import ImageSettings, build_image, write_docker_archive
+from modelport.images import ImageSettings, Platform, build_image, write_docker_archive
 from modelport.targets.container.driver import ContainerTarget
 from modelport.targets.container.image import ServiceImage
 from modelport.targets.serving.model_data import ModelData
@@ -37,9 +37,11 @@ def container_target(
     )
 
 
-def _image_builder(workspace: str, home: Path, progress: Progress) -> Callable[[str, Path], ServiceImage]:
-    def build(service: str, bundle: Path) -> ServiceImage:
-        settings = ImageSettings(name=service, workspace=workspace, has_variables=False)
+def _image_builder(workspace: str, home: Path, progress: Progress) -> Callable[[str, Path, str], ServiceImage]:
+    def build(service: str, bundle: Path, architecture: str) -> ServiceImage:
+        settings = ImageSettings(
+            name=service, workspace=workspace, has_variables=False, platform=Platform.parse(architecture)
+        )
         built = build_image(bundle, settings=settings, cache=home / "images", progress=progress)
         return ServiceImage(
             config_digest=built.config_digest,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from modelport.domain.compute import Compute
 from modelport.domain.deployments import RunsOn
-from modelport.domain.errors import ModelportError
+from modelport.domain.errors import ModelportError, UserErrorException
 from modelport.domain.services import ServiceFilter
 from modelport.images import Platform
 from modelport.targets.chooser import ACI_VARIABLE
@@ -59,12 +59,12 @@ def _engine(address: str, why: str, *, is_needed: bool) -> Check:
 
 
 def _judged(label: str, finding: str, facts: EngineFacts) -> Check:
-    own = Platform.of_this_machine().architecture
     if facts.is_too_old:
         return problem(label, f"{finding}: it is too old", "Docker 20.10 or newer is needed, or Podman 4.3.")
-    if facts.architecture != own:
-        hint = f"Deploy from a machine of that architecture, or name another engine in {ENGINE_VARIABLE}."
-        return problem(label, f"{finding}: images are made for linux/{own} here", hint)
+    try:
+        Platform.parse(facts.architecture)
+    except UserErrorException as error:
+        return problem(label, f"{finding}: {error.message}", f"Name another engine in {ENGINE_VARIABLE}.")
     if facts.without_limits:
         return warning(
             label, f"{finding}: it does not hold containers to {', '.join(facts.without_limits)}", _ENABLE_LIMITS

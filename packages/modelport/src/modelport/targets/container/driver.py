@@ -37,8 +37,8 @@ from modelport.targets.serving.ports import check_address
 from modelport.targets.serving.service import Trust
 from modelport.targets.serving.settings import check_deployment, restarting_changes, shown_settings
 
-Build = Callable[[str, Path], ServiceImage]
-"""Makes the image of a service, by its name, from a bundle."""
+Build = Callable[[str, Path, str], ServiceImage]
+"""Makes the image of a service, by its name, from a bundle, for an architecture (``amd64``)."""
 
 _PORTS = range(20_000, 32_000)
 """Of another machine, whose free ports nobody tells: one of these is tried."""
@@ -121,7 +121,7 @@ class ContainerTarget:
         """Build the image, have the engine load it, and start both containers."""
         if beside:
             raise self._refusal("start several revisions")
-        image = self._build(service.name, bundle)
+        image = self._built(service.name, bundle)
         with self._engine.connected() as client:
             parts = self._parts(client, service.name)
             parts.remove_all()
@@ -130,6 +130,12 @@ class ContainerTarget:
             self._servers(parts).start(service, service.active_revision, reference)
             remove_unused(client, parts.names.images)
             return self._seen(replace(service, port=port), observe(parts))
+
+    def _built(self, name: str, bundle: Path) -> ServiceImage:
+        """Without a connection, which would be idle for long."""
+        with self._engine.connected() as client:
+            architecture = facts_of(client).architecture
+        return self._build(name, bundle, architecture)
 
     def _loaded(self, client: docker.DockerClient, parts: Parts, image: ServiceImage) -> str:
         reference = parts.names.image(image.config_digest)
@@ -168,7 +174,7 @@ class ContainerTarget:
 
     def switch(self, service: Service, number: int, bundle: Path, *, replacing: int | None = None) -> None:
         """Returns when the server of revision ``number`` has taken over; the one before is gone then."""
-        image = self._build(service.name, bundle)
+        image = self._built(service.name, bundle)
         with self._engine.connected() as client:
             parts = self._parts(client, service.name)
             try:

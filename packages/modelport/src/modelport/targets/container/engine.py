@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from docker.errors import APIError, DockerException
 from modelport.domain.errors import WebserviceException
 from modelport.targets.container.addresses import host_of
 from modelport.targets.container.refusals import advice
-from modelport.targets.container.tunnel import Tunnel
+from modelport.targets.container.tunnel import Tunnel, machine_of
 
 _OLDEST_API = "1.41"
 """Of Docker 20.10 and Podman 4. Which one is spoken, the engine says."""
@@ -41,10 +42,10 @@ class Engine:
         self._tunnel: Tunnel | None = None
         self._lock = threading.Lock()
 
-    @property
+    @cached_property
     def host(self) -> str | None:
-        """The name or address of its machine; None where it is this one."""
-        return host_of(self.address)
+        """The name or address of its machine, for clients of what runs there; None where it is this one."""
+        return machine_of(self.address) if self._scheme == "ssh" else host_of(self.address)
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[docker.DockerClient]:

@@ -47,6 +47,17 @@ def destination(address: str) -> list[str]:
     return [*port, "--", f"{parts.username}@{parts.hostname}" if parts.username else str(parts.hostname)]
 
 
+def machine_of(address: str) -> str:
+    """The name or the address of the machine, as ``~/.ssh/config`` has it where that knows it by another name: clients
+    of services do not read that."""
+    told = ""
+    with contextlib.suppress(OSError):
+        command = ["ssh", "-G", *destination(address)]
+        told = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
+    found = (line.partition(" ")[2] for line in told.splitlines() if line.startswith("hostname "))
+    return next(found, str(urlsplit(address).hostname))
+
+
 class Tunnel:
     """A socket of this machine that leads to the engine at ``ssh://…``.
 
