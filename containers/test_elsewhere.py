@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +57,8 @@ def test_nothing_is_left_of_a_program_that_was_killed(engine: Engine, ssh: SshSe
     address = ssh.address(engine.address.removeprefix("unix://"))
     code = f"from modelport.targets.container.engine import Engine\nengine = Engine({address!r})\n"
     code += "with engine.connected(): import os; os.kill(os.getpid(), 9)"
-    subprocess.run([sys.executable, "-c", code], check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-c", code], check=False, env={**os.environ, "TMPDIR": folder})
     deadline = time.monotonic() + PATIENCE_S
     while ssh.connections:
         assert time.monotonic() < deadline, "ssh goes on"
