@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from azureml import _modelport
+from azureml.contrib.services._mappings import Fields
 from azureml.contrib.services.aml_request import AMLRequest, rawhttp
 from azureml.contrib.services.aml_response import AMLResponse
 
@@ -163,3 +164,13 @@ def test_header_injection_is_refused(value: str) -> None:
     assert response.headers["Safe"] == "kept"
     with pytest.raises(ValueError, match="line break"):
         AMLResponse("x", 200, {"X": value})
+
+
+def test_what_a_script_changes_in_a_request_stays_changed() -> None:
+    request = AMLRequest("POST", "/score", query="a=1", headers=[("X-A", "1")])
+    request.headers.add("X-B", "2")
+    request.args["c"] = "3"
+    assert dict(request.headers.items()) == {"X-A": "1", "X-B": "2"}
+    assert request.args == {"a": "1", "c": "3"}
+    request.args = Fields([("d", "4")])
+    assert (request.args, request.query_string) == ({"d": "4"}, b"a=1")
