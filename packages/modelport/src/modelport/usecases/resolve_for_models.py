@@ -64,10 +64,10 @@ def resolve_for_models(
         try:
             return context.environments.resolve(definition, progress=context.progress)
         except EnvironmentException:
-            lock = _with_own_python(context, definition)
-            if lock is None:
+            found = _with_own_python(context, definition)
+            if found is None:
                 raise
-            return lock
+            return found
 
 
 def _with_own_python(context: Context, definition: EnvironmentDefinition | None) -> Lock | None:
