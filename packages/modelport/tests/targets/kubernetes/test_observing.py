@@ -9,7 +9,7 @@ import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from modelport.domain.failures import Phase
 from modelport.domain.services import ServiceState, shown_state
 from modelport.targets.interface import Observation, RevisionObservation
+from modelport.targets.kubernetes.cluster import Cluster
 from modelport.targets.kubernetes.failing import Blamed, blamed
 from modelport.targets.kubernetes.observing import (
     is_rolled_out,
@@ -26,6 +27,7 @@ from modelport.targets.kubernetes.observing import (
     was_rolled_out,
     why_not_scaling,
 )
+from modelport.targets.kubernetes.rollout import Rollout
 
 from .services import endpoint, revision, service
 
@@ -273,6 +275,27 @@ def test_no_room_in_the_words_of_the_scheduler() -> None:
     failure = unscheduled(words).revision(3, now=late).failure
     assert failure is not None
     assert "after trying for 00:05:00" in failure.message
+
+
+class Shown:
+    """A cluster that has what was recorded, and nothing else."""
+
+    served = frozenset[str]()
+
+    def __init__(self, recorded: Recording) -> None:
+        kinds = {"Deployment": recorded.deployments, "ReplicaSet": recorded.replica_sets, "Pod": recorded.pods}
+        self._kinds = {**kinds, "Event": recorded.events}
+
+    def list(self, kind: str, **_where: Any) -> list[Any]:
+        return self._kinds[kind.rpartition("/")[2]]
+
+
+def test_who_asks_hears_for_how_long_there_was_no_room() -> None:
+    cluster = cast(Cluster, Shown(unscheduled("0/3 nodes are available.")))
+    row = service(name="line", revisions=(revision(3),), active_revision=3)
+    failure = Rollout(cluster=cluster, namespace="n", selector={}).observe(row).failure
+    assert failure is not None
+    assert "after trying for 00:05:00: 0/3 nodes" in failure.message
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,12 @@ _LOOK = "kubectl describe inferenceservice in the service's namespace tells more
 
 
 def inference_observation(
-    service: Service, found: Object, pods: Sequence[Object], *, events: Sequence[Object] = NO_EVENTS
+    service: Service,
+    found: Object,
+    pods: Sequence[Object],
+    *,
+    events: Sequence[Object] = NO_EVENTS,
+    now: dt.datetime | None = None,
 ) -> Observation:
     """The service as its InferenceService tells, which has the label of the revision that it is to serve."""
     wanted = revision_of(found) or service.active_revision
@@ -37,7 +42,7 @@ def inference_observation(
     active = service.active_revision
     if wanted in ready or is_inferring(found):
         active = wanted
-    seen = inference_revision(found, pods, revision=wanted, events=events)
+    seen = inference_revision(found, pods, revision=wanted, events=events, now=now)
     is_served = seen.state is not ServiceState.RUNNING and active in ready and active != wanted
     return Observation(
         state=ServiceState.RUNNING if is_served else seen.state,

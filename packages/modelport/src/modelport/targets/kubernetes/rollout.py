@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -64,9 +65,11 @@ class Rollout:
         if not workloads and not pods:
             return Observation(state=ServiceState.STOPPED)
         if self.is_inferring and workloads:
-            found = inference_observation(service, workloads[0], pods, events=self._events())
+            found = inference_observation(service, workloads[0], pods, events=self._events(), now=_now())
         else:
-            found = observation(service, workloads, pods, self._replica_sets(), port=None, events=self._events())
+            found = observation(
+                service, workloads, pods, self._replica_sets(), port=None, events=self._events(), now=_now()
+            )
         if found.failure is None and found.state is ServiceState.RUNNING:
             return replace(found, failure=why_not_scaling(self._autoscalers()))
         if found.failure is None or found.failure.log:
@@ -127,6 +130,11 @@ class Rollout:
 
     def _list(self, kind: str) -> list[Object]:
         return self.cluster.list(kind, namespace=self.namespace, labels=self.selector)
+
+
+def _now() -> dt.datetime:
+    """The cluster's time, as far as clocks agree."""
+    return dt.datetime.now(dt.UTC)
 
 
 @dataclass
