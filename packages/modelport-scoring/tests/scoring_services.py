@@ -325,11 +325,29 @@ def read_all(channel: socket.socket) -> bytes:
 
 
 def kill_session(leader: int) -> None:
-    """Kill what runs in that session, all at once: none of it can still act upon another one's end."""
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in session_members(leader):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+    """Kill what runs in that session, all at once: none of it can still act upon another one's end.
+
+    The supervisor before its scoring server, and that after its workers, which it has started: nobody else has the
+    listening socket when it ends with the server's connections.
+    """
+    # D: who waits for a child to begin with its program, which is stopped, does nothing either.
+    wait_until(lambda: {stop(pid) for pid in session_members(leader)} <= set("TDX"), what="all are stopped")
+    for pid in sorted(session_members(leader), key=lambda pid: (pid != leader, -pid)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def stop(pid: int) -> str:
+    """Stop the process: that is so once its state, which is returned, is T, or X where it has ended.
+
+    It stops when it is its turn on a processor, and not before.
+    """
+    try:
+        os.kill(pid, signal.SIGSTOP)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (ProcessLookupError, FileNotFoundError):
+        return "X"
+    return "X" if state == "Z" else state
 
 
 def session_members(session: int) -> list[int]:

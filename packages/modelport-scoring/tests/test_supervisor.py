@@ -30,7 +30,16 @@ from modelport_scoring import (
     write_settings,
 )
 from modelport_scoring.journal import cut
-from scoring_services import PATIENCE_S, Gate, RunningService, Services, read_all, session_members, wait_until
+from scoring_services import (
+    PATIENCE_S,
+    Gate,
+    RunningService,
+    Services,
+    read_all,
+    session_members,
+    stop,
+    wait_until,
+)
 
 
 def exit_status(service: RunningService) -> int:
@@ -85,7 +94,7 @@ def test_a_client_that_has_just_connected_is_still_answered(services: Services) 
 def test_who_waits_to_be_accepted_is_answered_before_the_stop(services: Services) -> None:
     service = services.start()
     server = service.status.pid
-    os.kill(server, signal.SIGSTOP)
+    wait_until(lambda: stop(server) == "T", what="it is stopped: until then it would still take the signal")
     with service.raw_connection() as channel:
         channel.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert service.process is not None
