@@ -155,6 +155,25 @@ def test_nothing_is_read_after_the_last_request() -> None:
         assert read(pieces, known) == ([(b"GET", b"/score", b"", b"")], None)
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        b"POST /score HTTP/1.0\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST /score HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade, close\r\n"
+        b"Content-Length: 3\r\n\r\nabc",
+        b"POST /score HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade, close\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"GET /score HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade, close\r\n\r\n",
+    ],
+)
+def test_nor_after_one_that_asks_for_another_protocol(last: bytes) -> None:
+    """Found by fuzzing: what followed in the same read was taken for a request."""
+    whole = last + with_length(b"/score", b"abc")
+    for cut_at in range(0, len(whole) + 1, 7):
+        seen, refused = read([whole[:cut_at], whole[cut_at:]])
+        assert (len(seen), refused) == (1, None)
+
+
 @pytest.mark.parametrize("cut_at", [0, 60, 122, 124])
 def test_the_body_of_a_request_that_asks_for_another_protocol_is_its_body(cut_at: int) -> None:
     """As Java's client sends each of its first requests: to the parser, what follows such a head is no body."""

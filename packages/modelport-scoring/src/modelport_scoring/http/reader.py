@@ -209,6 +209,8 @@ class RequestReader:
     # --- callbacks of the parser --------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
+        if self.ended:  # the parser that reads the body of an upgrade does not know that
+            raise EOFError("the last request of this connection has been read")
         self.in_request = True
         self._headers = {}
         self._target = b""
