@@ -54,8 +54,12 @@ _PREDICTOR = _fields(
     volumes=_many(_ANYTHING),
 )
 
+_ISSUER = _fields("name", name=_TEXT, kind={"type": "string", "enum": ["Issuer", "ClusterIssuer"]}, group=_TEXT)
+_CERTIFICATE = _fields("secretName", "issuerRef", secretName=_TEXT, dnsNames=_many(_TEXT), issuerRef=_ISSUER)
+
 GATEWAY = "gateway.networking.k8s.io"
 KSERVE = "serving.kserve.io"
+CERT_MANAGER = "cert-manager.io"
 
 _KINDS = {
     GATEWAY: {
@@ -66,6 +70,7 @@ _KINDS = {
             _fields(parentRefs=_many(_PARENT), hostnames=_many(_TEXT), rules=_many(_RULE)),
         ),
     },
+    CERT_MANAGER: {"Certificate": ("certificates", "v1", _CERTIFICATE)},
     KSERVE: {"InferenceService": ("inferenceservices", "v1beta1", _fields("predictor", predictor=_PREDICTOR))},
 }
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import trustme
@@ -19,11 +19,13 @@ from packages.modelport.tests.targets.kubernetes.services import (
     trust,
 )
 
+from clusters.extensions import CERT_MANAGER, GATEWAY, KSERVE, installed
 from clusters.node import Node
 from modelport.domain.deployments import Deployment
-from modelport.targets.kubernetes.facts import ClusterFacts
+from modelport.domain.services import Service
+from modelport.targets.kubernetes.facts import OPTIONAL, ClusterFacts
 from modelport.targets.kubernetes.plan import KubernetesPlan, plan
-from modelport.targets.kubernetes.settings import Certificate, Expose
+from modelport.targets.kubernetes.settings import Certificate, ClusterSettings, Expose
 
 APPLY = "application/apply-patch+yaml"
 UID = "12345678-0000-4000-8000-000000000001"
@@ -69,30 +71,54 @@ class Resources:
 def test_every_manifest_is_taken_as_it_is(node: Node) -> None:
     """A dry run of server-side apply, which refuses fields that it does not know; and no field is changed."""
     resources = Resources(node)
-    plans = list(every_plan(resources.facts))
-    namespaces = {found.namespace for found in plans}
+    plans = list(every_plan(resources.facts, SETTINGS))
+    assert len(taken(resources, itertools.chain.from_iterable(map(objects_of, plans)))) > 300
+
+
+def test_every_manifest_of_an_extension_is_taken_as_it_is(node: Node) -> None:
+    """Routes of a Gateway, certificates of cert-manager, and InferenceServices keep every field, too."""
+    with installed(node, GATEWAY), installed(node, KSERVE), installed(node, CERT_MANAGER):
+        resources = Resources(node)
+        issuer = ClusterSettings(cert_issuer="Issuer/team")
+        gated = every_plan(resources.facts, [CLUSTERS["gateway"]])
+        issued = every_plan(resources.facts, [issuer], certificate=None)
+        inferred = every_plan(resources.facts, [ClusterSettings(kserve=True)], kinds=(service,))
+        objects = [one for found in (*gated, *issued, *inferred) for one in objects_of(found)]
+        seen = taken(resources, [one for one in objects if one["kind"] in OPTIONAL])
+        assert {one["kind"] for one in seen} == {"HTTPRoute", "Certificate", "InferenceService"}
+
+
+def taken(resources: Resources, manifests: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Each, when the API server has said that it would keep it whole."""
+    namespaces, seen = set(), {}
     try:
-        for namespace in namespaces:
-            resources.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-        seen = set()
-        for manifest in itertools.chain.from_iterable(map(objects_of, plans)):
-            text = json.dumps(manifest, sort_keys=True)
+        for manifest in manifests:
+            text, namespace = json.dumps(manifest, sort_keys=True), manifest["metadata"].get("namespace")
+            if namespace and namespace not in namespaces:
+                resources.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+                namespaces.add(namespace)
             if text not in seen:
                 assert_kept(manifest, resources.apply(manifest, query="&dryRun=All"))
-            seen.add(text)
-        assert len(seen) > 300
+            seen[text] = manifest
+        return list(seen.values())
     finally:
         for namespace in namespaces:
             resources.delete(namespace)
 
 
-def every_plan(facts: ClusterFacts) -> Iterator[KubernetesPlan]:
-    issued = trustme.CA().issue_cert("models.example.org")
-    certificate = Certificate(certificate=issued.cert_chain_pems[0].bytes(), key=issued.private_key_pem.bytes())
-    for settings, deployment in itertools.product(SETTINGS, (*DEPLOYMENTS.values(), TLS)):
-        for one, fetch in itertools.product(
-            (service(deployment=deployment), endpoint(deployment=deployment)), (None, FETCH)
-        ):
+_ISSUED = trustme.CA().issue_cert("models.example.org")
+_FILES = Certificate(certificate=_ISSUED.cert_chain_pems[0].bytes(), key=_ISSUED.private_key_pem.bytes())
+
+
+def every_plan(
+    facts: ClusterFacts,
+    clusters: Sequence[ClusterSettings],
+    *,
+    certificate: Certificate | None = _FILES,
+    kinds: Sequence[Callable[..., Service]] = (service, endpoint),
+) -> Iterator[KubernetesPlan]:
+    for settings, deployment in itertools.product(clusters, (*DEPLOYMENTS.values(), TLS)):
+        for one, fetch in itertools.product((kind(deployment=deployment) for kind in kinds), (None, FETCH)):
             yield plan(
                 one,
                 workspace="main",
