@@ -73,6 +73,7 @@ def test_a_machine_without_an_engine(machine: Path) -> None:
     assert "No container engine is set up on this machine, so that it runs as processes." in placed.notes[0]
     with pytest.raises(WebserviceException, match="no container engine is set up") as refused:
         chooser().place("ACI", Placement(), aci="container")
+    assert "MODELPORT_ACI=process, which counts first, or " in refused.value.hint
     assert "--aci process" in refused.value.hint
 
 

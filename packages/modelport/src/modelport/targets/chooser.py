@@ -77,7 +77,8 @@ class TargetChooser:
             raise WebserviceException(
                 "The service is to run in a container, and no container engine is set up on this machine.",
                 hint=f"Install Docker or Podman and start its service, name one in {ENGINE_VARIABLE}, or have "
-                "container instances run as processes: modelport workspace update --aci process.",
+                f"container instances run as processes: {ACI_VARIABLE}=process, which counts first, or "
+                "modelport workspace update --aci process.",
             )
         return Placed(placement=placement, notes=(_NO_ENGINE,))
 
