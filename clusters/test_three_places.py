@@ -89,7 +89,7 @@ def run(raw_data):
     return model.predict(numpy.array(json.loads(raw_data)["data"])).tolist()
 """
 _PATIENTS = 442
-_PATIENCE_S = 300
+_PATIENCE_S = 600
 
 
 @pytest.fixture
