@@ -7,6 +7,8 @@ those that KServe writes. The pods and what they answer are real.
 
 from __future__ import annotations
 
+import socket
+import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +18,8 @@ from typing import Any
 import httpx
 
 from clusters.node import Node
+from clusters.node_settings import SERVICES
+from clusters.traces import BRIDGE
 
 Object = Mapping[str, Any]
 
@@ -43,17 +47,18 @@ class Controller:
     def look(self, found: Object) -> None:
         """Have the pods of the newest generation, and say how they are."""
         revision = _revision_of(found)
-        self._have(found, "/apis/apps/v1", "deployments", self._deployment(found, revision))
-        deployment = self._get(found, "/apis/apps/v1", "deployments", revision)
         asleep = found["metadata"]["name"] in self.asleep
+        self._have(found, "/apis/apps/v1", "deployments", self._deployment(found, revision))
+        self._scale(found, revision, 0 if asleep else 1)
+        deployment = self._get(found, "/apis/apps/v1", "deployments", revision)
         if deployment is None or (deployment["status"].get("availableReplicas", 0) < 1 and not asleep):
             self._say(found, revision, problem=self._problem(found, revision))
             return
         self._have(found, "/api/v1", "services", self._service(found, revision))
-        self._scale(found, revision, 0 if asleep else 1)
         self._end_others(found, revision)
         service = self._get(found, "/api/v1", "services", f"{found['metadata']['name']}-predictor")
-        self._say(found, revision, url=service and f"http://{service['spec']['clusterIP']}")
+        if service is not None and (asleep or _is_reached(service["spec"]["clusterIP"])):
+            self._say(found, revision, url=f"http://{service['spec']['clusterIP']}")
 
     # --- what it makes ------------------------------------------------------------------------------------------------
 
@@ -130,6 +135,16 @@ class Controller:
             metadata = found["metadata"]
             path = f"{_API}/namespaces/{metadata['namespace']}/inferenceservices/{metadata['name']}/status"
             self.node.api(path, "PATCH", body={"status": told}, kind=_STATUS)
+
+
+def _is_reached(address: str) -> bool:
+    """KServe tries the address, too, before it says that it is ready. What reaches no pod stays at the bridge."""
+    subprocess.run(["ip", "route", "replace", SERVICES, "dev", BRIDGE], check=False, capture_output=True)
+    try:
+        socket.create_connection((address, 80), timeout=0.5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _revision_of(found: Object) -> str:
