@@ -24,12 +24,12 @@ from modelport_scoring.control.peers import PeerEndpoint, Peers
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
 from modelport_scoring.freed_memory import IdleMemory, keep_freed_memory
-from modelport_scoring.handover import JUST_CONNECTED_S, LEAST_LINGER_S, LINGER_S
+from modelport_scoring.handover import LEAST_LINGER_S, LINGER_S
 from modelport_scoring.http.acceptor import Acceptor, Reception
 from modelport_scoring.http.connection import Connection
-from modelport_scoring.http.listener import SOONEST_SWEEP_S, Listener
+from modelport_scoring.http.listener import Listener
 from modelport_scoring.journal import say, write_as
-from modelport_scoring.listening import shut_down
+from modelport_scoring.leaving import answer_newest, stop_listening
 from modelport_scoring.resources import SPARE_DESCRIPTORS, raise_descriptor_limit
 from modelport_scoring.routes import Routes
 from modelport_scoring.service import Service
@@ -119,21 +119,16 @@ class Server:
     async def _take_leave(self, listening: socket.socket, *, is_shared: bool) -> None:
         """Accept no more, but have those answered who have connected and are about to ask, or are sent here by somebody
         who does not know yet. ``is_shared``: another supervisor accepts on that socket, or will."""
-        linger = self._listener.linger
-        if is_shared or self._given_up:
+        if not (is_shared or self._given_up):
+            await stop_listening(listening, self._reception, self._listener, is_leaving=self._leaving)
             self._stop_accepting()
-            if self._leaving:
-                most_s = max(LINGER_S, self._service.settings.limits.drain_timeout_s)
-                await linger(least_s=LEAST_LINGER_S, idle_s=LINGER_S, most_s=most_s)
-            else:
-                await linger(least_s=SOONEST_SWEEP_S, idle_s=JUST_CONNECTED_S, most_s=JUST_CONNECTED_S)
             return
-        patience_s = LINGER_S if self._leaving else JUST_CONNECTED_S
-        await linger(least_s=0.0, idle_s=patience_s, most_s=patience_s)
-        for connection in shut_down(listening):
-            self._reception.receive(connection)
         self._stop_accepting()
-        await linger(least_s=SOONEST_SWEEP_S, idle_s=JUST_CONNECTED_S, most_s=JUST_CONNECTED_S)
+        if self._leaving:
+            most_s = max(LINGER_S, self._service.settings.limits.drain_timeout_s)
+            await self._listener.linger(least_s=LEAST_LINGER_S, idle_s=LINGER_S, most_s=most_s)
+        else:
+            await answer_newest(self._listener)
 
     def _stop_accepting(self) -> None:
         if self._acceptor is not None:

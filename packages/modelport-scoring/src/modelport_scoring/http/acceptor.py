@@ -110,6 +110,11 @@ class Reception:
         self._shaking_hands.add(task)
         task.add_done_callback(self._shaking_hands.discard)
 
+    async def shaken_hands(self, *, patience_s: float) -> None:
+        """Wait, at most so long, until all that were received have had their turn of the loop, and their TLS."""
+        if self._shaking_hands:
+            await asyncio.wait(self._shaking_hands, timeout=patience_s)
+
     async def _serve(self, connection: socket.socket) -> None:
         # A client may have gone already, or not know TLS.
         with contextlib.suppress(OSError):

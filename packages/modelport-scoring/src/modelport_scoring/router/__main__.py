@@ -15,12 +15,12 @@ import msgspec
 import uvloop
 
 from modelport_scoring.errors import SettingsInvalid
-from modelport_scoring.handover import JUST_CONNECTED_S, LINGER_S
 from modelport_scoring.http.acceptor import Reception
-from modelport_scoring.http.listener import SOONEST_SWEEP_S, Listener
+from modelport_scoring.http.listener import Listener
 from modelport_scoring.journal import say
 from modelport_scoring.last_word import leave_last_word
-from modelport_scoring.listening import CannotServe, open_socket, shut_down
+from modelport_scoring.leaving import stop_listening
+from modelport_scoring.listening import CannotServe, open_socket
 from modelport_scoring.resources import SPARE_DESCRIPTORS, raise_descriptor_limit
 from modelport_scoring.router.client import ClientConnection
 from modelport_scoring.router.metrics import Metrics
@@ -71,13 +71,10 @@ class RouterProcess:
         watching = self._loop.create_task(self._watch())
         await self._stopped.wait()
         watching.cancel()
-        linger = self._listener.linger
-        await linger(least_s=0.0, idle_s=LINGER_S, most_s=LINGER_S)  # whoever sends clients here may not know yet
         reception = Reception(self._connect, tls=lambda: self._tls, loop=self._loop)
-        for connection in shut_down(listening):
-            reception.receive(connection)
+        await stop_listening(listening, reception, self._listener, is_leaving=True)
         server.close()
-        await linger(least_s=SOONEST_SWEEP_S, idle_s=JUST_CONNECTED_S, most_s=settings.limits.drain_timeout_s)
+        await self._listener.linger(least_s=0.0, idle_s=0.0, most_s=settings.limits.drain_timeout_s)
         self._listener.stop()
         for upstream in self._routing.upstreams.values():
             upstream.close()
