@@ -66,8 +66,13 @@ class Server:
         """What it tells of itself; None where it has told nothing since it was started."""
         content = self.read(f"{FOLDER}/{REPORT}")
         report = None if content is None else decode_report(content)
-        is_earlier = report is not None and report.begun < _started(self.container).timestamp() - _START_S
-        return None if is_earlier else report
+        return None if report is None or report.begun < self._begun_after else report
+
+    @property
+    def _begun_after(self) -> float:
+        """When its process cannot have begun yet, in seconds since 1970: the one before, if any, had not ended."""
+        ended = _moment(self.container, "FinishedAt").timestamp()
+        return max(ended, _started(self.container).timestamp() - _START_S)
 
     @property
     def accepts(self) -> bool:
@@ -183,5 +188,11 @@ class Parts:
 
 
 def _started(container: Container) -> dt.datetime:
-    """When it was started last. Engines write nanoseconds, and Podman its own time zone."""
-    return dt.datetime.fromisoformat(_FRACTION.sub(r"\1", container.attrs["State"]["StartedAt"]))
+    """When it was started last."""
+    return _moment(container, "StartedAt")
+
+
+def _moment(container: Container, which: str) -> dt.datetime:
+    """One of its state's; in the year 1 where that has not come. Engines write nanoseconds, and Podman its own time
+    zone."""
+    return dt.datetime.fromisoformat(_FRACTION.sub(r"\1", container.attrs["State"][which]))
