@@ -13,7 +13,7 @@ from typing import Any
 
 from modelport.domain.errors import UserErrorException
 from modelport.domain.progress import Progress
-from modelport.images.blobs import Blobs
+from modelport.images.blobs import Blobs, is_digest
 from modelport.images.cache import LAYERS
 from modelport.images.file_tree import FileTree, read_tree
 from modelport.images.image import Credentials, ImageLayer, Platform
@@ -88,8 +88,19 @@ class Bases:
         manifest = manifest_for(read_index(folder), platform, fetch, where=where)
         config = json.loads(fetch(manifest["config"]))
         for layer in manifest["layers"]:
-            other.share(layer["digest"], self.blobs)
+            self._take(layer["digest"], other, where)
         return self._base(where, manifest, config)
+
+    def _take(self, digest: str, layout: Blobs, where: str) -> None:
+        if self.blobs.has(digest):
+            return
+        try:
+            self.blobs.take(digest, layout)
+        except (OSError, ValueError) as error:
+            raise UserErrorException(
+                f"{where} is damaged: its layer {digest} cannot be taken: {error}.",
+                hint="Write the layout anew, with the layers as files: links are not followed (cp -L copies them).",
+            ) from error
 
     def _of_archive(self, file: Path, platform: Platform, *, where: str) -> BaseImage:
         try:
@@ -114,6 +125,8 @@ class Bases:
         files = [folder / layer for layer in images[0]["Layers"]]
         if not all(file.resolve().is_relative_to(folder.resolve()) for file in files):
             raise UserErrorException(f"{where} is damaged: its layers lie outside of it.")
+        if not all(map(is_digest, config["rootfs"]["diff_ids"])):
+            raise UserErrorException(f"{where} is damaged: its layers are called {config['rootfs']['diff_ids']}.")
         layers = [
             self._compressed(file, diff_id, f"base {number} of {len(files)}")
             for number, (file, diff_id) in enumerate(zip(files, config["rootfs"]["diff_ids"], strict=True), start=1)

@@ -9,6 +9,8 @@ import contextlib
 import hashlib
 import json
 import os
+import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +18,17 @@ from typing import IO, Any
 
 CHUNK_BYTES = 1 << 20
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
 
 def digest_of(content: bytes) -> str:
     """As ``sha256:…``."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def is_digest(text: object) -> bool:
+    """Whether it is ``sha256:…``, and so a file name that leads nowhere else."""
+    return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
 
 
 def canonical_json(document: Any) -> bytes:
@@ -62,7 +71,9 @@ class Blobs:
         self.root = root
 
     def path(self, digest: str) -> Path:
-        """Where the blob is, if it is there."""
+        """Where the blob is, if it is there. Raises ValueError for what is no digest."""
+        if not is_digest(digest):
+            raise ValueError(f"{digest!r} is no digest of the form sha256:<64 digits>")
         algorithm, _, name = digest.partition(":")
         return self.root / "blobs" / algorithm / name
 
@@ -104,7 +115,7 @@ class Blobs:
             draft.unlink(missing_ok=True)
 
     def share(self, digest: str, other: Blobs) -> None:
-        """Have the blob in another folder too, linked where the file system allows."""
+        """Have the blob in another folder of ours too, linked where the file system allows."""
         source, target = self.path(digest), other.path(digest)
         if target.exists():
             return
@@ -112,6 +123,17 @@ class Blobs:
         try:
             os.link(source, target)
         except OSError:
-            with other.draft(digest) as draft, source.open("rb") as file:
-                while chunk := file.read(CHUNK_BYTES):
-                    draft.write(chunk)
+            other.take(digest, self)
+
+    def take(self, digest: str, other: Blobs) -> None:
+        """Copy the blob of a folder that somebody else may have written, and may change.
+
+        Raises ValueError where its content has another digest, OSError where it is no readable file; links are none.
+        """
+        path = other.path(digest)
+        source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe does not hold us up
+        with os.fdopen(source, "rb") as file, self.draft(digest) as draft:
+            if not stat.S_ISREG(os.fstat(source).st_mode):
+                raise OSError(f"{path} is no file")
+            while chunk := file.read(CHUNK_BYTES):
+                draft.write(chunk)

@@ -160,9 +160,10 @@ class LayerCache:
     def get(self, key: str) -> ImageLayer | None:
         try:
             layer = ImageLayer(**json.loads(self._file(key).read_text(encoding="utf-8")))
+            is_here = self.blobs.has(layer.digest)
         except (OSError, ValueError, TypeError):
             return None
-        if not self.blobs.has(layer.digest):
+        if not is_here:
             return None
         used(self._file(key))
         return layer

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport.domain.errors import UserErrorException
-from modelport.images.blobs import Blobs, canonical_json, digest_of
+from modelport.images.blobs import Blobs, canonical_json, digest_of, is_digest
 from modelport.images.image import GZIP_LAYER, ZSTD_LAYER, ImageLayer, Platform
 
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -61,6 +61,7 @@ def manifest_for(found: Mapping[str, Any], platform: Platform, fetch: Fetch, *, 
         return _checked_manifest(found, where)
     for entry in found["manifests"]:
         if entry.get("mediaType") in INDEXES or _fits(entry, platform):
+            _check_digest(entry, where)
             return manifest_for(json.loads(fetch(entry)), platform, fetch, where=where)
     there = sorted({_platform_of(entry) for entry in found["manifests"]} - {"unknown/unknown"})
     raise UserErrorException(
@@ -76,7 +77,18 @@ def _checked_manifest(found: Mapping[str, Any], where: str) -> dict[str, Any]:
             f"{found.get('schemaVersion')!r}.",
             hint="Images of Docker's schema 1 have to be pushed again by a Docker of this decade.",
         )
+    for entry in (found["config"], *found["layers"]):
+        _check_digest(entry, where)
     return dict(found)
+
+
+def _check_digest(entry: Mapping[str, Any], where: str) -> None:
+    """Digests become names of files: nothing else may be one."""
+    if not is_digest(entry.get("digest")):
+        raise UserErrorException(
+            f"{where} is damaged: it names {entry.get('digest')!r}, which is no digest of the form sha256:<64 digits>.",
+            hint="Pull or save the image anew, from where you trust it.",
+        )
 
 
 def _fits(entry: Mapping[str, Any], platform: Platform) -> bool:
