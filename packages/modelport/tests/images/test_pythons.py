@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,6 +58,31 @@ def test_a_python_of_this_machine_works_where_it_is_put(tmp_path: Path) -> None:
     program_needs = wanted_by(program)
     assert program_needs is not None
     assert program_needs.glibc > (2, 2)
+
+
+@pytest.mark.parametrize("link", ["symbolic", "symbolic, by a second name", "a folder"])
+def test_links_of_an_image_lead_to_nothing_of_this_machine(tmp_path: Path, link: str) -> None:
+    """A file with a secret, which an image that is to bring a Python has a link to."""
+    (tmp_path / "secret").write_text("of this machine")
+    base = write_tar(tmp_path / "bare.tar", {LIBC: GLIBC})
+    library = f"usr/lib/python{MINOR}"
+    links = {
+        "symbolic": {f"{library}/secret": str(tmp_path / "secret")},
+        "symbolic, by a second name": {f"{library}/first": str(tmp_path / "secret")},
+        "a folder": {f"{library}/all": str(tmp_path)},
+    }[link]
+    content = {f"usr/bin/python{MINOR}": b"", f"{library}/os.py": b"of the image"}
+    image = write_tar(tmp_path / "image.tar", content, {**links, f"{library}/linked.py": "os.py"})
+    if "second" in link:
+        with tarfile.open(image, "a") as archive:
+            member = tarfile.TarInfo(f"{library}/second")
+            member.type, member.linkname = tarfile.LNKTYPE, f"{library}/first"
+            archive.addfile(member)
+    bases = Bases(tmp_path / "cache", progress=Silent())
+    with brought(MINOR, [str(image)], to=bases.read(str(base), HERE), bases=bases, platform=HERE) as python:
+        said = {entry.path.rpartition("/")[2]: entry.source.read_bytes() for entry in python.entries if entry.source}
+    assert b"of this machine" not in said.values()
+    assert said["os.py"] == said["linked.py"] == b"of the image"
 
 
 def test_libraries_that_the_base_has_are_not_brought(tmp_path: Path) -> None:

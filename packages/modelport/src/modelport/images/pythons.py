@@ -160,39 +160,47 @@ class _Root:
             return found.resolve() if found.is_file() else None
         real = self.tree.resolve(path)
         found = self.folder / (real or "")
-        return found if real and found.is_file() else None
+        return found.resolve() if real and self.holds(found) and found.is_file() else None
+
+    def holds(self, found: Path) -> bool:
+        """Whether it lies in the source. Links of an image are followed in its tree: on the disk they may lead to this
+        machine's own files."""
+        return self.tree is None or found.resolve().is_relative_to(self.folder.resolve())
 
 
 def _bring(minor: str, source: str, root: _Root, prefix: Path, to: BaseImage, platform: Platform) -> BroughtPython:
     place = f"{PREFIX}/pythons/{minor}"
     inside = prefix.relative_to(root.folder).as_posix()
     program = root.file(f"{inside}/bin/python{minor}")
-    assert program is not None  # it was found before
+    library = prefix / "lib" / f"python{minor}"
+    if program is None or not root.holds(library):
+        raise UserErrorException(f"Python {minor} of {source} is damaged: its files are links that lead out of it.")
     entries = [
         Entry(path=f"{PREFIX}/pythons"),
         Entry(path=place),
         Entry(path=f"{place}/bin"),
         Entry(path=f"{place}/bin/python{minor}", source=program, executable=True),
         Entry(path=f"{place}/lib"),
-        *_standard_library(prefix / "lib" / f"python{minor}", f"{place}/lib/python{minor}"),
+        *_standard_library(root, library, f"{place}/lib/python{minor}"),
     ]
     libraries = _Libraries(root, inside, place, to, platform)
-    libraries.follow([program, *(prefix / "lib" / f"python{minor}" / "lib-dynload").glob("*.so")])
+    libraries.follow([program, *(library / "lib-dynload").glob("*.so")])
     _check_glibc(libraries.glibc, minor, source, to)
     return BroughtPython(ImagePython(minor, f"{place}/bin/python{minor}"), source, (*entries, *libraries.entries))
 
 
-def _standard_library(folder: Path, place: str) -> Iterator[Entry]:
+def _standard_library(root: _Root, folder: Path, place: str) -> Iterator[Entry]:
     yield Entry(path=place)
     for child in sorted(folder.iterdir()):
         path = f"{place}/{child.name}"
         if child.name in _LEFT_OUT or child.name.startswith("config-"):
             continue
         if child.is_symlink():
-            if child.is_file():  # Debian has its sitecustomize.py in /etc
-                yield Entry(path=path, source=child.resolve())
+            file = root.file(child.relative_to(root.folder).as_posix())
+            if file is not None:  # Debian has its sitecustomize.py in /etc
+                yield Entry(path=path, source=file)
         elif child.is_dir():
-            yield from _standard_library(child, path)
+            yield from _standard_library(root, child, path)
         else:
             yield Entry(path=path, source=child)
 
