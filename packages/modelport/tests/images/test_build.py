@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from modelport.domain.progress import Silent
-from modelport.exceptions import EnvironmentException, RegistryException, UserErrorException
+from modelport.exceptions import EnvironmentException, RegistryException, StoreException, UserErrorException
 from modelport.images import (
     BuiltImage,
     ImageSettings,
@@ -192,6 +192,25 @@ def test_an_edited_script_is_another_code_layer_and_nothing_else(
     other_model = make_bundle(tmp_path, lock=lock, model=large[1:])
     third = build_image(other_model, settings=settings, cache=cache, progress=Silent())
     assert [layer.name for layer in third.layers if layer not in first.layers] == ["models", "code"]
+
+
+def test_a_model_that_is_not_what_the_manifest_says_is_refused(
+    tmp_path: Path, cache: Path, settings: ImageSettings
+) -> None:
+    bundle = make_bundle(tmp_path, model=b"a model that was changed")
+    model = bundle / "azureml-models" / "m" / "1" / "model.bin"
+    kept = model.read_bytes()
+    model.chmod(0o644)
+    model.write_bytes(kept.replace(b"changed", b"CHANGED"))
+    with pytest.raises(StoreException, match=r"model\.bin is not what it was: its SHA-256 should be"):
+        build_image(bundle, settings=settings, cache=cache, progress=Silent())
+    model.parent.chmod(0o755)
+    model.unlink()
+    with pytest.raises(StoreException, match=r"azureml-models/m/1/model\.bin is missing or was added"):
+        build_image(bundle, settings=settings, cache=cache, progress=Silent())
+    model.write_bytes(kept)
+    image = build_image(bundle, settings=settings, cache=cache, progress=Silent())
+    assert kept in _files(image, "models").values()
 
 
 def test_the_bill_says_what_is_in_it(tmp_path: Path, cache: Path, settings: ImageSettings) -> None:

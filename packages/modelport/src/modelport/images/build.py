@@ -89,7 +89,7 @@ class _Build:
             self._add(*self._environment_layer(lock, script, base))
         self._add_server(base, script)
         if manifest.models:
-            self._add(*self._layers.layer("models", models_key(manifest), lambda: model_entries(bundle)))
+            self._add(*self._layers.layer("models", models_key(manifest), lambda: model_entries(bundle, manifest)))
         self._add(*self._layer("code", code_entries(plan, bundle)))
         labels = {"modelport.bundle": manifest.digest, **settings.labels}
         built = self._finish(base, image_variables(plan), labels)

@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from modelport.bundles import Manifest
+from modelport.bundles import BundleFile, Manifest
+from modelport.domain.errors import StoreException
 from modelport.environments.locks import sha256_of
 from modelport.images.bases import BaseImage
 from modelport.images.layers import FORMAT, Entry, entries_below
@@ -38,15 +39,34 @@ def _with_line(text: str, line: str) -> bytes:
     return "".join(f"{each}\n" for each in [*kept, line]).encode()
 
 
-def model_entries(bundle: Path) -> list[Entry]:
-    """The models of the bundle."""
-    return [*entries_below(bundle / _MODELS, f"{APP_ROOT}/{_MODELS}", owner=USER)]
+def model_entries(bundle: Path, manifest: Manifest) -> list[Entry]:
+    """The models of the bundle, to be what its manifest says.
+
+    Raises StoreException where files are missing or were added.
+    """
+    entries = [*entries_below(bundle / _MODELS, f"{APP_ROOT}/{_MODELS}", owner=USER)]
+    wanted = {f"{APP_ROOT}/{file.path}": file for file in _model_files(manifest)}
+    there = {
+        entry.path if entry.target is None else f"{entry.path} (a link)" for entry in entries if not entry.is_folder
+    }
+    if there != wanted.keys():
+        raise StoreException(
+            f"The bundle {bundle} is damaged: {', '.join(sorted(there ^ wanted.keys()))} is missing or was added.",
+            hint="Deploy or package again; the bundle is then built anew.",
+        )
+    return [
+        entry if entry.is_folder else dataclasses.replace(entry, sha256=wanted[entry.path].sha256) for entry in entries
+    ]
+
+
+def _model_files(manifest: Manifest) -> list[BundleFile]:
+    return [file for file in manifest.files if file.path.startswith(f"{_MODELS}/")]
 
 
 def models_key(manifest: Manifest) -> str:
-    """What the layer of the models is kept by: their files, as the manifest has them. None of them is read."""
-    files = [dataclasses.astuple(file) for file in manifest.files if file.path.startswith(f"{_MODELS}/")]
-    return sha256_of("models", FORMAT, files)
+    """What the layer of the models is kept by: their files, as the manifest has them. They are read, and compared with
+    it, where the layer is made."""
+    return sha256_of("models", FORMAT, [dataclasses.astuple(file) for file in _model_files(manifest)])
 
 
 def code_entries(plan: PackagePlan, bundle: Path) -> list[Entry]:

@@ -21,6 +21,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd as zstd
 
+from modelport.domain.errors import StoreException
 from modelport.images.blobs import CHUNK_BYTES, Blobs, Count, Draft
 from modelport.images.cache import used
 from modelport.images.image import ImageLayer
@@ -44,7 +45,8 @@ UNREADABLE = (tarfile.TarError, EOFError, OSError, zlib.error, zstd.ZstdError)
 class Entry:
     """One thing in an image: a file with its ``source`` or ``content``, a link to ``target``, or a folder.
 
-    ``path`` is absolute in the image. ``owner`` is the number of user and group.
+    ``path`` is absolute in the image. ``owner`` is the number of user and group. ``sha256``, hexadecimal: what the
+    source's content has to be, where somebody relies on it.
     """
 
     path: str
@@ -53,6 +55,7 @@ class Entry:
     target: str | None = None
     executable: bool = False
     owner: int = 0
+    sha256: str | None = None
 
     @property
     def is_folder(self) -> bool:
@@ -76,7 +79,10 @@ def entries_below(folder: Path, place: str, *, owner: int = 0) -> Iterator[Entry
 
 
 def write_layer(blobs: Blobs, name: str, entries: Iterable[Entry]) -> ImageLayer:
-    """Write the archive of the entries as a blob. Their order does not matter; of two for one path the last counts."""
+    """Write the archive of the entries as a blob. Their order does not matter; of two for one path the last counts.
+
+    Raises StoreException, and keeps nothing, where a source is not what its entry says.
+    """
     wanted = {entry.path: entry for entry in entries}
     with blobs.draft() as compressed:
         packer = Gzip(compressed)
@@ -138,7 +144,26 @@ def _add_content(archive: tarfile.TarFile, member: tarfile.TarInfo, entry: Entry
         return
     with entry.source.open("rb") as file:
         member.size = os.fstat(file.fileno()).st_size
-        archive.addfile(member, file)
+        source = _Hashed(file)
+        archive.addfile(member, cast(Any, source))
+    if entry.sha256 is not None and source.digest != f"sha256:{entry.sha256}":
+        raise StoreException(
+            f"{entry.source} is not what it was: its SHA-256 should be {entry.sha256}, and it is another.",
+            hint="Deploy or package again; the bundle is then built anew.",
+        )
+
+
+class _Hashed(Count):
+    """Counts what is read of a file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.add(data)
+        return data
 
 
 class LayerCache:
