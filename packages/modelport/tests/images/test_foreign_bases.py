@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from modelport.exceptions import UserErrorException
 from modelport.images.bases import BaseImage, Bases
 from modelport.images.blobs import Blobs, digest_of
 from modelport.images.image import Platform
-from modelport.images.manifests import CONFIG, MANIFEST, descriptor, write_layout
+from modelport.images.manifests import CONFIG, MANIFEST, descriptor, read_index, write_layout
 
 from .made_of_files import DEBIAN, write_tar
 
@@ -41,6 +44,51 @@ def foreign_layout(
     blobs.add(content := json.dumps(manifest).encode())
     write_layout(blobs.root, [descriptor(MANIFEST, content)])
     return blobs.root, digest
+
+
+Answer = Callable[[int, bytes], tuple[int, bytes]]
+"""Status and body for a blob, of the first byte that is asked for and the whole."""
+
+
+def _honest(start: int, content: bytes) -> tuple[int, bytes]:
+    return (206, content[start:]) if start else (200, content)
+
+
+@contextlib.contextmanager
+def registry_of(layout: Path, *, answer: Answer = _honest) -> Iterator[str]:
+    """A registry with the image of the layout, which answers for its layers as it likes; the image's name there."""
+    blobs = Blobs(layout)
+    (manifest,) = read_index(layout)["manifests"]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            kind, _, version = self.path.rpartition("/")
+            if not kind.startswith("/v2/x/"):
+                self._say(200, b"{}")
+            elif kind.endswith("/manifests"):
+                self._say(200, blobs.read(manifest["digest"]))
+            else:
+                content, start = blobs.read(version), self.headers.get("Range", "bytes=0-")
+                self._say(*(answer if content[:2] == b"\x1f\x8b" else _honest)(int(start[6:].rstrip("-")), content))
+
+        def _say(self, status: int, content: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            with contextlib.suppress(OSError):  # who asked may have seen enough
+                self.wfile.write(content)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}/x/y:1"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def read(folder: Path, base: Path, platform: Platform = AMD64) -> BaseImage:
@@ -104,3 +152,14 @@ def test_a_layer_of_an_archive_is_called_by_a_digest(tmp_path: Path) -> None:
     base = write_tar(tmp_path / "base.tar", {**content, "layer.tar": layer})
     with pytest.raises(UserErrorException, match=r"base\.tar is damaged: its layers are called \['\.\./\.\./x'\]"):
         read(tmp_path, base)
+
+
+def test_the_platform_is_the_one_that_the_image_names(tmp_path: Path) -> None:
+    layout, _ = foreign_layout(tmp_path)
+    wanted = Platform("arm64")
+    with pytest.raises(UserErrorException, match=r"layout is an image for linux/amd64, and linux/arm64 is wanted"):
+        read(tmp_path, layout, wanted)
+    with registry_of(layout) as name, pytest.raises(UserErrorException, match=r"is an image for linux/amd64, and"):
+        read(tmp_path, Path(name), wanted)
+    with registry_of(layout) as name:
+        assert read(tmp_path, Path(name)).tree.has("usr/bin/python3.11")

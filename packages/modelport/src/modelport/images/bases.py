@@ -80,7 +80,7 @@ class Bases:
         pulled = pull_image(
             reference, self.blobs, platform=platform, credentials=self._credentials, progress=self._progress
         )
-        return self._base(reference, pulled.manifest, pulled.config, digest=pulled.digest)
+        return self._base(reference, pulled.manifest, pulled.config, platform, digest=pulled.digest)
 
     def _of_layout(self, folder: Path, platform: Platform, *, where: str) -> BaseImage:
         other = Blobs(folder)
@@ -89,7 +89,7 @@ class Bases:
         config = json.loads(fetch(manifest["config"]))
         for layer in manifest["layers"]:
             self._take(layer["digest"], other, where)
-        return self._base(where, manifest, config)
+        return self._base(where, manifest, config, platform)
 
     def _take(self, digest: str, layout: Blobs, where: str) -> None:
         if self.blobs.has(digest):
@@ -120,8 +120,7 @@ class Bases:
         """What ``docker save`` wrote, unpacked."""
         images = json.loads((folder / "manifest.json").read_bytes())
         config = json.loads((folder / images[0]["Config"]).read_bytes())
-        if (config.get("os"), config.get("architecture")) != (platform.os, platform.architecture):
-            raise _of_other_platform(where, config, platform)
+        _check_platform(where, config, platform)
         files = [folder / layer for layer in images[0]["Layers"]]
         if not all(file.resolve().is_relative_to(folder.resolve()) for file in files):
             raise UserErrorException(f"{where} is damaged: its layers lie outside of it.")
@@ -174,8 +173,15 @@ class Bases:
         return replace(kept, name=name)
 
     def _base(
-        self, name: str, manifest: Mapping[str, Any], config: Mapping[str, Any], *, digest: str | None = None
+        self,
+        name: str,
+        manifest: Mapping[str, Any],
+        config: Mapping[str, Any],
+        platform: Platform,
+        *,
+        digest: str | None = None,
     ) -> BaseImage:
+        _check_platform(name, config, platform)
         return self._with_tree(name, layers_of(manifest, config, where=name), config, digest=digest)
 
     def _with_tree(
@@ -202,8 +208,10 @@ def _digest_of_file(file: Path) -> str:
         return "sha256:" + hashlib.file_digest(reader, "sha256").hexdigest()
 
 
-def _of_other_platform(where: str, config: Mapping[str, Any], platform: Platform) -> UserErrorException:
-    return UserErrorException(
-        f"{where} is an image for {config.get('os')}/{config.get('architecture')}, and {platform} is wanted.",
-        hint="Name another base image, or another platform.",
-    )
+def _check_platform(where: str, config: Mapping[str, Any], platform: Platform) -> None:
+    """What the image says of itself: an index need not say it, and a reference may lead to no index."""
+    if (config.get("os"), config.get("architecture")) != (platform.os, platform.architecture):
+        raise UserErrorException(
+            f"{where} is an image for {config.get('os')}/{config.get('architecture')}, and {platform} is wanted.",
+            hint="Name another base image, or another platform.",
+        )
