@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from ..images.made_of_files import debian
+from modelport.images import Platform
+
+from ..images.made_of_files import DEBIAN, debian, write_tar
 from .conftest import Call
 
 
@@ -41,6 +44,36 @@ def test_an_image_is_written_without_an_engine(shop: Call, tmp_path: Path, monke
     assert "No container engine answers on this machine. The image is an OCI layout in" in said.stderr
     said = shop(f"package -m factor:1 --es score.py --cf conda.yml --base {base} --push 127.0.0.1:1/Line", code=1)
     assert "is no name of an image" in said.stderr
+
+
+def test_an_archive_is_for_the_platform_that_is_asked_for(
+    shop: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = "arm64" if Platform.of_this_machine() == Platform("amd64") else "amd64"
+    engine = tmp_path / "engine"
+    engine.write_text(f'#!/bin/sh\n[ "$1" = load ] && cp "$3" {tmp_path}/loaded.tar || true\n')
+    engine.chmod(0o755)
+    monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", str(engine))
+    content = {path.replace("x86_64", Platform(other).machine): data for path, data in DEBIAN.items()}
+    base = write_tar(tmp_path / "base.tar", content)
+    shop("model register -n factor -p factor.json")
+    Path("conda.yml").write_text("dependencies:\n- pip:\n  - azureml-defaults\n")
+    package = f"package -m factor:1 --es score.py --cf conda.yml --base {base}"
+    shop(f"{package} --platform linux/{other} --image-output line.tar")
+    shop(f"{package} --platform {other}")
+    for file in (Path("line.tar"), tmp_path / "loaded.tar"):
+        with tarfile.open(file) as archive:
+            (row,) = json.loads(_member(archive, "manifest.json"))
+            assert json.loads(_member(archive, row["Config"]))["architecture"] == other
+    said = shop(f"{package} --platform arm64 --platform amd64 --image-output both.tar", code=1)
+    assert "holds the image for one platform, and 2 are asked for: linux/arm64, linux/amd64" in said.stderr
+    assert "Layer" not in said.stderr, "nothing was built"
+
+
+def _member(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
+    assert file is not None
+    return file.read()
 
 
 def test_what_does_not_go_together(shop: Call) -> None:

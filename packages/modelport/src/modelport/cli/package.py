@@ -72,8 +72,15 @@ class ImageFlags:
         return any([self.image_output, self.push, self.platform, self.base, self.pythons])
 
     def choice(self) -> ImageChoice:
-        """Raises UserErrorException for a platform that images cannot be made for."""
-        asked = tuple(map(Platform.parse, dict.fromkeys(self.platform or ())))
+        """Raises UserErrorException for a platform that images cannot be made for, and for several of them where an
+        archive is to hold the image."""
+        asked = tuple(dict.fromkeys(map(Platform.parse, self.platform or ())))
+        if len(asked) > 1 and self.image_output is not None and self.image_output.suffix == _ARCHIVE:
+            raise UserErrorException(
+                f"An archive for docker load holds the image for one platform, and {len(asked)} are asked for: "
+                f"{', '.join(map(str, asked))}.",
+                hint="Write a folder with all of them (--image-output without .tar), or one archive for each platform.",
+            )
         return ImageChoice(base=self.base, pythons=self.pythons, platforms=asked or (Platform.of_this_machine(),))
 
 
@@ -105,27 +112,32 @@ def package(
             "--base and --pythons have no meaning with it.",
             hint="Leave --output-path out to have the image made.",
         )
+    choice = image.choice() if output_path is None else None
     made = package_with(
         session.workspace,
         models.ids(),
         inference.configuration(session),
-        image.choice() if output_path is None else None,
+        choice,
         name=image_name,
         label=image_label,
     )
     if output_path is None:
-        return Result({**made.serialize(), **_given_away(session, made, image.image_output, image.push)})
+        assert choice is not None
+        return Result({**made.serialize(), **_given_away(session, made, choice, image.image_output, image.push)})
     made.save(output_path)
     made.delete()  # the folder is what was asked for
     session.note(f"Build the image: docker build -t {made.name} {output_path}")
     return Result({**made.serialize(), "location": str(output_path.absolute())})
 
 
-def _given_away(session: Session, made: ModelPackage, output: Path | None, push: str | None) -> dict[str, object]:
+def _given_away(
+    session: Session, made: ModelPackage, choice: ImageChoice, output: Path | None, push: str | None
+) -> dict[str, object]:
     """Write and push what was asked for; without that, give it to the engine."""
     result: dict[str, object] = {}
+    platform = str(choice.platforms[0]) if len(choice.platforms) == 1 else None  # of several, that of this machine
     if output is not None and output.suffix == _ARCHIVE:
-        made.save_archive(output)
+        made.save_archive(output, platform)
         session.note(f"Give it to an engine: docker load --input {output}")
     elif output is not None:
         made.save(output)
@@ -136,7 +148,7 @@ def _given_away(session: Session, made: ModelPackage, output: Path | None, push:
     if result:
         made.delete()  # it is where it was asked to be
     elif find_engine() is not None:
-        made.pull()
+        made.pull(platform)
     else:
         session.note(
             f"No container engine answers on this machine. The image is an OCI layout in {made.folder}: "

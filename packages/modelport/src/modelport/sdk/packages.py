@@ -105,10 +105,11 @@ class ModelPackage:
         except OSError as error:
             raise _unwritable(Path(file), error) from error
 
-    def pull(self) -> str:
+    def pull(self, platform: str | None = None) -> str:
         """Have the container engine of this machine know the image, by its ``location``, which is returned.
 
-        Raises WebserviceException where the package is no image, and where no engine answers.
+        Without a platform it is the image for that of this machine. Raises UserErrorException where there is none for
+        it, WebserviceException where the package is no image, and where no engine answers.
         """
         image, engine = self._image(), find_engine()
         if engine is None:
@@ -117,7 +118,7 @@ class ModelPackage:
                 hint="Start one; or package.push('registry.example.com/name:tag'); or package.save_archive(file).",
             )
         with tempfile.TemporaryDirectory(prefix="modelport-image-") as name:
-            self.save_archive(Path(name) / "image.tar")
+            self.save_archive(Path(name) / "image.tar", platform)
             engine.load(Path(name) / "image.tar")
         print(f"The image {image} is on this machine: {engine.command} has it.")  # noqa: T201 - as v1 did
         return image
