@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 from modelport.domain.progress import Silent
-from modelport.exceptions import UserErrorException
+from modelport.exceptions import RegistryException, UserErrorException
 from modelport.images.bases import BaseImage, Bases
 from modelport.images.blobs import Blobs, digest_of
 from modelport.images.image import Platform
 from modelport.images.manifests import CONFIG, MANIFEST, descriptor, read_index, write_layout
+from modelport.images.registry import client
 
 from .made_of_files import DEBIAN, write_tar
 
@@ -163,3 +164,39 @@ def test_the_platform_is_the_one_that_the_image_names(tmp_path: Path) -> None:
         read(tmp_path, Path(name), wanted)
     with registry_of(layout) as name:
         assert read(tmp_path, Path(name)).tree.has("usr/bin/python3.11")
+
+
+def _ignores_ranges_and_ends_early(start: int, content: bytes) -> tuple[int, bytes]:
+    return 200, content[:-9]
+
+
+def _never_ends(start: int, content: bytes) -> tuple[int, bytes]:
+    return 200, content + bytes(10_000_000)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (_ignores_ranges_and_ends_early, r"failed 5 times to answer .*the answer ended after \d+ bytes of \d+"),
+        (_never_ends, r"gave a damaged blob: it is larger than \d+ bytes"),
+    ],
+)
+def test_a_registry_that_has_another_size_is_not_asked_for_ever(
+    tmp_path: Path, answer: Answer, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_FIRST_PAUSE_S", 0.001)
+    layout, digest = foreign_layout(tmp_path)
+    with registry_of(layout, answer=answer) as name, pytest.raises(RegistryException, match=said):
+        read(tmp_path, Path(name))
+    assert not Blobs(tmp_path / "cache").has(digest)
+
+
+@pytest.mark.parametrize("kind", ["layout", "registry"])
+def test_a_blob_that_lost_its_content_is_taken_again(tmp_path: Path, kind: str) -> None:
+    layout, digest = foreign_layout(tmp_path)
+    kept = Blobs(tmp_path / "cache").path(digest)
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    with registry_of(layout) as name:
+        assert read(tmp_path, layout if kind == "layout" else Path(name)).tree.has("usr/bin/python3.11")
+    assert kept.read_bytes() == Blobs(layout).read(digest)

@@ -8,6 +8,8 @@ import os
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from modelport.images.blobs import Blobs
 from modelport.images.layers import WRITTEN_AT, Entry, LayerCache, compress, entries_below, write_layer
 
@@ -81,3 +83,19 @@ def test_a_layer_is_made_once(tmp_path: Path) -> None:
     blobs.path(first.digest).unlink()
     assert cache.layer("one", "key", entries) == (first, False), "its blob was gone"
     assert len(made) == 2
+    blobs.path(first.digest).write_bytes(b"")
+    assert cache.layer("one", "key", entries) == (first, False), "a loss of power left it empty"
+
+
+def test_what_has_its_name_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[str, int]] = []
+
+    def fsync(file: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{file}").readlink().name, os.fstat(file).st_size))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    digest = Blobs(tmp_path).add(b"content")
+    assert Blobs(tmp_path).has(digest, 7)
+    ((name, size),) = synced
+    assert name.startswith(".draft-")
+    assert size == 7

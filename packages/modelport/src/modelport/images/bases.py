@@ -88,11 +88,12 @@ class Bases:
         manifest = manifest_for(read_index(folder), platform, fetch, where=where)
         config = json.loads(fetch(manifest["config"]))
         for layer in manifest["layers"]:
-            self._take(layer["digest"], other, where)
+            self._take(layer, other, where)
         return self._base(where, manifest, config, platform)
 
-    def _take(self, digest: str, layout: Blobs, where: str) -> None:
-        if self.blobs.has(digest):
+    def _take(self, layer: Mapping[str, Any], layout: Blobs, where: str) -> None:
+        digest = layer["digest"]
+        if self.blobs.has(digest, layer["size"]):
             return
         try:
             self.blobs.take(digest, layout)

@@ -77,8 +77,13 @@ class Blobs:
         algorithm, _, name = digest.partition(":")
         return self.root / "blobs" / algorithm / name
 
-    def has(self, digest: str) -> bool:
-        return self.path(digest).is_file()
+    def has(self, digest: str, size: int | None = None) -> bool:
+        """Whether the blob is there. One of another size is none: a file system that lost its power has left it."""
+        try:
+            about = self.path(digest).stat()
+        except OSError:
+            return False
+        return stat.S_ISREG(about.st_mode) and size in (None, about.st_size)
 
     def read(self, digest: str) -> bytes:
         return self.path(digest).read_bytes()
@@ -107,6 +112,8 @@ class Blobs:
             with draft.open("wb") as file:
                 count = Draft(file)
                 yield count
+                file.flush()
+                os.fsync(file.fileno())  # or the name may outlive the content
             if expected is not None and count.digest != expected:
                 raise ValueError(f"its digest is {count.digest}, and should be {expected}")
             draft.chmod(0o644)

@@ -185,7 +185,7 @@ class LayerCache:
     def get(self, key: str) -> ImageLayer | None:
         try:
             layer = ImageLayer(**json.loads(self._file(key).read_text(encoding="utf-8")))
-            is_here = self.blobs.has(layer.digest)
+            is_here = self.blobs.has(layer.digest, layer.compressed_bytes)
         except (OSError, ValueError, TypeError):
             return None
         if not is_here:
@@ -197,6 +197,8 @@ class LayerCache:
         self._folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=self._folder, delete=False, encoding="utf-8") as draft:
             json.dump(dataclasses.asdict(layer), draft)
+            draft.flush()
+            os.fsync(draft.fileno())
         Path(draft.name).rename(self._file(key))
 
     def _file(self, key: str) -> Path:

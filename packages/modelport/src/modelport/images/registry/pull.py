@@ -66,7 +66,7 @@ def _manifest(client: RegistryClient, version: str) -> bytes:
 
 def _fetch_blob(client: RegistryClient, blobs: Blobs, entry: Mapping[str, Any], progress: Progress) -> None:
     digest, size = str(entry["digest"]), int(entry["size"])
-    if blobs.has(digest):
+    if blobs.has(digest, size):
         return
     try:
         with blobs.draft(digest) as draft:
@@ -78,7 +78,10 @@ def _fetch_blob(client: RegistryClient, blobs: Blobs, entry: Mapping[str, Any], 
 
 
 def _fill(client: RegistryClient, draft: Draft, digest: str, size: int, progress: Progress) -> None:
-    """In as many pieces as the connection breaks it into. An attempt that brought something is none lost."""
+    """In as many pieces as the connection breaks it into. An attempt that brought something is none lost.
+
+    Raises ValueError where the registry sends more than the size.
+    """
     failures = 0
     url = client.url(f"blobs/{digest}")
     label = digest.partition(":")[2][:12]
@@ -88,9 +91,13 @@ def _fill(client: RegistryClient, draft: Draft, digest: str, size: int, progress
             with client.stream(url, start=had) as response:
                 skip = had if response.status_code == 200 else 0  # a registry that knows no ranges begins anew
                 for chunk in response.iter_bytes(CHUNK_BYTES):
+                    if draft.size + len(chunk[skip:]) > size:
+                        raise ValueError(f"it is larger than {size} bytes")
                     draft.write(chunk[skip:])
                     skip = max(0, skip - len(chunk))
-                    progress.amount(label, min(draft.size, size), size)
+                    progress.amount(label, draft.size, size)
+            if draft.size == had:
+                raise Interrupted(f"the answer ended after {had} bytes of {size}")
         except Interrupted as error:
             failures = 1 if draft.size > had else failures + 1
             if failures == ATTEMPTS:
