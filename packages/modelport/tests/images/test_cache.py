@@ -98,3 +98,28 @@ def test_what_killed_programs_left_behind_goes_with_the_next_image(tmp_path: Pat
         assert all(path.exists() for path in left)
     stock_image("3.11", settings=ImageSettings(base=str(debian(tmp_path))), cache=cache, progress=Silent())
     assert not any(path.exists() for path in left)
+
+
+@pytest.mark.parametrize("lost", ["a layer", "the index"])
+def test_an_image_that_is_there_by_half_is_made_again(tmp_path: Path, cache: Path, lost: str) -> None:
+    image = made(tmp_path, cache, "half")
+    path = Blobs(image.layout).path(image.layers[-1].digest) if lost == "a layer" else image.layout / "index.json"
+    content = path.read_bytes()
+    path.unlink()
+    path.touch()
+    assert made(tmp_path, cache, "half") == image
+    assert path.read_bytes() == content
+
+
+def test_an_image_goes_at_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = made(tmp_path, cache, "old")
+    grow_old(cache, days=40)
+
+    def killed(folder: Path, **_: object) -> None:
+        assert (folder / "index.json").exists()
+        raise SystemExit
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(SystemExit):
+        prune(cache, unused_for_s=30 * DAY_S)
+    assert not image.layout.exists()

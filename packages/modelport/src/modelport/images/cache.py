@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from pathlib import Path
 from modelport.domain.errors import ConflictException
 
 _LOCK = ".lock"
-_DRAFTS = (".draft-*", "tmp*")
+_DRAFT = ".draft-"
+_DRAFTS = (f"{_DRAFT}*", "tmp*")
 """What files and folders are called until they are whole; a program that was killed leaves them behind."""
 LAYERS, IMAGES = "layers", "images"
 _BY_LAYER = ("trees", "components")
@@ -141,10 +143,18 @@ def _bytes(files: Iterable[Path]) -> int:
     return sum(found[0].st_size for found in names.values() if len(found) == found[0].st_nlink)
 
 
+def discard(folder: Path) -> None:
+    """Remove the folder, which is gone at once: a program that is killed leaves no half of it under its name."""
+    draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=folder.parent))
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(draft)
+    shutil.rmtree(draft, ignore_errors=True)
+
+
 def _remove(gone: Iterable[Path], files: Iterable[Path]) -> None:
     for path in gone:
         if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+            discard(path)
     for file in files:
         file.unlink(missing_ok=True)
 

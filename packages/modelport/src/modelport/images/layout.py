@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from modelport.images.blobs import Blobs, canonical_json, digest_of
-from modelport.images.cache import IMAGES, used
+from modelport.images.cache import IMAGES, discard, used
 from modelport.images.image import BuiltImage, ImageLayer, Platform
-from modelport.images.manifests import INDEX, MANIFEST, descriptor, read_index, write_layout
+from modelport.images.manifests import INDEX, INDEX_FILE, LAYOUT_FILE, MANIFEST, descriptor, read_index, write_layout
 from modelport.images.sbom import bill_of_materials
 
 
@@ -26,12 +27,16 @@ def keep_image(
     """The image as a layout below the cache, named by its digest. What is there already stays as it is."""
     digest, config_digest = digest_of(manifest), digest_of(config)
     folder = cache / IMAGES / digest.partition(":")[2]
-    if not (folder / sbom_name(platform.architecture)).exists():
+    texts = {config_digest: len(config), digest: len(manifest)}
+    if not _is_whole(folder, layers, texts, platform):
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
         try:
             _fill(draft, cache, layers, config, manifest, platform, name)
             draft.chmod(0o755)
+            _sync(draft)
+            if not _is_whole(folder, layers, texts, platform):  # another builder may have been faster
+                discard(folder)
             _settle(draft, folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -44,6 +49,26 @@ def keep_image(
         platform=platform,
         sbom=folder / sbom_name(platform.architecture),
     )
+
+
+def _is_whole(folder: Path, layers: Sequence[ImageLayer], texts: Mapping[str, int], platform: Platform) -> bool:
+    """Whether all of the image is there; a program that was killed, or a loss of power, may have left less."""
+    blobs = Blobs(folder)
+    sizes = {**texts, **{layer.digest: layer.compressed_bytes for layer in layers}}
+    files = [folder / name for name in (INDEX_FILE, LAYOUT_FILE, sbom_name(platform.architecture))]
+    return all(blobs.has(digest, size) for digest, size in sizes.items()) and all(
+        file.is_file() and file.stat().st_size > 0 for file in files
+    )
+
+
+def _sync(folder: Path) -> None:
+    """Have the files and the folders on the disk, before the image has its name."""
+    for path in (*folder.rglob("*"), folder):
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
 
 
 def _fill(
