@@ -147,7 +147,8 @@ def _rewrite_record(about: Path) -> None:
 def compile_packages(folder: Path, place: str, python: str | None) -> bool:
     """Compile the modules of the folder for where they will lie, once and for all: nothing can be written there.
 
-    Returns whether there was a Python to do it.
+    Returns whether there was a Python to do it. Raises EnvironmentException where it did not come to its end; modules
+    that are no Python of its version are left as they are.
     """
     if python is None:
         return False
@@ -155,7 +156,13 @@ def compile_packages(folder: Path, place: str, python: str | None) -> bool:
     for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX"):
         environ.pop(name, None)
     command = [python, "-S", "-B", "-c", _COMPILE, str(folder), place, str(WRITTEN_AT)]
-    subprocess.run(command, capture_output=True, env=environ, cwd=folder)
+    answer = subprocess.run(command, capture_output=True, env=environ, cwd=folder)
+    if answer.returncode != 0:
+        said = answer.stderr.decode(errors="replace").strip()
+        raise EnvironmentException(
+            f"The packages cannot be compiled: {python} ended with {answer.returncode}. {said}".rstrip(),
+            hint="Try again; a negative number is a signal that ended it (-9: the memory may be short).",
+        )
     return True
 
 
