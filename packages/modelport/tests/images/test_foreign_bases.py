@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
 import hashlib
 import json
+import lzma
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +22,7 @@ from modelport.exceptions import RegistryException, UserErrorException
 from modelport.images.bases import BaseImage, Bases
 from modelport.images.blobs import Blobs, digest_of
 from modelport.images.image import Platform
+from modelport.images.layers import zstd
 from modelport.images.manifests import CONFIG, MANIFEST, descriptor, read_index, write_layout
 from modelport.images.registry import client
 
@@ -200,3 +203,17 @@ def test_a_blob_that_lost_its_content_is_taken_again(tmp_path: Path, kind: str) 
     with registry_of(layout) as name:
         assert read(tmp_path, layout if kind == "layout" else Path(name)).tree.has("usr/bin/python3.11")
     assert kept.read_bytes() == Blobs(layout).read(digest)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd.compress, lzma.compress, bz2.compress])
+def test_a_root_file_system_may_be_compressed(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    base = tmp_path / "base"
+    base.write_bytes(pack(write_tar(tmp_path / "debian.tar", DEBIAN).read_bytes()))
+    assert read(tmp_path, base).tree.has("usr/bin/python3.11")
+
+
+@pytest.mark.parametrize("content", [b"no archive", gzip.compress(b"none"), zstd.compress(bytes(9000))[:-9]])
+def test_what_is_no_archive_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "base").write_bytes(content)
+    with pytest.raises(UserErrorException, match=r"base cannot be read as an archive"):
+        read(tmp_path, tmp_path / "base")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from modelport.images.blobs import Blobs, is_digest
 from modelport.images.cache import LAYERS
 from modelport.images.file_tree import FileTree, read_tree
 from modelport.images.image import Credentials, ImageLayer, Platform
-from modelport.images.layers import LayerCache, compress
+from modelport.images.layers import UNREADABLE, LayerCache, compress, opened
 from modelport.images.manifests import (
     INDEX_FILE,
     LAYOUT_FILE,
@@ -104,14 +105,12 @@ class Bases:
             ) from error
 
     def _of_archive(self, file: Path, platform: Platform, *, where: str) -> BaseImage:
-        try:
-            with tarfile.open(file) as archive:
-                names = _first_names(archive)
-        except tarfile.TarError as error:
-            raise UserErrorException(f"{where} is no archive: {error}.", hint="Write it by docker save.") from error
+        with _archive(file, where) as archive:
+            names = _first_names(archive)
         if LAYOUT_FILE in names or "manifest.json" in names:
-            with tempfile.TemporaryDirectory(prefix="modelport-base-") as name, tarfile.open(file) as archive:
-                archive.extractall(name, filter="data")
+            with tempfile.TemporaryDirectory(prefix="modelport-base-") as name:
+                with _archive(file, where) as archive:
+                    archive.extractall(name, filter="data")
                 if (Path(name) / "manifest.json").exists():
                     return self._of_docker(Path(name), platform, where=where)
                 return self._of_layout(Path(name), platform, where=where)
@@ -191,6 +190,18 @@ class Bases:
         tree = read_tree(self.blobs, layers, self._trees, where=name)
         sized = tuple(replace(layer, bytes=size) for layer, size in zip(layers, tree.sizes, strict=True))
         return BaseImage(name=name, layers=sized, config=config, tree=tree, digest=digest)
+
+
+@contextlib.contextmanager
+def _archive(file: Path, where: str) -> Iterator[tarfile.TarFile]:
+    try:
+        with opened(file) as content, tarfile.open(fileobj=content, mode="r:") as archive:
+            yield archive
+    except UNREADABLE as error:
+        raise UserErrorException(
+            f"{where} cannot be read as an archive: {error}.",
+            hint="Write it by docker save; it may be compressed with gzip, zstd, xz or bzip2.",
+        ) from error
 
 
 def _first_names(archive: tarfile.TarFile) -> set[str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
 import dataclasses
 import gzip
 import io
 import json
+import lzma
 import os
 import sys
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -34,10 +36,15 @@ WRITTEN_AT = 315532800
 
 _LEVEL = 6
 
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-"""How such files begin (RFC 1952, RFC 8878)."""
+_COMPRESSED: Mapping[bytes, Callable[[Path], object]] = {
+    b"\x1f\x8b": gzip.open,
+    b"\x28\xb5\x2f\xfd": zstd.open,
+    b"\xfd7zXZ\x00": lzma.open,
+    b"BZh": bz2.open,
+}
+"""How such files begin (RFC 1952, RFC 8878, the formats of xz and bzip2), and what reads them."""
 
-UNREADABLE = (tarfile.TarError, EOFError, OSError, zlib.error, zstd.ZstdError)
+UNREADABLE = (tarfile.TarError, EOFError, OSError, zlib.error, zstd.ZstdError, lzma.LZMAError)
 """What reading a damaged archive raises."""
 
 
@@ -206,12 +213,14 @@ class LayerCache:
 
 
 def opened(archive: Path) -> IO[bytes]:
-    """The archive's own content, where it is compressed with gzip or zstd too. What reads it raises UNREADABLE."""
+    """The archive's own content, where it is compressed with gzip, zstd, xz or bzip2 too. What reads it raises
+    UNREADABLE."""
     with archive.open("rb") as file:
-        start = file.read(4)
-    if start.startswith(_GZIP):
-        return cast(IO[bytes], gzip.open(archive))
-    return cast(IO[bytes], zstd.open(archive)) if start == _ZSTD else archive.open("rb")
+        start = file.read(max(map(len, _COMPRESSED)))
+    for begin, reader in _COMPRESSED.items():
+        if start.startswith(begin):
+            return cast(IO[bytes], reader(archive))
+    return archive.open("rb")
 
 
 def compress(blobs: Blobs, name: str, archive: Path) -> ImageLayer:
