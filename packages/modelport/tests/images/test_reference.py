@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from modelport.domain.environments import DockerSection
 from modelport.exceptions import UserErrorException
-from modelport.images import Credentials
+from modelport.images import Credentials, base_credentials
+from modelport.images.base_choice import _named
 from modelport.images.registry.credentials import Login, find_login
 from modelport.images.registry.reference import Reference
 
@@ -107,3 +109,39 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "docker" / "config.json").write_text("{")
     with pytest.raises(UserErrorException, match=r"config\.json, which has the passwords"):
         find_login("reg.example", environ=environ)
+
+
+def of_environment(image: str, address: str | None = None) -> DockerSection:
+    registry = {"username": "me", "password": "secret", "address": address}
+    return DockerSection(base_image=image, base_image_registry=registry)
+
+
+def test_a_password_without_an_address_goes_to_the_registry_of_the_image_only(tmp_path: Path) -> None:
+    given = base_credentials(of_environment("my.azurecr.io/team/base:1"))
+    environ = {"HOME": str(tmp_path)}
+    assert find_login("my.azurecr.io", given, environ) == Login("me", "secret")
+    assert find_login("docker.io", given, environ) is None
+    of_hub = base_credentials(of_environment("me/private:1"))
+    assert find_login("docker.io", of_hub, environ) == Login("me", "secret")
+    assert find_login("my.azurecr.io", of_hub, environ) is None
+    folder = tmp_path / "layout"
+    folder.mkdir()
+    (folder / "index.json").touch()
+    for of_no_registry in ("engine:base", str(folder), "", "./No/Such.tar"):
+        assert base_credentials(of_environment(of_no_registry)) is None
+    assert base_credentials(DockerSection(base_image="my.azurecr.io/base:1")) is None
+
+
+@pytest.mark.parametrize("address", ["docker.io", "index.docker.io", "https://index.docker.io/v1/"])
+def test_docker_hub_has_several_addresses(tmp_path: Path, address: str) -> None:
+    docker, environ = of_environment("me/private:1", address), {"HOME": str(tmp_path)}
+    assert find_login("docker.io", base_credentials(docker), environ) == Login("me", "secret")
+    assert find_login("my.azurecr.io", base_credentials(docker), environ) is None
+    assert _named(docker) == "me/private:1"
+
+
+@pytest.mark.parametrize("address", ["reg.example", "https://reg.example", "https://reg.example/"])
+def test_an_address_stands_before_the_name_once(address: str) -> None:
+    for image in ("team/base:1", "reg.example/team/base:1"):
+        named = Reference.parse(_named(of_environment(image, address)))
+        assert str(named) == "reg.example/team/base:1"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from modelport.images.image import BuiltImage, Credentials, ImageLayer, ImageSettings, Platform
 
 if TYPE_CHECKING:
+    from modelport.images.base_choice import base_credentials
     from modelport.images.build import build_image, environment_archive, stock_image
     from modelport.images.cache import Pruned, prune
     from modelport.images.layout import copy_images, copy_layout
@@ -23,6 +24,7 @@ __all__ = [
     "ImageSettings",
     "Platform",
     "Pruned",
+    "base_credentials",
     "build_image",
     "copy_images",
     "copy_layout",
@@ -37,6 +39,7 @@ __all__ = [
 
 _HOME = {
     "Pruned": "cache",
+    "base_credentials": "base_choice",
     "build_image": "build",
     "copy_images": "layout",
     "copy_layout": "layout",

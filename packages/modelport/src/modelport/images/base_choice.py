@@ -13,7 +13,10 @@ from modelport.domain.errors import RegistryException, UserErrorException
 from modelport.domain.progress import Progress
 from modelport.environments.requirement_lines import package_name
 from modelport.images.bases import ENGINE, BaseImage, Bases
-from modelport.images.image import ImageSettings
+from modelport.images.image import Credentials, ImageSettings
+from modelport.images.manifests import INDEX_FILE
+from modelport.images.registry.credentials import host_of
+from modelport.images.registry.reference import HUB, Reference
 from modelport.packages.base_images import SERVER_MINOR, is_of_v1, official_image
 from modelport.packages.engine import find_engine
 from modelport.packages.plan import PackagePlan
@@ -67,8 +70,29 @@ def stock_base(python: str) -> str:
 
 def _named(docker: DockerSection) -> str:
     """v1 had the registry's address beside the name."""
-    address, image = docker.base_image_registry.get("address"), str(docker.base_image)
-    return image if not address or image.startswith(f"{address}/") else f"{address}/{image}"
+    address, image = (docker.base_image_registry.get("address") or "").rstrip("/"), str(docker.base_image)
+    if not address or host_of(address) == HUB:
+        return image
+    return f"{address}/{image.removeprefix(f'{address}/').removeprefix(f'{host_of(address)}/')}"
+
+
+def base_credentials(docker: DockerSection) -> Credentials | None:
+    """Those that the environment has for its base image. Where no address is beside them, they are for the registry
+    that the image's name has, and for no other: a password goes to nobody else."""
+    known = docker.base_image_registry
+    username, password = known.get("username"), known.get("password")
+    registry = known.get("address") or _registry_in(docker.base_image or "")
+    return Credentials(username, password, registry=registry) if username and password and registry else None
+
+
+def _registry_in(base: str) -> str | None:
+    """None for a base that is of no registry."""
+    if not base or base.startswith(ENGINE) or Path(base).is_file() or (Path(base) / INDEX_FILE).is_file():
+        return None
+    try:
+        return Reference.parse(base).registry
+    except UserErrorException:  # a path; whoever reads it says that nothing is there
+        return None
 
 
 def _built_by_engine(dockerfile: str, settings: ImageSettings, progress: Progress) -> str:

@@ -129,7 +129,7 @@ def _write_image(
         workspace=context.record.name,
         base=choice.base,
         pythons=choice.pythons,
-        credentials=choice.credentials or _credentials(definition),
+        credentials=choice.credentials or images.base_credentials(definition.docker),
     )
     try:
         made = [
@@ -141,13 +141,6 @@ def _write_image(
         images.copy_images(made, folder, reference=request.label)
     except OSError as error:
         raise _unwritable(folder, error) from error
-
-
-def _credentials(definition: EnvironmentDefinition) -> Credentials | None:
-    """Those that the environment has for its base."""
-    known = definition.docker.base_image_registry
-    username, password = known.get("username"), known.get("password")
-    return Credentials(username, password, registry=known.get("address")) if username and password else None
 
 
 def _write_files(

@@ -20,6 +20,7 @@ from modelport.images.image import Credentials
 from modelport.images.registry.reference import HUB
 
 _HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", HUB)
+_HUB_HOSTS = ("index.docker.io", "registry-1.docker.io", HUB)
 _OF_TOKEN = "<token>"  # noqa: S105 - the user name by which a helper says that the secret is an identity token
 _HELPER_ANSWERS_WITHIN_S = 30
 
@@ -45,9 +46,9 @@ def find_login(
 
     Raises UserErrorException for a configuration file that cannot be read and a helper that fails.
     """
-    if given is not None and (given.registry is None or _host(given.registry) == registry):
+    if given is not None and (given.registry is None or host_of(given.registry) == host_of(registry)):
         return Login(given.username, given.password)
-    keys = _HUB_KEYS if registry == HUB else (registry, f"https://{registry}", f"https://{registry}/v2/")
+    keys = _HUB_KEYS if host_of(registry) == HUB else (registry, f"https://{registry}", f"https://{registry}/v2/")
     for file in _files(environ):
         login = _in_file(file, keys)
         if login is not None:
@@ -55,9 +56,10 @@ def find_login(
     return None
 
 
-def _host(address: str) -> str:
-    """Addresses of registries are also written as URLs."""
-    return address.partition("://")[2].rstrip("/") if "://" in address else address
+def host_of(address: str) -> str:
+    """Addresses of registries are also written as URLs, and Docker Hub has several."""
+    host = (address.partition("://")[2] or address).partition("/")[0]
+    return HUB if host in _HUB_HOSTS else host
 
 
 def _files(environ: Mapping[str, str]) -> Iterator[Path]:
