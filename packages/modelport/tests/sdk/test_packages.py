@@ -97,6 +97,22 @@ def test_what_a_package_needs(deployer: Deployer, workspace: Workspace, config: 
         package.save("taken")
 
 
+def test_what_is_of_no_package_stays(deployer: Deployer, workspace: Workspace, config: InferenceConfig) -> None:
+    package = Model.package(workspace, [deployer.model()], config, generate_dockerfile=True)
+    for name in ("Dockerfile", "environment/mine.yml", "server/bundle.json", "azureml-app/mine.py"):
+        file = Path("project", name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("FROM mine\n")
+        before = sorted(Path("project").rglob("*"))
+        with pytest.raises(UserErrorException, match=r"project has 'Dockerfile', which would be replaced"):
+            package.save("project")
+        assert sorted(Path("project").rglob("*")) == before
+        assert file.read_text() == "FROM mine\n"
+    Path("project/Dockerfile").unlink()
+    with pytest.raises(UserErrorException, match=r"project has 'server', which would be replaced"):
+        package.save("project")
+
+
 def test_a_model_of_a_known_framework_needs_no_script(workspace: Workspace) -> None:
     Path("model.pkl").write_bytes(pickle.dumps(Ridge().fit([[0.0], [1.0]], [1.0, 3.0])))
     model = Model.register(workspace, "model.pkl", "ridge", model_framework=Model.Framework.SCIKITLEARN)
@@ -181,8 +197,21 @@ def test_an_image_needs_no_engine(
     (bill,) = (base / "saved").glob("sbom-*.cdx.json")
     assert "modelport-scoring" in bill.read_text()
     (base / "saved" / "mine.txt").write_text("stays")
+    (base / "saved" / "blobs" / "of-the-one-before").touch()
     package.save(base / "saved")
     assert (base / "saved" / "mine.txt").exists()
+    assert not (base / "saved" / "blobs" / "of-the-one-before").exists()
+    own = base / "own" / "blobs"
+    own.mkdir(parents=True)
+    (own / "mine").touch()
+    with pytest.raises(UserErrorException, match=r"own has 'blobs', which would be replaced"):
+        package.save(own.parent)
+    for name in ("index.json", "oci-layout"):  # that of another program
+        (own.parent / name).write_text("mine")
+    with pytest.raises(UserErrorException, match=r"own has '\S+', which would be replaced"):
+        package.save(own.parent)
+    assert (own / "mine").exists() and (own.parent / "index.json").read_text() == "mine"
+    assert len([*own.parent.iterdir()]) == 3, "nothing was written"
 
     monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", engine(base))
     assert package.pull() == "demo:v7"

@@ -14,6 +14,7 @@ from modelport.images.cache import IMAGES, discard, used
 from modelport.images.image import BuiltImage, ImageLayer, Platform
 from modelport.images.manifests import INDEX, INDEX_FILE, LAYOUT_FILE, MANIFEST, descriptor, read_index, write_layout
 from modelport.images.sbom import bill_of_materials
+from modelport.packages.saving import check_nothing_is_lost
 
 
 def sbom_name(architecture: str) -> str:
@@ -118,13 +119,18 @@ def copy_images(images: Sequence[BuiltImage], folder: Path, *, reference: str) -
 def copy_layout(folder: Path, target: Path) -> None:
     """Copy a layout, for somebody to take away. What another layout left there is replaced; other files stay.
 
-    Raises OSError.
+    Raises UserErrorException where something of these names is there that is of no layout of ours, OSError.
     """
+    bills = [*target.glob(sbom_name("*"))]
+    if not (bills and (target / LAYOUT_FILE).is_file() and (target / INDEX_FILE).is_file()):
+        check_nothing_is_lost(target, [path.name for path in folder.iterdir()])
+        bills = []
     target.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(target / "blobs", ignore_errors=True)
-    for old in target.glob("sbom-*.cdx.json"):
+    if bills:
+        shutil.rmtree(target / "blobs", ignore_errors=True)
+    for old in bills:
         old.unlink()
-    for path in folder.iterdir():
+    for path in sorted(folder.iterdir(), key=Path.is_dir):  # first what shows that it is a layout
         if path.is_dir():
             shutil.copytree(path, target / path.name)
         else:

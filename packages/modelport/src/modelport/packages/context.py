@@ -14,15 +14,16 @@ import msgspec
 from modelport.bundles import read_manifest
 from modelport.domain.environments import EnvironmentKind
 from modelport.domain.progress import Progress
-from modelport.packages.dockerfile import can_be_env, render
+from modelport.packages.dockerfile import PACKAGED_BY, can_be_env, render
 from modelport.packages.plan import APP_ROOT, PACKAGE, PORT, PackagePlan
 from modelport.packages.requirements import FILES, ship_requirements
+from modelport.packages.saving import check_nothing_is_lost
 from modelport.packages.server_constraints import server_constraints
 from modelport.packages.wheels import write_server_wheels
 from modelport_scoring import ErrorMode, Limits, RevisionSettings, ServiceSettings
 
-ENTRIES = ("Dockerfile", "azureml-app", "azureml-models", "environment", "server")
-"""What lies in the folder."""
+ENTRIES = ("Dockerfile", "server", "azureml-app", "azureml-models", "environment")
+"""What lies in the folder; first what shows that it is one."""
 
 _INSTALLER = "install_conda.py"
 _SCORING_TIMEOUT_MS = 3_600_000
@@ -47,8 +48,10 @@ def write_context(folder: Path, plan: PackagePlan, *, bundle: Path, progress: Pr
 def copy_context(folder: Path, target: Path) -> None:
     """Copy the context, for somebody to change. What another package left there is replaced; other files stay.
 
-    Raises OSError.
+    Raises UserErrorException where something of these names is there that is of no package, OSError.
     """
+    if not _has_context(target):
+        check_nothing_is_lost(target, ENTRIES)
     target.mkdir(parents=True, exist_ok=True)
     for name in ENTRIES:
         _remove(target / name)
@@ -56,6 +59,14 @@ def copy_context(folder: Path, target: Path) -> None:
             shutil.copytree(folder / name, target / name, copy_function=_copy_writable)
         elif (folder / name).exists():
             _copy_writable(folder / name, target / name)
+
+
+def _has_context(folder: Path) -> bool:
+    dockerfile = folder / "Dockerfile"
+    if not dockerfile.is_file() or not (folder / "server" / "bundle.json").is_file():
+        return False
+    with dockerfile.open("rb") as file:
+        return PACKAGED_BY.encode() in file.readline()
 
 
 def _write_environment(folder: Path, plan: PackagePlan, bundle: Path, progress: Progress) -> None:

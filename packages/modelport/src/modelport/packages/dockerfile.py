@@ -33,6 +33,9 @@ RUN set -eu; to={prefix}/python; mkdir -p "$to/bin" "$to/lib"; \
     for file in "${{library%/*}}"/libpython*.so*; do [ ! -e "$file" ] || cp -a "$file" "$to/lib/"; done
 """
 
+PACKAGED_BY = "packaged by Modelport."
+"""In the first line."""
+
 
 def render(plan: PackagePlan) -> str:
     """The text of the Dockerfile. Raises UserErrorException for a base Dockerfile without a FROM line."""
@@ -42,7 +45,7 @@ def render(plan: PackagePlan) -> str:
 def _head(plan: PackagePlan) -> str:
     models = ", ".join(f"{model.name}:{model.version}" for model in plan.models) or "none"
     lines = [
-        f"{plan.name}, packaged by Modelport. Models: {models}.",
+        f"{plan.name}, {PACKAGED_BY} Models: {models}.",
         "",
         f"    docker build -t {plan.name} .",
         f"    docker run --rm -p 6789:{PORT} {plan.name}",

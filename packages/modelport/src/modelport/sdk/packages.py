@@ -81,7 +81,8 @@ class ModelPackage:
     def save(self, output_directory: str | Path) -> None:
         """Copy the folder: ``docker build`` needs nothing else of a build context, and an OCI layout is the image.
 
-        What another package left there is replaced. Raises StoreException where it cannot be written.
+        What another package left there is replaced. Raises UserErrorException where something of these names is there
+        that is of no package, and it stays; StoreException where it cannot be written.
         """
         target = Path(output_directory)
         try:
