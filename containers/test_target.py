@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import requests
 import trustme
 from packages.modelport.tests.sdk.constant_load import ConstantLoad
 
@@ -22,9 +23,12 @@ from containers.instances import BODY, EATER, Instances
 from containers.proxies import by_tcp
 from modelport import Model, Webservice
 from modelport.domain.errors import DeploymentFailed, WebserviceException
+from modelport.domain.services import Service
 from modelport.sdk.aci import AciWebservice
 from modelport.sdk.data import Dataset
 from modelport.sdk.local import LocalWebservice
+from modelport.targets.container.parts import Server
+from modelport.targets.container.servers import Servers
 from modelport.usecases.checks import Verdict
 from modelport.usecases.doctor_places import engines
 from modelport.usecases.run_service import delete, up
@@ -90,6 +94,40 @@ def test_changes_under_load(instances: Instances) -> None:
     assert service.run(BODY) == [2, 4]
     assert len(instances.containers("line")) == 2
     assert sum(name.startswith("image localhost/modelport/ws-") for name in instances.everything()) == 1
+
+
+def test_what_comes_too_late_kills_no_server(instances: Instances, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = instances.deploy("late", instances.code())
+    service.wait_for_deployment()
+    wait, again = Servers._wait, Servers._again
+    late: list[BaseException] = [KeyboardInterrupt(), requests.ConnectionError("lost")]
+
+    def waits_too_long(servers: Servers, new: Server, row: Service) -> None:
+        wait(servers, new, row)
+        raise late[0]
+
+    def loses_some(servers: Servers, server: Server) -> Server:
+        monkeypatch.setattr(Servers, "_again", again)
+        raise requests.ConnectionError("lost")
+
+    with ConstantLoad(str(service.scoring_uri), BODY) as load:
+        load.wait_for("[2, 4]")
+        monkeypatch.setattr(Servers, "_wait", waits_too_long)
+        with pytest.raises(KeyboardInterrupt):
+            service.update(models=[instances.model(3)], inference_config=instances.code())
+        load.wait_for("[3, 6]")
+        assert instances.workspace.context.service("late").active_revision == 2
+        late.pop(0)
+        service.update(models=[instances.model(4)], inference_config=instances.code())
+        load.wait_for("[4, 8]")
+        monkeypatch.setattr(Servers, "_wait", wait)
+        monkeypatch.setattr(Servers, "_again", loses_some)
+        service.update(models=[instances.model(5)], inference_config=instances.code())
+        load.wait_for("[5, 10]")
+        service.rollback()
+        load.wait_for("[4, 8]")
+    assert load.failures == []
+    assert len(instances.containers("late")) == 2
 
 
 def test_tls(instances: Instances) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from docker.errors import APIError
 from docker.types import DeviceRequest
 
 from modelport.domain.deployments import Deployment, Placement, Resources
@@ -22,6 +24,7 @@ from modelport.targets.container.archives import File, first_file, packed
 from modelport.targets.container.failures import explained, failure_of
 from modelport.targets.container.holder import holder_archive
 from modelport.targets.container.names import Names, check_label
+from modelport.targets.container.patience import patiently
 from modelport.targets.container.plan import creation, holder_spec, server_spec
 from modelport.targets.container.settings import container_settings, encoded, own_files
 from modelport_scoring import RevisionSettings, read_settings
@@ -179,3 +182,24 @@ def test_archives_come_back() -> None:
     assert first_file(packed(files)) == b"content"
     assert packed(files) == packed(files) != packed(files, written_at=7.5)
     assert first_file(packed([File("a")])) is None
+
+
+def answered(status: int) -> APIError:
+    response = requests.Response()
+    response.status_code = status
+    return APIError("said so", response=response)
+
+
+def test_a_question_that_is_lost_is_asked_again_and_a_refusal_is_not() -> None:
+    ends: list[Exception] = [requests.ConnectionError("lost"), answered(500)]
+
+    def ask() -> str:
+        if ends:
+            raise ends.pop(0)
+        return "answer"
+
+    assert patiently(ask) == "answer"
+    ends = [answered(409), answered(500)]
+    with pytest.raises(APIError):
+        patiently(ask)
+    assert len(ends) == 1

@@ -86,6 +86,10 @@ def _switch(context: Context, service: Service, switched: Service, bundle: Path)
         context.target(service).switch(switched, number, bundle)
     except DeploymentFailed as error:
         raise kept_old(context, service, service.revision(number), error, goes_on=f"revision {active}") from error
+    except KeyboardInterrupt:
+        if context.target(service).observe(service).active_revision == number:  # it came too late
+            context.registry.update_service(switched)
+        raise
     context.progress.step(f"Revision {number} of {service.name!r} has taken over")
 
 

@@ -15,6 +15,7 @@ from modelport.domain.services import Service
 from modelport.packages.plan import PACKAGE
 from modelport.targets.container.names import Names
 from modelport.targets.container.parts import Parts, Server
+from modelport.targets.container.patience import patiently
 from modelport.targets.container.plan import MODEL_DATA_FOLDER, SETTINGS, STOP_AFTER_DRAIN_S, server_spec
 from modelport.targets.container.settings import (
     certificate_files,
@@ -103,7 +104,10 @@ class Servers:
         )
 
     def replace(self, service: Service, number: int, image: str) -> None:
-        """Have a new server take over from the one that serves. Raises DeploymentFailed, and the old one goes on."""
+        """Have a new server take over from the one that serves. Raises DeploymentFailed, and the old one goes on.
+
+        Once the new one has taken over it stays, whatever happens then: the old one does not come back.
+        """
         old = self._parts.servers()
         if not any(server.runs for server in old):
             raise WebserviceException(
@@ -116,18 +120,32 @@ class Servers:
         new = self.start(service, number, image)
         try:
             self._wait(new, service)
-        except BaseException:
-            self._parts.remove(new.container)
-            raise
+        except BaseException as error:
+            if not self._has_taken_over(new):
+                self._parts.remove(new.container)
+                raise
+            if not isinstance(error, Exception):  # the user's Ctrl-C: the old one ends by itself
+                raise
         for server in old:
             self._end(server, service)
+
+    def _has_taken_over(self, new: Server) -> bool:
+        """Raises what the engine's client does where it cannot be asked: nothing can be removed then either."""
+        try:
+            return patiently(lambda: self._again(new).accepts)
+        except NotFound:
+            return False
 
     def _wait(self, new: Server, service: Service) -> None:
         """Return when it has taken over. Raises DeploymentFailed where it ends instead."""
         deadline = time.monotonic() + _limits(service).start_timeout_s + _GRACE_S
+        has_accepted = False
         while True:
-            seen = self._again(new)
+            seen = patiently(lambda: self._with_report(new))
+            has_accepted = has_accepted or seen.accepts
             if not seen.runs or seen.restarts:
+                if has_accepted:  # and the one before has left: the engine starts this one again
+                    return
                 seen.end()
                 raise DeploymentFailed(seen.failure())
             report = seen.report
@@ -139,6 +157,12 @@ class Servers:
                 raise DeploymentFailed(Failure(phase=Phase.START, message=message, log=seen.log(50)))
             time.sleep(_PAUSE_S)
 
+    def _with_report(self, server: Server) -> Server:
+        """What is asked of it is asked here."""
+        seen = self._again(server)
+        _ = seen.report
+        return seen
+
     def _again(self, server: Server) -> Server:
         server.container.reload()
         return Server(server.container)
@@ -148,7 +172,7 @@ class Servers:
         patience_s = _limits(service).drain_timeout_s + _GRACE_S
         with contextlib.suppress(Exception):
             server.container.wait(timeout=patience_s)
-        self._parts.remove(server.container)
+        patiently(lambda: self._parts.remove(server.container))
 
     def stop(self, service: Service) -> None:
         """Let what runs finish what it holds, and end it; the containers stay, for the log."""
