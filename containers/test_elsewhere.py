@@ -31,11 +31,11 @@ def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshServer]:
         yield server
 
 
-def its_life(instances: Instances) -> None:
+def its_life(instances: Instances, host: str) -> None:
     """Deployed, asked, changed and deleted, over there."""
     service = instances.deploy("far", instances.code(), auth_enabled=True)
     service.wait_for_deployment()
-    assert service.scoring_uri == f"http://127.0.0.1:{service.port}/score", "the engine's machine"
+    assert service.scoring_uri == f"http://{host}:{service.port}/score", "the engine's machine"
     assert service.run(BODY) == [2, 4]
     service.update(models=[instances.model(3)], inference_config=instances.code())
     assert service.run(BODY) == [3, 6]
@@ -49,7 +49,7 @@ def its_life(instances: Instances) -> None:
 def test_by_ssh(instances: Instances, ssh: SshServer, monkeypatch: pytest.MonkeyPatch) -> None:
     path = instances.engine.address.removeprefix("unix://")
     monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", f"ssh://by-its-name{path}")
-    its_life(instances)
+    its_life(instances, "127.0.0.1")
     assert ssh.logins == 1, "one serves all that is asked"
 
 
@@ -73,7 +73,7 @@ def test_by_tls(instances: Instances, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", secure.address)
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     monkeypatch.setenv("DOCKER_CERT_PATH", str(secure.folder))
-    its_life(instances)
+    its_life(instances, "localhost")
 
 
 def test_what_is_said_of_a_wrong_login(engine: Engine, ssh: SshServer) -> None:

@@ -248,10 +248,11 @@ def test_a_service_of_this_machine_moves(instances: Instances) -> None:
 def test_an_engine_elsewhere(instances: Instances, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has none of our files, and its ports are open for everybody."""
     with by_tcp(instances.engine.address) as address:
-        monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", address)
+        # It leads here, and does not say so: what does is this machine.
+        monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", address.replace("127.0.0.1", "0.0.0.0"))
         service = instances.deploy("far", instances.code())
         service.wait_for_deployment()
-        assert service.scoring_uri == f"http://127.0.0.1:{service.port}/score"
+        assert service.scoring_uri == f"http://0.0.0.0:{service.port}/score"
         assert service.run(BODY) == [2, 4]
         service.update(models=[instances.model(3)], inference_config=instances.code())
         assert service.run(BODY) == [3, 6]
@@ -260,6 +261,12 @@ def test_an_engine_elsewhere(instances: Instances, monkeypatch: pytest.MonkeyPat
         (binding,) = holder["HostConfig"]["PortBindings"]["5001/tcp"]
         assert binding["HostIp"] in ("", "0.0.0.0") and 20_000 <= int(binding["HostPort"]) < 32_000
         service.delete()
+        monkeypatch.setenv("MODELPORT_CONTAINER_ENGINE", address)
+        near = instances.deploy("near", instances.code())
+        holder = next(one for name, one in instances.containers("near").items() if name.endswith("-network"))
+        (binding,) = holder["HostConfig"]["PortBindings"]["5001/tcp"]
+        assert binding["HostIp"] == "127.0.0.1"
+        near.delete()
 
 
 def test_what_an_engine_has_not(instances: Instances) -> None:

@@ -12,6 +12,7 @@ from modelport.domain.deployments import Placement, RunsOn
 from modelport.domain.errors import WebserviceException
 from modelport.targets.chooser import TargetChooser
 from modelport.targets.container.addresses import find_engine, host_of
+from modelport.targets.container.engine import Engine
 from modelport.targets.interface import Target
 from modelport.targets.memory import MemoryTarget
 
@@ -93,10 +94,22 @@ def test_the_usual_sockets(machine: Path) -> None:
 
 @pytest.mark.parametrize(
     ("engine", "host"),
-    [("unix:///run/docker.sock", None), ("tcp://10.0.0.1:2376", "10.0.0.1"), ("ssh://me@engine", "engine")],
+    [
+        ("unix:///run/docker.sock", None),
+        ("tcp://10.0.0.1:2376", "10.0.0.1"),
+        ("ssh://me@engine", "engine"),
+        ("tcp://127.0.0.1:2375", None),
+        ("tcp://localhost", None),
+        ("https://[::1]:2376", None),
+        ("ssh://me@localhost", None),
+        ("ssh://localhost:22/run/podman/podman.sock", None),
+        ("ssh://me@127.0.0.1:2222", "127.0.0.1"),
+        ("tcp://localhost.example:2376", "localhost.example"),
+    ],
 )
 def test_where_an_engine_is(engine: str, host: str | None) -> None:
     assert host_of(engine) == host
+    assert Engine(engine).host == host
 
 
 def test_a_target_is_made_once_for_each_place() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ ENGINE_VARIABLE = "MODELPORT_CONTAINER_ENGINE"
 """The engine that runs services: its address (``unix:///run/podman/podman.sock``, ``tcp://host:2376``, ``ssh://…``), or
 ``docker`` or ``podman``, which is the one of this machine."""
 DOCKER_VARIABLE = "DOCKER_HOST"
+_SSH_PORT = 22
 FOR_ALL_USERS = (Path("/var/run/docker.sock"), Path("/run/podman/podman.sock"))
 
 
@@ -55,5 +57,19 @@ def _is_socket(path: Path) -> bool:
 
 
 def host_of(engine: str) -> str | None:
-    """The machine that the engine's containers are reached at; None where it is this one."""
-    return urlsplit(engine).hostname if engine.partition("://")[0] in ("tcp", "http", "https", "ssh") else None
+    """The machine that the engine's containers are reached at; None where it is this one.
+
+    A loopback address is this one; but for ssh by a port of its own, which leads to a virtual machine as a rule.
+    """
+    parts = urlsplit(engine)
+    if parts.scheme not in ("tcp", "http", "https", "ssh"):
+        return None
+    is_forwarded = parts.scheme == "ssh" and parts.port not in (None, _SSH_PORT)
+    return parts.hostname if is_forwarded or not _is_loopback(parts.hostname or "") else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

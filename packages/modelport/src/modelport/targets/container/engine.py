@@ -45,7 +45,8 @@ class Engine:
     @cached_property
     def host(self) -> str | None:
         """The name or address of its machine, for clients of what runs there; None where it is this one."""
-        return machine_of(self.address) if self._scheme == "ssh" else host_of(self.address)
+        host = host_of(self.address)
+        return machine_of(self.address) if host is not None and self._scheme == "ssh" else host
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[docker.DockerClient]:
