@@ -19,7 +19,7 @@ from modelport.domain.errors import (
     WebserviceException,
 )
 from modelport.domain.failures import Failure, Phase
-from modelport.domain.services import DesiredState, LocalDeployment, ServiceFilter, ServiceState
+from modelport.domain.services import DesiredState, LocalDeployment, Service, ServiceFilter, ServiceState
 from modelport.environments.memory import MemoryEnvironments
 from modelport.targets.interface import Observation
 from modelport.targets.memory import MemoryTarget
@@ -477,6 +477,23 @@ def test_a_start_that_is_refused_or_interrupted_leaves_no_service(
     assert context.registry.services(ServiceFilter()) == []
     assert bundles(context) == set()
     assert bench.service("svc").active_revision == 1
+
+
+def test_what_a_start_leaves_where_nobody_answers_is_told(
+    bench: Workbench, context: Context, target: MemoryTarget, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_gone(service: Service) -> None:
+        raise WebserviceException("The engine does not answer.")
+
+    monkeypatch.setattr(target, "delete", is_gone)
+    target.refusal = StoreException("No space left.")
+    with pytest.raises(StoreException, match="No space left"):
+        bench.service("svc")
+    assert steps.texts[-2:] == [
+        "'svc' could not be removed where it was started: The engine does not answer.",
+        "'svc' was in the memory of a program.",
+    ]
+    assert context.registry.services(ServiceFilter()) == []
 
 
 def test_an_environment_that_cannot_be_resolved_names_the_phase(

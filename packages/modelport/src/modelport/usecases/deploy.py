@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -83,7 +82,7 @@ def _whole(context: Context, request: DeployRequest) -> Deployment:
 
 
 def _started(context: Context, service: Service, bundle: Path, *, deployment: Deployment) -> Service:
-    """Start it; if that is refused or interrupted, nothing of it stays."""
+    """Start it; if that is refused or interrupted, nothing of it stays, or what may stay is told."""
     context.progress.step(f"Starting the service {service.name!r}")
     for note in deployment_notes(service):
         context.progress.step(note)
@@ -93,8 +92,12 @@ def _started(context: Context, service: Service, bundle: Path, *, deployment: De
             target.keep_certificate(service.name, deployment)
             service = start_active(context, service, bundle)
     except BaseException:
-        with contextlib.suppress(ModelportError):  # the reason above is the one that counts
+        try:
             target.delete(service)
+        except ModelportError as error:  # the reason above is the one that counts
+            context.progress.step(f"{service.name!r} could not be removed where it was started: {error.message}")
+            for line in target.forget(service):
+                context.progress.step(line)
         context.registry.delete_service(service.name)
         remove_unused_bundles(context)
         raise
