@@ -7,6 +7,7 @@ other machine needs neither Docker's program nor Podman's, and one login serves 
 from __future__ import annotations
 
 import contextlib
+import shlex
 import subprocess
 import tempfile
 import time
@@ -138,9 +139,10 @@ def _last(said: Path) -> str:
 def why_nobody_answers(address: str) -> str:
     """Asked for on the other machine after a failure: its ssh server does not say why a socket could not be opened."""
     path = remote_socket(address)
+    quoted = shlex.quote(path)
     script = (
-        f'[ -e "{path}" ] || {{ echo "there is no {path}"; exit; }}; '
-        f'[ -w "{path}" ] || {{ echo "$(id -un) may not use {path}"; exit; }}; echo "nobody listens at {path}"'
+        f"[ -e {quoted} ] || {{ echo there is no {quoted}; exit; }}; "
+        f'[ -w {quoted} ] || {{ echo "$(id -un) may not use" {quoted}; exit; }}; echo nobody listens at {quoted}'
     )
     command = ["ssh", *_options(), "-nT", *destination(address), script]
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
