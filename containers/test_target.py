@@ -279,6 +279,11 @@ def test_what_an_engine_has_not(instances: Instances) -> None:
     assert "(API 1.41), linux/amd64, " in check.finding and ", control groups of version " in check.finding
     with pytest.raises(WebserviceException, match=f"Port {service.port} of 127.0.0.1 cannot be listened on"):
         context.target(row).check("two", context.service("one").deployment.__class__(port=service.port))
+    (image,) = [name for name in instances.everything() if name.startswith("image localhost/modelport/ws-")]
+    instances.engine.run("tag", image.removeprefix("image "), "localhost/kept/mine:1")
+    service.delete()
+    assert "localhost/kept/mine:1" in instances.engine.names_of("images", "--format", "{{.Repository}}:{{.Tag}}")
+    instances.engine.run("rmi", "localhost/kept/mine:1")
 
 
 def test_what_a_script_collects(instances: Instances) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 import docker
-from docker.errors import APIError, ImageNotFound
+from docker.errors import APIError, ImageLoadError, ImageNotFound
 
 from modelport.domain.errors import StoreException, WebserviceException
 from modelport.targets.container.holder import REFERENCE, holder_archive
@@ -30,7 +31,7 @@ def load(client: docker.DockerClient, image: ServiceImage, reference: str) -> No
                 hint="Free some space, or name another folder for temporary files in TMPDIR.",
             ) from error
         with archive.open("rb") as content:
-            client.images.load(content)
+            _send(client, content)
     if not _has(client, reference):
         raise WebserviceException(f"The container engine took the image {reference}, and does not know it afterwards.")
 
@@ -38,8 +39,19 @@ def load(client: docker.DockerClient, image: ServiceImage, reference: str) -> No
 def load_holder(client: docker.DockerClient) -> str:
     """Have the engine know the image of the containers that only hold a network; returns its name."""
     if not _has(client, REFERENCE):
-        client.images.load(holder_archive(client.info()["Architecture"]))
+        _send(client, holder_archive(client.info()["Architecture"]))
     return REFERENCE
+
+
+def _send(client: docker.DockerClient, archive: BinaryIO | bytes) -> None:
+    """Raises WebserviceException with what the engine says where it cannot keep the image."""
+    try:
+        client.images.load(archive)
+    except ImageLoadError as error:
+        raise WebserviceException(
+            f"The container engine does not load the image: {error}.",
+            hint="Where its machine has no space left: docker system df (podman system df) shows what takes it.",
+        ) from error
 
 
 def remove_unused(client: docker.DockerClient, repository: str) -> None:
@@ -50,7 +62,8 @@ def remove_unused(client: docker.DockerClient, repository: str) -> None:
             if image.id not in used:
                 with contextlib.suppress(APIError):  # somebody has just begun to use it
                     for tag in image.tags:
-                        client.images.remove(tag)
+                        if name in (tag, tag.rpartition(":")[0]):  # others are of somebody else
+                            client.images.remove(tag)
 
 
 def _has(client: docker.DockerClient, reference: str) -> bool:
