@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.models.containers import Container
 
 from modelport.domain.errors import WebserviceException
 from modelport.targets.container.engine import Engine, EngineGone
 from modelport.targets.container.image import ServiceImage
 from modelport.targets.container.loading import load, load_holder
+from modelport.targets.container.parts import Server
 
 FULL = "write /var/lib/docker/tmp: no space left on device"
 
@@ -24,7 +26,11 @@ class FullEngine(http.server.BaseHTTPRequestHandler):
     """An engine's API as far as loading an image needs it, of one whose disk is full."""
 
     def do_GET(self) -> None:
-        answers = {"version": {"ApiVersion": "1.41"}, "info": {"Architecture": "x86_64"}}
+        answers = {
+            "version": {"ApiVersion": "1.41"},
+            "info": {"Architecture": "x86_64"},
+            "archive?path=%2Freport.json": {"no": "archive"},
+        }
         answer = answers.get(self.path.rpartition("/")[2])
         self._answer(200 if answer else 404, answer or {"message": "No such image"})
 
@@ -55,6 +61,13 @@ def full(tmp_path: Path) -> Iterator[Engine]:
         yield Engine(f"unix://{tmp_path}/engine.sock")
         server.shutdown()
         thread.join()
+
+
+def test_half_an_archive_is_an_error_of_the_engine(full: Engine) -> None:
+    with full.connected() as client:
+        server = Server(Container(attrs={"Id": "1", "Name": "/svc-1"}, client=client))
+        with pytest.raises(WebserviceException, match=r"does not give /report\.json of svc-1 whole"):
+            server.read("/report.json")
 
 
 def test_an_engine_without_space_says_so(full: Engine) -> None:

@@ -23,7 +23,8 @@ from modelport.domain.services import DesiredState, LocalDeployment, Service, Se
 from modelport.environments.memory import MemoryEnvironments
 from modelport.targets.interface import Observation
 from modelport.targets.memory import MemoryTarget
-from modelport.usecases import run_service, wait
+from modelport.usecases import doctor, run_service, wait
+from modelport.usecases.checks import Verdict
 from modelport.usecases.context import Context
 from modelport.usecases.deploy import DeployRequest, deploy
 from modelport.usecases.exclusive import exclusive
@@ -259,6 +260,30 @@ def test_up_goes_on_after_one_that_cannot_be_started(bench: Workbench, context: 
     started = run_service.up(context)
     assert "azureml-models/one/1/model.pkl" in str(started["one"])
     assert started["two"] is None
+
+
+def test_one_that_cannot_be_asked_hides_no_other(
+    bench: Workbench, context: Context, target: MemoryTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("fell", "asked", "old"):
+        bench.service(name)
+    target.observations["fell"] = Observation(state=ServiceState.STOPPED)
+    target.observations["old"] = replace(target.observations["old"], started_by="0.1")
+    observe_others = target.observe
+
+    def refuse_one(service: Service) -> Observation:
+        if service.name == "asked":
+            raise WebserviceException("The engine refused.")
+        return observe_others(service)
+
+    monkeypatch.setattr(target, "observe", refuse_one)
+    assert run_service.started_by_others(context) == {"old": "0.1"}
+    found = {check.name: check for check in doctor._services(context)}
+    assert found["service asked"].verdict is Verdict.PROBLEM
+    assert "'asked' of the workspace 'ws' is unknown: The engine refused." in found["service asked"].finding
+    assert len(found) == 3
+    started = run_service.up(context)
+    assert str(started["asked"]) == "The engine refused." and started["fell"] is None
 
 
 def test_tags_are_replaced_and_properties_added(bench: Workbench, context: Context) -> None:

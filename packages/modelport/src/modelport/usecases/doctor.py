@@ -163,7 +163,7 @@ def _open_files() -> Check:
 def _port(opened: list[Context]) -> Check:
     for context in opened:
         for service in context.registry.services(ServiceFilter()):
-            if service.port == DEFAULT_PORT and _state(context, service) in _RUNS:
+            if service.port == DEFAULT_PORT and _state(context, service)[0] in _RUNS:
                 return ok("port", f"Port {DEFAULT_PORT} has the service {service.name!r} of {context.record.name!r}")
     try:
         check_address("127.0.0.1", DEFAULT_PORT)
@@ -201,16 +201,22 @@ def _damage(database: Path) -> str:
     return "" if lines == ["ok"] else "; ".join(lines)
 
 
-def _state(context: Context, service: Service) -> ServiceState:
-    return context.target(service).observe(service).state
+def _state(context: Context, service: Service) -> tuple[ServiceState, ModelportError | None]:
+    """How it is; why that is not known, where its target does not say."""
+    try:
+        return context.target(service).observe(service).state, None
+    except ModelportError as error:
+        return ServiceState.UNKNOWN, error
 
 
 def _services(context: Context) -> Iterator[Check]:
     for service in context.registry.services(ServiceFilter()):
         label = f"service {service.name}"
-        state = _state(context, service)
+        state, error = _state(context, service)
         finding = f"{service.name!r} of the workspace {context.record.name!r} is {state}"
-        if service.desired_state is DesiredState.STOPPED:
+        if error is not None:
+            yield problem(label, f"{finding}: {error.message}", error.hint or _to_run_again(context, service, state))
+        elif service.desired_state is DesiredState.STOPPED:
             yield (
                 ok(label, f"{finding}, as it should be")
                 if state not in _RUNS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,27 +96,32 @@ def _ended(context: Context, service: Service, *, force: bool) -> tuple[str, ...
 
 def started_by_others(context: Context) -> dict[str, str]:
     """The services that run and were started by another version of Modelport, which may refuse changes; and the version
-    of each."""
-    running = (service for service in context.registry.services(ServiceFilter()))
-    found = {service.name: context.target(service).observe(service).started_by for service in running}
-    return {name: version for name, version in found.items() if version is not None}
+    of each. Those that cannot be asked are left out."""
+    found: dict[str, str] = {}
+    for service in context.registry.services(ServiceFilter()):
+        with contextlib.suppress(ModelportError):
+            version = context.target(service).observe(service).started_by
+            if version is not None:
+                found[service.name] = version
+    return found
 
 
 def up(context: Context, *, restarting: bool = False) -> dict[str, ModelportError | None]:
     """Start every service that should run and does not, after a reboot for example; with ``restarting``, start those
     again that another version of Modelport started.
 
-    One that cannot be started does not stop the others: its error is its value, None for those that were started.
+    One that cannot be asked or started does not stop the others: its error is its value, None for those that were
+    started.
     """
     started: dict[str, ModelportError | None] = {}
     for service in context.registry.services(ServiceFilter()):
         if service.desired_state is not DesiredState.RUNNING:
             continue
-        observation = context.target(service).observe(service)
-        is_down = observation.state in (ServiceState.STOPPED, ServiceState.UNKNOWN)
-        if not is_down and not (restarting and observation.started_by):
-            continue
         try:
+            observation = context.target(service).observe(service)
+            is_down = observation.state in (ServiceState.STOPPED, ServiceState.UNKNOWN)
+            if not is_down and not (restarting and observation.started_by):
+                continue
             (start if is_down else restart)(context, service.name)
             started[service.name] = None
         except ModelportError as error:

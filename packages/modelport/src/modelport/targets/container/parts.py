@@ -17,6 +17,7 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 from docker.types import LogConfig
 
+from modelport.domain.errors import WebserviceException
 from modelport.domain.failures import Failure
 from modelport.targets.container.archives import File, first_file, packed
 from modelport.targets.container.failures import LAST_LINES, failure_of
@@ -80,17 +81,24 @@ class Server:
         return self.runs and self.report is not None and self.report.accepts
 
     def read(self, path: str) -> bytes | None:
-        """The content of a file in the container, whether it runs or not; None where there is none."""
+        """The content of a file in the container, whether it runs or not; None where there is none. Raises
+        WebserviceException where the engine does not give it whole."""
         for left in reversed(range(_TRIES)):
             try:
                 stream, _about = self.container.get_archive(path)
                 return first_file(b"".join(stream))
             except NotFound:
                 return None
-            except (APIError, tarfile.ReadError):  # it is being started or ended at this moment
+            except APIError:  # it is being started or ended at this moment
                 if not left:
                     raise
-                time.sleep(_PAUSE_S)
+            except tarfile.ReadError as error:
+                if not left:
+                    raise WebserviceException(
+                        f"The container engine does not give {path} of {self.container.name} whole: {error}.",
+                        hint="Try it again; the engine's own log may say more.",
+                    ) from error
+            time.sleep(_PAUSE_S)
         return None
 
     def put(self, files: Iterable[File]) -> None:
