@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from modelport.domain.errors import UserErrorException
+from modelport.domain.errors import StoreException, UserErrorException
+from modelport.usecases import image_records
 from modelport.usecases.context import Context
 from modelport.usecases.stored_bundles import StoredBundles, _address
 from modelport_scoring.fetch.placing import place_bundle
 from modelport_scoring.fetch.settings import BundleToFetch
 
-from .conftest import Workbench
+from .conftest import Steps, Workbench
 
 STOCK = "registry.example/serving@sha256:1"
 
@@ -53,6 +55,42 @@ def test_a_bundle_is_stored_once(bench: Workbench, stored: StoredBundles, tmp_pa
     assert stored.image(service, 1) == first
     assert not archive.exists()
     assert {stat.S_IMODE(record.stat().st_mode) for record in stored.records.glob("stored-*")} == {0o600}
+
+
+def test_a_service_starts_with_an_image_of_this_modelport(
+    bench: Workbench, stored: StoredBundles, steps: Steps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_stored() -> bool:
+        return any((tmp_path / "store" / "bundles").iterdir())
+
+    def forget() -> None:
+        for archive in (tmp_path / "store" / "bundles").iterdir():
+            archive.unlink()
+
+    service = bench.service("svc", bench.model())
+    first = stored.image(service, 1, starts=True)
+    forget()
+    stored.image(service, 1, starts=True)
+    assert not is_stored(), "nothing is new"
+    for name, value in (("__version__", "9.9"), ("BASE_VARIABLE", "A_BASE")):
+        monkeypatch.setenv("A_BASE", "mine:1")
+        monkeypatch.setattr(image_records, name, value)
+        assert stored.image(service, 1) == first
+        assert not is_stored(), "a change of settings asks nobody"
+        assert stored.image(service, 1, starts=True) == first
+        assert is_stored()
+        forget()
+    monkeypatch.setattr(image_records, "__version__", "10.0")
+    monkeypatch.setattr(StoredBundles, "_store", refuse)
+    assert stored.image(service, 1, starts=True) == first
+    assert steps.texts[-1] == (
+        f"The image cannot be made anew, so the service starts with {STOCK}, which Modelport 9.9 A_BASE=mine:1 made: "
+        "The store is full."
+    )
+
+
+def refuse(*_: object) -> NoReturn:
+    raise StoreException("The store is full.")
 
 
 def test_what_signs_a_folder_signs_what_is_in_it(stored: StoredBundles) -> None:

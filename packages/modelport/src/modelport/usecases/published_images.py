@@ -32,19 +32,20 @@ class PublishedImages:
         """Raise UserErrorException where no registry is named."""
         _ = self._to(name)
 
-    def image(self, service: Service, number: int) -> ServingImage:
+    def image(self, service: Service, number: int, *, starts: bool = False) -> ServingImage:
         """The image of the revision, with the digest by which the cluster pulls it.
 
         Raises UserErrorException where no registry is named; what ``build_image`` and ``push`` raise.
         """
         registry = self._to(service.name)
         bundle = service.revision(number).bundle_digest.removeprefix("sha256:")
-        records, name = ImageRecords(self.records), f"{service.name}-{bundle}"
-        known = records.find(name, brought_to=registry)
-        if known is None:
-            known = self._publish(service, number, registry)
-            records.keep(name, known, brought_to=registry)
-        return known
+        return ImageRecords(self.records).image(
+            f"{service.name}-{bundle}",
+            lambda: self._publish(service, number, registry),
+            brought_to=registry,
+            starts=starts,
+            progress=self.progress,
+        )
 
     def _to(self, name: str) -> str:
         if self.registry is None:

@@ -48,7 +48,7 @@ class StoredBundles:
                 hint="Attach it again with stock_image=… (--stock-image), or with registry=… (--registry).",
             )
 
-    def image(self, service: Service, number: int) -> ServingImage:
+    def image(self, service: Service, number: int, *, starts: bool = False) -> ServingImage:
         """The stock image, and what a pod of the revision is to fetch.
 
         Raises UserErrorException as ``check``, StoreException where the store refuses, and what ``stock_image`` and
@@ -56,13 +56,13 @@ class StoredBundles:
         """
         self.check(service.name)
         digest = service.revision(number).bundle_digest.removeprefix("sha256:")
-        records, stock = ImageRecords(self.records), self.stock_image or self.registry
-        name = f"stored-{_key(self.store, stock, digest)}"
-        known = records.find(name, brought_to=self.store)
-        if known is None:
-            known = self._store(digest)
-            records.keep(name, known, brought_to=self.store)
-        return known
+        return ImageRecords(self.records).image(
+            f"stored-{_key(self.store, self.stock_image or self.registry, digest)}",
+            lambda: self._store(digest),
+            brought_to=self.store,
+            starts=starts,
+            progress=self.progress,
+        )
 
     def _store(self, digest: str) -> ServingImage:
         bundle, settings = self.bundles / digest, ImageSettings(name=_STOCK)

@@ -96,7 +96,7 @@ class KubernetesTarget:
 
     def start(self, service: Service, bundle: Path, *, beside: Mapping[int, Path] = NONE_BESIDE) -> Observation:
         """Apply everything; pods are not waited for."""
-        wanted = self._plan(service)
+        wanted = self._plan(service, starts=True)
         applied = self._applied(wanted)
         applied.apply(wanted)
         applied.prune(_names(wanted))
@@ -226,13 +226,13 @@ class KubernetesTarget:
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
-    def _plan(self, service: Service) -> KubernetesPlan:
+    def _plan(self, service: Service, *, starts: bool = False) -> KubernetesPlan:
         hosted = {version.revision for version in service.versions} or {service.active_revision}
         return plan(
             service,
             workspace=self._workspace,
             workspace_id=self._workspace_id,
-            images={number: self._images.image(service, number) for number in sorted(hosted)},
+            images={number: self._images.image(service, number, starts=starts) for number in sorted(hosted)},
             cluster=self._facts,
             settings=self._settings_for(service),
             trust=self._trust,

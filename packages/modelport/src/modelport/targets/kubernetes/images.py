@@ -14,5 +14,6 @@ class Images(Protocol):
     def check(self, name: str) -> None:
         """Raise UserErrorException where it is known already that no image of the service can be had."""
 
-    def image(self, service: Service, number: int) -> ServingImage:
-        """The image of the service's revision. Raises ModelportError where it cannot be made, or pushed."""
+    def image(self, service: Service, number: int, *, starts: bool = False) -> ServingImage:
+        """The image of the service's revision; where the service ``starts``, one as this Modelport makes it. Raises
+        ModelportError where it cannot be made, or pushed."""
