@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import http.server
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
 from modelport.domain.environments import DockerSection
-from modelport.exceptions import UserErrorException
-from modelport.images import Credentials, base_credentials
-from modelport.images.base_choice import _named
+from modelport.domain.progress import Silent
+from modelport.exceptions import RegistryException, UserErrorException
+from modelport.images import Credentials, ImageSettings, base_credentials
+from modelport.images.base_choice import _named, _read_named
+from modelport.images.bases import Bases
 from modelport.images.registry.credentials import Login, find_login
 from modelport.images.registry.reference import Reference
 
@@ -145,3 +149,32 @@ def test_an_address_stands_before_the_name_once(address: str) -> None:
     for image in ("team/base:1", "reg.example/team/base:1"):
         named = Reference.parse(_named(of_environment(image, address)))
         assert str(named) == "reg.example/team/base:1"
+
+
+class Closed(http.server.BaseHTTPRequestHandler):
+    """A registry that lets nobody in."""
+
+    def do_GET(self) -> None:
+        self.send_error(401)
+
+    do_HEAD = do_GET
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        return None
+
+
+def test_whose_password_counts_for_a_deployment_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with http.server.HTTPServer(("127.0.0.1", 0), Closed) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"127.0.0.1:{server.server_port}"
+        hints = []
+        for docker in (of_environment(f"{address}/base:1"), DockerSection(base_image=f"{address}/base:1")):
+            with pytest.raises(RegistryException, match="We asked as nobody") as caught:
+                _read_named(docker, ImageSettings(), Bases(tmp_path, progress=Silent()))
+            hints.append(caught.value.hint)
+        server.shutdown()
+        thread.join()
+    assert f"For deployments, log in: docker login {address} (podman login)." in hints[0]
+    assert "For deployments" not in hints[1]

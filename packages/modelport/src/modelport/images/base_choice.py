@@ -45,7 +45,7 @@ def choose_base(
     if docker.base_dockerfile:
         return bases.read(_built_by_engine(docker.base_dockerfile, settings, progress), settings.platform)
     if docker.base_image and not is_of_v1(docker.base_image):
-        return bases.read(_named(docker), settings.platform)
+        return _read_named(docker, settings, bases)
     chosen = stock_base(plan.python_version or SERVER_MINOR)
     if docker.base_image:
         progress.step(
@@ -66,6 +66,20 @@ def choose_base(
 def stock_base(python: str) -> str:
     """The base where nobody names one."""
     return os.environ.get(VARIABLE) or official_image(".".join(python.split(".")[:2]))
+
+
+def _read_named(docker: DockerSection, settings: ImageSettings, bases: Bases) -> BaseImage:
+    name = _named(docker)
+    try:
+        return bases.read(name, settings.platform)
+    except RegistryException as error:
+        if docker.base_image_registry.get("username") and settings.credentials is None:
+            error.hint = (
+                f"{error.hint}\nThe user and password of base_image_registry count for Model.package only: none is "
+                f"kept with what a deployment runs. For deployments, log in: docker login {_registry_in(name)} "
+                "(podman login)."
+            ).strip()
+        raise
 
 
 def _named(docker: DockerSection) -> str:
