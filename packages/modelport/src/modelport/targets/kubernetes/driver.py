@@ -149,7 +149,7 @@ class KubernetesTarget:
         held_back = [] if only is None else [name for name in names if name not in only]
         try:
             applied.apply(wanted, but=held_back)
-            rollout.wait(self._awaited(wanted))
+            rollout.wait(self._awaited(wanted), before=before)
             self._reaching.wait(applied, name=wanted.name)
             Settling(cluster=self._cluster, rollout=rollout, pods=pods).wait(before, applied.objects("Secret"))
         except BaseException:  # also where somebody presses Ctrl-C: the half of two plans is nobody's

@@ -12,6 +12,7 @@ from modelport.targets.interface import Observation, RevisionObservation
 from modelport.targets.kubernetes.failing import failed_container, why_container_failed
 from modelport.targets.kubernetes.observing import (
     NO_EVENTS,
+    Obstacles,
     condition,
     is_leaving,
     is_ready,
@@ -25,6 +26,7 @@ _STILL_COMES = ("RevisionMissing", "MinimumReplicasUnavailable")
 """Reasons of a predictor that is not ready yet; with any other one it is False for a cause."""
 _REFUSED = ("InvalidSpec", "BlockedByFailedLoad")
 """How KServe says that a change came to nothing (status.modelStatus.transitionStatus)."""
+_KNATIVE_REVISION = "serving.knative.dev/revision"
 _LOOK = "kubectl describe inferenceservice in the service's namespace tells more."
 
 
@@ -75,6 +77,24 @@ def inference_revision(
         state = ServiceState.DEPLOYING
     count = sum(is_ready(pod) for pod in there)
     return RevisionObservation(state=state, replicas=len(there), ready_replicas=count, failure=failure or unschedulable)
+
+
+def inference_obstacles(
+    found: Object, pods: Sequence[Object], *, revision: int, events: Sequence[Object] = NO_EVENTS
+) -> Obstacles:
+    """What is in the way of what the InferenceService says now, by the pods that Knative has made for it last."""
+    if not _is_seen(found):
+        return Obstacles()
+    there = [pod for pod in pods if revision_of(pod) == revision and not is_leaving(pod) and _is_newest(pod, found)]
+    return Obstacles(
+        failure=_failure(found, there, events), waits_for=why_unschedulable(there, [], now=None), pods=there
+    )
+
+
+def _is_newest(pod: Object, found: Object) -> bool:
+    """Also where it does not say: Knative is not everywhere below KServe."""
+    said = pod["metadata"]["labels"].get(_KNATIVE_REVISION)
+    return said in (None, _predictor(found).get("latestCreatedRevision"))
 
 
 def is_inferring(found: Object) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from modelport.targets.kubernetes.cluster import Cluster, Object
 from modelport.targets.kubernetes.failing import blamed
@@ -10,7 +11,7 @@ from modelport.targets.kubernetes.failing import blamed
 _OF_A_FAILURE = 50
 
 
-def blamed_log(cluster: Cluster, namespace: str, pods: Sequence[Object]) -> str:
+def blamed_log(cluster: Cluster, namespace: str, pods: Sequence[Mapping[str, Any]]) -> str:
     """The end of the log of the container because of which a revision failed; "" where none was started."""
     found = blamed(pods)
     if found is None:

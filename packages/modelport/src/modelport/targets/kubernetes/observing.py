@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from modelport.domain.failures import Failure, Phase
@@ -15,6 +16,11 @@ from modelport.targets.kubernetes.subject import REVISION_LABEL, VERSION_LABEL
 Object = Mapping[str, Any]
 
 UNSCHEDULABLE_S = 300
+
+_TEMPLATE_HASH = "pod-template-hash"
+"""Label of a Deployment's ReplicaSets and of their pods; ReplicaSets are named by it too."""
+_ROLLOUT_ANNOTATION = "deployment.kubernetes.io/revision"
+"""How many templates the Deployment had before that of a ReplicaSet was the newest."""
 
 _NO_METRICS = "could not find the requested resource"
 """In what an autoscaler says where there is no metrics API."""
@@ -110,11 +116,13 @@ def revision_observation(
     if deployment.get("spec", {}).get("replicas") == 0:
         return RevisionObservation(state=ServiceState.STOPPED)
     own = [pod for pod in pods if revision_of(pod) == revision]
-    there, sets = [pod for pod in own if not is_leaving(pod)], _own_sets(replica_sets, revision)
+    there = [pod for pod in own if not is_leaving(pod)]
     ready = sum(is_ready(pod) for pod in there)
     was_ready = was_rolled_out(deployment) or revision_of(deployment) != revision
-    unschedulable = why_unschedulable(there, sets, now=now)
-    failure = _failure(deployment, there, sets, events) or (None if there else _evicted(own))
+    sets = _newest(deployment, _own_sets(replica_sets, revision))
+    newest = _of_sets(there, sets)
+    unschedulable = why_unschedulable(newest, sets, now=now)
+    failure = _failure(deployment, newest, sets, events) or (None if there else _evicted(own))
     if ready:
         state = ServiceState.RUNNING
     elif failure is not None:
@@ -126,20 +134,52 @@ def revision_observation(
     return RevisionObservation(state=state, replicas=len(there), ready_replicas=ready, failure=failure or unschedulable)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Obstacles:
+    """What is in the way of the pods that a Deployment is rolling out."""
+
+    failure: Failure | None = None
+    """What is known for sure to stop them."""
+    waits_for: Failure | None = None
+    """What they lack and may still get: a node, a place in a quota."""
+    pods: Sequence[Object] = ()
+    """Those pods."""
+
+
+def obstacles(
+    deployment: Object, pods: Sequence[Object], replica_sets: Sequence[Object], *, events: Sequence[Object] = NO_EVENTS
+) -> Obstacles:
+    """Only pods of the newest template count: those of before may fail beside them, which is often why there is a new
+    one. None as long as the cluster has not looked at what the Deployment says now."""
+    if not _is_seen(deployment):
+        return Obstacles()
+    sets = _newest(deployment, replica_sets)
+    there = [pod for pod in _of_sets(pods, sets) if not is_leaving(pod)]
+    return Obstacles(
+        failure=_failure(deployment, there, sets, events),
+        waits_for=why_unschedulable(there, sets, now=None),
+        pods=there,
+    )
+
+
 def was_rolled_out(deployment: Object) -> bool:
     """Whether what the Deployment says now was ready once: later failures are an accident, not a bad version."""
-    status = deployment.get("status") or {}
-    seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
-    return seen and (condition(deployment, "Progressing") or {}).get("reason") == "NewReplicaSetAvailable"
+    is_whole = (condition(deployment, "Progressing") or {}).get("reason") == "NewReplicaSetAvailable"
+    return _is_seen(deployment) and is_whole
 
 
 def is_rolled_out(deployment: Object) -> bool:
     """Whether all of its pods are of what it says now, and take requests; none of before is left."""
     status: Mapping[str, int] = deployment.get("status") or {}
     wanted, updated = deployment.get("spec", {}).get("replicas", 1), status.get("updatedReplicas", 0)
-    is_seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
     is_whole = wanted <= updated and wanted <= status.get("availableReplicas", 0)
-    return bool(is_seen and is_whole and status.get("replicas", 0) <= updated)
+    return bool(_is_seen(deployment) and is_whole and status.get("replicas", 0) <= updated)
+
+
+def _is_seen(deployment: Object) -> bool:
+    """Whether the status is of what the Deployment says now, and its ReplicaSet is there."""
+    status = deployment.get("status") or {}
+    return bool(status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0))
 
 
 def why_not_scaling(autoscalers: Sequence[Object]) -> Failure | None:
@@ -181,6 +221,28 @@ def _evicted(pods: Sequence[Object]) -> Failure | None:
 
 def _own_sets(replica_sets: Sequence[Object], revision: int) -> list[Object]:
     return [one for one in replica_sets if revision_of({"metadata": _template(one)}) == revision]
+
+
+def _newest(deployment: Object, replica_sets: Sequence[Object]) -> list[Object]:
+    """The Deployment's ReplicaSet that has the newest template of these, where there is one."""
+    name = deployment["metadata"]["name"]
+    own = [one for one in replica_sets if one["metadata"]["name"] == f"{name}-{_hash_of(_template(one))}"]
+    return [max(own, key=_rollout_of)] if own else []
+
+
+def _rollout_of(replica_set: Object) -> int:
+    return int((replica_set["metadata"].get("annotations") or {}).get(_ROLLOUT_ANNOTATION, "0"))
+
+
+def _of_sets(pods: Sequence[Object], sets: Sequence[Object]) -> list[Object]:
+    """Those that these ReplicaSets have made."""
+    hashes = [_hash_of(_template(one)) for one in sets]
+    return [pod for pod in pods if _hash_of(pod["metadata"]) in hashes]
+
+
+def _hash_of(metadata: Object) -> str | None:
+    found: str | None = (metadata.get("labels") or {}).get(_TEMPLATE_HASH)
+    return found
 
 
 def _template(replica_set: Object) -> Object:

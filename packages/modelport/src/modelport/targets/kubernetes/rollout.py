@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from modelport.domain.errors import DeploymentFailed
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import Service, ServiceState
-from modelport.targets.interface import Observation, RevisionObservation
+from modelport.targets.interface import Observation
 from modelport.targets.kubernetes.cluster import Cluster, Object, RightMissing
-from modelport.targets.kubernetes.failing import failed_container, why_container_failed
-from modelport.targets.kubernetes.inferring import inference_observation, inference_revision, is_inferring
+from modelport.targets.kubernetes.inferring import inference_observation, inference_obstacles, is_inferring
 from modelport.targets.kubernetes.logs import blamed_log
 from modelport.targets.kubernetes.observing import (
+    Obstacles,
     is_rolled_out,
     observation,
-    revision_observation,
-    revision_of,
+    obstacles,
+    was_rolled_out,
     why_not_scaling,
 )
-from modelport.targets.kubernetes.subject import ROUTER
 from modelport.targets.kubernetes.watching import wait_for, woken_by
 
-_UNSCHEDULABLE_S = 30.0
-"""How long a pod may be without a node in an update: the old ones serve, and whoever waits wants to know."""
+UNSCHEDULABLE_S = 300.0
+"""How long pods may be without a node in an update: as long as v1 tried (azureml-v1 reference, 7.4), in which a cluster
+that adds nodes has added one, and a pod that drains has left its place."""
 _READY_WITHIN_S = 3600
 """The Deployment's own deadline comes first: this one is for a cluster that says nothing at all."""
 COMPONENT = "app.kubernetes.io/component"
@@ -42,16 +42,20 @@ class Rollout:
     is_inferring: bool = False
     """Whether they are KServe's: of an InferenceService, not of Deployments."""
 
-    def wait(self, workloads: Mapping[str, int | None]) -> None:
+    def wait(self, workloads: Mapping[str, int | None], *, before: Sequence[Object] = ()) -> None:
         """Return when all pods of these Deployments are those of the last template, and ready; or the InferenceService
         of that name is. The values are the numbers of their revisions, None of a router.
 
-        Raises DeploymentFailed as soon as a pod says why it never will be.
+        Pods of a Deployment whose template is that of ``before``, where it had come up, are not waited for: the change
+        is none of theirs, and must be possible while one of them fails.
+
+        Raises DeploymentFailed as soon as a pod says why it never will be ready.
         """
+        templates = {one["metadata"]["name"]: _template(one) for one in before if was_rolled_out(one)}
         kinds = [self._kind, "v1/Pod"]
         with woken_by(self.cluster, kinds, namespace=self.namespace, labels=self.selector) as changed:
             for name, revision in workloads.items():
-                look = _Look(self, name, revision, since=time.monotonic())
+                look = _Look(self, name, revision, templates.get(name), since=time.monotonic())
                 found = wait_for(look, changed, within_s=_READY_WITHIN_S)
                 if found is None:
                     message = f"The pods of {name} are not ready after {_READY_WITHIN_S} s."
@@ -81,26 +85,17 @@ class Rollout:
         kinds = [f"{version}/HorizontalPodAutoscaler" for version in ("autoscaling/v2", "autoscaling/v2beta2")]
         return self._list(next((kind for kind in kinds if kind in self.cluster.served), kinds[0]))
 
-    def observe_revision(self, workload: Object, revision: int) -> RevisionObservation:
-        """As ``observe``, one revision that its Deployment or InferenceService is rolling out."""
-        pods = [pod for pod in self.pods() if revision_of(pod) == revision]
-        if self.is_inferring:
-            seen = inference_revision(workload, pods, revision=revision, events=self._events())
+    def obstacles(self, workload: Object, revision: int | None) -> Obstacles:
+        """What is in the way of what the Deployment or InferenceService says now; the log tells why it fails."""
+        pods = self.pods()
+        if self.is_inferring and revision is not None:
+            found = inference_obstacles(workload, pods, revision=revision, events=self._events())
         else:
-            seen = revision_observation(workload, pods, self._replica_sets(), revision=revision, events=self._events())
-        if seen.failure is None or seen.failure.log:
-            return seen
-        log = blamed_log(self.cluster, self.namespace, pods)
-        return replace(seen, failure=replace(seen.failure, log=log))
-
-    def observe_router(self) -> RevisionObservation:
-        """Only why it fails, where it does."""
-        for pod in self.pods():
-            failed = failed_container(pod) if pod["metadata"]["labels"].get(COMPONENT) == ROUTER else None
-            if failed is not None:
-                failure = why_container_failed(failed, self._events())
-                return RevisionObservation(state=ServiceState.FAILED, failure=failure)
-        return RevisionObservation(state=ServiceState.DEPLOYING)
+            found = obstacles(workload, pods, self._replica_sets(), events=self._events())
+        if found.failure is None or found.failure.log:
+            return found
+        log = blamed_log(self.cluster, self.namespace, found.pods)
+        return replace(found, failure=replace(found.failure, log=log))
 
     def workload(self, name: str) -> Object | None:
         """The Deployment, or the InferenceService, of that name."""
@@ -137,27 +132,42 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
+def _template(workload: Object) -> Object | None:
+    """Of its pods; None of an InferenceService."""
+    found: Object | None = workload["spec"].get("template")
+    return found
+
+
+@dataclass(frozen=True)
+class _End:
+    """Of a roll-out; ``failure`` says whether a good one."""
+
+    failure: Failure | None = None
+
+
 @dataclass
 class _Look:
-    """How the roll-out of a Deployment or an InferenceService has ended, once it has: ``failure`` says whether well."""
+    """How the roll-out of a Deployment or an InferenceService has ended, once it has."""
 
     rollout: Rollout
     name: str
     revision: int | None
+    template: Object | None
+    """With which its pods had come up before."""
     since: float
     """When its pods last had a place to be."""
 
-    def __call__(self) -> RevisionObservation | None:
+    def __call__(self) -> _End | None:
         rollout = self.rollout
         workload = rollout.workload(self.name)
         if workload is None:
             message = f"What runs the service, {self.name}, was deleted meanwhile."
-            return RevisionObservation(state=ServiceState.FAILED, failure=Failure(phase=Phase.START, message=message))
-        if rollout.is_done(workload):
-            return RevisionObservation(state=ServiceState.RUNNING)
-        number = self.revision
-        seen = rollout.observe_router() if number is None else rollout.observe_revision(workload, number)
-        if seen.state is not ServiceState.UNSCHEDULABLE:
+            return _End(Failure(phase=Phase.START, message=message))
+        if rollout.is_done(workload) or (self.template is not None and _template(workload) == self.template):
+            return _End()
+        found = rollout.obstacles(workload, self.revision)
+        if found.failure is not None:
+            return _End(found.failure)
+        if found.waits_for is None:
             self.since = time.monotonic()
-        is_lost = seen.state is not ServiceState.UNSCHEDULABLE or time.monotonic() - self.since > _UNSCHEDULABLE_S
-        return seen if seen.failure is not None and is_lost else None
+        return _End(found.waits_for) if time.monotonic() - self.since > UNSCHEDULABLE_S else None
