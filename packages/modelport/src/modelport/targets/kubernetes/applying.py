@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from modelport.domain.errors import UserErrorException, WebserviceException
+from modelport.domain.errors import DeploymentFailed, UserErrorException, WebserviceException
 from modelport.targets.kubernetes.cluster import FIELD_MANAGER, Cluster, Object, RightMissing, names_of
 from modelport.targets.kubernetes.facts import OPTIONAL, ClusterFacts
 from modelport.targets.kubernetes.owned_fields import applied_by
 from modelport.targets.kubernetes.plan import KubernetesPlan
 from modelport.targets.kubernetes.subject import WORKSPACE_ID_LABEL
-from modelport.targets.kubernetes.watching import wait_for, woken_by
+from modelport.targets.kubernetes.watching import Patience, wait_for, woken_by
 
 _KINDS = (
     "InferenceService",
@@ -30,6 +32,7 @@ _KINDS = (
 """Of the objects of a service, in the order in which they are taken away."""
 
 _GONE_WITHIN_S = 120
+_RESTORED_WITHIN_S = 120
 
 _DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment"}
 _AUTOSCALED = "modelport-autoscaled"
@@ -99,13 +102,27 @@ class Applied:
             if name_of(found) not in keep:
                 self.delete(found)
 
-    def restore(self, before: Sequence[Object]) -> None:
-        """Have what was there be as it was, and nothing else."""
+    def restore(self, before: Sequence[Object]) -> dict[str, WebserviceException]:
+        """Have what was there be as it was, and nothing else. What the cluster leaves unanswered is tried again for a
+        while. Returns which objects are not so, and why: then what is new stays, since others may need it."""
+        patience = Patience(_RESTORED_WITHIN_S)
+        failed: dict[str, WebserviceException] = {}
         for found in reversed(before):
-            manifest = applied_by(FIELD_MANAGER, found)
-            if manifest is not None:
-                self._cluster.apply(manifest)
-        self.prune([name_of(found) for found in before])
+            try:
+                patience.insist(partial(self._put_back, found))
+            except WebserviceException as error:
+                failed[" ".join(name_of(found))] = error
+        if not failed:
+            try:
+                patience.insist(partial(self.prune, [name_of(found) for found in before]))
+            except WebserviceException as error:
+                failed["what is new"] = error
+        return failed
+
+    def _put_back(self, found: Object) -> None:
+        manifest = applied_by(FIELD_MANAGER, found)
+        if manifest is not None:
+            self._cluster.apply(manifest)
 
     def delete(self, found: Mapping[str, Any]) -> None:
         """Have one object deleted."""
@@ -212,3 +229,18 @@ def _is_controlled(found: Object) -> bool:
 def name_of(manifest: Mapping[str, Any]) -> Name:
     """Which object it is."""
     return str(manifest["kind"]), str(manifest["metadata"]["name"])
+
+
+def not_restored(failed: Mapping[str, WebserviceException], *, after: BaseException) -> BaseException:
+    """The error ``after`` which things were to be put back, saying that these are not."""
+    whys = dict.fromkeys(str(error.message) for error in failed.values())
+    told = (
+        f"Not everything is as it was before: {', '.join(failed)} could not be put back. {' '.join(whys)} "
+        "Once the cluster answers, modelport service restart has it be as the workspace says."
+    )
+    if isinstance(after, DeploymentFailed):
+        return DeploymentFailed(replace(after.failure, message=f"{after.failure.message}\n{told}"))
+    if isinstance(after, WebserviceException):
+        return WebserviceException(f"{after.message}\n{told}", hint=after.hint)
+    after.add_note(told)
+    return after

@@ -44,6 +44,10 @@ class RightMissing(WebserviceException):
     """The context's user may not do that."""
 
 
+class Unanswered(WebserviceException):
+    """The cluster did not answer, or has no time: the same may be answered later."""
+
+
 class Cluster:
     """All methods raise WebserviceException where the cluster does not answer, or refuses."""
 
@@ -198,7 +202,7 @@ class Cluster:
         except ApiError as error:
             raise self._refusal(error, verb, resource, name, namespace) from error
         except (httpx2.HTTPError, ConfigError, OSError) as error:
-            raise WebserviceException(
+            raise Unanswered(
                 f"The cluster of context {self.context!r} does not answer at {self.server}: "
                 f"{str(error) or type(error).__name__}.",
                 hint=f"See whether kubectl --context {self.context} get namespaces does.",
@@ -222,6 +226,8 @@ class Cluster:
                 hint="docs/kubernetes.md has the Role that Modelport needs: ask an administrator for it.",
             )
         told = f"The cluster refuses {what} {name!r}{where}: {said}" if name else f"The cluster refuses {what}: {said}"
+        if code is not None and (code == httpx2.codes.TOO_MANY_REQUESTS or httpx2.codes.is_server_error(code)):
+            return Unanswered(told)
         return ConflictException(told) if code == _CONFLICT else WebserviceException(told)
 
 

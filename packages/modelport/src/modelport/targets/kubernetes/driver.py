@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,7 +16,7 @@ from modelport.domain.errors import WebserviceException
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import Service, ServiceState
 from modelport.targets.interface import NONE_BESIDE, Observation, Target
-from modelport.targets.kubernetes.applying import Applied, Name, name_of
+from modelport.targets.kubernetes.applying import Applied, Name, name_of, not_restored
 from modelport.targets.kubernetes.cluster import Cluster, names_of
 from modelport.targets.kubernetes.facts import ClusterFacts
 from modelport.targets.kubernetes.images import Images
@@ -138,7 +137,7 @@ class KubernetesTarget:
     def _roll_out(self, service: Service, *, only: Sequence[Name] | None = None) -> None:
         """Apply the plan, wait until its pods take requests, and take away what it has no more.
 
-        Raises DeploymentFailed, and then everything is as it was.
+        Raises DeploymentFailed, and then everything is as it was; or the error says what is not.
         """
         wanted = self._plan(service)
         applied = self._applied(wanted)
@@ -152,9 +151,10 @@ class KubernetesTarget:
             rollout.wait(self._awaited(wanted), before=before)
             self._reaching.wait(applied, name=wanted.name)
             Settling(cluster=self._cluster, rollout=rollout, pods=pods).wait(before, applied.objects("Secret"))
-        except BaseException:  # also where somebody presses Ctrl-C: the half of two plans is nobody's
-            with contextlib.suppress(WebserviceException):
-                applied.restore(before)
+        except BaseException as error:  # also where somebody presses Ctrl-C: the half of two plans is nobody's
+            failed = applied.restore(before)
+            if failed:
+                raise not_restored(failed, after=error) from error.__cause__
             raise
         applied.prune(names)
 
