@@ -74,17 +74,17 @@ class Applied:
             if name_of(found) not in wanted:
                 self.delete(found)
 
-    def _leave_replicas(self, manifest: Mapping[str, Any]) -> None:
-        """Where an autoscaler is to count the pods from now on, keep the number that there is: a field that nobody owns
-        any more would become its default, one."""
+    def _leave_replicas(self, manifest: Mapping[str, Any], number: int | None = None) -> None:
+        """Where an autoscaler is to count the pods from now on, keep the number that there is, or have ``number``: a
+        field that nobody owns any more would become its default, one."""
         if manifest["kind"] != "Deployment" or "replicas" in manifest["spec"]:
             return
         metadata = {key: manifest["metadata"][key] for key in ("name", "namespace")}
         found = self._cluster.get("apps/v1/Deployment", metadata["name"], namespace=self._namespace)
         ours = None if found is None else applied_by(FIELD_MANAGER, {**found, **_DEPLOYMENT})
         if ours is not None and "replicas" in ours["spec"]:
-            number = {"replicas": ours["spec"]["replicas"]}
-            self._cluster.apply({**_DEPLOYMENT, "metadata": metadata, "spec": number}, manager=_AUTOSCALED)
+            spec = {"replicas": ours["spec"]["replicas"] if number is None else number}
+            self._cluster.apply({**_DEPLOYMENT, "metadata": metadata, "spec": spec}, manager=_AUTOSCALED)
 
     def check(self, plan: KubernetesPlan) -> None:
         """Raise UserErrorException where the service is there in the other way: both would want the same names."""
@@ -122,6 +122,7 @@ class Applied:
     def _put_back(self, found: Object) -> None:
         manifest = applied_by(FIELD_MANAGER, found)
         if manifest is not None:
+            self._leave_replicas(manifest, found["spec"]["replicas"] if found["kind"] == "Deployment" else None)
             self._cluster.apply(manifest)
 
     def delete(self, found: Mapping[str, Any]) -> None:
