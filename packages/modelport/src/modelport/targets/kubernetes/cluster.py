@@ -170,12 +170,18 @@ class Cluster:
     def log(self, pod: str, container: str, *, namespace: str, lines: int, previous: bool = False) -> str:
         """The last lines of what the container printed, or the one that was in its place before; "" where there is
         nothing to be had."""
-        asked: dict[str, str | int | bool] = {"container": container, "tailLines": lines, "previous": previous}
+        return self._log(pod, namespace, {"container": container, "tailLines": lines, "previous": previous}) or ""
+
+    def log_of_last(self, seconds: int, pod: str, container: str, *, namespace: str) -> str | None:
+        """What the container has printed in so many seconds; None where there is nothing to be had now."""
+        return self._log(pod, namespace, {"container": container, "sinceSeconds": seconds})
+
+    def _log(self, pod: str, namespace: str, asked: Mapping[str, str | int | bool]) -> str | None:
         try:
-            answer = self._plain.get(f"api/v1/namespaces/{namespace}/pods/{pod}/log", params=asked)
+            answer = self._plain.get(f"api/v1/namespaces/{namespace}/pods/{pod}/log", params=dict(asked))
         except httpx2.HTTPError:
-            return ""
-        return answer.text if answer.is_success else ""
+            return None
+        return answer.text if answer.is_success else None
 
     # --- words for what goes wrong ------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -143,14 +144,15 @@ class KubernetesTarget:
         applied = self._applied(wanted)
         applied.check(wanted)
         rollout = self._rollout(wanted)
-        before, pods = applied.objects(), names_of(rollout.pods())
+        before, pods, since = applied.objects(), names_of(rollout.pods()), time.monotonic()
         names = _names(wanted)
         held_back = [] if only is None else [name for name in names if name not in only]
         try:
             applied.apply(wanted, but=held_back)
             rollout.wait(self._awaited(wanted), before=before)
             self._reaching.wait(applied, name=wanted.name)
-            Settling(cluster=self._cluster, rollout=rollout, pods=pods).wait(before, applied.objects("Secret"))
+            settling = Settling(cluster=self._cluster, rollout=rollout, pods=pods, since=since)
+            settling.wait(before, applied.objects("Secret"))
         except BaseException as error:  # also where somebody presses Ctrl-C: the half of two plans is nobody's
             failed = applied.restore(before)
             if failed:

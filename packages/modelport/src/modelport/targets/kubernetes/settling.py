@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 import threading
+import time
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelport.domain.errors import DeploymentFailed, WebserviceException
 from modelport.domain.failures import Failure, Phase
 from modelport.targets.kubernetes.cluster import Cluster, Object
-from modelport.targets.kubernetes.observing import is_ready, revision_of
+from modelport.targets.kubernetes.observing import is_leaving, is_ready, revision_of
 from modelport.targets.kubernetes.rollout import COMPONENT, Rollout
 from modelport.targets.kubernetes.router import ROUTER_FILE
 from modelport.targets.kubernetes.scoring import SETTINGS_FILE
@@ -22,7 +24,8 @@ from modelport_scoring.settings_file import fingerprint
 _WITHIN_S = 180
 """A kubelet looks at the Secrets of its pods about once a minute, where nobody nudges it."""
 _LOOK_EVERY_S = 0.3
-_LAST_LINES = 100
+_OVERLAP_S = 2
+"""Of what is read of a log and what was read of it before: times in it are whole seconds here and there."""
 _SETTINGS_TAKEN = r"the new settings .*\b{}\b.* are (in force|not taken over.*)"
 _CERTIFICATE_TAKEN = r"the new certificate is (in use); .*\({}\)"
 """What a server says when it has taken over what has that fingerprint."""
@@ -38,6 +41,8 @@ class Settling:
     rollout: Rollout
     pods: Container[str]
     """Names of those that were there before the Secrets changed: others began with what is in them now."""
+    since: float
+    """When the Secrets had not changed yet, by ``time.monotonic``."""
 
     def wait(self, before: Sequence[Object], after: Sequence[Object]) -> None:
         """Return when every pod that took requests with a Secret of ``before`` has taken over what is in ``after``,
@@ -55,9 +60,10 @@ class Settling:
                 self._wait_for(self._showing(secret), fingerprint(content), _CERTIFICATE_TAKEN)
 
     def _there(self) -> Iterator[Object]:
-        """The pods that were there before, and take requests."""
+        """The pods that were there before, and take requests. One that is going does so for moments, and is not asked
+        for more."""
         for pod in self.rollout.pods():
-            if pod["metadata"]["name"] in self.pods and is_ready(pod):
+            if pod["metadata"]["name"] in self.pods and is_ready(pod) and not is_leaving(pod):
                 yield pod
 
     def _of(self, revision: int | None) -> list[Object]:
@@ -75,18 +81,17 @@ class Settling:
     def _wait_for(self, pods: Sequence[Object], wanted: str, words: str) -> None:
         for pod in pods:
             self._nudge(pod, wanted)
-        waiting = {str(pod["metadata"]["name"]): _container_of(pod) for pod in pods}
+        waiting = [_Log(str(pod["metadata"]["name"]), _container_of(pod), read=self.since) for pod in pods]
 
         def look() -> bool | None:
-            there = {str(pod["metadata"]["name"]) for pod in self.rollout.pods()}
-            for name, container in sorted(waiting.items()):
-                if name not in there or self._has_taken(name, container, words.format(wanted)):
-                    del waiting[name]
+            there = {str(pod["metadata"]["name"]) for pod in self.rollout.pods() if not is_leaving(pod)}
+            waiting[:] = [log for log in waiting if log.pod in there and not self._has_taken(log, words.format(wanted))]
             return None if waiting else True
 
         if wait_for(look, threading.Event(), within_s=_WITHIN_S, look_every_s=_LOOK_EVERY_S) is None:
+            names = ", ".join(sorted(log.pod for log in waiting))
             raise WebserviceException(
-                f"After {_WITHIN_S} s these pods have not taken the new settings over: {', '.join(sorted(waiting))}.",
+                f"After {_WITHIN_S} s these pods have not taken the new settings over: {names}.",
                 hint="Is the kubelet of their node well? kubectl get nodes",
             )
 
@@ -104,14 +109,31 @@ class Settling:
         except WebserviceException:
             return
 
-    def _has_taken(self, pod: str, container: str, words: str) -> bool:
-        """By the log. Raises DeploymentFailed where it says no."""
-        text = self.cluster.log(pod, container, namespace=self.rollout.namespace, lines=_LAST_LINES)
+    def _has_taken(self, log: _Log, words: str) -> bool:
+        """By what was not read yet: however much a script prints, nothing is missed. Raises DeploymentFailed where it
+        says no."""
+        now = time.monotonic()
+        seconds = math.ceil(now - log.read) + _OVERLAP_S
+        text = self.cluster.log_of_last(seconds, log.pod, log.container, namespace=self.rollout.namespace)
+        if text is None:
+            return False
+        log.read = now
         said = re.findall(words, text)
         if said and not said[-1].startswith("in "):
             reason = said[-1].partition(": ")[2]
-            raise DeploymentFailed(Failure(phase=Phase.START, message=f"The pod {pod} refuses the settings: {reason}"))
+            message = f"The pod {log.pod} refuses the settings: {reason}"
+            raise DeploymentFailed(Failure(phase=Phase.START, message=message))
         return bool(said)
+
+
+@dataclass
+class _Log:
+    """Of a pod that is waited for."""
+
+    pod: str
+    container: str
+    read: float
+    """Until when, by ``time.monotonic``."""
 
 
 def _container_of(pod: Object) -> str:
