@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
@@ -72,7 +73,10 @@ class Shown:
 
     served = frozenset[str]()
 
-    def __init__(self, deployments: Sequence[Object], pods: Sequence[Object], sets: Sequence[Object]) -> None:
+    def __init__(
+        self, deployments: Sequence[Object], pods: Sequence[Object], sets: Sequence[Object], *, look_takes_s: float = 0
+    ) -> None:
+        self._look_takes_s = look_takes_s
         self._deployments = list(deployments)
         self._kinds = {"Pod": pods, "ReplicaSet": sets}
         self.looks = 0
@@ -80,6 +84,7 @@ class Shown:
     def get(self, _kind: str, name: str, **_where: Any) -> Object:
         assert name == "line"
         self.looks += 1
+        time.sleep(self._look_takes_s)
         return self._deployments.pop(0) if len(self._deployments) > 1 else self._deployments[0]
 
     def list(self, kind: str, **_where: Any) -> Sequence[Object]:
@@ -164,3 +169,16 @@ def test_pods_that_a_change_leaves_alone_may_fail() -> None:
     for before in (other, never_up):
         with pytest.raises(DeploymentFailed):
             Shown([whole], pods, SETS).rollout().wait({"line": 1}, before=[before])
+
+
+def test_as_long_as_pods_come_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: an hour is for each."""
+    monkeypatch.setattr(rollout, "_PROGRESS_WITHIN_S", -1)
+    pods = [_pod("line-b", NEW, COMING)]
+    with pytest.raises(DeploymentFailed, match="line are not ready, and none came"):
+        Shown([_deployment(), _deployment()], pods, SETS).rollout().wait({"line": 1})
+    monkeypatch.setattr(rollout, "_PROGRESS_WITHIN_S", 0.2)
+    coming = [_deployment(readyReplicas=number) for number in range(10)]
+    shown = Shown([*coming, DONE], pods, SETS, look_takes_s=0.1)
+    shown.rollout().wait({"line": 1})
+    assert shown.looks == 11

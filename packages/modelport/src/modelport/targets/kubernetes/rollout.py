@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,8 +28,9 @@ from modelport.targets.kubernetes.watching import wait_for, woken_by
 UNSCHEDULABLE_S = 300.0
 """How long pods may be without a node in an update: as long as v1 tried (azureml-v1 reference, 7.4), in which a cluster
 that adds nodes has added one, and a pod that drains has left its place."""
-_READY_WITHIN_S = 3600
-"""The Deployment's own deadline comes first: this one is for a cluster that says nothing at all."""
+_PROGRESS_WITHIN_S = 3600.0
+"""From one pod that is new, or ready, to the next. The Deployment's own deadline comes first: this one is for a cluster
+that says nothing at all."""
 COMPONENT = "app.kubernetes.io/component"
 
 
@@ -55,12 +57,10 @@ class Rollout:
         kinds = [self._kind, "v1/Pod"]
         with woken_by(self.cluster, kinds, namespace=self.namespace, labels=self.selector) as changed:
             for name, revision in workloads.items():
-                look = _Look(self, name, revision, templates.get(name), since=time.monotonic())
-                found = wait_for(look, changed, within_s=_READY_WITHIN_S)
-                if found is None:
-                    message = f"The pods of {name} are not ready after {_READY_WITHIN_S} s."
-                    raise DeploymentFailed(Failure(phase=Phase.START, message=message))
-                if found.failure is not None:
+                now = time.monotonic()
+                look = _Look(self, name, revision, templates.get(name), since=now, progress=now)
+                found = wait_for(look, changed, within_s=math.inf)
+                if found is not None and found.failure is not None:
                     raise DeploymentFailed(found.failure)
 
     def observe(self, service: Service) -> Observation:
@@ -156,18 +156,38 @@ class _Look:
     """With which its pods had come up before."""
     since: float
     """When its pods last had a place to be."""
+    progress: float
+    """When there last was some."""
+    counts: object = None
+    """Of pods, then."""
 
     def __call__(self) -> _End | None:
         rollout = self.rollout
         workload = rollout.workload(self.name)
         if workload is None:
-            message = f"What runs the service, {self.name}, was deleted meanwhile."
-            return _End(Failure(phase=Phase.START, message=message))
+            return _failed(f"What runs the service, {self.name}, was deleted meanwhile.")
         if rollout.is_done(workload) or (self.template is not None and _template(workload) == self.template):
             return _End()
-        found = rollout.obstacles(workload, self.revision)
+        found, now = rollout.obstacles(workload, self.revision), time.monotonic()
         if found.failure is not None:
             return _End(found.failure)
         if found.waits_for is None:
-            self.since = time.monotonic()
-        return _End(found.waits_for) if time.monotonic() - self.since > UNSCHEDULABLE_S else None
+            self.since = now
+        if now - self.since > UNSCHEDULABLE_S:
+            return _End(found.waits_for)
+        counts = _counts(workload)
+        if counts != self.counts:
+            self.counts, self.progress = counts, now
+        if now - self.progress > _PROGRESS_WITHIN_S:
+            return _failed(f"The pods of {self.name} are not ready, and none came for {_PROGRESS_WITHIN_S:.0f} s.")
+        return None
+
+
+def _counts(workload: Object) -> object:
+    """What changes with each pod that a roll-out replaces."""
+    status = workload.get("status") or {}
+    return [status.get(key) for key in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")]
+
+
+def _failed(message: str) -> _End:
+    return _End(Failure(phase=Phase.START, message=message))
