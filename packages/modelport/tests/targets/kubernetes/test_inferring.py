@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from modelport.domain.services import ServiceState
-from modelport.targets.kubernetes.inferring import inference_observation, inference_revision, is_inferring
+from modelport.targets.kubernetes.inferring import (
+    inference_observation,
+    inference_obstacles,
+    inference_revision,
+    is_inferring,
+)
 
 from .services import revision, service
 
@@ -128,3 +133,17 @@ def test_no_room() -> None:
     assert seen.state is ServiceState.UNSCHEDULABLE
     assert seen.failure is not None
     assert "0/1 nodes" in seen.failure.message
+
+
+def test_only_pods_that_knative_has_made_last_are_judged() -> None:
+    """Those of before are of the same revision where a setting was changed, and may fail beside the new one."""
+    found = _found("False", reason="RevisionMissing", ready=None)
+    pods = [_pod(2, ready=False, **_FAILED), _pod(2)]
+    for pod, name in zip(pods, ("line-predictor-00001", _NAME), strict=True):
+        pod["metadata"]["labels"]["serving.knative.dev/revision"] = name
+    assert inference_obstacles(found, pods, revision=2).failure is None
+    pods[0]["metadata"]["labels"]["serving.knative.dev/revision"] = _NAME
+    failure = inference_obstacles(found, pods, revision=2).failure
+    assert failure is not None and failure.message == "ValueError: no"
+    unseen = _found("False", reason="RevisionMissing", ready=None, seen=1)
+    assert inference_obstacles(unseen, pods, revision=2).failure is None

@@ -32,11 +32,11 @@ _KINDS = (
 """Of the objects of a service, in the order in which they are taken away."""
 
 _GONE_WITHIN_S = 120
-_RESTORED_WITHIN_S = 120
 
 _DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment"}
 _AUTOSCALED = "modelport-autoscaled"
 """Field manager of a Deployment's number of pods, until an autoscaler writes it."""
+_RESTORED_WITHIN_S = 120
 
 Name = tuple[str, str]
 """Kind and name of an object of the namespace."""
