@@ -10,6 +10,7 @@ from typing import Any
 from modelport.domain.errors import DeploymentFailed, UserErrorException, WebserviceException
 from modelport.targets.kubernetes.cluster import FIELD_MANAGER, Cluster, Object, RightMissing, names_of
 from modelport.targets.kubernetes.facts import OPTIONAL, ClusterFacts
+from modelport.targets.kubernetes.occupants import has_occupants
 from modelport.targets.kubernetes.owned_fields import applied_by
 from modelport.targets.kubernetes.plan import KubernetesPlan
 from modelport.targets.kubernetes.subject import WORKSPACE_ID_LABEL
@@ -130,8 +131,8 @@ class Applied:
         self._cluster.delete(self._served(found["kind"]), found["metadata"]["name"], namespace=self._namespace)
 
     def delete_all(self, *kinds: str) -> None:
-        """Have every object of these kinds deleted, and wait until nothing of them is left, nor any pod. Without kinds:
-        all that there is, and with the last service the namespace, where that is the workspace's own.
+        """Have every object of these kinds, or all that there are, deleted, and wait until nothing of them is left, nor
+        any pod.
 
         Raises WebserviceException where something stays, and names it.
         """
@@ -146,22 +147,19 @@ class Applied:
                 f"The cluster still has, after {_GONE_WITHIN_S} s: {left}.",
                 hint="A node that does not answer keeps its pods: try again when it does.",
             )
-        if not kinds:
-            self._delete_empty_namespace()
 
     def _left(self, kinds: Sequence[str]) -> list[Name]:
         pods = self._cluster.list("v1/Pod", namespace=self._namespace, labels=self._selector)
         return [*(("Pod", name) for name in names_of(pods)), *map(name_of, self.objects(*kinds))]
 
-    def _delete_empty_namespace(self) -> None:
-        """Only one that the workspace has made, and in which it has nothing any more, collected model data included."""
+    def delete_empty_namespace(self) -> None:
+        """Only one that the workspace has made, and in which nobody has anything any more: neither the workspace, with
+        other services or collected model data, nor anybody else. Who may not list it all, leaves it."""
         found = self._own_namespace()
         of_workspace = self._selector[WORKSPACE_ID_LABEL]
         if found is None or found["metadata"].get("labels", {}).get(WORKSPACE_ID_LABEL) != of_workspace:
             return
-        labels = {WORKSPACE_ID_LABEL: of_workspace}
-        kinds = [self._served(kind) for kind in (*_KINDS, "PersistentVolumeClaim") if self._facts.serves(kind)]
-        if not any(self._cluster.list(kind, namespace=self._namespace, labels=labels) for kind in kinds):
+        if not has_occupants(self._cluster, self._facts, self._namespace):
             self._cluster.delete("v1/Namespace", self._namespace)
 
     def _have_namespace(self, plan: KubernetesPlan) -> None:

@@ -34,10 +34,11 @@ _WATCH_S = 10
 
 _NOT_FOUND, _CONFLICT = 404, 409
 _WORKLOADS = ("v1", "apps/v1", "autoscaling/v1", "autoscaling/v2", "autoscaling/v2beta2", "policy/v1", "policy/v1beta1")
+_JOBS = ("batch/v1",)
 _NETWORK = ("networking.k8s.io/v1", "gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1")
 _MORE = ("rbac.authorization.k8s.io/v1", "cert-manager.io/v1", "serving.kserve.io/v1beta1")
-_GROUP_VERSIONS = (*_WORKLOADS, *_NETWORK, *_MORE)
-"""Those that plans may have objects of."""
+_GROUP_VERSIONS = (*_WORKLOADS, *_JOBS, *_NETWORK, *_MORE)
+"""Those that plans may have objects of, or others in a namespace of ours."""
 
 
 class RightMissing(WebserviceException):

@@ -211,8 +211,10 @@ class KubernetesTarget:
         self._applied(self._place(service)).delete_all(*_RUNNING)
 
     def delete(self, service: Service) -> None:
-        """Delete every object, and the workspace's namespace with the last service."""
-        self._applied(self._place(service)).delete_all()
+        """Delete every object, and the workspace's namespace with the last service, where nobody else is in it."""
+        applied = self._applied(self._place(service))
+        applied.delete_all()
+        applied.delete_empty_namespace()
         shutil.rmtree(self._folder / service.name, ignore_errors=True)
 
     def forget(self, service: Service) -> tuple[str, ...]:
