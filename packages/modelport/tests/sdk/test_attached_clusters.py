@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from modelport.sdk.service_snapshot import ServiceSnapshot
 from modelport.targets.interface import Observation
 
 from ..storage import samples
+from ..targets.kubernetes.api_server import serving
 
 
 @pytest.fixture
@@ -90,3 +92,55 @@ def test_a_service_of_a_cluster_that_does_not_answer_has_no_address_of_this_mach
     assert (shown.port, shown.scoring_uri, shown.swagger_uri) == (None, None, None)
     shown._take(row, Observation(state=ServiceState.RUNNING, host="node", port=30616))
     assert shown.scoring_uri == "http://node:30616/api/v1/service/line/score"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A context ``here`` of a cluster with cert-manager."""
+    with serving(tmp_path) as (_, kubeconfig):
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        yield
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("cname", [None, "other.example.org"])
+def test_an_issuer_and_a_name_are_enough_for_certificates(workspace: Workspace, cname: str | None) -> None:
+    configuration = AksCompute.attach_configuration(
+        context="here", expose="Ingress", host="models.example.org", cert_issuer="letsencrypt"
+    )
+    if cname is not None:
+        configuration.enable_ssl(ssl_cname=cname)
+    attached = ComputeTarget.attach(workspace, "my-aks", configuration)
+    assert isinstance(attached, AksCompute)
+    deployment = attached.to_deployment()
+    assert (deployment.ssl_enabled, deployment.ssl_cname) == (True, cname or "models.example.org")
+    assert (deployment.ssl_cert_pem_file, deployment.ssl_key_pem_file) == (None, None)
+    assert attached.ssl_configuration.status == "Enabled"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"expose": "NodePort", "host": "10.0.0.1"},
+        {"expose": "Gateway", "gateway": "front", "host": "models.example.org"},
+        {"kserve": True, "host": "models.example.org"},
+    ],
+    ids=["without a name", "an address", "a gateway has its own", "so has Knative"],
+)
+def test_an_issuer_that_has_no_effect_is_told(
+    workspace: Workspace, given: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    configuration = AksCompute.attach_configuration(context="here", cert_issuer="letsencrypt", **given)
+    attached = ComputeTarget.attach(workspace, "my-aks", configuration)
+    assert isinstance(attached, AksCompute)
+    assert not attached.to_deployment().ssl_enabled
+    assert "cert_issuer has no effect" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("here")
+def test_a_name_alone_needs_an_issuer() -> None:
+    configuration = AksCompute.attach_configuration(context="here")
+    with pytest.raises(ComputeTargetException, match="must be given together"):
+        configuration.enable_ssl(ssl_cname="models.example.org")

@@ -85,7 +85,7 @@ def attach(session: Session, name: TargetName, cluster: ClusterOptions, certific
     """
     given = cluster.given()
     configuration = AksCompute.attach_configuration(**{**given, "context": given["context"] or name})
-    if certificate.ssl_cert_file or certificate.ssl_key_file:
+    if certificate.ssl_cname or certificate.ssl_cert_file or certificate.ssl_key_file:
         configuration.enable_ssl(certificate.ssl_cname, certificate.ssl_cert_file, certificate.ssl_key_file)
     return shown(ComputeTarget.attach(session.workspace, name, configuration))
 

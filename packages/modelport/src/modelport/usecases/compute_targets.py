@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import shutil
 import tempfile
@@ -15,6 +16,8 @@ from modelport.domain.compute import KIND, Compute, ComputeTls, check_compute_na
 from modelport.domain.deployments import ComputeType, Deployment, Placement
 from modelport.domain.errors import ComputeTargetException, StoreException
 from modelport.domain.services import Service, ServiceFilter
+from modelport.targets.kubernetes.settings import Expose
+from modelport.usecases.cluster_settings import cluster_settings
 from modelport.usecases.context import Context
 from modelport.usecases.register_model import current_user
 from modelport.usecases.update import ServiceChange, update
@@ -81,7 +84,7 @@ def keep_compute(
         type=type,
         is_attached=is_attached,
         settings=without_secrets(settings),
-        tls=_keep_tls(context, name, tls) if tls is not None else ComputeTls(),
+        tls=_keep_tls(context, name, tls, settings) if tls is not None else _issued_tls(context, settings),
         tags=dict(tags or {}),
         description=description,
     )
@@ -106,7 +109,8 @@ def change_tls(context: Context, name: str, request: TlsRequest) -> Compute:
 
     Raises ComputeTargetException for a certificate that cannot be used; what an update of a service raises.
     """
-    compute = change_compute(context, name, tls=_keep_tls(context, name, request))
+    settings = find_compute(context, name).settings
+    compute = change_compute(context, name, tls=_keep_tls(context, name, request, settings))
     for service in services_of(context, name):
         update(context, service.name, ServiceChange(deployment=tls_deployment(context, compute)))
     return compute
@@ -117,6 +121,8 @@ def tls_deployment(context: Context, compute: Compute) -> Deployment:
     if compute.tls.status != "Enabled":
         return Deployment(ssl_enabled=False)
     folder = _folder(context, compute.name)
+    if _is_issued(compute.settings) and not (folder / _CERTIFICATE).is_file():
+        return Deployment(ssl_enabled=True, ssl_cname=compute.tls.cname)
     return Deployment(
         ssl_enabled=True,
         ssl_cert_pem_file=str(folder / _CERTIFICATE),
@@ -172,7 +178,37 @@ def _forget(context: Context, name: str) -> None:
     shutil.rmtree(_folder(context, name), ignore_errors=True)
 
 
-def _keep_tls(context: Context, name: str, request: TlsRequest) -> ComputeTls:
+def _issued_tls(context: Context, settings: Mapping[str, Any]) -> ComputeTls:
+    """What an issuer of cert-manager alone says: services have certificates of that for the host name."""
+    if not settings.get("cert_issuer"):
+        return ComputeTls()
+    host = settings.get("host")
+    if _is_issued(settings) and host and not _is_address(host):
+        return ComputeTls(status="Enabled", cname=host)
+    context.progress.step(
+        "cert_issuer has no effect: it makes certificates of services in a cluster, for the name that host or "
+        "ssl_cname gives, where neither a Gateway nor KServe is before them"
+    )
+    return ComputeTls()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_issued(settings: Mapping[str, Any]) -> bool:
+    """Whether cert-manager makes the certificates of services that have none of their own."""
+    if not (settings.get("cert_issuer") and settings.get("context")):
+        return False
+    asked = cluster_settings(settings)
+    return asked.expose is not Expose.GATEWAY and not asked.kserve
+
+
+def _keep_tls(context: Context, name: str, request: TlsRequest, settings: Mapping[str, Any]) -> ComputeTls:
     status = request.status or (
         "Enabled" if request.certificate else "Auto" if request.leaf_domain_label else "Disabled"
     )
@@ -181,7 +217,8 @@ def _keep_tls(context: Context, name: str, request: TlsRequest) -> ComputeTls:
             f"leaf_domain_label {request.leaf_domain_label!r} is kept and shown: nobody issues a certificate for it "
             f"here, and the services of {name!r} speak plain HTTP. Give a certificate of your own to have HTTPS"
         )
-    if status == "Enabled":
+    has_files = bool(request.certificate or request.key) or (_folder(context, name) / _CERTIFICATE).is_file()
+    if status == "Enabled" and (has_files or not request.cname or not _is_issued(settings)):
         if not (request.certificate and request.key and request.cname):
             raise ComputeTargetException(
                 "TLS needs a certificate, its key and the host name in it.",

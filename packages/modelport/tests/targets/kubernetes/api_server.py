@@ -17,6 +17,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
+from modelport.targets.kubernetes.driver import KubernetesTarget
+from modelport.targets.kubernetes.images import Images
+from modelport.targets.kubernetes.settings import ClusterSettings
+
+from .services import WORKSPACE_ID, images
+
 KINDS = {
     "v1": [
         *("Namespace", "Node", "Pod", "Service", "Secret", "ConfigMap", "ServiceAccount", "ResourceQuota"),
@@ -154,3 +160,26 @@ def serving(folder: Path) -> Iterator[tuple[ApiServer, Path]]:
         api.over.set()
         server.shutdown()
         server.server_close()
+
+
+class _Images:
+    """Those of a registry that nobody is asked for."""
+
+    def check(self, name: str) -> None:
+        pass
+
+    def image(self, row: Any, number: int) -> Any:
+        return images(row)[number]
+
+
+def target(folder: Path, **settings: Any) -> KubernetesTarget:
+    """What drives the services of the workspace there."""
+    held: Images = _Images()
+    return KubernetesTarget(
+        "here",
+        folder,
+        workspace="main",
+        workspace_id=WORKSPACE_ID,
+        images=held,
+        settings=ClusterSettings(**settings),
+    )

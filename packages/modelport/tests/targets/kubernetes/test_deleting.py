@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from modelport.targets.kubernetes.driver import KubernetesTarget
-from modelport.targets.kubernetes.images import Images
-from modelport.targets.kubernetes.settings import ClusterSettings
 
-from .api_server import ApiServer, serving
-from .services import WORKSPACE_ID, images, planned, service
+from .api_server import ApiServer, target
+from .services import planned, service
 
 NAMESPACE = planned(service()).namespace
 TOKEN = "kubernetes.io/service-account-token"
-
-
-class _Images:
-    """Those of a registry that nobody is asked for."""
-
-    def check(self, name: str) -> None:
-        pass
-
-    def image(self, row: Any, number: int) -> Any:
-        return images(row)[number]
-
-
-@pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
-    with serving(tmp_path) as (server, kubeconfig):
-        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-        yield server
-
-
-def target(folder: Path, **settings: Any) -> KubernetesTarget:
-    held: Images = _Images()
-    return KubernetesTarget(
-        "here",
-        folder,
-        workspace="main",
-        workspace_id=WORKSPACE_ID,
-        images=held,
-        settings=ClusterSettings(**settings),
-    )
 
 
 @pytest.fixture

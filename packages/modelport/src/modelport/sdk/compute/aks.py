@@ -65,7 +65,8 @@ class AksClusterConfiguration(ComputeTargetConfiguration):
         overwrite_existing_domain: bool = False,
     ) -> None:
         """Have the services of the cluster show this certificate. With a ``leaf_domain_label``, which asked for one of
-        the vendor's, they go on to speak plain HTTP, which is said.
+        the vendor's, they go on to speak plain HTTP, which is said. Of a cluster with a ``cert_issuer``, ``ssl_cname``
+        alone says for which host name that makes certificates.
 
         Raises ComputeTargetException for a part of the three, or for both kinds.
         """
@@ -75,7 +76,7 @@ class AksClusterConfiguration(ComputeTargetConfiguration):
                 "Invalid TLS configuration: leaf_domain_label cannot be given together with ssl_cname, "
                 "ssl_cert_pem_file and ssl_key_pem_file."
             )
-        if not leaf_domain_label and not all(own):
+        if not leaf_domain_label and not all(own) and not self._is_issued(own):
             raise ComputeTargetException(
                 "Invalid TLS configuration: ssl_cname, ssl_cert_pem_file and ssl_key_pem_file must be given together, "
                 "or leaf_domain_label alone."
@@ -91,12 +92,17 @@ class AksClusterConfiguration(ComputeTargetConfiguration):
     def validate_configuration(self) -> None:
         """Raises ComputeTargetException for parameters that exclude or need each other."""
         own = [self.settings.get(name) for name in ("ssl_cname", "ssl_cert_pem_file", "ssl_key_pem_file")]
-        if any(own) and not all(own):
+        if any(own) and not all(own) and not self._is_issued(own):
             raise ComputeTargetException(
                 "Invalid TLS configuration: ssl_cname, ssl_cert_pem_file and ssl_key_pem_file must be given together."
             )
         if self.is_attached and self.settings.get("resource_group") and not self.settings.get("cluster_name"):
             raise ComputeTargetException("Invalid attach configuration: resource_group needs cluster_name too.")
+
+    def _is_issued(self, own: Sequence[str | None]) -> bool:
+        """Whether only the host name is given, and cert-manager is to make the certificate."""
+        cname, *files = own
+        return bool(cname and self.settings.get("cert_issuer") and not any(files))
 
     def connect(self) -> str | None:
         """Find the cluster's context and ask the cluster what it is. Raises ComputeTargetException where the context
@@ -116,9 +122,10 @@ class AksClusterConfiguration(ComputeTargetConfiguration):
     def tls_request(self) -> TlsRequest | None:
         """The certificate and the key, read. Raises ComputeTargetException for files that are not there."""
         settings = self.settings
-        if not settings.get("ssl_cert_pem_file") and not settings.get("leaf_domain_label"):
+        if not settings.get("ssl_cname") and not settings.get("leaf_domain_label"):
             return None
         return TlsRequest(
+            status=None if settings.get("ssl_cert_pem_file") or settings.get("leaf_domain_label") else "Enabled",
             certificate=_read(settings.get("ssl_cert_pem_file"), "ssl_cert_pem_file"),
             key=_read(settings.get("ssl_key_pem_file"), "ssl_key_pem_file"),
             cname=settings.get("ssl_cname"),

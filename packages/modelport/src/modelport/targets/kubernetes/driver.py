@@ -212,8 +212,11 @@ class KubernetesTarget:
 
     def delete(self, service: Service) -> None:
         """Delete every object, and the workspace's namespace with the last service, where nobody else is in it."""
-        applied = self._applied(self._place(service))
+        place = self._place(service)
+        applied = self._applied(place)
         applied.delete_all()
+        if self._settings.cert_issuer:  # cert-manager leaves what it has made, which has no labels of ours
+            self._cluster.delete("v1/Secret", place.names.tls_secret, namespace=place.namespace)
         applied.delete_empty_namespace()
         shutil.rmtree(self._folder / service.name, ignore_errors=True)
 
@@ -256,7 +259,8 @@ class KubernetesTarget:
         return replace(self._settings, router_image=image)
 
     def _certificate(self, service: Service) -> Certificate | None:
-        """The files that were kept here; on another machine, those that the cluster has."""
+        """The files that were kept here; on another machine, those that the cluster has. What cert-manager has made is
+        its own to renew."""
         if not service.deployment.ssl_enabled:
             return None
         folder = self._folder / service.name
@@ -264,7 +268,10 @@ class KubernetesTarget:
             return Certificate(
                 certificate=(folder / COPIES.certificate).read_bytes(), key=(folder / COPIES.key).read_bytes()
             )
-        return _certificate_in(self._cluster, self._place(service))
+        place = self._place(service)
+        secret = self._cluster.get("v1/Secret", place.names.tls_secret, namespace=place.namespace)
+        is_ours = secret is not None and place.selector.items() <= secret["metadata"].get("labels", {}).items()
+        return None if secret is None or (self._settings.cert_issuer and not is_ours) else _certificate_in(secret)
 
     def _place(self, service: Service) -> _Place:
         subject = Subject(
@@ -299,11 +306,7 @@ class _Place:
     names: Names
 
 
-def _certificate_in(cluster: Cluster, place: _Place) -> Certificate | None:
-    """What the cluster has of a service's certificate."""
-    secret = cluster.get("v1/Secret", place.names.tls_secret, namespace=place.namespace)
-    if secret is None:
-        return None
+def _certificate_in(secret: Mapping[str, Any]) -> Certificate:
     files = {name: base64.b64decode(text) for name, text in secret["data"].items()}
     return Certificate(certificate=files["tls.crt"], key=files["tls.key"])
 
