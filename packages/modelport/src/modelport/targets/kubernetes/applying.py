@@ -60,13 +60,20 @@ class Applied:
         """Have all objects of the plan, those in ``but`` excepted, be as it says."""
         self._have_namespace(plan)
         for manifest in plan.lasting:
-            self._cluster.apply(manifest)
+            self._have(manifest)
         self._end_autoscalers(plan)
         owner = self._cluster.apply(plan.owner)
         for manifest in plan.owned(str(owner["metadata"]["uid"])):
             if name_of(manifest) not in but:
                 self._leave_replicas(manifest)
                 self._cluster.apply(manifest)
+
+    def _have(self, manifest: Mapping[str, Any]) -> None:
+        """What outlives services is made where it is missing, and then its owners': a claim that they have grown cannot
+        shrink again."""
+        kind = f"{manifest['apiVersion']}/{manifest['kind']}"
+        if self._cluster.get(kind, manifest["metadata"]["name"], namespace=self._namespace) is None:
+            self._cluster.apply(manifest)
 
     def _end_autoscalers(self, plan: KubernetesPlan) -> None:
         """Those that the plan has no more would have as many pods as they see fit, until they are pruned."""

@@ -34,7 +34,7 @@ class KubernetesPlan:
     namespace_object: Manifest | None
     """None: the namespace was given, and is somebody else's."""
     lasting: tuple[Manifest, ...]
-    """Objects that outlive the service: claims with what it has collected."""
+    """Objects that outlive the service: claims with what it has collected. Made where missing, never changed."""
     owner: Manifest
     """Whoever deletes it, deletes all that ``owned`` gives."""
     belongings: tuple[Manifest, ...]
