@@ -33,6 +33,10 @@ _KINDS = (
 """Of the objects of a service, in the order in which they are taken away."""
 
 _GONE_WITHIN_S = 120
+_AFTER_GRACE_S = 60
+_BALANCER_GONE_WITHIN_S = 600
+_KUBERNETES_GRACE_S = 30
+"""Of a pod that says nothing else."""
 
 _DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment"}
 _AUTOSCALED = "modelport-autoscaled"
@@ -145,19 +149,23 @@ class Applied:
         """
         watched = [self._served("Deployment"), "v1/Pod"]
         with woken_by(self._cluster, watched, namespace=self._namespace, labels=self._selector) as changed:
-            for found in self.objects(*kinds):
+            going = self.objects(*kinds)
+            within_s = gone_within_s(going, self._pods())
+            for found in going:
                 self.delete(found)
-            done = wait_for(lambda: not self._left(kinds) or None, changed, within_s=_GONE_WITHIN_S)
-        if not done:
-            left = ", ".join(f"{kind} {name}" for kind, name in self._left(kinds))
+            done = wait_for(lambda: not self._left(kinds) or None, changed, within_s=within_s)
+        left = [] if done else self._left(kinds)
+        if left:
             raise WebserviceException(
-                f"The cluster still has, after {_GONE_WITHIN_S} s: {left}.",
-                hint="A node that does not answer keeps its pods: try again when it does.",
+                f"The cluster still has, after {within_s} s: {', '.join(' '.join(each) for each in left)}.",
+                hint=why_it_stays(left),
             )
 
     def _left(self, kinds: Sequence[str]) -> list[Name]:
-        pods = self._cluster.list("v1/Pod", namespace=self._namespace, labels=self._selector)
-        return [*(("Pod", name) for name in names_of(pods)), *map(name_of, self.objects(*kinds))]
+        return [*(("Pod", name) for name in names_of(self._pods())), *map(name_of, self.objects(*kinds))]
+
+    def _pods(self) -> list[Object]:
+        return self._cluster.list("v1/Pod", namespace=self._namespace, labels=self._selector)
 
     def delete_empty_namespace(self) -> None:
         """Only one that the workspace has made, and in which nobody has anything any more: neither the workspace, with
@@ -230,6 +238,24 @@ class Applied:
 def _is_controlled(found: Object) -> bool:
     """Whether it was made by a controller, such as KServe's, which copies our labels: it is that one's to delete."""
     return any(owner.get("controller") for owner in found["metadata"].get("ownerReferences", ()))
+
+
+def gone_within_s(going: Sequence[Object], pods: Sequence[Object]) -> int:
+    """How long these may take to be gone: pods finish what they hold, and providers take load balancers away first."""
+    graces = [int(pod["spec"].get("terminationGracePeriodSeconds", _KUBERNETES_GRACE_S)) for pod in pods]
+    balanced = any(found["kind"] == "Service" and found["spec"].get("type") == "LoadBalancer" for found in going)
+    return max(_GONE_WITHIN_S, max(graces, default=0) + _AFTER_GRACE_S, _BALANCER_GONE_WITHIN_S if balanced else 0)
+
+
+def why_it_stays(left: Sequence[Name]) -> str:
+    """What to look at, by the kinds of what is left."""
+    kinds = {kind for kind, _ in left}
+    kind, name = left[0]
+    if "Pod" in kinds:
+        return "A node that does not answer keeps its pods: try again when it does."
+    if "Service" in kinds:
+        return "Its load balancer has to go first: kubectl describe service shows what the provider says."
+    return f"Something holds it by a finalizer: kubectl get {kind.lower()} {name} -o yaml names it."
 
 
 def name_of(manifest: Mapping[str, Any]) -> Name:
