@@ -28,6 +28,8 @@ from modelport.targets.kubernetes.watching import wait_for
 
 _ADDRESS_WITHIN_S = 180
 """How long a load balancer or an Ingress may take to get its address."""
+_REFUSED_WITHIN_S = 60
+"""How long nodes may take to hear of pods. After that, something stands between this machine and the cluster."""
 _ACCEPTED_WITHIN_S = 60.0
 _LOOK_EVERY_S = 1.0
 _LOOKS_REFUSED = 5
@@ -59,8 +61,11 @@ class Reaching:
             is_late = exposed is not None and _age_s(exposed) > _ADDRESS_WITHIN_S
             return replace(seen, failure=_nowhere(exposed)) if is_late else replace(seen, state=ServiceState.DEPLOYING)
         # KServe has tried the address itself before it says that it is ready
-        is_coming = not self.settings.kserve and refuses(address)
-        return replace(seen, state=ServiceState.DEPLOYING) if is_coming else seen
+        if self.settings.kserve or not refuses(address):
+            return seen
+        if _available_s(applied.objects("Deployment")) <= _REFUSED_WITHIN_S:
+            return replace(seen, state=ServiceState.DEPLOYING)
+        return replace(seen, failure=seen.failure or _refused_here(address))
 
     def wait(self, applied: Applied, *, name: str) -> None:
         """Return when the Gateway has taken the route, or says nothing of it.
@@ -139,8 +144,31 @@ def _said_of(route: Object) -> list[Object]:
 
 
 def _age_s(found: Object) -> float:
-    made = dt.datetime.fromisoformat(str(found["metadata"]["creationTimestamp"]))
-    return (dt.datetime.now(dt.UTC) - made).total_seconds()
+    return _since_s(found["metadata"]["creationTimestamp"])
+
+
+def _available_s(deployments: Sequence[Object]) -> float:
+    """For how long all of them have had pods that take requests; 0 where one has none."""
+    told = [(found.get("status") or {}).get("conditions") or () for found in deployments]
+    since = [
+        _since_s(one["lastTransitionTime"])
+        for conditions in told
+        for one in conditions
+        if one["type"] == "Available" and one["status"] == "True"
+    ]
+    return min(since, default=0.0) if len(since) == len(deployments) else 0.0
+
+
+def _since_s(time: object) -> float:
+    return (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(str(time))).total_seconds()
+
+
+def _refused_here(address: Address) -> Failure:
+    return Failure(
+        phase=Phase.START,
+        message=f"The pods run, and connections from this machine are refused at {address.host}:{address.port}.",
+        hint="Others may reach it: a firewall or a proxy may be in between. Is host= of the compute target right?",
+    )
 
 
 def _nowhere(exposed: Object | None) -> Failure:
