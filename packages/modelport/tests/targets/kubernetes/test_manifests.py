@@ -407,6 +407,17 @@ def test_who_shows_the_certificate() -> None:
     ]
 
 
+@pytest.mark.parametrize("ingress_class", [None, "public", "nginx"])
+def test_nginx_knows_the_limits_of_the_service_whatever_its_class_is_called(ingress_class: str | None) -> None:
+    """The default class of a cluster has no name here: bodies over 1 MB would be refused."""
+    limited = service(deployment=Deployment(limits={"max_body_bytes": 5_000_000, "scoring_timeout_ms": 30_000}))
+    annotations = one_of(planned(limited, expose=Expose.INGRESS, ingress_class=ingress_class), "Ingress")["metadata"][
+        "annotations"
+    ]
+    assert annotations["nginx.ingress.kubernetes.io/proxy-body-size"] == "5m"
+    assert int(annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"]) >= 35
+
+
 def test_cert_manager_is_asked_by_an_annotation_or_an_object() -> None:
     tls = service(deployment=Deployment(ssl_enabled=True, ssl_cname="models.example.org"))
     annotated = planned(tls, expose=Expose.INGRESS, cert_issuer="letsencrypt")

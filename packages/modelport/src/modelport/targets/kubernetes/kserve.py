@@ -23,6 +23,7 @@ _EVERYBODY_READS = 0o444
 """Without a group of the pod's files, the user of the image is nobody in particular there."""
 
 _DEPLOYED_S = 600
+_BEYOND_S = 5
 
 
 def inference_service(subject: Subject) -> Iterator[Manifest]:
@@ -69,9 +70,10 @@ def _scale(deployment: Deployment) -> Fields:
 
 
 def _answer_s(deployment: Deployment) -> int:
+    """How long Knative may wait: a little longer than the server, whose own words say which limit it was."""
     limits = Limits()
     scoring = deployment.limits.get("scoring_timeout_ms", limits.scoring_timeout_ms)
-    return math.ceil((scoring + deployment.limits.get("queue_wait_ms", limits.queue_wait_ms)) / 1000)
+    return math.ceil((scoring + deployment.limits.get("queue_wait_ms", limits.queue_wait_ms)) / 1000) + _BEYOND_S
 
 
 def _pod(subject: Subject, unit: Unit) -> Fields:

@@ -77,13 +77,13 @@ def _host(subject: Subject) -> str | None:
 
 
 def _ingress_annotations(subject: Subject) -> dict[str, str]:
-    """What ingress-nginx has to know of the service's limits; cert-manager, whom to ask; and what the owners say."""
-    found = {}
-    if "nginx" in (subject.settings.ingress_class or ""):
-        limits = Limits()
-        body = math.ceil(subject.deployment.limits.get("max_body_bytes", limits.max_body_bytes) / (1 << 20))
-        found["nginx.ingress.kubernetes.io/proxy-body-size"] = f"{body}m"
-        found["nginx.ingress.kubernetes.io/proxy-read-timeout"] = str(_answer_s(subject))
+    """What ingress-nginx has to know of the service's limits, which may be any class's controller: others do not read
+    that. Whom cert-manager is to ask; and what the owners say."""
+    body = math.ceil(subject.deployment.limits.get("max_body_bytes", Limits().max_body_bytes) / (1 << 20))
+    found = {
+        "nginx.ingress.kubernetes.io/proxy-body-size": f"{body}m",
+        "nginx.ingress.kubernetes.io/proxy-read-timeout": str(_answer_s(subject)),
+    }
     issuer = subject.settings.cert_issuer
     if issuer and subject.deployment.ssl_enabled:
         kind, _, name = issuer.rpartition("/")
