@@ -247,10 +247,16 @@ def test_probes_count_whole_seconds_and_successes_count_for_readiness() -> None:
     assert liveness["httpGet"] == {"path": "/api/v1/service/diabetes/", "port": "http", "scheme": "HTTP"}
 
 
+def test_no_roll_back_is_offered_to_a_revision_whose_settings_are_gone() -> None:
+    (deployment,) = of_kind(planned(service()), "Deployment")
+    assert deployment["spec"]["revisionHistoryLimit"] == 0
+
+
 def test_a_pod_has_time_to_finish_what_it_holds() -> None:
     plan = planned(service(deployment=Deployment(limits={"drain_timeout_s": 120})))
     (pod,) = pods(plan)
-    assert pod["spec"]["terminationGracePeriodSeconds"] == 135
+    supervisor_s = 5 + 120 + 5
+    assert pod["spec"]["terminationGracePeriodSeconds"] == 5 + supervisor_s + 5, "it ends them before the kubelet does"
     (old,) = pods(planned(service(), version=OLDEST))
     assert old["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][0].startswith("/opt/modelport")
 

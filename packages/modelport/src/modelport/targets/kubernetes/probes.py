@@ -8,6 +8,8 @@ from typing import Any
 from modelport.domain.deployments import Deployment, Probe
 from modelport.targets.kubernetes.facts import ClusterFacts
 from modelport_scoring import Limits
+from modelport_scoring.handover import LINGER_S
+from modelport_scoring.supervisor import KILL_AFTER_S
 
 Fields = dict[str, Any]
 
@@ -16,8 +18,8 @@ PYTHON = "/opt/modelport/server/bin/python"
 
 UNREACHED_S = 5
 """How long a pod that is to end goes on taking connections: until every node knows that it is no endpoint any more."""
-_MARGIN_S = 10
-"""For the processes to end once the requests are answered."""
+_MARGIN_S = LINGER_S + KILL_AFTER_S + 5
+"""For the processes to end once the requests are answered: longer than the server's supervisor waits, which says so."""
 
 _DEFAULT = Probe(period_s=10, initial_delay_s=310, timeout_s=2, success_threshold=1, failure_threshold=3)
 """(azureml-v1 reference, 2.9)"""
@@ -74,7 +76,7 @@ def lifecycle(cluster: ClusterFacts) -> Fields:
 def termination_grace_s(deployment: Deployment) -> int:
     """How long a pod may take to end: to be forgotten, and to finish what it holds."""
     drain_s = deployment.limits.get("drain_timeout_s", Limits().drain_timeout_s)
-    return UNREACHED_S + math.ceil(drain_s) + _MARGIN_S
+    return UNREACHED_S + math.ceil(drain_s + _MARGIN_S)
 
 
 def _seconds(asked: float | None, default: int) -> int:

@@ -49,7 +49,8 @@ def deployment(subject: Subject, unit: Unit) -> Manifest:
 def rollout(*, progress_deadline_s: int) -> Fields:
     """A new pod is ready before an old one goes, and one that never is leaves the old ones alone."""
     return {
-        "revisionHistoryLimit": 3,
+        # kubectl rollout undo would bring back pods whose Secret is gone: another revision is rolled out by Modelport
+        "revisionHistoryLimit": 0,
         "progressDeadlineSeconds": progress_deadline_s,
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
     }
