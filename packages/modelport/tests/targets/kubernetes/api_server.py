@@ -168,7 +168,7 @@ class _Images:
     def check(self, name: str) -> None:
         pass
 
-    def image(self, row: Any, number: int) -> Any:
+    def image(self, row: Any, number: int, **_: Any) -> Any:
         return images(row)[number]
 
 

@@ -39,8 +39,25 @@ FETCHED_ENVIRONMENT = "/opt/modelport/environment"
 
 
 def document(value: object) -> bytes:
-    """The value as a file: always the same bytes, for whoever compares, and lines, for whoever reads."""
-    return (json.dumps(msgspec.to_builtins(value, str_keys=True), indent=2, sort_keys=True) + "\n").encode()
+    """The value as a file: always the same bytes, for whoever compares, and lines, for whoever reads. Settings that are
+    as they are by default are left out: servers of older images refuse those that they do not know."""
+    return (json.dumps(msgspec.to_builtins(_given(value), str_keys=True), indent=2, sort_keys=True) + "\n").encode()
+
+
+def _given(value: Any) -> Any:
+    """Structs as dictionaries of what differs from the defaults; ``format`` says what all the rest means."""
+    if isinstance(value, msgspec.Struct):
+        fields = msgspec.structs.fields(value)
+        found = {field.name: getattr(value, field.name) for field in fields}
+        default = {field.name: _default(field) for field in fields}
+        return {name: _given(each) for name, each in found.items() if name == "format" or each != default[name]}
+    if isinstance(value, dict):
+        return {name: _given(each) for name, each in value.items()}
+    return [_given(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def unit_settings(subject: Subject, unit: Unit, *, trust: Trust | None) -> ServiceSettings:
@@ -75,9 +92,9 @@ def unit_settings(subject: Subject, unit: Unit, *, trust: Trust | None) -> Servi
 def restart_digest(settings: ServiceSettings) -> str:
     """Eight digits that are others where pods have to be others: for what a running server does not take over, such as
     the script's variables. So few that nobody finds a secret by them."""
-    kept = {name: getattr(settings, name) for name in settings.__struct_fields__ if name not in CHANGEABLE}
-    revision = settings.revision
-    kept["revision"] = {name: getattr(revision, name) for name in revision.__struct_fields__ if name not in OF_REVISION}
+    given = _given(settings)
+    kept = {name: value for name, value in given.items() if name not in CHANGEABLE}
+    kept["revision"] = {name: value for name, value in given["revision"].items() if name not in OF_REVISION}
     return digest(document(kept).decode(), length=8)
 
 
