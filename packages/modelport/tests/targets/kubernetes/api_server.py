@@ -17,9 +17,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
+from modelport.domain.services import Service
 from modelport.targets.kubernetes.driver import KubernetesTarget
 from modelport.targets.kubernetes.images import Images
-from modelport.targets.kubernetes.settings import ClusterSettings
+from modelport.targets.kubernetes.settings import ClusterSettings, ServingImage
 
 from .services import WORKSPACE_ID, images
 
@@ -34,6 +35,7 @@ KINDS = {
     "networking.k8s.io/v1": ["Ingress", "NetworkPolicy"],
     "rbac.authorization.k8s.io/v1": ["RoleBinding"],
     "cert-manager.io/v1": ["Certificate"],
+    "gateway.networking.k8s.io/v1": ["HTTPRoute", "Gateway"],
 }
 
 Key = tuple[str, str, str]
@@ -109,7 +111,7 @@ class ApiServer:
 
 def _told(kind: str) -> dict[str, Any]:
     plural = f"{kind.lower()}{'es' if kind.endswith('s') else 's'}"
-    return {"name": plural, "kind": kind, "namespaced": kind not in ("Namespace", "Node")}
+    return {"name": plural.replace("cys", "cies"), "kind": kind, "namespaced": kind not in ("Namespace", "Node")}
 
 
 def _status(code: int, message: str) -> dict[str, Any]:
@@ -129,6 +131,7 @@ def serving(folder: Path) -> Iterator[tuple[ApiServer, Path]]:
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             if query.get("watch"):  # without any change
+                api.asked.append(("watch", url.path.rpartition("/")[2], ""))
                 api.over.wait(0.5)
                 status, document = 200, b""
             else:
@@ -168,8 +171,8 @@ class _Images:
     def check(self, name: str) -> None:
         pass
 
-    def image(self, row: Any, number: int, **_: Any) -> Any:
-        return images(row)[number]
+    def image(self, service: Service, number: int, **_: Any) -> ServingImage:
+        return images(service)[number]
 
 
 def target(folder: Path, **settings: Any) -> KubernetesTarget:
