@@ -65,6 +65,17 @@ def test_workspaces_of_one_name_do_not_meet(bench: Bench, monkeypatch: pytest.Mo
         other.workspace.registry.close()
 
 
+def test_a_namespace_stays_for_what_others_keep_in_it(bench: Bench) -> None:
+    """Such as the Secret that pulls images, which its owners were told to put there."""
+    service = bench.deploy("line", bench.inference("one"))
+    namespace = bench.namespace
+    secrets = f"/api/v1/namespaces/{namespace}/secrets"
+    bench.node.api(secrets, "POST", body={"metadata": {"name": "theirs"}})
+    service.delete()
+    assert bench.left() == [f"namespaces {namespace}"]
+    assert bench.node.api(f"{secrets}/theirs").is_success
+
+
 def test_pods_have_no_right_in_the_cluster(bench: Bench) -> None:
     """No token is in them; and who had one of their account could read nothing, not even of their own namespace."""
     service = bench.deploy("line", bench.inference("one", run="return os.path.exists('/var/run/secrets')"))
