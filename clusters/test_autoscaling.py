@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from clusters.bench import Bench, ask, eventually
 from clusters.load import Load
 from clusters.metrics_api import measuring, usage_of_pods
 from clusters.test_faults import state
+from modelport.domain.errors import DeploymentFailed
 
 BUSY = "end = time.thread_time() + 0.01\n    while time.thread_time() < end: pass"
 """A request costs ten milliseconds of CPU."""
@@ -55,6 +58,23 @@ def test_a_number_of_pods_becomes_an_autoscaler_s_and_back(bench: Bench) -> None
         assert bench.node.api(_path(bench)).status_code == 404
     assert load.failures == []
     assert bench.pod_names("line") < before
+
+
+def test_a_fixed_number_that_is_taken_back_leaves_the_autoscaler_s_pods(bench: Bench) -> None:
+    """Nobody counted them for a moment: that is no reason for one alone."""
+    service = bench.deploy("line", bench.inference("one"), num_replicas=3)
+    service.update(autoscale_enabled=True, autoscale_min_replicas=3, autoscale_max_replicas=4)
+    before = bench.pod_names("line")
+    with pytest.raises(DeploymentFailed, match="no such model"):
+        service.update(
+            inference_config=bench.inference("bad", init="raise RuntimeError('no such model')"),
+            num_replicas=3,
+            autoscale_enabled=False,
+        )
+    with pytest.raises(AssertionError, match="not in time"):
+        eventually(lambda: len(before & bench.pod_names("line")) < 3, "one of them goes", within_s=10)
+    assert _autoscaler(bench)["spec"]["minReplicas"] == 3
+    assert ask(service) == "one"
 
 
 def _path(bench: Bench) -> str:

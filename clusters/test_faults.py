@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import signal
 
+import httpx
+import pytest
+
 from clusters.bench import Bench, ask, eventually
 from clusters.load import Load
+from modelport.domain.errors import DeploymentFailed
 from modelport.sdk.aks import AksWebservice
 
 
@@ -21,6 +25,40 @@ def test_a_process_that_is_killed_comes_back(bench: Bench) -> None:
     eventually(lambda: _answers(service), "it answers again")
     assert state(service) == "Healthy"
     assert "init of one" in service.get_logs()
+
+
+def test_a_service_that_is_killed_for_its_memory_is_given_more(bench: Bench) -> None:
+    """As its error advises: the pod that is killed again and again stays until the one with more is ready."""
+    eats = "kept = bytearray(700_000_000); kept[::4096] = b'x' * len(kept[::4096])"
+    service = bench.deploy("line", bench.inference("one", init=eats), wait=False, memory_gb_limit=0.5)
+    with pytest.raises(DeploymentFailed, match="used more memory than its limit"):
+        service.wait_for_deployment()
+    service.update(memory_gb_limit=1.5)
+    assert ask(service) == "one"
+    assert state(service) == "Healthy"
+
+
+def test_a_pod_that_fails_again_and_again_stands_in_no_way(bench: Bench) -> None:
+    """It came up once, and does no more: keys change meanwhile, and another one takes its place with other settings."""
+    again = "flag = os.path.expanduser('~/seen'); assert not os.path.exists(flag), 'not again'; open(flag, 'w').close()"
+    service = bench.deploy("line", bench.inference("one", init=again), num_replicas=2)
+    eventually(lambda: len(_ready(bench)) == 2, "both came up")
+    pod = min(bench.pods("line"), key=lambda pod: str(pod["metadata"]["name"]))
+    _kill(bench, pod["status"]["containerStatuses"][0]["containerID"])
+    eventually(lambda: "not again" in str(_error(service)), "it fails for sure")
+    old = service.get_keys()[0]
+    service.regen_key("Primary")
+    answer = httpx.post(str(service.scoring_uri), headers={"Authorization": f"Bearer {old}"}, trust_env=False)
+    assert (answer.status_code, ask(service)) == (401, "one")
+    assert pod["metadata"]["name"] in bench.pod_names("line")
+    service.update(memory_gb=0.3)
+    assert (ask(service), state(service), len(bench.pods("line"))) == ("one", "Healthy", 2)
+    assert _error(service) is None
+
+
+def _error(service: AksWebservice) -> object:
+    service.update_deployment_state()
+    return service.error
 
 
 def test_pods_are_drained_one_by_one_under_load(bench: Bench) -> None:
