@@ -68,7 +68,7 @@ def test_a_fixed_number_that_is_taken_back_leaves_the_autoscaler_s_pods(bench: B
     with pytest.raises(DeploymentFailed, match="no such model"):
         service.update(
             inference_config=bench.inference("bad", init="raise RuntimeError('no such model')"),
-            num_replicas=3,
+            num_replicas=4,
             autoscale_enabled=False,
         )
     with pytest.raises(AssertionError, match="not in time"):
