@@ -307,6 +307,15 @@ def load(
             thread.join()
 
 
+def takes_leave(port: int) -> bool:
+    """Whether who connects there is told that the connection ends with its answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    try:
+        return ask(connection, "GET", "/").headers.get("connection") == "close"
+    finally:
+        connection.close()
+
+
 def refuses(port: int) -> bool:
     """Whether nobody takes connections there."""
     try:

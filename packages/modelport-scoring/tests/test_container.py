@@ -18,7 +18,7 @@ from modelport_scoring import WorkerStart, read_failure
 from modelport_scoring.packaged import notes_on
 from modelport_scoring.service_folder import read_settings
 from modelport_scoring.service_lock import is_alive
-from scoring_services import PATIENCE_S, Services, refuses, session_members, wait_until
+from scoring_services import PATIENCE_S, Services, session_members, takes_leave, wait_until
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_client_that_keeps_its_connection_is_told_of_the_end(package: Package)
     assert idle.getresponse().read() == b"Healthy"
     begun = time.monotonic()
     process.terminate()
-    wait_until(lambda: refuses(read_settings(package.folder).port), what="no new connections are accepted")
+    wait_until(lambda: takes_leave(read_settings(package.folder).port), what="new clients are told of the end too")
     connection.request("POST", "/score", body="1")
     answer = connection.getresponse()
     assert (answer.status, answer.getheader("connection")) == (200, "close")
