@@ -37,11 +37,13 @@ def observe(parts: Parts) -> Observation:
 
 def _of_running(server: Server) -> Observation:
     report = server.report
+    # One that has ended before, and that its engine has started again, is not on its way for the first time.
+    starting = ServiceState.UNHEALTHY if server.restarts else ServiceState.DEPLOYING
     if report is None or report.status is None:
-        state = ServiceState.UNHEALTHY if server.restarts else ServiceState.DEPLOYING
-        return Observation(state=state, active_revision=server.number)
+        return Observation(state=starting, active_revision=server.number)
     seen = replace(observation_of(report.status), port=None)
-    return replace(seen, failure=seen.failure and explained(seen.failure, server.container.attrs))
+    state = starting if seen.state is ServiceState.DEPLOYING else seen.state
+    return replace(seen, state=state, failure=seen.failure and explained(seen.failure, server.container.attrs))
 
 
 def _of_ended(server: Server) -> Observation:
