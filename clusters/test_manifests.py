@@ -21,6 +21,7 @@ from packages.modelport.tests.targets.kubernetes.services import (
 
 from clusters.extensions import CERT_MANAGER, GATEWAY, KSERVE, installed
 from clusters.node import Node
+from clusters.programs import wait_until
 from modelport.domain.deployments import Deployment
 from modelport.domain.services import Service
 from modelport.targets.kubernetes.facts import OPTIONAL, ClusterFacts
@@ -65,7 +66,10 @@ class Resources:
         return answer.json()
 
     def delete(self, namespace: str) -> None:
-        self._node.api(f"/api/v1/namespaces/{namespace}", "DELETE")
+        """Returns when it has gone: nothing can be made in one that is being deleted."""
+        path = f"/api/v1/namespaces/{namespace}"
+        self._node.api(path, "DELETE")
+        assert wait_until(lambda: self._node.api(path).status_code == 404, within_s=60), f"{namespace} does not go"
 
 
 def test_every_manifest_is_taken_as_it_is(node: Node) -> None:
