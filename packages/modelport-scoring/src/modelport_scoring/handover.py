@@ -33,9 +33,6 @@ LINGER_S = 5.0
 LEAST_LINGER_S = 1.0
 """A connection that was accepted a moment ago may not have said anything yet, or be shaking hands."""
 
-JUST_CONNECTED_S = 0.1
-"""One that stops still answers what comes so soon on a connection that it has."""
-
 PATIENCE_S = 10.0
 POLL_S = 0.05
 MOST_LINE_BYTES = 4096

@@ -14,9 +14,12 @@ import socket
 import struct
 from pathlib import Path
 
-from modelport_scoring.handover import JUST_CONNECTED_S, LEAST_LINGER_S, LINGER_S
+from modelport_scoring.handover import LEAST_LINGER_S, LINGER_S
 from modelport_scoring.http.acceptor import Reception
 from modelport_scoring.http.listener import SOONEST_SWEEP_S, Listener
+
+JUST_CONNECTED_S = 0.1
+"""One that stops still answers what comes so soon on a connection that it has."""
 
 SO_ATTACH_FILTER = 26
 """Of Linux (asm-generic/socket.h); the module socket does not name it."""
