@@ -16,8 +16,11 @@ from typing import cast
 from fuzz.pieces import cut
 from fuzz.wire import Client, Loop, Wire
 from modelport_scoring.workers.link import Link
+from modelport_scoring.workers.worker import ALIKE
+from modelport_worker.batching import one_by_one
 from modelport_worker.frames import HEADER, HEADER_SIZE, RESULT, SCORE, pack
 from modelport_worker.link import BUFFER_SIZE, Inbox, LinkClosed
+from modelport_worker.link import Frame as WorkerFrame
 
 Seen = tuple[object, ...]
 Frame = tuple[int, bytes, bytes, int]
@@ -27,6 +30,8 @@ NO_MEMORY = mmap.mmap(-1, mmap.PAGESIZE)
 """What server and worker share; these frames make no use of it."""
 
 MOST_BYTES = 3 * BUFFER_SIZE
+MOST_ALIKE = 5
+"""So many requests go to the worker in one frame."""
 
 
 class Server:
@@ -35,14 +40,17 @@ class Server:
     def __init__(self) -> None:
         self.seen: list[Seen] = []
         self._loop = Loop()
-        self._link = Link(self, loop=cast(asyncio.AbstractEventLoop, self._loop))
+        self._link = Link(self, loop=cast(asyncio.AbstractEventLoop, self._loop), most_alike=MOST_ALIKE)
 
     def write(self, frames: list[Frame], chance: random.Random) -> bytes:
         """What goes out for the requests, the event loop having its turns in between."""
         wire = Wire(Client(self._link, chance))
         self._link.connection_made(wire)
         for number, payload, meta, flags in frames:
-            self._link.send(number, SCORE, payload, meta, flags)
+            if meta or flags not in ALIKE:
+                self._link.send(number, SCORE, payload, meta, flags)
+            else:
+                self._link.score(number, payload, flags)
             if chance.random() < 0.5:
                 self._loop.run_one()
         while self._loop.run_one():
@@ -95,16 +103,21 @@ def read_as_worker(pieces: list[bytes]) -> list[Seen]:
     seen: list[Seen] = []
     try:
         while True:
-            while (frame := inbox.take()) is not None:
-                seen.append((frame.id, frame.kind, frame.flags, bytes(frame.payload), bytes(frame.meta)))
+            while (requests := inbox.take()) is not None:
+                seen += [frame_seen(frame) for frame in one_by_one([requests])]
             inbox.fill()
     except LinkClosed:
         return seen
 
 
+def frame_seen(frame: WorkerFrame) -> Seen:
+    return frame.id, frame.kind, frame.flags, bytes(frame.payload), bytes(frame.meta)
+
+
 def make_frames(data: bytes, chance: random.Random) -> list[Frame]:
     """Now and then one that fills the worker's buffer, or does nearly."""
-    frames, left = [], MOST_BYTES
+    frames: list[Frame] = []
+    left, first = MOST_BYTES, chance.randrange(1, 1 << 63)
     while len(data) > 2:
         control, size, data = data[0], data[1], data[2:]
         payload, data = data[:size], data[size:]
@@ -112,7 +125,7 @@ def make_frames(data: bytes, chance: random.Random) -> list[Frame]:
         if control >= 0xF0:
             payload = bytes(min(left, BUFFER_SIZE - HEADER_SIZE - len(meta) + chance.randrange(-2, 3)))
         left = max(0, left - len(payload))
-        frames.append((chance.randrange(1, 1 << 64), payload, meta, control % 8))
+        frames.append((first + len(frames), payload, meta, control % 8))
     return frames
 
 
@@ -135,5 +148,7 @@ def check_anything(data: bytes, chance: random.Random) -> None:
     """What a worker that has gone mad may write."""
     if len(data) >= HEADER_SIZE:  # a kind that is known, with sizes that may be there
         number, *_ = HEADER.unpack_from(data)
-        data = HEADER.pack(number, data[8], data[12] % 8, 0, data[20], 16 + data[22] % 8, data[23]) + data[HEADER_SIZE:]
+        data = (
+            HEADER.pack(number, data[8], data[12] % 8, 0, data[20], 16 + data[22] % 10, data[23]) + data[HEADER_SIZE:]
+        )
     assert Server().read(cut(data, chance)) == Server().read([data])

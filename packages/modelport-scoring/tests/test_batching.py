@@ -221,3 +221,36 @@ def test_what_is_redone_is_told_once_a_second(services: Services) -> None:
     wait_until(lambda: counted()[1] == redone, what="all of them are told of")
     assert redone > counted()[0]
     assert counted()[0] <= seconds + 3
+
+
+STREAMS_TOGETHER = """
+from azureml.contrib.services.aml_response import AMLResponse
+
+def init():
+    pass
+
+def run(data):
+    return answer(data)
+
+def run_batch(requests):
+    return [answer(request["data"]) for request in requests]
+
+def answer(data):
+    value = int(data)
+    return AMLResponse(pieces(value), 201) if value % 3 == 0 else {"value": value}
+
+def pieces(value):
+    yield str(value)
+    yield " in pieces"
+"""
+
+
+def test_bodies_that_are_made_while_they_are_sent_in_a_batch(services: Services) -> None:
+    service = services.start(STREAMS_TOGETHER, batching={"max_requests": 16})
+    numbers = range(1, 200)
+    answers = score_all(service, [str(number) for number in numbers], clients=12)
+    assert [(answer.status, answer.body) for answer in answers] == [
+        (201, b"%d in pieces" % number) if number % 3 == 0 else (200, b'{"value":%d}' % number) for number in numbers
+    ]
+    sizes = service.ask("GET", "/metrics").body.decode()
+    assert number_of(sizes, "modelport_batch_size_sum") > number_of(sizes, "modelport_batch_size_count")

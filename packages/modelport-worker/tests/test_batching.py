@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,21 @@ from driving import DEADLINE_S, App, Received, WorkerProcess, score_frame
 from interpreters import THIS_PYTHON, make_environment
 from modelport_worker.answers import MANY_NUMBERS
 from modelport_worker.batching import MOST_FAILURES
-from modelport_worker.frames import ALONE, ARRAY, BATCH, REDONE, RESULT, SCORE, STARTED, STOPPED, pack
+from modelport_worker.frames import (
+    ALONE,
+    ARRAY,
+    BATCH,
+    HEADER,
+    REDONE,
+    RESULT,
+    RESULTS,
+    SCORE,
+    SCORES,
+    STARTED,
+    STOPPED,
+    lengths,
+    pack,
+)
 from modelport_worker.frames import NUMBERS as LEFT_TO_SERVER
 
 ENVIRONMENTS = {
@@ -91,18 +105,40 @@ class Batch:
     """Status, flags and body of each, in their order."""
 
 
-def ask_together(worker: WorkerProcess, payloads: list[bytes], *, flags: int = 0) -> Batch:
-    """Send all by one write, so that the worker finds them waiting."""
+def bundle(first: int, payloads: list[bytes], flags: int = 0) -> bytes:
+    """All in one frame, as the server sends them."""
+    body = lengths(len(payloads)).pack(*map(len, payloads)) + b"".join(payloads)
+    return HEADER.pack(first, len(body), 0, 0, len(payloads), SCORES, flags) + body
+
+
+def ask_together(worker: WorkerProcess, payloads: list[bytes], *, flags: int = 0, apart: bool = False) -> Batch:
+    """Send all by one write, so that the worker finds them waiting; ``apart``: each in a frame of its own."""
     first = worker._next_id
     worker._next_id += len(payloads)
-    frames = [pack(first + number, SCORE, payload, b"", flags) for number, payload in enumerate(payloads)]
+    if apart or len(payloads) == 1:
+        frames = [pack(first + number, SCORE, payload, b"", flags) for number, payload in enumerate(payloads)]
+    else:
+        frames = [bundle(first, payloads, flags)]
     worker.connection.sendall(b"".join(frames))
+    return receive_answers(worker, first, len(payloads))
+
+
+def receive_answers(worker: WorkerProcess, first: int, count: int) -> Batch:
     batch = Batch([], [])
-    while len(batch.answers) < len(payloads):
+    while len(batch.answers) < count:
         frame = worker.receive()
         assert frame is not None, worker.output
         if frame.kind == BATCH:
             batch.announced.append(frame)
+        elif frame.kind == RESULTS:
+            assert frame.id == first + len(batch.answers)
+            batch.announced.append(replace(frame, flags=0, payload=b""))
+            table = lengths(frame.code)
+            start = table.size
+            for size in table.unpack_from(frame.payload):
+                batch.answers.append((200, frame.flags, frame.payload[start : start + size]))
+                start += size
+            assert start == len(frame.payload)
         else:
             assert (frame.kind, frame.id) == (RESULT, first + len(batch.answers))
             batch.answers.append((frame.code, frame.flags, frame.payload))
@@ -144,6 +180,7 @@ def test_any_two_requests(app: App, environment: tuple[str, str], sample: str, b
             for second, other in zip(payloads, alone, strict=True):
                 batch = ask_together(worker, [first, second])
                 assert batch.answers == [one, other], (first, second)
+                assert ask_together(worker, [first, second], apart=True).answers == [one, other], (first, second)
                 joined += any(not frame.flags & REDONE for frame in batch.announced)
     assert joined >= 2
 
@@ -156,6 +193,7 @@ def test_numbers_that_were_read_once(app: App, environment: tuple[str, str]) -> 
     with app.batch(python, script) as worker:
         assert worker.start()["array"] == {"name": "data", "type": "<f8", "row": [2]}
         batch = ask_together(worker, payloads, flags=ARRAY)
+        assert ask_together(worker, payloads, flags=ARRAY, apart=True).answers == batch.answers
     assert batch.answers == alone
     assert [answer[0] for answer in alone] == [200] * 3
     assert [(frame.code, frame.flags) for frame in batch.announced] == [(3, 0)]
@@ -226,6 +264,35 @@ def test_alone_is_alone(app: App) -> None:
         assert not ask_together(worker, as_bodies([[[1, 2]], [[3, 4]]]), flags=ALONE).announced
 
 
+def test_no_more_are_scored_together_than_may_be(app: App) -> None:
+    payloads = [np.ones((1, 2)).tobytes() for _ in range(3)]
+    with app.batch(THIS_PYTHON, script_of(NUMBERS, "return [len(data)] * len(data)"), together=4) as worker:
+        worker.start()
+        first = worker._next_id
+        bundles = [bundle(first, payloads, ARRAY), bundle(first + 3, payloads, ARRAY)]
+        worker.connection.sendall(b"".join(bundles) + pack(first + 6, SCORE, payloads[0], b"", ARRAY))
+        batch = receive_answers(worker, first, 7)
+    assert [answer[2] for answer in batch.answers] == [b"[3]"] * 3 + [b"[4]"] * 4
+
+
+def test_requests_that_came_together_are_scored_alone_where_that_was_given_up(app: App) -> None:
+    """The server may have sent them before it learned of that; and the worker is told to end among them."""
+    body = "signal.raise_signal(signal.SIGTERM) if data[0, 0] == 5 else None; return float(data.sum())"
+    payloads = [np.full((1, 2), float(value)).tobytes() for value in (1, 2, 5, 7)]
+    with app.batch(THIS_PYTHON, "import signal\n" + script_of(NUMBERS, body)) as worker:
+        worker.start()
+        for _ in range(MOST_FAILURES):
+            ask_together(worker, payloads[:2], flags=ARRAY)
+        batch = ask_together(worker, payloads[:2], flags=ARRAY)
+        assert ([answer[2] for answer in batch.answers], batch.announced) == ([b"2.0", b"4.0"], [])
+        first = worker._next_id
+        worker.connection.sendall(bundle(first, payloads, ARRAY))
+        batch = receive_answers(worker, first, 3)
+        assert [answer[2] for answer in batch.answers] == [b"2.0", b"4.0", b"10.0"]
+        assert worker.receive() is None
+        assert worker.process.wait(DEADLINE_S) == 0
+
+
 def test_an_odd_request_divides_a_batch(app: App) -> None:
     """Arrays go with arrays, so that a request of another kind does not have all the others scored one by one."""
     array, odd = np.ones((1, 2)).tobytes(), b'{"data": [[NaN, 1]]}'
@@ -235,9 +302,9 @@ def test_an_odd_request_divides_a_batch(app: App) -> None:
         kinds_sent = [(array, ARRAY), (array, ARRAY), (odd, 0), (array, ARRAY), (array, ARRAY)]
         frames = [pack(first + number, SCORE, text, b"", flags) for number, (text, flags) in enumerate(kinds_sent)]
         worker.connection.sendall(b"".join(frames))
-        received = [worker.receive() for _ in range(7)]
+        received = [worker.receive() for _ in range(3)]
     kinds = [(frame.kind, frame.code) for frame in received if frame is not None]
-    assert kinds == [(BATCH, 2), (RESULT, 200), (RESULT, 200), (RESULT, 200), (BATCH, 2), (RESULT, 200), (RESULT, 200)]
+    assert kinds == [(RESULTS, 2), (RESULT, 200), (RESULTS, 2)]
 
 
 RUN_BATCH = """

@@ -201,9 +201,7 @@ class InferenceTicket(Scoring):
             reply = Reply(done.status, done.lines.encode("latin-1"), body)
             if done.error is not None:
                 reply = error_reply(done.status, done.error)
-            super(InferenceTicket, self)._answer(
-                in_protocol(response, reply), run=run, micros=micros, together=together
-            )
+            super(InferenceTicket, self)._answer(in_protocol(response, reply), run, micros, together)
 
         service.do_aside(write())
 
@@ -211,9 +209,9 @@ class InferenceTicket(Scoring):
         self._refuse(error_reply(500, "run() answered with a stream, which holds no tensors"))
         self.client_gone()
 
-    def _answer(self, response: Response, *, run: bytes = RUN_OK, micros: int = 0, together: int = 1) -> None:
+    def _answer(self, response: Response, run: bytes = RUN_OK, micros: int = 0, together: int = 1) -> None:
         """What the ordinary path answers here is an error: nobody took the request, or nobody finished it."""
-        super()._answer(as_error(response), run=run, micros=micros, together=together)
+        super()._answer(as_error(response), run, micros, together)
 
     def _refuse(self, reply: Reply) -> None:
         super()._answer(Response(reply.status, lines=reply.lines, body=reply.body))

@@ -14,7 +14,7 @@ from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import TEXT_TYPE, WITHOUT_BODY, Response, message
 from modelport_scoring.http.stream import BodyStream
 from modelport_scoring.refusals import REFUSALS, timed_out
-from modelport_scoring.script_answers import JSON_RETURNED, RUN_BAD, RUN_OK, failed, returned, run_lines
+from modelport_scoring.script_answers import RUN_BAD, RUN_OK, failed, json_returned, returned, run_lines
 from modelport_scoring.service import Service
 from modelport_scoring.settings import ErrorMode
 from modelport_scoring.telemetry.access_log import Access
@@ -112,8 +112,7 @@ class Scoring(CopiableTicket):
         self, code: int, flags: int, micros: int, meta: bytes, payload: bytes | memoryview, together: int
     ) -> None:
         if flags == RETURNED and code == 200 and not meta:  # nearly always
-            response = Response(200, body=payload)
-            self._answer(response, run=JSON_RETURNED % (micros / 1000), micros=micros, together=together)
+            self._answer(Response(200, b"", payload), json_returned(micros), micros, together)
             return
         if flags & (RAISED | UNSERIALIZABLE):
             response = failed(flags, bytes(payload), mode=self._service.settings.error_mode)
@@ -155,7 +154,7 @@ class Scoring(CopiableTicket):
     def refused(self, refusal: Refusal) -> None:
         self._answer(REFUSALS[refusal](self._service))
 
-    def _answer(self, response: Response, *, run: bytes = RUN_OK, micros: int = 0, together: int = 1) -> None:
+    def _answer(self, response: Response, run: bytes = RUN_OK, micros: int = 0, together: int = 1) -> None:
         exchange, service = self._exchange, self._service
         ids = exchange.ids
         cors = exchange.head.lines

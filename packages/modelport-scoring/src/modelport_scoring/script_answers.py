@@ -51,6 +51,12 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
+@lru_cache(maxsize=16)
+def json_returned(micros: int) -> bytes:
+    """The header lines of nearly all answers. Those of requests that were scored together have them in common."""
+    return JSON_RETURNED % (micros / 1000)
+
+
 def run_lines(status: int, flags: int, micros: int) -> bytes:
     """The header lines that tell how ``run`` went."""
     run = RUN_BAD if flags & RUN_FAILED or (status >= 500 and not flags & UNSERIALIZABLE) else RUN_OK

@@ -67,6 +67,8 @@ class Service:
         """Give the ticket, which answers the exchange, to a revision."""
         if self._router is not None:
             self._router.submit(ticket, exchange)
+        elif self.active is not None:
+            self.active.pool.submit(ticket)
         else:
             self.submit_to_default(ticket)
 

@@ -43,6 +43,11 @@ class Answer(NamedTuple):
     meta: bytes
     chunks: Optional[Iterator[Any]] = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing but a body to it."""
+        return self.code == 200 and self.flags == RETURNED and not self.meta and self.chunks is None
+
 
 def answer_of(value: Any) -> Answer:
     """The answer that ``value`` asks for. Raises whatever its encoding raises: TypeError, ValueError, …"""

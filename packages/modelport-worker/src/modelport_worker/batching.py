@@ -1,13 +1,13 @@
 """Several requests, one call: for scripts whose one parameter is an array or a table of independent rows, and for those
 that have a ``run_batch`` of their own."""
 
-from typing import Any, Callable, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence, Union
 
 from modelport_worker.answers import MANY_NUMBERS
 from modelport_worker.arguments import Arguments, Rejected
 from modelport_worker.frames import ALONE, ARRAY, QUERY
 from modelport_worker.json_codec import dumps
-from modelport_worker.link import Frame
+from modelport_worker.link import Bundle, Frame
 from modelport_worker.orjson_if_present import orjson
 from modelport_worker.samples import ArraySample, Sample
 
@@ -16,6 +16,9 @@ MOST_FAILURES = 8
 
 
 NUMBERS = frozenset((float, int))
+SEPARATOR = b", " if orjson is None else b","
+"""Between two numbers."""
+
 LARGEST = 2**63
 """Beyond it, and for NaN, another encoder writes all numbers of a list, with other spaces between them."""
 
@@ -31,8 +34,20 @@ class Mixed(Exception):
     """These requests cannot be scored together and be certain of the answers that each would get alone."""
 
 
-def may_join(frame: Frame) -> bool:
-    return not frame.flags & (ALONE | QUERY)
+Requests = Union[Frame, Bundle]
+
+
+def may_join(requests: Requests) -> bool:
+    return not requests.flags & (ALONE | QUERY)
+
+
+def one_by_one(gathered: Sequence[Requests]) -> Iterator[Frame]:
+    """Each request by itself."""
+    for requests in gathered:
+        if isinstance(requests, Bundle):
+            yield from requests.frames()
+        else:
+            yield requests
 
 
 class Batcher:
@@ -49,22 +64,24 @@ class Batcher:
         self._arguments = arguments
         self._failures = 0
 
-    def join(self, frames: List[Frame]) -> Group:
-        """Frames with the same flags. Raises Mixed."""
+    def join(self, gathered: Sequence[Requests]) -> Group:
+        """Requests with the same flags. Raises Mixed."""
         try:
-            return Group([self._arguments(frame) for frame in frames], [1] * len(frames))
+            every = [self._arguments(frame) for frame in one_by_one(gathered)]
+            return Group(every, [1] * len(every))
         except Rejected:
             raise Mixed("one of the requests is not valid")
 
-    def split(self, value: Any, counts: List[int]) -> Optional[List[Any]]:
-        """What the call returned, for each request its part; None where it has no parts."""
+    def can_split(self, value: Any, counts: List[int]) -> bool:
+        """Whether what the call returned has a part for each request."""
         if type(value) not in (list, tuple) or len(value) != sum(counts):
             self._failures += 1
-            return None
+            return False
         self._failures = 0
-        return self._parts(value, counts)
+        return True
 
-    def _parts(self, value: Any, counts: List[int]) -> List[Any]:
+    def split(self, value: Any, counts: List[int]) -> List[Any]:
+        """What the call returned, for each request its part."""
         return list(value)
 
     def encode_at_once(self, value: Any, counts: List[int]) -> Optional[List[bytes]]:
@@ -87,20 +104,21 @@ class RowBatcher(Batcher):
         super().__init__(lambda rows: run(**{sample.name: rows}), arguments, most=most, wait_s=wait_s)
         self._sample = sample
 
-    def join(self, frames: List[Frame]) -> Group:
-        """Frames with the same flags. Raises Mixed."""
-        return self._join_arrays(frames) if frames[0].flags & ARRAY else self._join_rows(frames)
+    def join(self, gathered: Sequence[Requests]) -> Group:
+        """Requests with the same flags. Raises Mixed."""
+        return self._join_arrays(gathered) if gathered[0].flags & ARRAY else self._join_rows(gathered)
 
-    def _join_arrays(self, frames: List[Frame]) -> Group:
+    def _join_arrays(self, gathered: Sequence[Requests]) -> Group:
         assert isinstance(self._sample, ArraySample)
-        array = self._sample.from_memory(bytearray().join(frame.payload for frame in frames))
+        payloads = [requests.payload for requests in gathered]
+        array = self._sample.from_memory(payloads[0] if len(payloads) == 1 else bytearray().join(payloads))
         row_bytes = self._sample.row_bytes
-        return Group(array, [len(frame.payload) // row_bytes for frame in frames])
+        return Group(array, [size // row_bytes for requests in gathered for size in requests.sizes])
 
-    def _join_rows(self, frames: List[Frame]) -> Group:
+    def _join_rows(self, gathered: Sequence[Requests]) -> Group:
         rows: List[Any] = []
         counts = []
-        for frame in frames:
+        for frame in one_by_one(gathered):
             try:
                 value = self._arguments(frame)[self._sample.name]
             except Rejected:
@@ -116,7 +134,7 @@ class RowBatcher(Batcher):
     def encode_at_once(self, value: Any, counts: List[int]) -> Optional[List[bytes]]:
         return encode_numbers(value, counts)
 
-    def _parts(self, value: Any, counts: List[int]) -> List[Any]:
+    def split(self, value: Any, counts: List[int]) -> List[Any]:
         parts, start = [], 0
         for count in counts:
             parts.append(value[start : start + count])
@@ -134,6 +152,8 @@ def encode_numbers(values: Sequence[Any], counts: List[int]) -> Optional[List[by
     text = dumps(values)
     if b"N" in text or b"I" in text:  # NaN, Infinity
         return None
+    if len(values) == len(counts):
+        return [b"[" + number + b"]" for number in text[1:-1].split(SEPARATOR)]
     numbers = text[1:-1].split(b",")
     parts, start = [], 0
     for count in counts:

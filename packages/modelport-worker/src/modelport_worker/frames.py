@@ -16,6 +16,7 @@ The reasons are in docs/architecture/03-data-plane.md.
 """
 
 import struct
+from functools import lru_cache
 
 HEADER = struct.Struct("<QIIIHBB")
 HEADER_SIZE = HEADER.size  # 24 bytes
@@ -36,6 +37,14 @@ with the frame (SCM_RIGHTS): the worker's end of a socketpair of its own, and it
 
 REAP = 4
 """To a template: the worker of the fork with that number has ended; collect its exit status."""
+
+SCORES = 5
+"""Score several requests that have the same flags and no ``meta``: one frame costs both sides less than many. ``id``:
+that of the first; those of the others follow it. ``code``: how many. ``payload``: the length of each body (u32), and
+behind them the bodies. It goes only to a worker that scores requests together."""
+
+MOST_TOGETHER_BYTES = 128 * 1024
+"""From here on bodies are not put into one frame with others: the worker's buffer takes such a frame whole."""
 
 # --- worker to server -------------------------------------------------------------------------------------------------
 PHASE = 16
@@ -58,6 +67,10 @@ script failed while it made the body, and the client must not take it for whole.
 BATCH = 21
 """The next ``code`` RESULT frames were made by one call of ``run``, which took ``micros``. With REDONE that call failed
 or what it returned did not split, and the requests were scored one by one after all. ``payload``: why, as text."""
+
+RESULTS = 24
+"""A BATCH and its RESULTs in one frame, where each is 200 and RETURNED, without ``meta``. ``id``: that of the first;
+those of the others follow it. ``code``: how many. ``payload``: as in SCORES."""
 
 FORKED = 22
 """A template's answer to FORK. ``payload``: the worker's process id, in decimal; ``code``: 0, or the errno with which
@@ -128,6 +141,13 @@ CANCELLED = struct.Struct("<Q")
 CANCELLED_AT = 16
 """At this offset of the page, written by the server: the id of a request whose client has gone while its body was
 being streamed. The worker makes no more of it."""
+
+
+@lru_cache(maxsize=256)
+def lengths(count):
+    # type: (int) -> struct.Struct
+    """The beginning of a SCORES or RESULTS frame's payload."""
+    return struct.Struct("<{}I".format(count))
 
 
 def pack(request_id, kind, payload=b"", meta=b"", flags=0, code=0, micros=0):

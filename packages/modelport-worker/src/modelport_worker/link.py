@@ -6,7 +6,7 @@ import os
 import select
 import signal
 import socket
-from typing import Any, List, NamedTuple, Optional, Set, Tuple, Union
+from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from modelport_worker.forking import call_around_fork
 from modelport_worker.frames import (
@@ -19,9 +19,14 @@ from modelport_worker.frames import (
     HEADER_SIZE,
     MEMORY_SIZE,
     RESULT,
+    RESULTS,
+    RETURNED,
+    SCORE,
+    SCORES,
     SHARED,
     SLOT,
     STARTED,
+    lengths,
     pack,
 )
 
@@ -45,6 +50,30 @@ class Frame(NamedTuple):
     slot: Optional[Tuple[int, int]] = None
     """Offset and size of the place in the shared memory that the payload came in, and the answer may go out in."""
 
+    @property
+    def sizes(self) -> Tuple[int, ...]:
+        """The length of each payload, as a Bundle's."""
+        return (len(self.payload),)
+
+
+class Bundle(NamedTuple):
+    """Several requests that came in one frame."""
+
+    id: int
+    """Of the first; those of the others follow it."""
+    kind: int
+    flags: int
+    payload: Union[bytes, bytearray]
+    """Of all, one behind another."""
+    sizes: Tuple[int, ...]
+
+    def frames(self) -> Iterator[Frame]:
+        """Each by itself."""
+        start = 0
+        for number, size in enumerate(self.sizes, self.id):
+            yield Frame(number, SCORE, self.flags, self.payload[start : start + size], b"")
+            start += size
+
 
 class LinkClosed(Exception):
     """The server's end is gone, or this process is a fork that the link does not belong to."""
@@ -66,12 +95,12 @@ class Inbox:
         self._end = 0
         self._large: Optional[Frame] = None
 
-    def take(self) -> Optional[Frame]:
+    def take(self) -> Union[Frame, Bundle, None]:
         """The next frame, if the whole of it has been received; does not wait."""
         start = self._start
         if self._end - start < HEADER_SIZE:
             return self._take_large()
-        request_id, payload_size, meta_size, _, _, kind, flags = HEADER.unpack_from(self._buffer, start)
+        request_id, payload_size, meta_size, _, count, kind, flags = HEADER.unpack_from(self._buffer, start)
         meta = start + HEADER_SIZE
         payload = meta + meta_size
         stop = payload + payload_size
@@ -79,6 +108,11 @@ class Inbox:
             return None
         self._start = stop
         view = self._view
+        if kind == SCORES:
+            table = lengths(count)
+            bodies = view[payload + table.size : stop]
+            payloads = bytearray(bodies) if flags & ARRAY else bytes(bodies)
+            return Bundle(request_id, kind, flags, payloads, table.unpack_from(self._buffer, payload))
         if flags & SHARED:
             offset, length, room = SLOT.unpack_from(self._buffer, payload)
             shared = self._copy_shared(offset, length, writable=bool(flags & ARRAY))
@@ -250,6 +284,13 @@ class Link:
             self._outbox.put(head + meta + payload, now, micros * 1e-6)
         else:
             self._outbox.put_large(head + meta, payload)
+
+    def answer_together(self, first_id: int, payloads: Sequence[bytes], micros: int, now: float) -> None:
+        """Send the answers to requests that one call of ``run`` has scored, and whose ids follow each other: small
+        ones, with status 200 and no headers. ``now``: time.perf_counter."""
+        count = len(payloads)
+        body = lengths(count).pack(*map(len, payloads)) + b"".join(payloads)
+        self._outbox.put(HEADER.pack(first_id, len(body), 0, micros, count, RESULTS, RETURNED) + body, now, 0.0)
 
     def announce_batch(self, count: int, flags: int, micros: int, reason: bytes, now: float) -> None:
         """Say of the next ``count`` answers that they were made together, or could not be."""

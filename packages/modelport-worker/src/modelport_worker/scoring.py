@@ -3,11 +3,11 @@
 import os
 import time
 import traceback
-from typing import List, NoReturn, Optional, Tuple
+from typing import Any, List, NoReturn, Optional, Sequence, Tuple
 
 from modelport_worker.answers import Answer, answer_of, rejection
 from modelport_worker.arguments import Rejected
-from modelport_worker.batching import Batcher, Mixed, may_join
+from modelport_worker.batching import Batcher, Mixed, Requests, may_join, one_by_one
 from modelport_worker.bodies import Body, Piece, ScriptFailed
 from modelport_worker.failures import format_exception, text_of
 from modelport_worker.frames import (
@@ -19,16 +19,19 @@ from modelport_worker.frames import (
     RETURNED,
     RUN_FAILED,
     SCORE,
+    SCORES,
     STOP,
     STOPPED,
     UNSERIALIZABLE,
 )
-from modelport_worker.link import Frame, Link
+from modelport_worker.link import LARGE_PAYLOAD, Frame, Link
 from modelport_worker.service import Service
 from modelport_worker.streams import log
 from modelport_worker.unserialisable import complaint
 
 clock = time.perf_counter
+
+SCORING = frozenset((SCORE, SCORES))
 
 LONGEST_MICROS = 0xFFFFFFFF
 """What a frame can tell: a ``run`` of more than 71 minutes counts as one of 71."""
@@ -37,82 +40,117 @@ LONGEST_MICROS = 0xFFFFFFFF
 def serve(link: Link, service: Service) -> None:
     """Answer requests in their order, until STOP or SIGTERM. Raises LinkClosed, Terminated and ScriptLeft."""
     batcher = service.batcher
-    next_frame: Optional[Frame] = None
+    following: Optional[Requests] = None
     while not link.terminating:
-        frame, next_frame = next_frame or link.take(), None
-        if frame is None:
+        requests, following = following or link.take(), None
+        if requests is None:
             link.wait()
-        elif frame.kind != SCORE:
-            if frame.kind == STOP:
+        elif requests.kind not in SCORING:
+            if requests.kind == STOP:
                 break
-            raise ValueError("the server sent a frame of unknown kind {}".format(frame.kind))
+            raise ValueError("the server sent a frame of unknown kind {}".format(requests.kind))
         elif batcher is None:
-            score(link, service, frame)
-        elif not may_join(frame):
+            score_each(link, service, requests)
+        elif not may_join(requests):
             link.flush()  # a worker has died of this request, or of one beside it: answers must not go the same way
-            score(link, service, frame)
+            score_each(link, service, requests)
         else:
-            frames, next_frame = gather(link, batcher, frame)
-            score_together(link, service, batcher, frames)
+            gathered, following = gather(link, batcher, requests)
+            score_together(link, service, batcher, gathered)
             if batcher.is_hopeless:
                 batcher = None
     link.flush()
 
 
-def gather(link: Link, batcher: Batcher, first: Frame) -> Tuple[List[Frame], Optional[Frame]]:
-    """The requests that have come and can be joined with the first one, and a frame behind them that cannot."""
-    frames = [first]
+def gather(link: Link, batcher: Batcher, first: Requests) -> Tuple[List[Requests], Optional[Requests]]:
+    """The requests that have come and can be joined with the first ones, and what came behind them that cannot."""
+    gathered, count = [first], len(first.sizes)
     until = clock() + batcher.wait_s
-    while len(frames) < batcher.most:
-        frame = link.take()
-        if frame is None:
+    while count < batcher.most:
+        requests = link.take()
+        if requests is None:
             if not link.receive_more(max(until - clock(), 0.0) if batcher.wait_s else 0.0):
                 break
-        elif frame.kind == SCORE and frame.flags == first.flags:  # arrays with arrays, bodies with bodies
-            frames.append(frame)
+        elif (
+            requests.kind in SCORING
+            and requests.flags == first.flags  # arrays with arrays, bodies with bodies
+            and count + len(requests.sizes) <= batcher.most
+        ):
+            gathered.append(requests)
+            count += len(requests.sizes)
         else:
-            return frames, frame
-    return frames, None
+            return gathered, requests
+    return gathered, None
 
 
-def score_together(link: Link, service: Service, batcher: Batcher, frames: List[Frame]) -> None:
+def score_each(link: Link, service: Service, requests: Requests) -> None:
+    """Run the user's code for each of the requests, until the worker is told to end."""
+    if isinstance(requests, Frame):
+        score(link, service, requests)
+        return
+    for frame in requests.frames():
+        if link.terminating:
+            break
+        score(link, service, frame)
+
+
+def score_together(link: Link, service: Service, batcher: Batcher, gathered: Sequence[Requests]) -> None:
     """Run the user's code once for all the requests, or, where that cannot be done, once for each."""
-    if len(frames) == 1:
-        score(link, service, frames[0])
+    first, last = gathered[0], gathered[-1]
+    if isinstance(last, Frame) and last is first:
+        score(link, service, last)
         return
     try:
-        group = batcher.join(frames)
+        group = batcher.join(gathered)
         link.flush()  # what was answered before is not lost, should these bring the process down
-        link.mark_started(frames[0].id, frames[-1].id)
+        link.mark_started(first.id, last.id + len(last.sizes) - 1)
         started = clock()
         value = batcher.run(group.argument)
         finished = clock()
-        parts = batcher.split(value, group.counts)
+        splits = batcher.can_split(value, group.counts)
     except Mixed as mixed:
         reason = str(mixed)
     except SystemExit:
-        leave(link, frames[0])
+        leave(link, first)
     except BaseException as error:
         reason = "{} raised {}".format(batcher.function, type(error).__name__)
     else:
         reason = "what {} returned has no member for each {}".format(batcher.function, batcher.part)
-        if parts is not None and not link.closed:
-            micros = as_micros(finished - started)
-            link.announce_batch(len(frames), 0, micros, b"", finished)
-            texts = batcher.encode_at_once(value, group.counts)
-            if texts is not None:
-                for frame, text in zip(frames, texts):
-                    link.answer(frame, 200, RETURNED, text, b"", micros, finished)
-            else:
-                for frame, part in zip(frames, parts):
-                    link.answer(frame, *encode(frame, part)[:4], micros, finished)
+        if splits and not link.closed:
+            answer_together(link, batcher, gathered, value, group.counts, as_micros(finished - started), finished)
             return
     if link.closed:
         os._exit(0)  # run() forked, and this is the child coming back: the parent answers
     flags = REDONE | (STOPPED if batcher.is_hopeless else 0)
-    link.announce_batch(len(frames), flags, 0, reason.encode("utf-8", "backslashreplace"), clock())
-    for frame in frames:
-        score(link, service, frame)
+    count = sum(len(requests.sizes) for requests in gathered)
+    link.announce_batch(count, flags, 0, reason.encode("utf-8", "backslashreplace"), clock())
+    for requests in gathered:
+        score_each(link, service, requests)
+
+
+def answer_together(
+    link: Link,
+    batcher: Batcher,
+    gathered: Sequence[Requests],
+    value: Any,
+    counts: List[int],
+    micros: int,
+    finished: float,
+) -> None:
+    """Give each of the requests its part of what one call returned: by one frame, where they are small and plain."""
+    answers: List[Answer] = []
+    texts = batcher.encode_at_once(value, counts)
+    if texts is None:
+        parts = batcher.split(value, counts)
+        answers = [encode(frame, part) for frame, part in zip(one_by_one(gathered), parts)]
+        texts = [answer.payload for answer in answers if answer.is_plain]
+    if len(texts) == len(counts) and sum(map(len, texts)) < LARGE_PAYLOAD:
+        link.answer_together(gathered[0].id, texts, micros, finished)
+        return
+    link.announce_batch(len(counts), 0, micros, b"", finished)
+    answers = answers or [Answer(200, RETURNED, text, b"") for text in texts]
+    for frame, answer in zip(one_by_one(gathered), answers):
+        send(link, frame, answer, micros, finished)
 
 
 def score(link: Link, service: Service, frame: Frame) -> None:
@@ -137,7 +175,10 @@ def score(link: Link, service: Service, frame: Frame) -> None:
         os._exit(0)  # run() forked, and this is the child coming back: the parent answers
     if answer is None:
         answer = encode(frame, value)
-    micros = as_micros(finished - started)
+    send(link, frame, answer, as_micros(finished - started), finished)
+
+
+def send(link: Link, frame: Frame, answer: Answer, micros: int, finished: float) -> None:
     if answer.chunks is None:
         link.answer(frame, *answer[:4], micros, finished)
     else:
@@ -183,11 +224,11 @@ def send_pieces(link: Link, frame: Frame, body: Body, piece: Optional[Piece]) ->
         return False
 
 
-def leave(link: Link, frame: Frame) -> NoReturn:
-    """The script ends the process: what was answered before goes out, this request is lost."""
+def leave(link: Link, requests: Requests) -> NoReturn:
+    """The script ends the process: what was answered before goes out, what was being scored is lost."""
     if not link.closed:
         link.flush()
-        log("run() ended the process itself, by sys.exit, at request {}.".format(frame.id))
+        log("run() ended the process itself, by sys.exit, at request {}.".format(requests.id))
     raise
 
 

@@ -53,8 +53,10 @@ class Outgoing:
             if not self._held:
                 self._listener.call_soon(self.flush)
             self._held.append(start + body)
-        else:
+        elif self._held:
             self._write(start + body)
+        else:
+            self._transport.write(start + body)
 
     def send_continue(self) -> None:
         """Tell the client that it may send the body."""

@@ -29,9 +29,9 @@ class Response:
     def __init__(
         self,
         status: int,
-        *,
         lines: bytes = b"",
         body: bytes | memoryview = b"",
+        *,
         close: bool = False,
         stream: BodyStream | None = None,
     ) -> None:

@@ -6,7 +6,21 @@ import asyncio
 import io
 from typing import Protocol, cast
 
-from modelport_worker.frames import BATCH, CHUNK, FAILED, HEADER, HEADER_SIZE, PHASE, READY, RESULT
+from modelport_worker.frames import (
+    BATCH,
+    CHUNK,
+    FAILED,
+    HEADER,
+    HEADER_SIZE,
+    MOST_TOGETHER_BYTES,
+    PHASE,
+    READY,
+    RESULT,
+    RESULTS,
+    SCORE,
+    SCORES,
+    lengths,
+)
 
 MOST_UNSENT_BYTES = 256 * 1024
 """Above this, the link asks for no more frames until the worker has read some."""
@@ -19,7 +33,7 @@ COLLECTED_BYTES = 512 * 1024
 
 Payload = bytes | bytearray | memoryview
 
-KNOWN_KINDS = frozenset((PHASE, READY, FAILED, RESULT, CHUNK, BATCH))
+KNOWN_KINDS = frozenset((PHASE, READY, FAILED, RESULT, RESULTS, CHUNK, BATCH))
 
 
 class LinkObserver(Protocol):
@@ -78,11 +92,16 @@ class Link(asyncio.Protocol):
     does not read yet is kept here, at most a few frames of it."""
 
     __slots__ = (
+        "_alike",
+        "_alike_bytes",
+        "_alike_flags",
         "_chunks",
         "_closed",
+        "_first_alike",
         "_garbage",
         "_large",
         "_loop",
+        "_most_alike",
         "_needed",
         "_observer",
         "_outgoing",
@@ -91,12 +110,19 @@ class Link(asyncio.Protocol):
         "has_room",
     )
 
-    def __init__(self, observer: LinkObserver, *, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, observer: LinkObserver, *, loop: asyncio.AbstractEventLoop, most_alike: int = 1) -> None:
+        """``most_alike``: so many requests may go to the worker in one frame."""
         self.has_room = True
         self._loop = loop
         self._outgoing: list[bytes | bytearray] = []
         """Sent together when the event loop has seen to everything that had arrived: each write of its own would wake
         the worker for one frame."""
+        self._alike: list[Payload] = []
+        """The payloads of requests that will go out as one frame, and how long they are together."""
+        self._alike_bytes = 0
+        self._alike_flags = 0
+        self._first_alike = 0
+        self._most_alike = most_alike
         self._observer = observer
         self._transport: asyncio.Transport | None = None
         self._chunks: list[bytes] = []
@@ -125,7 +151,9 @@ class Link(asyncio.Protocol):
         """Send one frame, within this turn of the event loop. Nothing happens on a closed link: whoever sends learns of
         that by ``link_closed``."""
         outgoing = self._outgoing
-        if not outgoing:
+        if self._alike:
+            self._close_alike()
+        elif not outgoing:
             self._loop.call_soon(self._send_outgoing)
         head = HEADER.pack(request_id, len(payload), len(meta), 0, 0, kind, flags)
         if len(payload) < LARGE_BYTES:
@@ -134,7 +162,42 @@ class Link(asyncio.Protocol):
             self._send_outgoing()
             self._write(head + meta, payload)
 
+    def score(self, request_id: int, payload: Payload, flags: int) -> None:
+        """Send a request without ``meta``: in one frame with those before it, where they are alike. The ids of
+        successive calls of this and ``send`` follow each other."""
+        if len(payload) >= LARGE_BYTES or self._most_alike == 1:
+            self.send(request_id, SCORE, payload, b"", flags)
+            return
+        alike = self._alike
+        if alike:
+            if (
+                flags != self._alike_flags
+                or len(alike) >= self._most_alike
+                or self._alike_bytes + len(payload) > MOST_TOGETHER_BYTES
+            ):
+                self._close_alike()
+        elif not self._outgoing:
+            self._loop.call_soon(self._send_outgoing)
+        if not alike:
+            self._alike_flags, self._first_alike = flags, request_id
+        alike.append(payload)
+        self._alike_bytes += len(payload)
+
+    def _close_alike(self) -> None:
+        alike, count = self._alike, len(self._alike)
+        body = b"".join(alike)
+        if count > 1:
+            body = lengths(count).pack(*map(len, alike)) + body
+            head = HEADER.pack(self._first_alike, len(body), 0, 0, count, SCORES, self._alike_flags)
+        else:
+            head = HEADER.pack(self._first_alike, len(body), 0, 0, 0, SCORE, self._alike_flags)
+        self._outgoing.append(head + body)
+        alike.clear()
+        self._alike_bytes = 0
+
     def _send_outgoing(self) -> None:
+        if self._alike:
+            self._close_alike()
         if self._outgoing:
             data = b"".join(self._outgoing)
             self._outgoing.clear()

@@ -24,6 +24,7 @@ from modelport_scoring.workers.process import WorkerProcess, ended_early
 from modelport_scoring.workers.ticket import Ticket
 from modelport_scoring.workers.window import Window
 from modelport_worker.frames import (
+    ARRAY,
     BATCH,
     BROKEN,
     CHUNK,
@@ -34,10 +35,13 @@ from modelport_worker.frames import (
     READY,
     REDONE,
     RESULT,
+    RESULTS,
+    RETURNED,
     SCORE,
     SHARED,
     STOP,
     STOPPED,
+    lengths,
 )
 
 LAST_WORDS_S = 0.2
@@ -46,6 +50,9 @@ us, and it may still be about to say with which status it exits."""
 
 
 ANSWERS = frozenset((RESULT, CHUNK))
+
+ALIKE = frozenset((0, ARRAY))
+"""Flags of requests that may go to a worker in one frame with others."""
 
 UNREADABLE = (ValueError, TypeError, struct.error)
 
@@ -83,7 +90,7 @@ class Worker:
         self.head_since = 0.0
         """Since when, by ``time.monotonic``, the first request in flight has been the first."""
         self._process = process
-        self._link = Link(self, loop=loop)
+        self._link = Link(self, loop=loop, most_alike=pool.batch_size.largest)
         self._large_bodies = LargeBodies(process.page.arena)
         self._window = Window(pool.batch_size)
         self._batch_left = 0
@@ -145,7 +152,10 @@ class Worker:
             self.head_since = now
         self.in_flight.append(ticket)
         if len(ticket.payload) < SMALLEST_BYTES:
-            self._link.send(request_id, SCORE, ticket.payload, ticket.meta, ticket.flags)
+            if ticket.meta or ticket.flags not in ALIKE:
+                self._link.send(request_id, SCORE, ticket.payload, ticket.meta, ticket.flags)
+            else:
+                self._link.score(request_id, ticket.payload, ticket.flags)
         else:
             payload, flags = self._large_bodies.send(ticket)
             self._link.send(request_id, SCORE, payload, ticket.meta, flags)
@@ -240,6 +250,8 @@ class Worker:
                 self._stream_begins(code, flags, micros, meta)
             else:
                 self._result_received(code, flags, micros, meta, payload)
+        elif kind == RESULTS:
+            self._results_received(request_id, code, micros, payload)
         elif kind == BATCH:
             self._batch_received(code, flags, micros, payload)
         elif kind == PHASE:
@@ -270,6 +282,22 @@ class Worker:
                 answer.release()
             self._large_bodies.free(ticket)
 
+    def _results_received(self, first_id: int, count: int, micros: int, payload: bytes) -> None:
+        in_flight, table = self.in_flight, lengths(count)
+        stop = table.size
+        sizes = table.unpack_from(payload) if len(payload) >= stop else ()
+        if not 0 < count <= len(in_flight) or in_flight[0].id != first_id or stop + sum(sizes) != len(payload):
+            self.garbage_received(f"answers to {count} requests from {first_id} on, which were not the next")
+            return
+        self._window.measured(micros)
+        for size in sizes:
+            start, stop = stop, stop + size
+            ticket = in_flight.popleft()
+            if not ticket.settled:
+                ticket.scored(200, RETURNED, micros, b"", payload[start:stop], count)
+            if ticket.slot is not None:
+                self._large_bodies.free(ticket)
+
     def _batch_received(self, count: int, flags: int, micros: int, reason: bytes) -> None:
         if flags & STOPPED:
             self._window.scores_alone()
@@ -281,6 +309,7 @@ class Worker:
 
     def _stream_begins(self, code: int, flags: int, micros: int, meta: bytes) -> None:
         ticket = self.in_flight[0]
+        self._batch_left -= bool(self._batch_left)
         self._stream_since = time.monotonic()
         if ticket.settled or ticket.abandoned:
             self.cancel(ticket)
