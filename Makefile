@@ -67,7 +67,7 @@ docs:
 
 bench: setup  ## measure the scoring server beside its peers (PEERS=, WORKLOADS=, ROUNDS=, SECONDS=, REVISION=)
 	@$(BIN)/python -m bench.scoring --peers "$(PEERS)" --workloads "$(WORKLOADS)" --revision "$(REVISION)" \
-	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PUBLISH),--publish) $(if $(VERIFY),--verify)
+	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(filter yes,$(PUBLISH)),--publish) $(if $(filter yes,$(VERIFY)),--verify)
 
 bench-quick: setup  ## compare the scoring server with the previous commit's (BASE=, ROUNDS=, SECONDS=)
 	@$(BIN)/python -m bench.scoring.quick $(if $(BASE),--base $(BASE)) \
