@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import mmap
 import os
@@ -70,17 +71,26 @@ class WorkerProcess:
     """A worker in its own process, and the server's end of its link."""
 
     def __init__(
-        self, interpreter: str, app: Path, script: str, *, environment: Mapping[str, str], log: Path, together: int = 1
+        self,
+        interpreter: str,
+        app: Path,
+        script: str,
+        *,
+        environment: Mapping[str, str],
+        log: Path,
+        together: int = 1,
+        lowest_fd: int = 3,
     ) -> None:
+        """``lowest_fd``: the descriptor of the worker's end is this one, or a higher one."""
         self.log = log
         self._next_id = 1
         self._buffer = b""
         self.connection, theirs = socket.socketpair()
         self.connection.settimeout(DEADLINE_S)
-        with theirs, tempfile.TemporaryFile() as page, log.open("wb") as output:
+        with theirs, tempfile.TemporaryFile() as page, log.open("wb") as output, moved(theirs, to=lowest_fd) as channel:
             page.truncate(MEMORY_SIZE)
             self.page = mmap.mmap(page.fileno(), MEMORY_SIZE)
-            fds = (theirs.fileno(), page.fileno())
+            fds = (channel.fileno(), page.fileno())
             descriptors = ["--socket", str(fds[0]), "--page", str(fds[1])]
             options = ["--azureml", str(AZUREML), "--together", str(together)]
             self.process = subprocess.Popen(
@@ -207,6 +217,11 @@ class WorkerProcess:
         return self.output
 
 
+def moved(channel: socket.socket, *, to: int) -> socket.socket:
+    """The same socket by another descriptor, from that number on."""
+    return socket.socket(fileno=fcntl.fcntl(channel, fcntl.F_DUPFD_CLOEXEC, to))
+
+
 def score_frame(
     request_id: int, body: bytes, *, query: str | None = None, request: Mapping[str, Any] | None = None
 ) -> bytes:
@@ -239,11 +254,13 @@ class App:
             interpreter, self.root, script, environment=environment, log=self.root.parent / "worker.log"
         )
 
-    def batch(self, interpreter: str, code: str, *, together: int = 64) -> WorkerProcess:
+    def batch(self, interpreter: str, code: str, *, together: int = 64, lowest_fd: int = 3) -> WorkerProcess:
         """A worker of the entry script ``code`` that scores so many requests together."""
         self.write("score.py", code)
         log = self.root.parent / "worker.log"
-        return WorkerProcess(interpreter, self.root, "score.py", environment={}, log=log, together=together)
+        return WorkerProcess(
+            interpreter, self.root, "score.py", environment={}, log=log, together=together, lowest_fd=lowest_fd
+        )
 
     def run(self, interpreter: str, code: str, **environment: str) -> WorkerProcess:
         """A worker of the entry script ``code``."""

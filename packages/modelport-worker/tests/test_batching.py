@@ -382,3 +382,14 @@ def test_a_request_that_is_not_valid_costs_its_neighbours_nothing(app: App) -> N
         batch = ask_together(worker, [b'{"data": [[1, 2]]}', b"no JSON"])
     assert [answer[0] for answer in batch.answers] == [200, 400]
     assert json.loads(batch.answers[0][2])["alone"] == {"sum": [3]}
+
+
+def test_a_socket_with_a_high_number(app: App, python: str) -> None:
+    script = (
+        "def init(): pass\ndef run(data): return data\ndef run_batch(requests): return [r['data'] for r in requests]"
+    )
+    with app.batch(python, script, lowest_fd=1100) as worker:
+        worker.start()
+        batch = ask_together(worker, [b"a", b"b"])
+        assert worker.ask(b"c").json == "c"
+    assert [body for _, _, body in batch.answers] == [b'"a"', b'"b"']

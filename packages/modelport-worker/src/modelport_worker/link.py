@@ -220,6 +220,10 @@ class Link:
         self._connection.setblocking(True)
         self._page = mmap.mmap(page_fd, MEMORY_SIZE)
         os.close(page_fd)
+        self._arrivals = (
+            select.poll()
+        )  # select() takes no descriptor above 1023, which a busy server's sockets may have
+        self._arrivals.register(self._connection, select.POLLIN)
         self._inbox = Inbox(self._connection, self._page)
         self._outbox = Outbox(self._connection)
         self._waiting = False
@@ -257,7 +261,7 @@ class Link:
         """Receive what has come, and wait so long if nothing has. Whether there was anything."""
         if wait_s > 0:
             self._outbox.flush()
-        if not select.select([self._connection], [], [], wait_s)[0]:
+        if not self._arrivals.poll(wait_s * 1000):
             return False
         self._inbox.fill()
         return True
