@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -240,6 +241,18 @@ def test_the_scoring_server_is_started_again(services: Services) -> None:
     assert service.settings.port == before.port
     assert before.workers[0].pid not in session_members(process.pid)
     assert "killed by signal 9 (SIGKILL)" in service.supervisor_log
+
+
+def test_a_supervisor_survives_a_system_that_has_nothing_left(services: Services) -> None:
+    service = services.start()
+    assert service.process is not None
+    before, limits = service.status.pid, resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE, (0, limits[1]))
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: "could not be started" in service.supervisor_log, what="a start that failed")
+    resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE, limits)
+    assert service.wait_for(ServiceState.RUNNING).pid != before
+    assert service.score("again").status == 200
 
 
 def test_nothing_outlives_a_killed_supervisor_and_the_next_one_takes_over(services: Services) -> None:

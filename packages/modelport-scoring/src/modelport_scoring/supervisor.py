@@ -147,20 +147,26 @@ class ServerProcess:
         self._backoff = BackOff()
 
     def start(self, command: list[str], *, descriptors: tuple[int, ...]) -> None:
-        """Start it with descriptors of ours."""
+        """Start it with descriptors of ours. Where the system cannot, for want of memory for example, it is due again
+        later."""
         self._born = time.monotonic()
         command = [*command, "--process", str(self.number)]
-        self.process = subprocess.Popen(command, pass_fds=descriptors, start_new_session=not self._is_single)
+        try:
+            self.process = subprocess.Popen(command, pass_fds=descriptors, start_new_session=not self._is_single)
+        except OSError as error:
+            delay_s = self.start_later()
+            say(f"scoring server {self.number} could not be started ({error}); it is tried again in {delay_s:g} s")
 
     def collect(self) -> int | None:
         """The return code, once after its end; what it has left behind is ended too."""
         process = self.process
         if process is None or process.poll() is None:
             return None
-        if not self._is_single:
-            end_left_behind(process.pid)
-        elif os.getsid(0) == os.getpid():
-            end_left_behind(os.getpid())
+        with contextlib.suppress(OSError):  # the system has no descriptor left to look with; workers end by themselves
+            if not self._is_single:
+                end_left_behind(process.pid)
+            elif os.getsid(0) == os.getpid():
+                end_left_behind(os.getpid())
         self.process = None
         return int(process.returncode)
 
@@ -349,7 +355,8 @@ class Supervisor:
                 settings = read_settings(Path())
                 self._limits = settings.limits
                 write_as(settings.telemetry.log_format)
-        cut_logs(Path(LOGS), limit=self._limits.log_bytes)
+        with contextlib.suppress(OSError):  # the system has no descriptor left, perhaps
+            cut_logs(Path(LOGS), limit=self._limits.log_bytes)
 
 
 def reap_others(servers: Collection[int]) -> None:
