@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,8 @@ from modelport_scoring.service_lock import is_alive
 from modelport_worker.frames import NUMBERS, SHARED
 from scoring_services import Gate, RunningService, Services, wait_until
 from test_http import post, read_answers
+
+MEBIBYTE = 1024 * 1024
 
 CRASHES = """
 import os, time
@@ -286,6 +290,27 @@ def test_a_waiting_request_whose_client_is_gone_is_dropped(services: Services, g
         gate.open()
         assert held.result().status == 200
     assert service.score("last").json == ["held", "last"]
+
+
+def test_the_body_of_a_waiting_request_goes_with_its_client(services: Services, gate: Gate) -> None:
+    service = services.start(f"import os, time\ndef init(): pass\ndef run(x):\n    {gate.wait}\n    return x\n")
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(service.score, "held")
+        wait_until(lambda: service.status.requests_in_flight == 1, what="the worker is busy")
+        before = resident_bytes(service.status.pid)
+        for _ in range(8):
+            with service.raw_connection() as channel:
+                channel.sendall(post(b"x" * 64 * MEBIBYTE))
+                wait_until(lambda: service.status.requests_waiting == 1, what="it waits")
+            wait_until(lambda: service.status.requests_waiting == 0, what="it is dropped")
+        wait_until(lambda: resident_bytes(service.status.pid) - before < 160 * MEBIBYTE, what="the bodies are gone")
+        gate.open()
+        assert held.result().status == 200
+
+
+def resident_bytes(pid: int) -> int:
+    pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize()
 
 
 def test_large_bodies_against_large_answers_do_not_deadlock(services: Services) -> None:

@@ -60,6 +60,7 @@ class Scoring(CopiableTicket):
         if self.source is None:
             if self.line is not None:
                 self.line.abandon(self)
+                self._exchange.body = b""  # it stays in the line until its turn
         else:
             self.settled = True
             self._cancel_body()
