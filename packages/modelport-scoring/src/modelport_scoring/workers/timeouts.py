@@ -43,14 +43,22 @@ class Timeouts:
 
     def limits_changed(self) -> None:
         """Other limits hold from now on, also for what is being scored."""
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._has_unset():
             self._look()
+
+    def _has_unset(self) -> bool:
+        """Whether there was a timer; there is none any more."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        return timer is not None
 
     def _look(self) -> None:
         self._timer = None
         now = time.monotonic()
         remaining_s = [self._remaining_s(worker, now) for worker in self._pool.workers if worker.in_flight]
+        if self._has_unset():  # an answer to what was overdue has had another request sent
+            remaining_s.append(self._pool.limits.scoring_timeout_ms / 1000)
         if remaining_s:
             self._timer = self._loop.call_later(max(min(remaining_s), SOONEST_S), self._look)
 
