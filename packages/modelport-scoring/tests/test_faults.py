@@ -126,6 +126,7 @@ def test_what_ends_a_worker_costs_one_request(services: Services, deed: str) -> 
         pytest.param("signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65)); time.sleep(600)", id="signals blocked"),
         pytest.param("[signal.signal(n, signal.SIG_IGN) for n in (1, 2, 15)]; time.sleep(600)", id="signals ignored"),
         pytest.param("list(iter(int, 1))", id="a loop in C that nothing interrupts"),
+        pytest.param("os.setpgid(0, os.getpgid(os.getppid())); time.sleep(600)", id="in the server's process group"),
     ],
 )
 def test_a_worker_that_does_not_come_back_is_replaced(services: Services, deed: str) -> None:

@@ -99,6 +99,14 @@ def test_an_interpreter_that_cannot_be_started(services: Services, tmp_path_fact
     assert not (service.folder / "work" / "2").exists()
 
 
+def test_a_variable_that_no_process_can_have(services: Services) -> None:
+    service = services.start(variables={"X": "a\0b"}, until=ServiceState.FAILED)
+    failure = service.status.failure
+    assert failure is not None
+    assert (failure.phase, failure.type) == ("start", "ValueError")
+    assert "null byte" in failure.message
+
+
 def test_requests_wait_while_the_first_worker_starts(services: Services, gate: Gate) -> None:
     script = f"import os, time\ndef init():\n    {gate.wait}\ndef run(x): return x\n"
     service = services.start(script, until=ServiceState.STARTING)

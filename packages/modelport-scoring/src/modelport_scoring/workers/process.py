@@ -91,10 +91,10 @@ class SpawnedProcess:
             try:
                 self._process = start(launch, shared=shared)
                 self._group = led_group(self._process)
-            except OSError:
+            except (OSError, ValueError):
                 shared.close()
                 raise
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the latter for a variable or an argument with a zero byte
             raise StartFailed(cannot_start(launch, error)) from error
         shared.theirs.close()
         self.pid = self._process.pid
@@ -157,17 +157,20 @@ class ProcessGroup:
         loop.add_reader(self._descriptor, self._notice, loop, ended)
 
     def kill(self) -> None:
-        """End it now. Nothing happens once the leader's end was noticed."""
+        """End it now, and the leader also where it is in another group by now. Nothing happens once the leader's end
+        was noticed."""
         if not self._has_ended:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._leader, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
 
     def _notice(self, loop: asyncio.AbstractEventLoop, ended: Callable[[], None]) -> None:
         loop.remove_reader(self._descriptor)
-        os.close(self._descriptor)
         # Before the leader is reaped: until then nobody else can get its number.
         self.kill()
         self._has_ended = True
+        os.close(self._descriptor)
         ended()
 
 
@@ -213,12 +216,13 @@ def run_as_batch(pid: int) -> None:
         os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
 
 
-def cannot_start(launch: Launch, error: OSError) -> Failure:
+def cannot_start(launch: Launch, error: OSError | ValueError) -> Failure:
     """The system refused: no such interpreter, not a program, no rights, no processes or descriptors left."""
+    reason = error.strerror if isinstance(error, OSError) else None
     return Failure(
         phase="start",
         type=type(error).__name__,
-        message=f"the interpreter {launch.command[0]} could not be started: {error.strerror or error}",
+        message=f"the interpreter {launch.command[0]} could not be started: {reason or error}",
     )
 
 
