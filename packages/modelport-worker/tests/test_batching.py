@@ -384,6 +384,24 @@ def test_a_request_that_is_not_valid_costs_its_neighbours_nothing(app: App) -> N
     assert json.loads(batch.answers[0][2])["alone"] == {"sum": [3]}
 
 
+def test_what_was_answered_together_does_not_wait_for_the_next_one(app: App) -> None:
+    script = """
+import os, time
+def init(): pass
+def run(data):
+    while not os.path.exists("open"): time.sleep(0.005)
+    return data
+def run_batch(requests): return [request["data"] for request in requests]
+"""
+    with app.batch(THIS_PYTHON, script, together=2) as worker:
+        worker.start()
+        first = worker.send_at_once(b"a", b"b", b"gate")
+        batch = receive_answers(worker, first, 2)
+        assert [body for _, _, body in batch.answers] == [b'"a"', b'"b"']
+        (app.root / "open").touch()
+        assert receive_answers(worker, first + 2, 1).answers[0][2] == b'"gate"'
+
+
 def test_a_socket_with_a_high_number(app: App, python: str) -> None:
     script = (
         "def init(): pass\ndef run(data): return data\ndef run_batch(requests): return [r['data'] for r in requests]"

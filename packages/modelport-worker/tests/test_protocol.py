@@ -99,6 +99,28 @@ def test_large_bodies_back_to_back(app: App, python: str) -> None:
         assert [answer.json for _ in sizes if (answer := worker.receive())] == sizes
 
 
+def test_an_answer_does_not_wait_for_the_next_request(app: App, python: str) -> None:
+    script = """
+        import os, time
+        def init(): pass
+        def run(data):
+            if data == "long": time.sleep(0.02)
+            while data == "gate" and not os.path.exists("open"): time.sleep(0.005)
+            return data
+    """
+    with app.run(python, script) as worker:
+        worker.start()
+        worker.ask("long")
+        worker.send_at_once(b"quick", b"gate")
+        answer = worker.receive()
+        assert answer is not None
+        assert answer.json == "quick"
+        (app.root / "open").touch()
+        answer = worker.receive()
+        assert answer is not None
+        assert answer.json == "gate"
+
+
 def test_page_names_the_request_that_crashed(app: App, python: str) -> None:
     code = """
         import os

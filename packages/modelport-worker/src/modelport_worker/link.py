@@ -37,7 +37,11 @@ LARGE_PAYLOAD = 64 * 1024
 """From here on a payload is sent by itself: one more call costs less than one more copy."""
 
 HOLD_SECONDS = 0.001
-"""Answers are kept back this long at most, to go out together."""
+"""Answers are kept back this long, to go out together, where the next one is expected as soon as the last one came."""
+
+LONG_SECONDS = 0.01
+CAREFUL = 1000
+"""After an answer that took so long, the next one may, too: so many are not kept back."""
 
 
 class Frame(NamedTuple):
@@ -182,6 +186,7 @@ class Outbox:
         self._connection = connection
         self._held: List[Union[bytes, memoryview]] = []
         self._held_since = 0.0
+        self._careful = 0
 
     def put(self, frame: bytes, now: float, next_expected_s: float) -> None:
         """Send the frame, at the latest with ``flush``. ``next_expected_s``: how long the next answer may take."""
@@ -189,7 +194,11 @@ class Outbox:
         if not held:
             self._held_since = now
         held.append(frame)
-        if now - self._held_since + next_expected_s > HOLD_SECONDS:
+        if next_expected_s > LONG_SECONDS:
+            self._careful = CAREFUL
+        elif self._careful:
+            self._careful -= 1
+        if self._careful or now - self._held_since + next_expected_s > HOLD_SECONDS:
             self.flush()
 
     def put_now(self, *parts: Union[bytes, memoryview]) -> None:

@@ -98,6 +98,7 @@ def score_together(link: Link, service: Service, batcher: Batcher, gathered: Seq
     """Run the user's code once for all the requests, or, where that cannot be done, once for each."""
     first, last = gathered[0], gathered[-1]
     if isinstance(last, Frame) and last is first:
+        link.flush()  # what was answered together does not wait for this one
         score(link, service, last)
         return
     try:
