@@ -18,10 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modelport_worker.frames import (
+    CHUNK,
     FAILED,
     HEADER,
     HEADER_SIZE,
+    LAST,
     MEMORY_SIZE,
+    MORE,
     PHASE,
     READY,
     RESULT,
@@ -97,6 +100,19 @@ def odd_payloads(worker: FakeWorker) -> None:
     def answer(number: int, payload: bytes) -> bytes:
         flags, digits = payload.decode().split(" ")
         return pack(number, RESULT, bytes.fromhex(digits), flags=RETURNED | int(flags), code=200, micros=10)
+
+    worker.serve(answer)
+
+
+def out_of_turn(worker: FakeWorker) -> None:
+    """Answers ``end`` with the end of a body that has not begun, ``twice`` with a body that begins and a whole one."""
+    worker.become_ready()
+
+    def answer(number: int, payload: bytes) -> bytes:
+        if payload == b"end":
+            return pack(number, CHUNK, b"", flags=LAST)
+        begins = pack(number, RESULT, b"", flags=RETURNED | MORE, code=200) if payload == b"twice" else b""
+        return begins + result(number, payload)
 
     worker.serve(answer)
 
@@ -181,6 +197,7 @@ BEHAVIOURS: dict[str, Callable[[FakeWorker], None]] = {
         odd_payloads,
         garbage,
         wrong_id,
+        out_of_turn,
         raw_headers,
         any_status,
         silent_in_init,

@@ -7,7 +7,7 @@ import random
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
+from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +243,19 @@ def pieces(value):
     yield str(value)
     yield " in pieces"
 """
+
+
+def test_a_worker_that_ends_in_a_body_of_a_batch_does_not_make_it_again(services: Services) -> None:
+    script = STREAMS_TOGETHER.replace('yield " in pieces"', "os._exit(7)").replace(
+        "from azureml", "import os\nfrom azureml"
+    )
+    service = services.start(script, batching={"max_requests": 16, "max_wait_ms": 300})
+    with ThreadPoolExecutor(2) as pool:
+        broken, whole = pool.submit(service.score, "3"), pool.submit(service.score, "4")
+        with pytest.raises(IncompleteRead):
+            broken.result()
+        assert whole.result().json == {"value": 4}
+    assert service.status.workers[0].restarts == 1
 
 
 def test_bodies_that_are_made_while_they_are_sent_in_a_batch(services: Services) -> None:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from modelport_scoring.workers.window import WEIGHT, WORK_AHEAD_MICROS
 from scoring_services import Answer, Gate, RunningService, Services, wait_until
+from test_http import post, read_answers
 
 SLEEPER = """
 import os, time
@@ -87,6 +88,17 @@ def test_the_worker_is_replaced_and_requests_behind_are_not_lost(services: Servi
     assert pid not in {answer.json[1] for answer in answers}
     assert f"worker {pid} is ended: run() did not end within 1300 ms" in service.log
     assert (tmp_path / f"sleep {LONG_S}").read_text() == "x", "a request that has its answer was tried again"
+
+
+def test_what_is_answered_behind_a_worker_that_hangs_is_in_time(services: Services, tmp_path: Path) -> None:
+    """The worker has the answer of the first still, since it was about to send that with the next one."""
+    service = start(services, tmp_path, limits={"scoring_timeout_ms": 500, "scoring_grace_ms": 200})
+    open_the_window(service)
+    hangs = f"sleep {LONG_S}".encode()
+    sent = post(b"quick") + post(hangs) + post(b"behind", headers=b"Connection: close\r\n")
+    statuses = [status for status, _ in read_answers(service.raw(sent))]
+    assert statuses[1:] == [504, 200]
+    assert statuses[0] in (200, 504)
 
 
 def test_who_ends_within_the_grace_stays(services: Services, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import resource
 import signal
@@ -197,6 +198,53 @@ def test_what_a_worker_forked_ends_with_it(services: Services) -> None:
     assert service.score("x").status == 502
     wait_until(lambda: service.status.workers[0].pid not in (None, first), what="a new worker")
     wait_until(lambda: not is_alive(child), what="the child has ended")
+
+
+@pytest.mark.parametrize(("body", "status"), [("end", 502), ("twice", 200)])
+def test_answers_that_do_not_belong_to_their_body_end_the_worker(services: Services, body: str, status: int) -> None:
+    service = services.start("out_of_turn", fake=True)
+    first = service.status.workers[0].pid
+    if status == 200:
+        with pytest.raises(http.client.IncompleteRead):
+            service.score(body)
+    else:
+        assert service.score(body).status == status
+    wait_until(lambda: service.status.workers[0].pid not in (None, first), what="a new worker")
+    assert service.score("x").body == b"x"
+    assert "that does not belong to its body; it is ended" in service.log
+
+
+LEAVES_SLOWLY = """
+import atexit, os, pathlib, time
+
+def leave(who):
+    time.sleep(1)
+    (pathlib.Path(os.environ["MARKS"]) / who).touch()
+
+def init():
+    atexit.register(leave, "init")
+
+def run(x):
+    atexit.register(leave, "run")
+    return x
+"""
+
+
+@pytest.mark.parametrize("start", ["spawn", "fork"])
+def test_who_is_told_to_stop_may_take_leave(services: Services, tmp_path: Path, start: str) -> None:
+    service = services.start(LEAVES_SLOWLY, variables={"MARKS": str(tmp_path)}, worker_start=start)
+    assert service.score("x").status == 200
+    service.end()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["init", "run"]
+
+
+def test_who_is_told_to_stop_and_does_not_leave_is_ended(services: Services) -> None:
+    script = "import threading, time\ndef init(): threading.Thread(target=time.sleep, args=(600,)).start()\n"
+    service = services.start(script + "def run(x): return x\n", workers=2)
+    wait_until(lambda: all(worker.state == "ready" for worker in service.status.workers), what="two are ready")
+    service.control.configure(workers=1)
+    wait_until(lambda: len(service.status.workers) == 1, what="one has gone")
+    assert service.score("x").status == 200
 
 
 def test_unhealthy_while_the_worker_is_started_again(services: Services, gate: Gate) -> None:

@@ -18,8 +18,8 @@ TOLD_EVERY_S = 60.0
 """How often the log may speak of rows that were lost."""
 GATHERS_S = 0.25
 """How long rows wait for others: a thread that woke up for each request would take its time from the next one."""
-LEAVES_AFTER_S = 5.0
-"""How long a process that ends waits for the writer."""
+LEAVES_AFTER_S = 2.0
+"""How long a process that ends waits for the writer; a worker that was told to stop is ended a second later."""
 
 
 class Record(NamedTuple):

@@ -213,7 +213,8 @@ class Template:
     def _link_closed(self) -> None:
         self._link_open = False
         self._loop.remove_reader(self._socket)
-        self._loop.call_later(LAST_WORDS_S, self._process.kill)
+        if not self._let_go:
+            self._loop.call_later(LAST_WORDS_S, self._process.kill)
 
     def _process_ended(self) -> None:
         self._receive()  # its last words

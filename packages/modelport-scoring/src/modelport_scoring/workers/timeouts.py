@@ -76,10 +76,10 @@ class Timeouts:
         held_s = now - worker.head_since
         if held_s < timeout_s:
             return timeout_s - held_s
-        ticket = worker.in_flight[0]
-        if not ticket.settled and not worker.scores_together:
-            ticket.settled = True
-            ticket.timed_out()
+        for ticket in () if worker.scores_together else worker.overdue:
+            if not ticket.settled:
+                ticket.settled = True
+                ticket.timed_out()
         if held_s < timeout_s + grace_s:
             return timeout_s + grace_s - held_s
         if worker.scores_together:

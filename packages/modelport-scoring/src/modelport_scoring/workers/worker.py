@@ -8,6 +8,7 @@ import struct
 import time
 from collections import deque
 from enum import StrEnum
+from itertools import islice
 from typing import Protocol
 
 import msgspec
@@ -48,6 +49,9 @@ LAST_WORDS_S = 0.2
 """Between the end of a process and the end of its link, whichever comes first: what it wrote may still be on its way to
 us, and it may still be about to say with which status it exits."""
 
+FAREWELL_S = 3.0
+"""From the end of its link, a worker that was told to stop may take so long: for its script's threads, and for what
+that has registered with ``atexit``."""
 
 ANSWERS = frozenset((RESULT, CHUNK))
 
@@ -167,6 +171,14 @@ class Worker:
         return first != last and first <= self.in_flight[0].id <= last
 
     @property
+    def overdue(self) -> list[Ticket]:
+        """The first request in flight, and those that ``run`` was called for since: the worker keeps answers back for a
+        moment, and has them still if it does not come back from the next request."""
+        _, last = self._started_ids if self.ended.done() else self._process.page.started_ids
+        first = self.in_flight[0]
+        return [first, *(ticket for ticket in islice(self.in_flight, 1, None) if ticket.id <= last)]
+
+    @property
     def started_together(self) -> int:
         """How many requests ``run`` was last called for."""
         first, last = self._started_ids if self.ended.done() else self._process.page.started_ids
@@ -197,8 +209,8 @@ class Worker:
     def unanswered(self) -> tuple[list[Ticket], list[Ticket]]:
         """After its end: the requests that are lost, since they had been started, and those that another worker may
         take. Both are taken out. Requests that were being scored together are not lost: each is to be tried alone, and
-        the one that brought the worker down will then be the only one that does. Those behind have nothing to do with
-        that end, so that it is no attempt of theirs."""
+        the one that brought the worker down will then be the only one that does; but for one whose answer has begun
+        already. Those behind have nothing to do with that end, so that it is no attempt of theirs."""
         first, last = self._started_ids
         started = bool(self.in_flight) and self.in_flight[0].id <= last
         held = [ticket for ticket in self.in_flight if not ticket.settled]
@@ -208,7 +220,7 @@ class Worker:
         lost: list[Ticket] = []
         again: list[Ticket] = []
         for ticket in held:
-            together = first <= ticket.id <= last and first != last
+            together = first <= ticket.id <= last and first != last and ticket.source is None
             ticket.alone = ticket.alone or together
             ticket.attempts -= started and ticket.id > last
             (again if ticket.id > last or together else lost).append(ticket)
@@ -244,6 +256,8 @@ class Worker:
         if kind in ANSWERS:
             if not self.in_flight or self.in_flight[0].id != request_id:
                 self.garbage_received(f"an answer to request {request_id}, which was not the next")
+            elif (kind == CHUNK) is (not self._stream_since):
+                self.garbage_received(f"an answer to request {request_id} that does not belong to its body")
             elif kind == CHUNK:
                 self._chunk_received(flags, payload)
             elif flags & MORE:
@@ -286,7 +300,8 @@ class Worker:
         in_flight, table = self.in_flight, lengths(count)
         stop = table.size
         sizes = table.unpack_from(payload) if len(payload) >= stop else ()
-        if not 0 < count <= len(in_flight) or in_flight[0].id != first_id or stop + sum(sizes) != len(payload):
+        is_next = 0 < count <= len(in_flight) and in_flight[0].id == first_id and not self._stream_since
+        if not is_next or stop + sum(sizes) != len(payload):
             self.garbage_received(f"answers to {count} requests from {first_id} on, which were not the next")
             return
         self._window.measured(micros)
@@ -348,7 +363,8 @@ class Worker:
     def link_closed(self) -> None:
         self._link_open = False
         # A worker without a link is of no use, whatever it still computes; most end by themselves.
-        self._loop.call_later(LAST_WORDS_S, self._process.kill)
+        patience_s = FAREWELL_S if self.state is WorkerState.STOPPING else LAST_WORDS_S
+        self._loop.call_later(patience_s, self._process.kill)
         self._finish()
 
     # --- its end ------------------------------------------------------------------------------------------------------
