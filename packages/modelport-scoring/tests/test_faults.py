@@ -177,6 +177,21 @@ def test_what_a_worker_survives(services: Services, deed: str) -> None:
     assert service.status.workers[0].restarts == 0
 
 
+def test_an_error_is_answered_where_the_working_folder_is_gone(services: Services) -> None:
+    script = """
+    import os, tempfile
+    run = None
+    def init(): pass
+    exec(compile("def run(x): raise ValueError('told')", "relative.py", "exec"))
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+    """
+    service = services.start(script)
+    answer = service.score("x")
+    assert (answer.status, answer.body) == (502, b"told")
+    assert service.status.workers[0].restarts == 0
+
+
 @pytest.mark.parametrize("deed", ["sys.stdout = sys.stderr = None", "sys.stderr.close()", "os.closerange(0, 3)"])
 def test_an_error_is_answered_where_it_cannot_be_logged(services: Services, deed: str) -> None:
     service = services.start(DOES)

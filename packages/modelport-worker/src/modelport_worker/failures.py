@@ -23,7 +23,7 @@ def user_frames(trace: Optional[TracebackType]) -> Optional[TracebackType]:
 
 
 def is_ours(filename: str) -> bool:
-    return filename.startswith("<frozen importlib") or os.path.abspath(filename).startswith(OWN_FOLDER)
+    return filename.startswith(("<frozen importlib", OWN_FOLDER))
 
 
 def format_exception(error: BaseException) -> str:
