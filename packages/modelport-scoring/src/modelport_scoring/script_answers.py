@@ -109,9 +109,9 @@ def script_lines(headers: list[tuple[str, str]]) -> bytes:
     lines: list[bytes] = []
     has_type = False
     for name, value in headers:
-        lower = name.lower()
-        if not TOKEN.match(name):
+        if not isinstance(name, str) or not TOKEN.match(name):
             raise ValueError(f"the header name {name!r}")
+        lower = name.lower()
         if FORBIDDEN_IN_VALUE.search(value):
             raise ValueError(f"the value {value!r} of the header {name}")
         has_type = has_type or lower == "content-type"

@@ -5,6 +5,7 @@ import sys
 from array import array
 from functools import lru_cache
 from itertools import chain
+from operator import index
 from types import GeneratorType
 from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -101,7 +102,7 @@ def answer_of_response(response: Any) -> Answer:
     failed = response.status_code >= 500 or getattr(response, "run_function_failed", False)
     streamed = response.is_streamed
     return Answer(
-        response.status_code,
+        index(response.status_code),
         RETURNED | (RUN_FAILED if failed else 0),
         b"" if streamed else response.get_data(),
         encode_headers(tuple(map(tuple, response.headers.items()))),
