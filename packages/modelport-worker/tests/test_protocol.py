@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
@@ -11,7 +12,19 @@ import pytest
 
 from driving import PROGRAM, App, score_frame
 from interpreters import THIS_PYTHON
-from modelport_worker.frames import RAISED, RESULT, RETURNED, RUN_FAILED, STARTED, UNSERIALIZABLE
+from modelport_worker.frames import (
+    PAGE_SIZE,
+    RAISED,
+    RESULT,
+    RETURNED,
+    RUN_FAILED,
+    SCORE,
+    SHARED,
+    SLOT,
+    STARTED,
+    UNSERIALIZABLE,
+    pack,
+)
 
 ECHO = """
     def init():
@@ -97,6 +110,24 @@ def test_large_bodies_back_to_back(app: App, python: str) -> None:
         for size in sizes:
             worker.send(b"x" * size)
         assert [answer.json for _ in sizes if (answer := worker.receive())] == sizes
+
+
+def test_a_body_in_shared_memory_behind_a_head_that_fills_the_buffer(app: App, python: str) -> None:
+    code = """
+        def init():
+            pass
+
+        def run(data, request_headers):
+            return [data, len(request_headers["X-Long"])]
+    """
+    with app.run(python, code) as worker:
+        worker.start()
+        worker.page[PAGE_SIZE : PAGE_SIZE + 4] = b"body"
+        meta = json.dumps({"headers": [["X-Long", "x" * 300_000]]}).encode()
+        worker.connection.sendall(pack(1, SCORE, SLOT.pack(PAGE_SIZE, 4, 64), meta, SHARED))
+        answer = worker.receive()
+        assert answer is not None
+        assert answer.json == ["body", 300_000]
 
 
 def test_an_answer_does_not_wait_for_the_next_request(app: App, python: str) -> None:

@@ -118,11 +118,15 @@ class Inbox:
             payloads = bytearray(bodies) if flags & ARRAY else bytes(bodies)
             return Bundle(request_id, kind, flags, payloads, table.unpack_from(self._buffer, payload))
         if flags & SHARED:
-            offset, length, room = SLOT.unpack_from(self._buffer, payload)
-            shared = self._copy_shared(offset, length, writable=bool(flags & ARRAY))
-            return Frame(request_id, kind, flags, shared, bytes(view[meta:payload]), (offset, room))
+            return self._shared(request_id, kind, flags, bytes(view[payload:stop]), bytes(view[meta:payload]))
         body = bytearray(view[payload:stop]) if flags & ARRAY else bytes(view[payload:stop])
         return Frame(request_id, kind, flags, body, bytes(view[meta:payload]) if meta_size else b"")
+
+    def _shared(self, request_id: int, kind: int, flags: int, place: bytes, meta: bytes) -> Frame:
+        """The frame whose payload is where ``place``, a SLOT, says."""
+        offset, length, room = SLOT.unpack(place)
+        payload = self._copy_shared(offset, length, writable=bool(flags & ARRAY))
+        return Frame(request_id, kind, flags, payload, meta, (offset, room))
 
     def _copy_shared(self, offset: int, length: int, *, writable: bool) -> Union[bytes, bytearray]:
         if not writable:
@@ -155,7 +159,10 @@ class Inbox:
         meta = self._receive_whole(meta_size, received[:meta_size])
         payload = self._receive_whole(payload_size, received[meta_size:])
         self._start = self._end = 0
-        self._large = Frame(request_id, kind, flags, bytearray(payload) if flags & ARRAY else payload, meta)
+        if flags & SHARED:  # what is large is the meta
+            self._large = self._shared(request_id, kind, flags, payload, meta)
+        else:
+            self._large = Frame(request_id, kind, flags, bytearray(payload) if flags & ARRAY else payload, meta)
 
     def _receive_whole(self, size: int, beginning: memoryview) -> bytes:
         """``size`` bytes, the first of which have come. A BytesIO gives up its memory as bytes, without a copy."""
