@@ -79,6 +79,9 @@ class Wire(asyncio.Transport):
     def writelines(self, pieces: Iterable[Any]) -> None:
         self.write(b"".join(pieces))
 
+    def can_write_eof(self) -> bool:
+        return True
+
     def write_eof(self) -> None:
         self.ended = True
 

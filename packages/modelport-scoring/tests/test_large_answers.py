@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import ssl
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import trustme
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,9 +16,10 @@ from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.outgoing import Outgoing
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import SMALL_BODY_BYTES, Response
-from scoring_services import PATIENCE_S, RunningService, Services, ask, read_all, wait_until
+from scoring_services import PATIENCE_S, Services, ask, read_all, wait_until
 from split_services import hosting
 from test_shadow_service import shadow_counts
+from tls_services import secured, with_certificate
 
 ECHO = """
 from azureml.contrib.services.aml_request import rawhttp
@@ -160,33 +158,13 @@ def test_a_copy_for_the_shadow_has_the_same_body(services: Services) -> None:
 
 
 def test_over_tls(services: Services) -> None:
-    service, context = with_certificate(services)
+    service, context = with_certificate(services, ECHO)
     body = os.urandom(3 * MB)
-    with service.raw_connection(patience_s=20) as plain:
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
-        with context.wrap_socket(plain, server_hostname="localhost") as channel:
-            channel.sendall(post(body, last=True))
-            first = channel.recv(1)  # so it has been answered
-            with service.raw_connection() as second, context.wrap_socket(second, server_hostname="localhost") as other:
-                other.sendall(post(body[::-1], last=True))
-                assert read_all(other).endswith(b"\r\n\r\n" + body[::-1])
-            assert (first + read_all(channel)).endswith(b"\r\n\r\n" + body)
-
-
-def with_certificate(services: Services) -> tuple[RunningService, ssl.SSLContext]:
-    """A service that speaks TLS, and what its clients trust."""
-    authority = trustme.CA()
-    issued = authority.issue_cert("localhost")
-    service = services.make(ECHO, tls={"certificate": "tls/tls.crt", "key": "tls/tls.key"})
-    folder = service.folder / "tls"
-    folder.mkdir()
-    write_private(folder / "tls.key", issued.private_key_pem.bytes())
-    write_private(folder / "tls.crt", b"".join(pem.bytes() for pem in issued.cert_chain_pems))
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return service.start(), context
-
-
-def write_private(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-    path.chmod(0o600)
+    with secured(service, context) as channel:
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+        channel.sendall(post(body, last=True))
+        first = channel.recv(1)  # so it has been answered
+        with secured(service, context) as other:
+            other.sendall(post(body[::-1], last=True))
+            assert read_all(other).endswith(b"\r\n\r\n" + body[::-1])
+        assert (first + read_all(channel)).endswith(b"\r\n\r\n" + body)

@@ -314,13 +314,12 @@ class Connection(asyncio.Protocol):
     def _end(self, transport: asyncio.Transport, outgoing: Outgoing, *, lingering: bool) -> None:
         self._closing = True
         outgoing.watch_client()
-        if lingering:
-            self._wait_for(Wait.END)
+        self._wait_for(Wait.END if lingering else Wait.READER)
+        if lingering and transport.can_write_eof():
             transport.write_eof()
             self._read(True)
         else:
-            self._wait_for(Wait.READER)
-            transport.close()
+            transport.close()  # with TLS, which ends both halves at once, what comes is read and dropped as well
 
     # --- waiting ------------------------------------------------------------------------------------------------------
 

@@ -140,12 +140,19 @@ class Listener:
         interval = SWEEP_S
         for connection in [each for each in self._connections if each.deadline < now + SWEEP_S]:
             if connection.deadline <= now:
-                connection.overdue()
+                self._do(connection.overdue)
             else:
                 interval = min(interval, connection.deadline - now)
         for also in self._also:
-            also()
+            self._do(also)
         self._sweeper = self._loop.call_later(max(interval, SOONEST_SWEEP_S), self._sweep)
+
+    def _do(self, part: Callable[[], None]) -> None:
+        """A fault in one part of the sweep must not end it: no deadline would hold any more."""
+        try:
+            part()
+        except Exception as error:
+            self._loop.call_exception_handler({"message": "a part of the sweep failed", "exception": error})
 
 
 def date_line() -> bytes:
