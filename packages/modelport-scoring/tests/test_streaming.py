@@ -97,6 +97,11 @@ class Made:
         finally:
             note("closed")
 
+    def late(self, args):
+        note("asked")
+        wait_for("go")
+        yield from self.endless(args)
+
     def stubborn(self, args):
         try:
             while True:
@@ -188,6 +193,12 @@ def read_to_the_end(channel: socket.socket) -> tuple[int, bytes]:
 
 def worker_pid(service: RunningService) -> int:
     return int(service.ask("GET", "/score").json["pid"])
+
+
+def connections(service: RunningService) -> int:
+    """How many there are, with the one that asks."""
+    text = service.ask("GET", "/metrics").body.decode()
+    return int(float(text.partition("\nmodelport_connections ")[2].split("\n")[0]))
 
 
 def get(service: RunningService, query: str) -> bytes:
@@ -338,6 +349,16 @@ def test_a_client_that_goes_away_ends_the_generator(shared: RunningService, mark
         read_until(channel, b"xxx")
     wait_until((marks / "closed").exists, what="the generator is closed")
     assert worker_pid(shared) == pid
+
+
+def test_a_client_that_goes_away_before_the_first_chunk_ends_the_generator(shared: RunningService, marks: Path) -> None:
+    before = connections(shared)
+    with open_stream(shared, "make=late"):
+        wait_until((marks / "asked").exists, what="the script has the request")
+    wait_until(lambda: connections(shared) == before, what="the server has seen that the client is gone")
+    (marks / "go").touch()
+    wait_until((marks / "closed").exists, what="the generator is closed")
+    assert worker_pid(shared) > 0
 
 
 def test_a_client_that_resets_ends_the_generator(shared: RunningService, marks: Path) -> None:

@@ -33,6 +33,8 @@ class Scoring(CopiableTicket):
     """One request to ``/score``."""
 
     is_copy = False
+    client_has_gone = False
+    """While a worker had it: an answer that begins after that is for nobody."""
     posing_as: int | None = None
     """The revision that a copy's answer names, where it names one."""
 
@@ -58,6 +60,7 @@ class Scoring(CopiableTicket):
 
     def client_gone(self) -> None:
         if self.source is None:
+            self.client_has_gone = True
             if self.line is not None:
                 self.line.abandon(self)
                 self._exchange.body = b""  # it stays in the line until its turn
@@ -126,7 +129,7 @@ class Scoring(CopiableTicket):
         if response.status == code and code not in WITHOUT_BODY:
             response.stream = BodyStream()
         self._answer(response, run=run_lines(response.status, flags, micros), micros=micros)
-        if response.stream is None:
+        if response.stream is None or self.client_has_gone:
             self.client_gone()
 
     def stream_went_on(self, chunk: bytes) -> None:
