@@ -201,9 +201,10 @@ def test_blanks_around_a_value_are_none_of_it() -> None:
     assert recorder.heads[0].headers == {b"host": b"x", b"content-length": b"0"}
 
 
-def test_a_trailer_does_not_speak_of_the_connection() -> None:
-    trailer = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nConnection: close\r\n\r\n"
-    assert read([trailer]) == ([], 400)
+@pytest.mark.parametrize("name", [b"Connection", b"Proxy-Connection"])
+def test_a_trailer_does_not_speak_of_the_connection(name: bytes) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert read([head + b"0\r\n%b: close\r\n\r\n" % name]) == ([], 400)
 
 
 @pytest.mark.parametrize("endless", [b"1;name=", b"0\r\nTrailer: ", b"1" + b"0" * 15, b"0\r\n" + b"a: b\r\n" * 2000])

@@ -133,7 +133,11 @@ def test_content_length(counting: RunningService, way: str, status: int, trick: 
 
 
 @every_way
-@pytest.mark.parametrize("value", [b"5 ", b" \t5\t", b"0005"], ids=["blanks behind", "blanks around", "zeros in front"])
+@pytest.mark.parametrize(
+    "value",
+    [b"5 ", b" \t5\t", b"0005", b"0" * 5000 + b"5"],
+    ids=["blanks behind", "blanks around", "zeros in front", "thousands of zeros in front"],
+)
 def test_a_content_length_that_is_right(counting: RunningService, way: str, value: bytes) -> None:
     """5.6.3: blanks around a value are none of it. 8.6 of RFC 9110: any number of digits."""
     closing = with_lengths(value).replace(HOST, HOST + b"Connection: close\r\n")

@@ -41,7 +41,7 @@ def body_length(head: Head, limits: Limits) -> int | None:
         return 0
     if not length.isdigit():
         raise Unreadable(message(400, "Content-Length must be one number", close=True))
-    size = int(length)
+    size = int(length.lstrip(b"0") or b"0")  # int() does not take thousands of digits, and the parser no more than 20
     if size > limits.max_body_bytes:
         raise Unreadable(too_large(limits))
     return size
@@ -57,7 +57,7 @@ def check_coding(head: Head, *, has_length: bool) -> None:
 
 def check_trailer(name: bytes) -> None:
     """A header behind a chunked body. Raises Unreadable."""
-    if name == b"connection":  # the parser would listen to it, after we have judged the head
+    if name in (b"connection", b"proxy-connection"):  # the parser would listen to it, after we have judged the head
         raise Unreadable(message(400, "A trailer may not say what becomes of the connection", close=True))
 
 
