@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from scoring_services import Services, read_all
+import time
+
+import pytest
+
+from scoring_services import Services, read_all, refuses, wait_until
 from tls_services import secured, with_certificate
 
 UPLOAD = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n"
@@ -23,3 +27,41 @@ def test_refusals_arrive_over_tls_and_deadlines_go_on_to_hold(services: Services
     for _ in range(3):
         assert answer(b"GET / HTTP/1.1\r\nHost: ").startswith(b"HTTP/1.1 408 ")
     assert "Traceback" not in service.supervisor_log
+
+
+# --- at the end of the service ----------------------------------------------------------------------------------------
+
+LARGE = 'def init(): pass\ndef run(data): return "y" * int(data)\n'
+BYTES = 30 << 20
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
+def test_a_client_gets_the_whole_of_an_answer_that_it_reads_while_the_service_stops(
+    services: Services, is_tls: bool
+) -> None:
+    """As fast as it reads, and not only what the system holds for it."""
+    service, context = with_certificate(services, LARGE) if is_tls else (services.start(LARGE), None)
+    body = str(BYTES).encode()
+    channel = service.raw_connection()
+    with channel if context is None else context.wrap_socket(channel, server_hostname="localhost") as channel:
+        channel.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        received = len(channel.recv(1000))
+        assert service.process is not None
+        service.process.terminate()
+        wait_until(lambda: refuses(service.settings.port), what="it stops")
+        while chunk := channel.recv(1 << 20):
+            received += len(chunk)
+            time.sleep(len(chunk) / 20e6)
+    assert received > BYTES
+    assert service.process.wait(20) == 0
+
+
+def test_a_client_that_reads_nothing_does_not_keep_a_service_from_stopping(services: Services) -> None:
+    service = services.start(LARGE)
+    body = str(BYTES).encode()
+    with service.raw_connection() as channel:
+        channel.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        assert channel.recv(1)
+        assert service.process is not None
+        service.process.terminate()
+        assert service.process.wait(15) == 0

@@ -105,8 +105,12 @@ class Server:
         accepting.cancel()
         await self._take_leave(listening, is_shared=gate is not None)
         self._listener.stop()
+        if drain_timeout_s is None:
+            drain_timeout_s = self._service.settings.limits.drain_timeout_s
+        until = self._loop.time() + drain_timeout_s
         await self._service.stop(drain_timeout_s=drain_timeout_s)
         await starting
+        await self._listener.delivered(most_s=until - self._loop.time())
         settling.cancel()
         self._listener.stop()
         self._listener.close()

@@ -10,6 +10,7 @@ from enum import Enum, auto
 from typing import cast
 
 from modelport_scoring.http.application import Application
+from modelport_scoring.http.delivery import Delivery
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.listener import Listener
@@ -105,6 +106,10 @@ class Connection(asyncio.Protocol):
         """Whether nothing is owed to the client and it has begun nothing."""
         return not self._pending and not self._reader.in_request
 
+    @property
+    def delivery(self) -> Delivery | None:
+        return None if self._outgoing is None else self._outgoing.delivery
+
     def close(self) -> None:
         """End it, after what was written."""
         self._closing = True
@@ -153,7 +158,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         if self._outgoing is not None and self._wait is not Wait.END:
-            self._outgoing.watch_client()
+            self._outgoing.delivery.watch()
             self._wait_for(Wait.READER)
             self._balance()
             if self._streaming is not None and self._streaming.work is not None:
@@ -171,7 +176,7 @@ class Connection(asyncio.Protocol):
         if self._wait is Wait.REST:
             limit, what = self.limits.request_timeout_s, "The request did not arrive in time"
             self._refuse(limit_message(408, what, limit="request_timeout_s", value=limit))
-        elif self._wait is Wait.READER and self._outgoing is not None and self._outgoing.client_has_read():
+        elif self._wait is Wait.READER and self._outgoing is not None and self._outgoing.delivery.has_progressed():
             self._wait_for(Wait.READER)
         elif self._wait is Wait.REQUEST:
             self.close()
@@ -313,7 +318,7 @@ class Connection(asyncio.Protocol):
 
     def _end(self, transport: asyncio.Transport, outgoing: Outgoing, *, lingering: bool) -> None:
         self._closing = True
-        outgoing.watch_client()
+        outgoing.delivery.watch()
         self._wait_for(Wait.END if lingering else Wait.READER)
         if lingering and transport.can_write_eof():
             transport.write_eof()

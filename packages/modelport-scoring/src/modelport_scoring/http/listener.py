@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from modelport_scoring.http.delivery import Delivery
 from modelport_scoring.http.response import Response, limit_message, message
 from modelport_scoring.settings import Limits
 from modelport_scoring.share import WHOLE, Share
@@ -16,6 +17,7 @@ SPARE_CONNECTIONS = 64
 
 SWEEP_S = 1.0
 SOONEST_SWEEP_S = 0.02
+STALLED_S = 5.0
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -30,7 +32,12 @@ class Watched(Protocol):
     def limits(self) -> Limits: ...
 
     @property
-    def is_idle(self) -> bool: ...
+    def is_idle(self) -> bool:
+        """Whether no answer is owed to the client, and it has begun no request."""
+
+    @property
+    def delivery(self) -> Delivery | None:
+        """How far what was written has come; None before anything was."""
 
     def overdue(self) -> None:
         """The deadline has passed."""
@@ -114,7 +121,7 @@ class Listener:
         """End the connections that wait for nothing, and the others with their next answer."""
         self.stopping = True
         for connection in list(self._connections):
-            if connection.is_idle:
+            if connection.is_idle and (connection.delivery is None or connection.delivery.is_whole):
                 connection.close()
 
     async def linger(self, *, least_s: float, idle_s: float, most_s: float) -> None:
@@ -127,6 +134,21 @@ class Listener:
                 return
             if waited >= idle_s and all(connection.is_idle for connection in self._connections):
                 return
+            await asyncio.sleep(SOONEST_SWEEP_S)
+
+    async def delivered(self, *, most_s: float) -> None:
+        """Wait until the clients have got what was answered, which the end of the process would cut off: at most so
+        long, and no longer than ``STALLED_S`` for clients that take nothing of it."""
+        begun = progressed = self._loop.time()
+        before: dict[Delivery, int] = {}
+        while (now := self._loop.time()) < min(begun + most_s, progressed + STALLED_S):
+            owed = [each.delivery for each in self._connections if each.delivery is not None]
+            taken = {delivery: delivery.progress for delivery in owed if not delivery.is_whole}
+            if not taken:
+                return
+            if any(taken[delivery] > before.get(delivery, taken[delivery]) for delivery in taken):
+                progressed = now
+            before = taken
             await asyncio.sleep(SOONEST_SWEEP_S)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
+from modelport_scoring.http.delivery import Delivery
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import (
@@ -29,7 +30,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Outgoing:
     """Writes to the transport: as few system calls as may be, and no copy of a large body."""
 
-    __slots__ = ("_descriptor", "_held", "_listener", "_transport", "_unread_bytes")
+    __slots__ = ("_descriptor", "_held", "_listener", "_transport", "delivery")
 
     def __init__(self, transport: asyncio.Transport, listener: Listener) -> None:
         self._transport = transport
@@ -37,7 +38,7 @@ class Outgoing:
         self._listener = listener
         self._held: list[bytes] = []
         """Answers that are sent together with those behind them."""
-        self._unread_bytes = 0
+        self.delivery = Delivery(transport)
 
     def send(self, request: Head, response: Response, *, last: bool, more_follow: bool) -> None:
         """Send a whole answer. ``last``: the connection ends with it. ``more_follow``: the client waits for others:
@@ -84,16 +85,6 @@ class Outgoing:
         """Send what is held back."""
         if self._held:
             self._write()
-
-    def watch_client(self) -> None:
-        """Note what it has not read, for ``client_has_read``."""
-        self._unread_bytes = self._transport.get_write_buffer_size()
-
-    def client_has_read(self) -> bool:
-        """Whether it has read anything since this was asked last, or noted."""
-        before = self._unread_bytes
-        self.watch_client()
-        return self._unread_bytes < before
 
     def drop(self) -> None:
         """The client has gone."""

@@ -74,7 +74,9 @@ class RouterProcess:
         reception = Reception(self._connect, tls=lambda: self._tls, loop=self._loop)
         await stop_listening(listening, reception, self._listener, is_leaving=True)
         server.close()
-        await self._listener.linger(least_s=0.0, idle_s=0.0, most_s=settings.limits.drain_timeout_s)
+        until = self._loop.time() + settings.limits.drain_timeout_s
+        await self._listener.linger(least_s=0.0, idle_s=0.0, most_s=until - self._loop.time())
+        await self._listener.delivered(most_s=until - self._loop.time())
         self._listener.stop()
         for upstream in self._routing.upstreams.values():
             upstream.close()

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import struct
 from typing import Protocol, cast
 
 import httptools
 
+from modelport_scoring.http.delivery import acked_bytes
 from modelport_scoring.router.heads import AnswerHead
 
 MOST_UNSENT_BYTES = 256 * 1024
 """Above this, the client is not read from until the server has read."""
-
-TCP_INFO = getattr(socket, "TCP_INFO", 11)
-BYTES_ACKED = struct.Struct("=Q")
-BYTES_ACKED_AT = 120
-"""``tcpi_bytes_acked`` in ``struct tcp_info`` of Linux, since 4.1."""
 
 
 class Asking(Protocol):
@@ -222,10 +217,4 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _acked(self) -> int | None:
         """Bytes of ours that the other end's system has acknowledged; None where that cannot be told."""
-        if self._channel is None:
-            return None
-        try:
-            info = self._channel.getsockopt(socket.IPPROTO_TCP, TCP_INFO, BYTES_ACKED_AT + BYTES_ACKED.size)
-            return int(BYTES_ACKED.unpack_from(info, BYTES_ACKED_AT)[0])
-        except (OSError, struct.error):
-            return None
+        return None if self._channel is None else acked_bytes(self._channel)

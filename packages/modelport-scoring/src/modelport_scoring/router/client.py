@@ -7,6 +7,7 @@ from collections import deque
 from typing import cast
 
 from modelport_scoring.http.connection import LINGER_S, reset
+from modelport_scoring.http.delivery import Delivery
 from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.listener import Listener
@@ -52,6 +53,7 @@ class ClientConnection(asyncio.Protocol):
         self.deadline = FOREVER
         self.address = b"unknown"
         self.scheme = scheme
+        self.delivery: Delivery | None = None
         self._routing = routing
         self._listener = listener
         self._reader = StreamingReader(self)
@@ -64,7 +66,6 @@ class ClientConnection(asyncio.Protocol):
         self._reading = True
         self._held_back = False
         """By the server, which does not keep up with the body."""
-        self._unread_bytes = 0
         self._client_reads = True
         self._began_at = 0.0
 
@@ -91,6 +92,7 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=MOST_UNREAD_BYTES)
+        self.delivery = Delivery(self._transport)
         peer = transport.get_extra_info("peername")
         if peer:
             self.address = str(peer[0]).encode()
@@ -126,7 +128,8 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._client_reads = False
-        self._unread_bytes = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        if self.delivery is not None:
+            self.delivery.watch()
         if self._queue:
             self._queue[0].client_reads(False)
         self._set_deadline()
@@ -219,11 +222,12 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         self.deadline = self._routing.now() + LINGER_S
+        if self.delivery is not None:
+            self.delivery.watch()
         if lingering and self._transport.can_write_eof():
             self._transport.write_eof()
             self._read(True)
         else:
-            self._unread_bytes = self._transport.get_write_buffer_size()
             self._transport.close()
 
     # --- waiting ------------------------------------------------------------------------------------------------------
@@ -254,9 +258,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _has_read(self) -> bool:
         """Whether the client has read anything since this was asked last."""
-        before = self._unread_bytes
-        self._unread_bytes = self._transport.get_write_buffer_size() if self._transport is not None else 0
-        return self._unread_bytes < before
+        return self.delivery is not None and self.delivery.has_progressed()
 
     def _wait_for_request(self) -> None:
         self.deadline = self._routing.now() + self.limits.idle_timeout_s

@@ -1,0 +1,70 @@
+"""How far what was written to a connection has come: what the transport holds, and what the system tells of its socket.
+
+The transport alone cannot say: below TLS it hands everything on at once, to another one that holds it then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import socket
+import struct
+import termios
+
+TCP_INFO = getattr(socket, "TCP_INFO", 11)
+BYTES_ACKED = struct.Struct("=Q")
+BYTES_ACKED_AT = 120
+"""``tcpi_bytes_acked`` in ``struct tcp_info`` of Linux, since 4.1."""
+
+QUEUED = struct.Struct("=i")
+
+
+class Delivery:
+    """Of one connection, from its begin to its end."""
+
+    __slots__ = ("_before", "_descriptor", "_socket", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._socket: socket.socket | None = transport.get_extra_info("socket")
+        self._descriptor = -1 if self._socket is None else self._socket.fileno()
+        self._before = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the other end's system has got all that was written."""
+        return not self._transport.get_write_buffer_size() and not queued_bytes(self._descriptor)
+
+    @property
+    def progress(self) -> int:
+        """A number that grows with what the other end takes."""
+        acked = None if self._socket is None else acked_bytes(self._socket)
+        return -self._transport.get_write_buffer_size() if acked is None else acked
+
+    def watch(self) -> None:
+        """Note how far it is, for ``has_progressed``."""
+        self._before = self.progress
+
+    def has_progressed(self) -> bool:
+        """Whether the other end has taken anything since this was asked last, or noted."""
+        before = self._before
+        self.watch()
+        return self._before > before
+
+
+def acked_bytes(channel: socket.socket) -> int | None:
+    """Bytes of ours that the other end's system has acknowledged; None where that cannot be told."""
+    try:
+        info = channel.getsockopt(socket.IPPROTO_TCP, TCP_INFO, BYTES_ACKED_AT + BYTES_ACKED.size)
+        return int(BYTES_ACKED.unpack_from(info, BYTES_ACKED_AT)[0])
+    except (OSError, struct.error):
+        return None
+
+
+def queued_bytes(descriptor: int) -> int:
+    """Bytes of ours that the other end's system has not acknowledged; 0 where that cannot be told."""
+    with contextlib.suppress(OSError, ValueError):
+        answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(QUEUED.size))
+        return int(QUEUED.unpack(answer)[0])
+    return 0
