@@ -236,9 +236,8 @@ class Link:
         self._connection.setblocking(True)
         self._page = mmap.mmap(page_fd, MEMORY_SIZE)
         os.close(page_fd)
-        self._arrivals = (
-            select.poll()
-        )  # select() takes no descriptor above 1023, which a busy server's sockets may have
+        # select() takes no descriptor above 1023, which a busy server's sockets may have.
+        self._arrivals = select.poll()
         self._arrivals.register(self._connection, select.POLLIN)
         self._inbox = Inbox(self._connection, self._page)
         self._outbox = Outbox(self._connection)
