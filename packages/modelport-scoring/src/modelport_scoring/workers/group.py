@@ -176,7 +176,7 @@ class WorkerGroup:
             if slot.given_up.is_set() or not await self._verdict:
                 break
             with contextlib.suppress(TimeoutError):
-                was_of_use = slot.worker is not None and slot.worker.has_answered
+                was_of_use = slot.worker is not None and slot.worker.replies.got_on
                 delay_s = slot.backoff.after(lived_s, was_of_use=was_of_use)
                 await asyncio.wait_for(slot.given_up.wait(), delay_s)
         if not slot.first_attempt.done():  # the end of all came before its beginning

@@ -268,7 +268,7 @@ class Pool:
     def worker_ended(self, worker: Worker) -> None:
         if worker in self._ready:
             self._ready.remove(worker)
-        started, untouched = worker.unanswered()
+        started, untouched = worker.replies.unanswered()
         again = [ticket for ticket in untouched if ticket.attempts < MOST_ATTEMPTS]
         for ticket in (*started, *(t for t in untouched if t.attempts >= MOST_ATTEMPTS)):
             if not ticket.settled:

@@ -71,18 +71,19 @@ class Timeouts:
         limits = self._pool.limits
         timeout_s = limits.scoring_timeout_ms / 1000
         grace_s = limits.scoring_grace_ms / 1000
-        if worker.waits_for_client:
+        replies = worker.replies
+        if replies.waits_for_client:
             return timeout_s
-        held_s = now - worker.head_since
+        held_s = now - replies.head_since
         if held_s < timeout_s:
             return timeout_s - held_s
-        for ticket in () if worker.scores_together else worker.overdue:
+        for ticket in () if replies.scores_together else replies.overdue:
             if not ticket.settled:
                 ticket.settled = True
                 ticket.timed_out()
         if held_s < timeout_s + grace_s:
             return timeout_s + grace_s - held_s
-        if worker.scores_together:
-            self._pool.batch_size.overran(worker.started_together)
+        if replies.scores_together:
+            self._pool.batch_size.overran(replies.started_together)
         worker.replace(f"run() did not end within {limits.scoring_timeout_ms + limits.scoring_grace_ms} ms")
         return timeout_s
