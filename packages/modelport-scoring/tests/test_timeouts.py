@@ -12,7 +12,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from modelport_scoring.workers.window import WEIGHT, WORK_AHEAD_MICROS
-from scoring_services import Answer, Gate, RunningService, Services, wait_until
+from modelport_worker.link import CAREFUL
+from scoring_services import Answer, Gate, RunningService, Services, ask, wait_until
 from test_http import post, read_answers
 
 SLEEPER = """
@@ -93,6 +94,9 @@ def test_the_worker_is_replaced_and_requests_behind_are_not_lost(services: Servi
 def test_what_is_answered_behind_a_worker_that_hangs_is_in_time(services: Services, tmp_path: Path) -> None:
     """The worker has the answer of the first still, since it was about to send that with the next one."""
     service = start(services, tmp_path, limits={"scoring_timeout_ms": 500, "scoring_grace_ms": 200})
+    connection = service.connect()
+    for _ in range(CAREFUL + 1):
+        ask(connection, "POST", "/score", body="quick")
     open_the_window(service)
     hangs = f"sleep {LONG_S}".encode()
     sent = post(b"quick") + post(hangs) + post(b"behind", headers=b"Connection: close\r\n")

@@ -41,7 +41,7 @@ HOLD_SECONDS = 0.001
 
 LONG_SECONDS = 0.01
 CAREFUL = 1000
-"""After an answer that took so long, the next one may, too: so many are not kept back."""
+"""After an answer that took so long, the next one may, too: so many are not kept back, nor the first ones of all."""
 
 
 class Frame(NamedTuple):
@@ -193,7 +193,7 @@ class Outbox:
         self._connection = connection
         self._held: List[Union[bytes, memoryview]] = []
         self._held_since = 0.0
-        self._careful = 0
+        self._careful = CAREFUL
 
     def put(self, frame: bytes, now: float, next_expected_s: float) -> None:
         """Send the frame, at the latest with ``flush``. ``next_expected_s``: how long the next answer may take."""
