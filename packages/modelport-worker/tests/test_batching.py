@@ -239,6 +239,21 @@ def test_what_does_not_split_is_redone_and_given_up(app: App, body: str) -> None
         assert flags == [REDONE] * (MOST_FAILURES - 1) + [REDONE | STOPPED]
 
 
+def test_a_script_that_writes_to_its_argument(app: App) -> None:
+    """What is redone one by one begins with what came."""
+    script = script_of(
+        NUMBERS.replace("float32", "float64"), "data += 1; return [1 / (len(data) == 1), *data[0].tolist()]"
+    )
+    payloads = [np.array([[1.0, number]]).tobytes() for number in range(4)]
+    alone = answers_alone(app, THIS_PYTHON, script, payloads, flags=ARRAY)
+    with app.batch(THIS_PYTHON, script) as worker:
+        worker.start()
+        batch = ask_together(worker, payloads, flags=ARRAY)
+    assert batch.announced[0].flags & REDONE
+    assert batch.answers == alone
+    assert [json.loads(answer[2]) for answer in alone] == [[1.0, 2.0, number + 1.0] for number in range(4)]
+
+
 def test_a_script_that_does_not_qualify(app: App) -> None:
     script = script_of(NUMBERS.replace("'))", "'), enforce_shape=False)"), SHOW)
     with app.batch(THIS_PYTHON, script) as worker:

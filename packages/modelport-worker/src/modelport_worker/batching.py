@@ -110,8 +110,8 @@ class RowBatcher(Batcher):
 
     def _join_arrays(self, gathered: Sequence[Requests]) -> Group:
         assert isinstance(self._sample, ArraySample)
-        payloads = [requests.payload for requests in gathered]
-        array = self._sample.from_memory(payloads[0] if len(payloads) == 1 else bytearray().join(payloads))
+        # A copy also of a single one: run() may write to its argument, and the requests be redone one by one then.
+        array = self._sample.from_memory(bytearray().join(requests.payload for requests in gathered))
         row_bytes = self._sample.row_bytes
         return Group(array, [size // row_bytes for requests in gathered for size in requests.sizes])
 

@@ -125,8 +125,10 @@ def score_together(link: Link, service: Service, batcher: Batcher, gathered: Seq
     flags = REDONE | (STOPPED if batcher.is_hopeless else 0)
     count = sum(len(requests.sizes) for requests in gathered)
     link.announce_batch(count, flags, 0, reason.encode("utf-8", "backslashreplace"), clock())
-    for requests in gathered:
-        score_each(link, service, requests)
+    for frame in one_by_one(gathered):
+        if link.terminating:
+            break
+        score(link, service, frame)
 
 
 def answer_together(
