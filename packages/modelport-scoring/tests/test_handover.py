@@ -8,6 +8,8 @@ import os
 import socket
 import ssl
 import stat
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -314,3 +316,29 @@ def test_a_folder_of_another_user_is_named(generations: Generations) -> None:
 
 def nothing() -> socket.socket:
     raise AssertionError("nothing is opened")
+
+
+DIES = """
+import socket, sys, threading
+from pathlib import Path
+from modelport_scoring.handover import SOCKET, Handover
+
+folder = Path(sys.argv[1])
+serving = Handover(folder)
+serving.offer(serving.acquire(lambda: socket.create_server(("127.0.0.1", 0)), host="127.0.0.1", port=0))
+with socket.socket(socket.AF_UNIX) as dies:
+    dies.connect(str(folder / SOCKET))
+    dies.sendall(b'{"do":"take"}\\n')
+left = threading.Event()
+threading.Thread(target=serving.serve, args=(left.set,), daemon=True).start()
+successor = Handover(folder)
+successor.acquire(lambda: sys.exit("nobody serves"), host="127.0.0.1", port=0)
+assert not left.is_set(), "it has left for one that is not there"
+successor.take_over()
+assert left.wait(10)
+"""
+
+
+def test_a_successor_that_dies_while_it_takes_over_takes_nothing(tmp_path: Path) -> None:
+    """What serves goes on, and the next one can take over."""
+    subprocess.run([sys.executable, "-c", DIES, str(tmp_path)], check=True, timeout=30)

@@ -193,8 +193,8 @@ class Handover:
             self._leases.add(id(channel))
             send(channel, Reply(ok=True), descriptor=self._listening.fileno())
         else:
+            send(channel, Reply(ok=True))  # or it has gone, and this one goes on
             self.taken = True
-            send(channel, Reply(ok=True))
             leave()
 
     def _refusal(self, asked: Ask) -> str | None:
