@@ -11,6 +11,24 @@ from tls_services import secured, with_certificate
 
 UPLOAD = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n"
 
+LARGE = 'def init(): pass\ndef run(data): return "y" * int(data)\n'
+BYTES = 30 << 20
+
+
+def test_a_refusal_behind_an_answer_that_is_still_read_cuts_nothing_off(services: Services) -> None:
+    service = services.start(LARGE)
+    body = str(BYTES).encode()
+    with service.raw_connection() as channel:
+        channel.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        received, last = len(channel.recv(1000)), b""
+        channel.sendall(b"nonsense\r\n\r\n")
+        while chunk := channel.recv(1 << 20):
+            received, last = received + len(chunk), last[-200:] + chunk[-400:]
+            time.sleep(len(chunk) / 8e6)
+    assert received > BYTES
+    assert b"HTTP/1.1 400 " in last
+
+
 # --- over TLS ---------------------------------------------------------------------------------------------------------
 
 
@@ -30,9 +48,6 @@ def test_refusals_arrive_over_tls_and_deadlines_go_on_to_hold(services: Services
 
 
 # --- at the end of the service ----------------------------------------------------------------------------------------
-
-LARGE = 'def init(): pass\ndef run(data): return "y" * int(data)\n'
-BYTES = 30 << 20
 
 
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])

@@ -39,7 +39,7 @@ from modelport_scoring.share import Share
 from modelport_scoring.supervisor import STATUS_CANNOT_SERVE, STATUS_GIVEN_UP, STATUS_SCRIPT_FAILED
 from modelport_scoring.telemetry.counters import heads
 from modelport_scoring.telemetry.telemetry import Telemetry
-from modelport_scoring.tls import HANDSHAKE_TIMEOUT_S, Certificate
+from modelport_scoring.tls import Certificate
 from modelport_scoring.verbs import Verbs
 from modelport_scoring.version import __version__
 
@@ -166,9 +166,7 @@ class Server:
     @property
     def _tls(self) -> dict[str, Any]:
         """How the loop is to serve a connection."""
-        if self._certificate is None:
-            return {}
-        return {"ssl": self._certificate.context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
+        return {} if self._certificate is None else self._certificate.options
 
     def stop(self) -> None:
         """Have ``run`` finish what is held and return, and so the whole service."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.journal import say
@@ -15,7 +16,11 @@ from modelport_scoring.moments import in_words
 from modelport_scoring.settings import TlsSettings
 
 HANDSHAKE_TIMEOUT_S = 10.0
-"""For ``create_server``: until a client has shaken hands it is no connection that a limit would count."""
+"""Until a client has shaken hands it is no connection that a limit would count."""
+
+SHUTDOWN_TIMEOUT_S = 24 * 3600.0
+"""What is left of an answer after the connection's end: for as long as its client reads, which the connection watches.
+The loop's own limit, 30 s, would cut it off whatever the client does."""
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 CERTIFICATE_MARK = b"-----BEGIN CERTIFICATE-----"
@@ -44,8 +49,8 @@ class Loaded:
 class Certificate:
     """The certificate that a service shows: its files as they were when they could last be used.
 
-    Give ``context`` to ``create_server`` and call ``look`` every second. A connection keeps the certificate that it was
-    made with.
+    Give ``options`` to the loop that serves, and call ``look`` every second. A connection keeps the certificate that it
+    was made with.
     """
 
     def __init__(self, settings: TlsSettings, *, folder: Path, now: Callable[[], float] = time.time) -> None:
@@ -62,6 +67,15 @@ class Certificate:
         # context that is in use would do half of it where the files do not match, and leave the old one beside it where
         # the new one has another kind of key.
         self.context.sni_callback = self._hand_over
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """For the loop's ``create_server`` and ``connect_accepted_socket``."""
+        return {
+            "ssl": self.context,
+            "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S,
+            "ssl_shutdown_timeout": SHUTDOWN_TIMEOUT_S,
+        }
 
     def look(self) -> None:
         """Take over files that have changed; ones that cannot be used are named in the log, and the old stay in use.

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections import deque
 from enum import Enum, auto
-from typing import cast
 
 from modelport_scoring.http.application import Application
-from modelport_scoring.http.delivery import Delivery
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.listener import Listener
@@ -19,6 +15,7 @@ from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import FOREVER, Body, Head
 from modelport_scoring.http.response import Response, limit_message
 from modelport_scoring.http.stream import BodyStream
+from modelport_scoring.http.watched import WatchedConnection
 from modelport_scoring.settings import Limits
 
 MOST_WAITING = 32
@@ -27,18 +24,8 @@ MOST_WAITING = 32
 MOST_AHEAD_BYTES = 8 * 1024 * 1024
 """So much of a body may be made before the answers in front of it are sent."""
 
-MOST_UNREAD_BYTES = 256 * 1024
-"""Above this, a client that does not read its answers is not read from either."""
-
 MOST_SKIPPED_BYTES = 64 * 1024
 """A body up to here is skipped after a refusal, so that the connection can go on; before a larger one it ends."""
-
-LINGER_S = 2.0
-"""After a refusal, what the client still sends is read and dropped for so long: closing at once would reset the
-connection, and the client might lose the answer."""
-
-RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER on, for no time at all."""
 
 
 class Wait(Enum):
@@ -52,48 +39,37 @@ class Wait(Enum):
     """Us."""
     READER = auto()
     """That the client reads its answers: limits.idle_timeout_s without any progress."""
-    END = auto()
-    """That the client closes after a refusal."""
 
 
-class Connection(asyncio.Protocol):
-    """Has no timers of its own: the listener looks at ``deadline`` now and then, and calls ``overdue``."""
+class Connection(WatchedConnection):
+    """Takes requests from a client and gives it their answers."""
 
     __slots__ = (
         "_application",
         "_backlog",
-        "_closing",
         "_continue_due",
         "_current",
         "_flushing",
-        "_listener",
         "_outgoing",
         "_pending",
         "_reader",
-        "_reading",
         "_screened",
         "_streaming",
-        "_transport",
         "_wait",
-        "deadline",
     )
 
     def __init__(self, application: Application, listener: Listener) -> None:
-        self.deadline = FOREVER
+        super().__init__(listener)
         self._application = application
-        self._listener = listener
         self._reader = RequestReader(self, application.known_heads)
-        self._transport: asyncio.Transport | None = None
         self._wait = Wait.ANSWER
         self._current: Head | None = None
         self._screened: Response | None = None
         self._pending: deque[Exchange] = deque()
         self._backlog: deque[Exchange] = deque()
-        self._closing = False
         self._continue_due = False
         self._flushing = False
         self._outgoing: Outgoing | None = None
-        self._reading = True
         self._streaming: Exchange | None = None
         """The one whose head has been sent, and whose body is still being made."""
 
@@ -103,37 +79,21 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is owed to the client and it has begun nothing."""
         return not self._pending and not self._reader.in_request
 
-    @property
-    def delivery(self) -> Delivery | None:
-        return None if self._outgoing is None else self._outgoing.delivery
-
     def close(self) -> None:
-        """End it, after what was written."""
-        self._closing = True
-        if self._transport is not None and self._outgoing is not None:
+        if self._outgoing is not None:
             self._outgoing.flush()
-            self._transport.close()
+        super().close()
 
     # --- transport ----------------------------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=MOST_UNREAD_BYTES)
-        self._outgoing = Outgoing(self._transport, self._listener)
-        if self._listener.opened(self):
-            self._wait_for(Wait.REQUEST)
-        elif self._listener.overcrowded(self.limits):
-            self._transport.abort()
-        else:
-            self._refuse(self._listener.refusal(self.limits))
+    def _serve(self, transport: asyncio.Transport) -> None:
+        self._outgoing = Outgoing(transport, self._listener)
+        self._wait_for(Wait.REQUEST)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._transport = None
-        self._closing = True
-        self._listener.closed(self)
+        super().connection_lost(error)
         for exchange in self._pending:
             if exchange.work is not None:
                 exchange.work.client_gone()
@@ -157,35 +117,39 @@ class Connection(asyncio.Protocol):
             self._balance()
 
     def pause_writing(self) -> None:
-        if self._outgoing is not None and self._wait is not Wait.END:
-            self._outgoing.delivery.watch()
+        if self.delivery is not None and not self._ending:
+            self.delivery.watch(self._listener.now())
             self._wait_for(Wait.READER)
             self._balance()
             if self._streaming is not None and self._streaming.work is not None:
                 self._streaming.work.pause()
 
     def resume_writing(self) -> None:
-        if self._wait is Wait.READER and not self._closing:
-            self._wait_for_client()
+        if self._wait is Wait.READER and not self._ending:
+            if self._closing:
+                self._wait_for(Wait.ANSWER)
+            else:
+                self._wait_for_client()
             self._balance()
         if self._streaming is not None and self._streaming.work is not None:
             self._streaming.work.resume()
 
-    def overdue(self) -> None:
-        """What was waited for did not come in time."""
-        if self._wait is Wait.REST:
+    def _late(self) -> None:
+        if self._wait is Wait.REST and self._continue_due:
+            self._wait_for(Wait.REST)  # it waits for our word, which has to come behind answers that are owed
+        elif self._wait is Wait.REST:
             limit, what = self.limits.request_timeout_s, "The request did not arrive in time"
             self._refuse(limit_message(408, what, limit="request_timeout_s", value=limit))
-        elif self._wait is Wait.READER and self._outgoing is not None and self._outgoing.delivery.has_progressed():
-            self._wait_for(Wait.READER)
-        elif self._wait is Wait.REQUEST:
+        elif self._wait is Wait.READER and self.delivery is not None:
+            self._wait_while_it_reads(self.delivery, most_s=self.limits.idle_timeout_s)
+        else:
             self.close()
-        elif self._transport is not None:
-            self._transport.abort()
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
     def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
+        if self._closing:
+            return False
         self._current = head
         response = self._screened = self._application.screen(head)
         if response is None:
@@ -218,15 +182,14 @@ class Connection(asyncio.Protocol):
             self._application.handle(exchange)
 
     def _refuse(self, response: Response) -> None:
-        """Give the last answer of this connection, after those that are owed already."""
         head = self._current or Head(method=b"", target=b"", version="1.1", headers={})
         head.keep_alive = False
         response.close = True
         self._closing = True
         exchange = Exchange(head, b"", self)
         self._pending.append(exchange)
-        self._wait = Wait.ANSWER
-        self.deadline = FOREVER
+        if self._wait is not Wait.READER:
+            self._wait_for(Wait.ANSWER)
         exchange.answer(response)
 
     # --- answers ------------------------------------------------------------------------------------------------------
@@ -250,8 +213,7 @@ class Connection(asyncio.Protocol):
                     return
             elif not self._send(pending.popleft().head, response):
                 return
-            if self._backlog:
-                self._application.handle(self._backlog.popleft())
+            self._begin_waiting()
         if not pending:
             if self._continue_due:
                 self._send_continue()
@@ -259,6 +221,12 @@ class Connection(asyncio.Protocol):
                 self._wait_for_client()
         if not self._reading:
             self._balance()
+
+    def _begin_waiting(self) -> None:
+        """Begin with requests that waited for those before them, as many as may be worked on at once."""
+        backlog, pending, most = self._backlog, self._pending, self._application.most_pipelined
+        while backlog and not self._ending and (pending[0] is backlog[0] or len(pending) - len(backlog) < most):
+            self._application.handle(backlog.popleft())
 
     def _send(self, request: Head, response: Response) -> bool:
         """Whether another answer may follow."""
@@ -268,19 +236,19 @@ class Connection(asyncio.Protocol):
         last = response.close or not request.keep_alive or (self._listener.stopping and not self._pending)
         outgoing.send(request, response, last=last, more_follow=bool(self._pending))
         if last:
-            self._end(transport, outgoing, lingering=response.close)
+            self._end(lingering=response.close)
         return not last
 
     # --- bodies that are sent as they are made ------------------------------------------------------------------------
 
     def streamed(self, exchange: Exchange) -> None:
-        stream = exchange.response.stream if exchange.response is not None else None
-        if stream is None or self._transport is None:
+        response = exchange.response
+        stream = response.stream if response is not None else None
+        if response is None or stream is None or self._transport is None:
             return
         if self._streaming is exchange:
-            if self._send_stream(exchange, stream):
-                if self._backlog:
-                    self._application.handle(self._backlog.popleft())
+            if self._send_stream(exchange, response, stream):
+                self._begin_waiting()
                 self._flush()
         elif stream.size > MOST_AHEAD_BYTES:
             self._transport.abort()
@@ -291,10 +259,11 @@ class Connection(asyncio.Protocol):
         if transport is None or outgoing is None or transport.is_closing() or self._streaming is exchange:
             return False
         self._streaming = exchange
+        response.close = response.close or (self._listener.stopping and len(self._pending) == 1)
         outgoing.begin_stream(exchange.head, response)
-        return self._send_stream(exchange, stream)
+        return self._send_stream(exchange, response, stream)
 
-    def _send_stream(self, exchange: Exchange, stream: BodyStream) -> bool:
+    def _send_stream(self, exchange: Exchange, response: Response, stream: BodyStream) -> bool:
         """Send what there is of the body. Whether it was the last, and another answer may follow."""
         transport, outgoing, head = self._transport, self._outgoing, exchange.head
         assert transport is not None and outgoing is not None
@@ -304,27 +273,20 @@ class Connection(asyncio.Protocol):
         self._streaming = None
         self._pending.popleft()
         chunked = head.version == "1.1"
-        last = stream.broken or not chunked or not head.keep_alive or self._listener.stopping
+        is_last = response.close or not head.keep_alive or (self._listener.stopping and not self._pending)
+        last = stream.broken or not chunked or is_last
         if stream.broken and not chunked:
-            reset(transport)  # only so can a client of HTTP/1.0 tell
+            self._reset()  # only so can a client of HTTP/1.0 tell
         elif last:
-            self._end(transport, outgoing, lingering=False)
+            self._end(lingering=False)
         return not last
 
     def _send_continue(self) -> None:
         if self._continue_due and not self._pending and self._outgoing is not None:
             self._continue_due = False
             self._outgoing.send_continue()
-
-    def _end(self, transport: asyncio.Transport, outgoing: Outgoing, *, lingering: bool) -> None:
-        self._closing = True
-        outgoing.delivery.watch()
-        self._wait_for(Wait.END if lingering else Wait.READER)
-        if lingering and transport.can_write_eof():
-            transport.write_eof()
-            self._read(True)
-        else:
-            transport.close()  # with TLS, which ends both halves at once, what comes is read and dropped as well
+            if self._wait is Wait.REST:
+                self._wait_for(Wait.REST)
 
     # --- waiting ------------------------------------------------------------------------------------------------------
 
@@ -342,8 +304,6 @@ class Connection(asyncio.Protocol):
         limits = self._application.limits
         if wait is Wait.ANSWER:
             self.deadline = FOREVER
-        elif wait is Wait.END:
-            self.deadline = self._listener.now() + LINGER_S
         else:
             seconds = limits.request_timeout_s if wait is Wait.REST else limits.idle_timeout_s
             self.deadline = self._listener.now() + seconds
@@ -356,23 +316,6 @@ class Connection(asyncio.Protocol):
         if reading is not self._reading and self._reader.in_request and self._wait is not Wait.READER:
             self._wait_for(Wait.REST if reading else Wait.ANSWER)  # what we do not read is not late
         self._read(reading)
-
-    def _read(self, reading: bool) -> None:
-        transport = self._transport
-        if reading is self._reading or transport is None or transport.is_closing():
-            return
-        self._reading = reading
-        if reading:
-            transport.resume_reading()
-        else:
-            transport.pause_reading()
-
-
-def reset(transport: asyncio.Transport) -> None:
-    """End the connection so that the client sees an error instead of an end."""
-    channel = transport.get_extra_info("socket")
-    channel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-    transport.abort()
 
 
 def is_long(head: Head) -> bool:

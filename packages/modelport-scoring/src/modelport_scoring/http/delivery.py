@@ -23,13 +23,14 @@ QUEUED = struct.Struct("=i")
 class Delivery:
     """Of one connection, from its begin to its end."""
 
-    __slots__ = ("_before", "_descriptor", "_socket", "_transport")
+    __slots__ = ("_before", "_descriptor", "_since", "_socket", "_transport")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._socket: socket.socket | None = transport.get_extra_info("socket")
         self._descriptor = -1 if self._socket is None else self._socket.fileno()
         self._before = 0
+        self._since = 0.0
 
     @property
     def is_whole(self) -> bool:
@@ -42,15 +43,15 @@ class Delivery:
         acked = None if self._socket is None else acked_bytes(self._socket)
         return -self._transport.get_write_buffer_size() if acked is None else acked
 
-    def watch(self) -> None:
-        """Note how far it is, for ``has_progressed``."""
-        self._before = self.progress
+    def watch(self, now: float) -> None:
+        """Note how far it is, for ``stalled_s``."""
+        self._before, self._since = self.progress, now
 
-    def has_progressed(self) -> bool:
-        """Whether the other end has taken anything since this was asked last, or noted."""
-        before = self._before
-        self.watch()
-        return self._before > before
+    def stalled_s(self, now: float) -> float:
+        """For how long the other end has taken nothing, as far as was seen by asking now and then."""
+        if self.progress > self._before:
+            self.watch(now)
+        return now - self._since
 
 
 def acked_bytes(channel: socket.socket) -> int | None:

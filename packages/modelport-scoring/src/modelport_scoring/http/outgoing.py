@@ -66,7 +66,7 @@ class Outgoing:
     def begin_stream(self, request: Head, response: Response) -> None:
         """Send the head of an answer whose body is made while it is sent."""
         framing = CHUNKED if request.version == "1.1" else b""
-        if not (framing and request.keep_alive):
+        if response.close or not (framing and request.keep_alive):
             framing += CLOSE
         self._write(stream_head(response, framing=framing, date=self._listener.date_line))
 

@@ -27,7 +27,7 @@ from modelport_scoring.router.metrics import Metrics
 from modelport_scoring.router.routing import Routing
 from modelport_scoring.router.settings import FIXED, RouterSettings, decode_router_settings
 from modelport_scoring.settings_file import LOOK_S, but, digest_of, read_content
-from modelport_scoring.tls import HANDSHAKE_TIMEOUT_S, Certificate
+from modelport_scoring.tls import Certificate
 
 STATUS_FAILED = 1
 BACKLOG = 1024
@@ -85,9 +85,7 @@ class RouterProcess:
 
     @property
     def _tls(self) -> dict[str, Any]:
-        if self._certificate is None:
-            return {}
-        return {"ssl": self._certificate.context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
+        return {} if self._certificate is None else self._certificate.options
 
     def _connect(self) -> ClientConnection:
         return ClientConnection(

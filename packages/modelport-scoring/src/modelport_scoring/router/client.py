@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import cast
 
-from modelport_scoring.http.connection import LINGER_S, reset
-from modelport_scoring.http.delivery import Delivery
 from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.outgoing import CONTINUE
 from modelport_scoring.http.reader import RequestReader
-from modelport_scoring.http.request import FOREVER, Body, Head
+from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response, limit_message
+from modelport_scoring.http.watched import WatchedConnection
 from modelport_scoring.router.forward import Forward
 from modelport_scoring.router.routing import Routing
 from modelport_scoring.settings import Limits
 
 MOST_WAITING = 8
 """Requests of one connection that wait for the one before; more are not read."""
-
-MOST_UNREAD_BYTES = 256 * 1024
-"""Above this, the server is not read from until the client has read."""
 
 
 class NoHeads(KnownHeads):
@@ -46,27 +41,23 @@ class StreamingReader(RequestReader):
         self._client.body_received(piece)
 
 
-class ClientConnection(asyncio.Protocol):
-    """Its deadline is looked at by the listener."""
+class ClientConnection(WatchedConnection):
+    """Takes requests from a client, one after the other, and gives it their answers."""
 
     def __init__(self, routing: Routing, listener: Listener, *, scheme: bytes) -> None:
-        self.deadline = FOREVER
+        super().__init__(listener)
         self.address = b"unknown"
         self.scheme = scheme
-        self.delivery: Delivery | None = None
         self._routing = routing
-        self._listener = listener
         self._reader = StreamingReader(self)
-        self._transport: asyncio.Transport | None = None
         self._queue: deque[Forward] = deque()
         """The first is being answered; of the last, the body may still come."""
         self._last: Response | None = None
         """What is answered when all before it is, and ends the connection."""
-        self._closing = False
-        self._reading = True
         self._held_back = False
         """By the server, which does not keep up with the body."""
         self._client_reads = True
+        self._continue_due = False
         self._began_at = 0.0
 
     @property
@@ -81,32 +72,16 @@ class ClientConnection(asyncio.Protocol):
     def must_end(self) -> bool:
         return self._listener.stopping and len(self._queue) <= 1
 
-    def close(self) -> None:
-        """End it, after what was written."""
-        self._closing = True
-        if self._transport is not None:
-            self._transport.close()
-
     # --- transport ----------------------------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=MOST_UNREAD_BYTES)
-        self.delivery = Delivery(self._transport)
+    def _serve(self, transport: asyncio.Transport) -> None:
         peer = transport.get_extra_info("peername")
         if peer:
             self.address = str(peer[0]).encode()
-        if self._listener.opened(self):
-            self._wait_for_request()
-        elif self._listener.overcrowded(self.limits):
-            self._transport.abort()
-        else:
-            self._refuse(self._listener.refusal(self.limits))
+        self._set_deadline()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._transport = None
-        self._closing = True
-        self._listener.closed(self)
+        super().connection_lost(error)
         queue, self._queue = self._queue, deque()
         for forward in queue:
             forward.client_gone()
@@ -124,52 +99,60 @@ class ClientConnection(asyncio.Protocol):
             self._began_at = self._routing.now()
         self._go_on()
         self._balance()
-        self._set_deadline()
 
     def pause_writing(self) -> None:
         self._client_reads = False
         if self.delivery is not None:
-            self.delivery.watch()
+            self.delivery.watch(self._routing.now())
         if self._queue:
             self._queue[0].client_reads(False)
-        self._set_deadline()
+        self._balance()
 
     def resume_writing(self) -> None:
         self._client_reads = True
         if self._queue:
             self._queue[0].client_reads(True)
-        self._set_deadline()
+        self._go_on()
+        self._balance()
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
     def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
         self._queue.append(Forward(self, head, self._routing))
-        if expects_continue and len(self._queue) == 1:
-            self.send([CONTINUE])
+        self._continue_due = expects_continue
+        self._send_continue()
         return True
 
     def body_received(self, piece: bytes) -> None:
+        self._continue_due = False
         if self._queue:
             self._queue[-1].more(piece)
 
     def request_received(self, head: Head, body: Body) -> None:
+        self._continue_due = False
         self._began_at = self._routing.now()  # of the next one, if it follows at once
         if self._queue:
             self._queue[-1].body_ended()
 
+    def _send_continue(self) -> None:
+        """Once its turn has come, the client may send the body."""
+        if self._continue_due and len(self._queue) == 1:
+            self._continue_due = False
+            self._began_at = self._routing.now()
+            self.send([CONTINUE])
+
     def _go_on(self) -> None:
-        """Begin with the request whose turn it is."""
-        while self._queue and not self._queue[0].is_started and not self._closing:
+        """Begin with the request whose turn it is: not before the client has read what was answered."""
+        while self._queue and not self._queue[0].is_started and not self._closing and self._client_reads:
             self._queue[0].start()
         if not self._queue and self._last is not None and not self._closing:
             self._end_with(self._last)
 
     def _refuse(self, response: Response) -> None:
-        """Give the last answer of this connection, after those that are owed already."""
         if self._queue and not self._queue[-1].body_is_whole:
             broken = self._queue.pop()  # the rest of it will never come
             if broken.is_over or broken.has_begun:
-                self.broken()
+                self._reset()
                 return
             broken.client_gone()
         self._last = response
@@ -194,7 +177,6 @@ class ClientConnection(asyncio.Protocol):
         if self._queue and self._queue[-1] is forward:
             self._held_back = not reads
             self._balance()
-            self._set_deadline()
 
     def answered(self, forward: Forward, *, last: bool) -> None:
         if not self._queue or self._queue[0] is not forward:
@@ -204,87 +186,57 @@ class ClientConnection(asyncio.Protocol):
         if last:
             self._end(lingering=not forward.body_is_whole)
             return
+        self._send_continue()
         if self._queue or self._last is not None:
             # not from within this one: a client could have us call ourselves without end
             self._routing.loop.call_soon(self._go_on)
         self._balance()
-        self._set_deadline()
 
     def broken(self) -> None:
-        if self._transport is not None:
-            self._closing = True
-            reset(self._transport)
-
-    def _end(self, *, lingering: bool) -> None:
-        """Close, and before that, where the client may be sending still, read what comes for a while: closing at once
-        would reset the connection, and the answer might be lost."""
-        self._closing = True
-        if self._transport is None or self._transport.is_closing():
-            return
-        self.deadline = self._routing.now() + LINGER_S
-        if self.delivery is not None:
-            self.delivery.watch()
-        if lingering and self._transport.can_write_eof():
-            self._transport.write_eof()
-            self._read(True)
-        else:
-            self._transport.close()
+        self._reset()
 
     # --- waiting ------------------------------------------------------------------------------------------------------
 
-    def overdue(self) -> None:
-        """What was waited for did not come in time."""
-        if self._closing:
-            if self._transport is not None and not self._has_read():
-                self._transport.abort()
-            else:
-                self.deadline = self._routing.now() + LINGER_S
-        elif not self._client_reads:
-            if not self._has_read() and self._transport is not None:
-                self._transport.abort()
-            self._set_deadline()
-        elif self._receives:
-            limit, what = self.limits.request_timeout_s, "The request did not arrive in time"
-            self._refuse(limit_message(408, what, limit="request_timeout_s", value=limit, close=True))
-        elif self._queue:
-            self._queue[0].overdue()
-        else:
+    def _late(self) -> None:
+        if not self._client_reads and self.delivery is not None:
+            self._wait_while_it_reads(self.delivery, most_s=self.limits.idle_timeout_s)
+        elif not (self._receives or self._queue):
             self.close()
+        else:
+            self._set_deadline()  # something may have come since it was set
+            if self.deadline > self._routing.now():
+                return
+            if self._receives:
+                limit, what = self.limits.request_timeout_s, "The request did not arrive in time"
+                self._refuse(limit_message(408, what, limit="request_timeout_s", value=limit, close=True))
+            else:
+                self._queue[0].overdue()
 
     @property
     def _receives(self) -> bool:
-        """Whether the rest of a request is to come. Of one that was refused, nothing more is read."""
-        return self._reader.in_request and not self._held_back and self._last is None
-
-    def _has_read(self) -> bool:
-        """Whether the client has read anything since this was asked last."""
-        return self.delivery is not None and self.delivery.has_progressed()
-
-    def _wait_for_request(self) -> None:
-        self.deadline = self._routing.now() + self.limits.idle_timeout_s
+        """Whether the rest of a request is to come: what is not read, or waits for our word, is not late."""
+        return self._reader.in_request and self._reading and not self._continue_due and self._last is None
 
     def _set_deadline(self) -> None:
         if self._closing:
             return
+        now, limits = self._routing.now(), self.limits
         if not self._client_reads:
-            self.deadline = self._routing.now() + self.limits.idle_timeout_s
+            self.deadline = now + limits.idle_timeout_s
         elif self._receives:
-            self.deadline = self._began_at + self.limits.request_timeout_s
+            self.deadline = self._began_at + limits.request_timeout_s
         elif self._queue:
-            begun = self._queue[0].deadline_from or self._routing.now()
-            self.deadline = begun + self._routing.patience_s
+            self.deadline = (self._queue[0].deadline_from or now) + self._routing.patience_s
         else:
-            self._wait_for_request()
+            self.deadline = now + limits.idle_timeout_s
 
     def _balance(self) -> None:
-        self._read(not self._held_back and len(self._queue) <= MOST_WAITING and self._last is None)
-
-    def _read(self, reading: bool) -> None:
-        transport = self._transport
-        if reading is self._reading or transport is None or transport.is_closing():
+        """Read on, or read no more for now."""
+        if self._closing:
             return
-        self._reading = reading
-        if reading:
-            transport.resume_reading()
-        else:
-            transport.pause_reading()
+        has_room = len(self._queue) <= MOST_WAITING and self._last is None
+        reading = has_room and self._client_reads and not self._held_back
+        if reading and not self._reading:
+            self._began_at = self._routing.now()
+        self._read(reading)
+        self._set_deadline()

@@ -78,7 +78,8 @@ class Forward:
         self.is_over = False
         self.started_at = routing.now()
         self.deadline_from = 0.0
-        """When the server got the request whole, or sent something last; 0 before that."""
+        """Since when the server is waited for: it was begun with, or got the request whole, or took or sent something
+        last; 0 before that."""
         self._client = client
         self._routing = routing
         self._choice: Choice | None = None
@@ -116,6 +117,7 @@ class Forward:
             self.answer(choice)
             return
         self._choice = choice
+        self.deadline_from = routing.now()
         routing.begin(self)
         connection = choice.upstream.kept_connection()
         if connection is not None:
@@ -155,6 +157,7 @@ class Forward:
     def _wait_for_connection(self) -> None:
         """The client goes on when there is somebody to send it to."""
         self._waits_for_body = True
+        self.deadline_from = self._routing.now()
         self._client.read_on(self, False)
 
     def client_gone(self) -> None:
@@ -240,6 +243,7 @@ class Forward:
             self._client.read_on(self, True)
 
     def server_reads(self, reads: bool) -> None:
+        self.deadline_from = self._routing.now()
         self._client.read_on(self, reads)
 
     def head_came(self, head: AnswerHead, *, has_body: bool) -> None:

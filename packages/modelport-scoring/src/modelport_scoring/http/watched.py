@@ -1,0 +1,164 @@
+"""A client's connection as its listener watches it: counted from its begin on, refused where there are too many, and
+ended so that the client gets its last answer."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from abc import abstractmethod
+from typing import cast
+
+from modelport_scoring.http.delivery import Delivery
+from modelport_scoring.http.listener import Listener
+from modelport_scoring.http.request import FOREVER
+from modelport_scoring.http.response import Response
+from modelport_scoring.settings import Limits
+
+MOST_UNREAD_BYTES = 256 * 1024
+"""Above this, what a client does not read is not made either."""
+
+LINGER_S = 2.0
+"""After a refusal, what the client still sends is read and dropped for so long: closing at once would reset the
+connection, and the client might lose the answer."""
+
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER on, for no time at all."""
+
+
+class WatchedConnection(asyncio.Protocol):
+    """Has no timers of its own: the listener looks at ``deadline`` now and then, and calls ``overdue``."""
+
+    __slots__ = ("_closing", "_ending", "_listener", "_reading", "_transport", "deadline", "delivery")
+
+    def __init__(self, listener: Listener) -> None:
+        self.deadline = FOREVER
+        self.delivery: Delivery | None = None
+        self._listener = listener
+        self._transport: asyncio.Transport | None = None
+        self._reading = True
+        self._closing = False
+        """No more requests are taken."""
+        self._ending = False
+        """All is written; what is left is that the client gets it."""
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def limits(self) -> Limits:
+        """Those of this moment."""
+
+    @property
+    @abstractmethod
+    def is_idle(self) -> bool:
+        """Whether no answer is owed to the client, and it has begun no request."""
+
+    @abstractmethod
+    def _serve(self, transport: asyncio.Transport) -> None:
+        """It has been made."""
+
+    @abstractmethod
+    def _refuse(self, response: Response) -> None:
+        """Give the last answer of this connection, after those that are owed already."""
+
+    @abstractmethod
+    def _late(self) -> None:
+        """What was waited for did not come in time."""
+
+    # --- its life -----------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        made = self._transport = cast(asyncio.Transport, transport)
+        made.set_write_buffer_limits(high=MOST_UNREAD_BYTES)
+        self.delivery = Delivery(made)
+        self._serve(made)
+        if self._listener.opened(self):
+            return
+        if self._listener.overcrowded(self.limits):
+            made.abort()
+        else:
+            self._refuse(self._listener.refusal(self.limits))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        self._closing = True
+        self._listener.closed(self)
+
+    def eof_received(self) -> None:
+        """The client has ended its side: to us it has gone. The transport closes once what was written is sent."""
+        self._watch_end()
+
+    def overdue(self) -> None:
+        """The deadline has passed."""
+        if self._ending:
+            self._look_at_end()
+        else:
+            self._late()
+
+    def close(self) -> None:
+        """End it, after what was written."""
+        self._end(lingering=False)
+
+    # --- its end ------------------------------------------------------------------------------------------------------
+
+    def _end(self, *, lingering: bool) -> None:
+        """Close; with ``lingering`` only our side, where that can be, while the client may be sending still."""
+        self._closing = True
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        self._watch_end()
+        if lingering and transport.can_write_eof():
+            transport.write_eof()
+            self._read(True)
+        else:
+            transport.close()  # with TLS, which ends both sides at once, what comes is read and dropped as well
+
+    def _watch_end(self) -> None:
+        self._closing = self._ending = True
+        now = self._listener.now()
+        self.deadline = now + LINGER_S
+        if self.delivery is not None:
+            self.delivery.watch(now)
+
+    def _look_at_end(self) -> None:
+        """Give the client up where it has everything and says nothing, or takes nothing of what it has not got."""
+        if self.delivery is None or self.delivery.is_whole:
+            self._abort()
+        else:
+            self._wait_while_it_reads(self.delivery, most_s=LINGER_S)
+
+    def _wait_while_it_reads(self, delivery: Delivery, *, most_s: float) -> None:
+        """Look again after ``most_s``, unless the client has taken nothing for ``limits.idle_timeout_s``."""
+        now = self._listener.now()
+        left_s = self.limits.idle_timeout_s - delivery.stalled_s(now)
+        if left_s > 0:
+            self.deadline = now + min(left_s, most_s)
+        else:
+            self._abort()
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _reset(self) -> None:
+        """End it so that the client sees an error instead of an end."""
+        self._closing = True
+        if self._transport is not None:
+            channel = self._transport.get_extra_info("socket")
+            channel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            self._transport.abort()
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def _read(self, reading: bool) -> None:
+        """Read on, or read no more for now."""
+        transport = self._transport
+        if reading is self._reading or transport is None or transport.is_closing():
+            return
+        self._reading = reading
+        if reading:
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
