@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
+import psutil
 import pytest
 
 from scoring_services import Services, read_all, refuses, wait_until
@@ -44,6 +46,20 @@ def test_refusals_arrive_over_tls_and_deadlines_go_on_to_hold(services: Services
     assert answer(UPLOAD + b"x" * 500_000).startswith(b"HTTP/1.1 413 ")
     for _ in range(3):
         assert answer(b"GET / HTTP/1.1\r\nHost: ").startswith(b"HTTP/1.1 408 ")
+    assert "Traceback" not in service.supervisor_log
+
+
+def test_clients_that_do_not_shake_hands_keep_nobody_out(services: Services) -> None:
+    service, context = with_certificate(services, limits={"max_connections": 20})
+    server = psutil.Process(service.status.pid)
+    before = server.num_fds()
+    with contextlib.ExitStack() as silent:
+        for _ in range(200):
+            silent.enter_context(service.raw_connection())
+        with secured(service, context) as channel:
+            channel.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert read_all(channel).startswith(b"HTTP/1.1 200 ")
+        assert server.num_fds() < before + 50
     assert "Traceback" not in service.supervisor_log
 
 

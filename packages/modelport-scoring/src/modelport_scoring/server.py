@@ -81,7 +81,9 @@ class Server:
         self._given_up = False
         self._leaving = False
         self._acceptor: asyncio.Server | Acceptor | None = None
-        self._reception = Reception(self._connect, tls=lambda: self._tls, loop=loop)
+        self._reception = Reception(
+            self._connect, tls=lambda: self._tls, room=lambda: self._listener.room(self._routes.limits), loop=loop
+        )
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
 
     async def run(self, listening: socket.socket, *, lifeline: int, gate: int | None) -> int:
@@ -151,8 +153,8 @@ class Server:
 
     async def _listen(self, listening: socket.socket) -> asyncio.Server | Acceptor:
         processes, own = self._service.share.processes, self._service.share.process
-        if processes == 1:
-            return await self._loop.create_server(self._connect, sock=listening, backlog=BACKLOG, **self._tls)
+        if processes == 1 and self._certificate is None:
+            return await self._loop.create_server(self._connect, sock=listening, backlog=BACKLOG)
         others = heads(self._telemetry.counters.memory, (other for other in range(processes) if other != own))
         acceptor = Acceptor(
             listening,

@@ -94,28 +94,38 @@ class Reception:
         protocol: Callable[[], asyncio.Protocol],
         *,
         tls: Callable[[], dict[str, Any]],
+        room: Callable[[], int],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        """``tls``: what the loop's ``connect_accepted_socket`` is to be told of it."""
+        """``tls``: what the loop's ``connect_accepted_socket`` is to be told of it. ``room``: how many may be shaking
+        hands, who are no connections yet that anybody counts."""
         self._protocol = protocol
         self._tls = tls
+        self._room = room
         self._loop = loop
-        self._shaking_hands: set[asyncio.Task[None]] = set()
+        self._shaking_hands: dict[asyncio.Task[None], None] = {}
+        """In the order in which they came."""
 
     def receive(self, connection: socket.socket) -> None:
         """Serve it from now on."""
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = self._loop.create_task(self._serve(connection))
-        self._shaking_hands.add(task)
-        task.add_done_callback(self._shaking_hands.discard)
+        tls = self._tls()
+        if tls and len(self._shaking_hands) >= self._room():
+            # Who has taken longest goes: clients that say nothing must not keep the others out.
+            longest = next(iter(self._shaking_hands))
+            del self._shaking_hands[longest]
+            longest.cancel()
+        task = self._loop.create_task(self._serve(connection, tls))
+        self._shaking_hands[task] = None
+        task.add_done_callback(lambda done: self._shaking_hands.pop(done, None))
 
     async def shaken_hands(self, *, patience_s: float) -> None:
         """Wait, at most so long, until all that were received have had their turn of the loop, and their TLS."""
         if self._shaking_hands:
-            await asyncio.wait(self._shaking_hands, timeout=patience_s)
+            await asyncio.wait(list(self._shaking_hands), timeout=patience_s)
 
-    async def _serve(self, connection: socket.socket) -> None:
+    async def _serve(self, connection: socket.socket, tls: dict[str, Any]) -> None:
         # A client may have gone already, or not know TLS.
         with contextlib.suppress(OSError):
-            await self._loop.connect_accepted_socket(self._protocol, connection, **self._tls())
+            await self._loop.connect_accepted_socket(self._protocol, connection, **tls)

@@ -15,6 +15,9 @@ from modelport_scoring.share import WHOLE, Share
 SPARE_CONNECTIONS = 64
 """So many more than the limit are told why they are refused; the others are dropped."""
 
+LEAST_ROOM = 32
+"""So many may shake hands whatever there is."""
+
 SWEEP_S = 1.0
 SOONEST_SWEEP_S = 0.02
 STALLED_S = 5.0
@@ -87,6 +90,10 @@ class Listener:
         """How many connections there may be here: our part of the limit, or what the system's limit of descriptors
         allows."""
         return min(self._share.part(limits.max_connections), self._most_connections)
+
+    def room(self, limits: Limits) -> int:
+        """How many clients may be about to become connections."""
+        return max(LEAST_ROOM, self.most(limits) - len(self._connections))
 
     def sweep_with(self, also: Callable[[], None]) -> None:
         """Have it called at each sweep, about once a second."""

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import msgspec
 import uvloop
 
 from modelport_scoring.errors import SettingsInvalid
-from modelport_scoring.http.acceptor import Reception
+from modelport_scoring.http.acceptor import Acceptor, Reception
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.journal import say
 from modelport_scoring.last_word import leave_last_word
@@ -55,6 +56,12 @@ class RouterProcess:
         self._listener.sweep_with(self._routing.sweep)
         if self._certificate is not None:
             self._listener.sweep_with(self._certificate.look)
+        self._reception = Reception(
+            self._connect,
+            tls=lambda: self._tls,
+            room=lambda: self._listener.room(self._routing.settings.limits),
+            loop=loop,
+        )
         self._stopped = asyncio.Event()
         self._said = ""
 
@@ -66,14 +73,13 @@ class RouterProcess:
         listening = open_socket(settings.host, settings.port)
         listening.setblocking(False)
         port = listening.getsockname()[1]
-        server = await self._loop.create_server(self._connect, sock=listening, backlog=BACKLOG, **self._tls)
+        acceptor = await self._accept(listening)
         say(f"the router of {settings.name} listens on {settings.host}, port {port}")
         watching = self._loop.create_task(self._watch())
         await self._stopped.wait()
         watching.cancel()
-        reception = Reception(self._connect, tls=lambda: self._tls, loop=self._loop)
-        await stop_listening(listening, reception, self._listener, is_leaving=True)
-        server.close()
+        await stop_listening(listening, self._reception, self._listener, is_leaving=True)
+        acceptor.close()
         until = self._loop.time() + settings.limits.drain_timeout_s
         await self._listener.linger(least_s=0.0, idle_s=0.0, most_s=until - self._loop.time())
         await self._listener.delivered(most_s=until - self._loop.time())
@@ -82,6 +88,15 @@ class RouterProcess:
             upstream.close()
         self._listener.close()
         say("the router has stopped")
+
+    async def _accept(self, listening: socket.socket) -> asyncio.Server | Acceptor:
+        if self._certificate is None:
+            return await self._loop.create_server(self._connect, sock=listening, backlog=BACKLOG)
+        acceptor = Acceptor(
+            listening, accepted=self._reception.receive, has_more_than_others=lambda: False, loop=self._loop
+        )
+        acceptor.start()
+        return acceptor
 
     @property
     def _tls(self) -> dict[str, Any]:
