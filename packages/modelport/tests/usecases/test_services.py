@@ -228,6 +228,51 @@ def test_the_target_is_right_about_which_revision_runs(
     assert service.active_revision == context.service("svc").active_revision == 2
 
 
+def test_what_is_seen_of_a_service_leaves_what_another_program_has_written(
+    bench: Workbench, context: Context, target: MemoryTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It changes the service after this one has read the row, and before it has looked at the target."""
+    bench.service("svc")
+    update(context, "svc", ServiceChange(revision=bench.revision()))
+    roll_back(context, "svc")
+    observe_now = target.observe
+
+    def observe_late(service: Service) -> Observation:
+        monkeypatch.setattr(target, "observe", observe_now)
+        roll_back(context, "svc", number=2)
+        update(context, "svc", ServiceChange(deployment=LocalDeployment(auth_enabled=True), tags={"a": "b"}))
+        return observe_now(service)
+
+    monkeypatch.setattr(target, "observe", observe_late)
+    seen, _ = observe(context, "svc")
+    written = context.service("svc")
+    assert (seen.active_revision, written.active_revision) == (2, 2)
+    assert written.deployment.auth_enabled and written.keys is not None and written.tags == {"a": "b"}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_a_wait_ends_with_leaves_what_another_program_has_written(
+    bench: Workbench, context: Context, target: MemoryTarget, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    bench.service("svc")
+    context.registry.update_service(replace(context.service("svc"), failure=None if fails else INIT_FAILED))
+    state = ServiceState.FAILED if fails else ServiceState.RUNNING
+    ended = Observation(state=state, active_revision=1, failure=INIT_FAILED if fails else None)
+
+    def observe_late(service: Service) -> Observation:
+        context.registry.update_service(replace(context.service("svc"), tags={"a": "b"}))
+        return ended
+
+    monkeypatch.setattr(target, "observe", observe_late)
+    if fails:
+        with pytest.raises(DeploymentFailed, match="ValueError: no"):
+            wait_for_deployment(context, "svc")
+    else:
+        wait_for_deployment(context, "svc")
+    assert context.service("svc").tags == {"a": "b"}
+    assert (context.service("svc").failure is not None) == fails
+
+
 def test_keys_are_made_when_asked_for_and_one_changes_at_a_time(bench: Workbench, context: Context) -> None:
     bench.service()
     with pytest.raises(WebserviceException, match="key authentication is off"):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from modelport.domain.errors import DeploymentFailed, WebserviceException
+from modelport.domain.errors import ConflictException, DeploymentFailed, WebserviceException
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import Service, ServiceState
 from modelport.targets.interface import Observation
 from modelport.usecases.context import Context
+from modelport.usecases.exclusive import exclusive
 from modelport.usecases.explain import explain, last_lines
 
 _PAUSE_S = 0.02
@@ -30,11 +32,28 @@ def observe(context: Context, name: str) -> tuple[Service, Observation]:
     """
     service = context.service(name)
     observation = context.target(service).observe(service)
+    corrected = _corrected(service, observation)
+    if corrected is not service:
+        _note(context, name, lambda now: _corrected(now, context.target(now).observe(now)))
+    return corrected, observation
+
+
+def _corrected(service: Service, observation: Observation) -> Service:
+    """The service with the revision active that runs; the same object where that is so."""
     runs, kept = observation.active_revision, {revision.number for revision in service.revisions}
-    if runs is not None and runs != service.active_revision and runs in kept:
-        service = service.activated(runs)
-        context.registry.update_service(service)
-    return service, observation
+    if runs is None or runs == service.active_revision or runs not in kept:
+        return service
+    return service.activated(runs)
+
+
+def _note(context: Context, name: str, change: Callable[[Service], Service]) -> None:
+    """Write down what was seen of a service, into its row as it is now: another program may have changed it meanwhile.
+    Whoever is changing it at this moment writes it down himself, and better."""
+    with contextlib.suppress(ConflictException), exclusive(context, name):
+        now = context.service(name)
+        changed = change(now)
+        if changed is not now:
+            context.registry.update_service(changed)
 
 
 def failure_now(context: Context, service: Service, observation: Observation) -> Failure | None:
@@ -95,10 +114,11 @@ def _versions_to_come(context: Context, service: Service, observation: Observati
 
 
 def _succeeded(context: Context, service: Service) -> Service:
-    if service.failure is not None:
-        service = replace(service, failure=None)
-        context.registry.update_service(service)
-    return service
+    if service.failure is None:
+        return service
+    failure = service.failure
+    _note(context, service.name, lambda now: replace(now, failure=None) if now.failure == failure else now)
+    return replace(service, failure=None)
 
 
 def _failed(context: Context, service: Service, observation: Observation) -> Failure:
@@ -107,5 +127,6 @@ def _failed(context: Context, service: Service, observation: Observation) -> Fai
         phase=Phase.START, message=f"The service is {observation.state}.", hint="Start it: modelport service start."
     )
     failure = explain(context, service.active, replace(failure, log=failure.log or last_lines(log)))
-    context.registry.update_service(replace(service, failure=failure))
+    active = service.active_revision
+    _note(context, service.name, lambda now: replace(now, failure=failure) if now.active_revision == active else now)
     return failure
