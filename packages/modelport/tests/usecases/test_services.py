@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from modelport.cli.errors import Stopped
 from modelport.domain.deployments import Batching, ComputeType, Deployment, Placement
 from modelport.domain.environments import CondaSpecification, DockerSection, EnvironmentDefinition, PythonSection
 from modelport.domain.errors import (
@@ -228,6 +230,24 @@ def test_the_target_is_right_about_which_revision_runs(
     assert service.active_revision == context.service("svc").active_revision == 2
 
 
+def test_a_signal_that_comes_after_the_switch_loses_no_settings(
+    bench: Workbench, context: Context, target: MemoryTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.service("svc")
+    switch_in_time = target.switch
+
+    def switch_and_stop(service: Service, number: int, bundle: Path) -> None:
+        switch_in_time(service, number, bundle)
+        raise Stopped(signal.SIGTERM)
+
+    monkeypatch.setattr(target, "switch", switch_and_stop)
+    change = ServiceChange(revision=bench.revision(), deployment=LocalDeployment(auth_enabled=True))
+    with pytest.raises(Stopped):
+        update(context, "svc", change)
+    assert context.service("svc").active_revision == 2
+    assert get_keys(context.service("svc")).primary
+
+
 def test_what_is_seen_of_a_service_leaves_what_another_program_has_written(
     bench: Workbench, context: Context, target: MemoryTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,6 +306,16 @@ def test_keys_are_made_when_asked_for_and_one_changes_at_a_time(bench: Workbench
     assert first.primary not in repr(context.service("svc"))
 
 
+def test_a_key_that_the_target_does_not_take_is_not_kept(
+    bench: Workbench, context: Context, target: MemoryTarget
+) -> None:
+    first = get_keys(bench.service("svc", deployment=LocalDeployment(auth_enabled=True)))
+    target.failure = INIT_FAILED
+    with pytest.raises(DeploymentFailed):
+        regenerate_key(context, "svc", "primary")
+    assert get_keys(context.service("svc")) == first
+
+
 def test_up_starts_what_should_run_and_nothing_else(bench: Workbench, context: Context, target: MemoryTarget) -> None:
     for name in ("runs", "fell", "rests"):
         bench.service(name)
@@ -293,6 +323,16 @@ def test_up_starts_what_should_run_and_nothing_else(bench: Workbench, context: C
     target.observations["fell"] = Observation(state=ServiceState.STOPPED)
     assert run_service.up(context) == {"fell": None}
     assert context.service("rests").desired_state is DesiredState.STOPPED
+
+
+def test_up_starts_what_failed_without_a_process(bench: Workbench, context: Context, target: MemoryTarget) -> None:
+    """A supervisor that found its port taken, say; a script that failed has a process, and would fail again."""
+    for name in ("port", "script"):
+        bench.service(name)
+    target.observations["port"] = Observation(state=ServiceState.FAILED, failure=INIT_FAILED)
+    target.observations["script"] = Observation(state=ServiceState.FAILED, failure=INIT_FAILED, active_revision=1)
+    assert run_service.up(context) == {"port": None}
+    assert observe(context, "port")[1].state is ServiceState.RUNNING
 
 
 def test_up_goes_on_after_one_that_cannot_be_started(bench: Workbench, context: Context, target: MemoryTarget) -> None:
@@ -329,6 +369,13 @@ def test_one_that_cannot_be_asked_hides_no_other(
     assert len(found) == 3
     started = run_service.up(context)
     assert str(started["asked"]) == "The engine refused." and started["fell"] is None
+
+
+def test_a_name_that_is_a_path_makes_no_file(context: Context, tmp_path: Path) -> None:
+    for name in ("../../outside", "a/b"):
+        with pytest.raises(WebserviceException, match="WebserviceNotFound"):
+            run_service.delete(context, name)
+    assert not list(tmp_path.rglob("*.lock"))
 
 
 def test_tags_are_replaced_and_properties_added(bench: Workbench, context: Context) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 
-from modelport.domain.errors import AuthenticationOff, UserErrorException, WebserviceException
+from modelport.domain.errors import AuthenticationOff, ModelportError, UserErrorException, WebserviceException
 from modelport.domain.services import Keys, Service
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
@@ -59,7 +59,8 @@ def get_keys(service: Service) -> Keys:
 def regenerate_key(context: Context, name: str, key: str, *, value: str | None = None) -> Keys:
     """Replace one key, ``Primary`` or ``Secondary`` in any case; the other one goes on working. Without a restart.
 
-    Raises WebserviceException for another name, AuthenticationOff where the service has no keys.
+    Raises WebserviceException for another name, AuthenticationOff where the service has no keys; what
+    the target raises where it does not take the new one: the old one then goes on working.
     """
     chosen = key.title() if isinstance(key, str) else key
     if chosen not in _NAMES:
@@ -69,5 +70,9 @@ def regenerate_key(context: Context, name: str, key: str, *, value: str | None =
         keys = dataclasses.replace(get_keys(service), **{chosen.lower(): value or _random_key()})
         changed = dataclasses.replace(service, keys=keys)
         context.registry.update_service(changed)
-        context.target(service).configure(changed)
+        try:
+            context.target(service).configure(changed)
+        except ModelportError:
+            context.registry.update_service(service)  # those that it asks for
+            raise
     return keys

@@ -73,6 +73,7 @@ def delete(context: Context, name: str, *, force: bool = False) -> tuple[str, ..
     With ``force``, also where its target refuses or does not answer. Returns what may be left there then and how to
     remove it, a sentence or a command a line.
     """
+    context.service(name)  # a lock is a file by that name, which could be any path
     with exclusive(context, name):
         service = context.service(name)
         left = _ended(context, service, force=force)
@@ -108,7 +109,7 @@ def started_by_others(context: Context) -> dict[str, str]:
 
 def up(context: Context, *, restarting: bool = False) -> dict[str, ModelportError | None]:
     """Start every service that should run and does not, after a reboot for example; with ``restarting``, start those
-    again that another version of Modelport started.
+    again that another version of Modelport started. A script that fails has a process, and is left as it is.
 
     One that cannot be asked or started does not stop the others: its error is its value, None for those that were
     started.
@@ -119,7 +120,9 @@ def up(context: Context, *, restarting: bool = False) -> dict[str, ModelportErro
             continue
         try:
             observation = context.target(service).observe(service)
-            is_down = observation.state in (ServiceState.STOPPED, ServiceState.UNKNOWN)
+            # Without a process, what failed lies outside the script, a taken port for example, and may be over.
+            is_failed_script = observation.state is ServiceState.FAILED and observation.has_process
+            is_down = observation.state in _DOWN and not is_failed_script
             if not is_down and not (restarting and observation.started_by):
                 continue
             (start if is_down else restart)(context, service.name)

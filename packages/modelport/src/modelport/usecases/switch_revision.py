@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from modelport.domain.errors import DeploymentFailed
+from modelport.domain.errors import DeploymentFailed, ModelportError
 from modelport.domain.failures import Failure
 from modelport.domain.services import DesiredState, Revision, Service
 from modelport.usecases.context import Context
@@ -86,9 +87,10 @@ def _switch(context: Context, service: Service, switched: Service, bundle: Path)
         context.target(service).switch(switched, number, bundle)
     except DeploymentFailed as error:
         raise kept_old(context, service, service.revision(number), error, goes_on=f"revision {active}") from error
-    except KeyboardInterrupt:
-        if context.target(service).observe(service).active_revision == number:  # it came too late
-            context.registry.update_service(switched)
+    except BaseException:  # a signal that came too late, or a server that died as soon as it had done it
+        with contextlib.suppress(ModelportError):
+            if context.target(service).observe(service).active_revision == number:
+                context.registry.update_service(switched)
         raise
     context.progress.step(f"Revision {number} of {service.name!r} has taken over")
 
