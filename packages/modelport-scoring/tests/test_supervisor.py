@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -67,6 +68,15 @@ def test_a_stop_leaves_nothing(services: Services, how: str) -> None:
         service.control.status()
     service.start()
     assert service.score("again").status == 200
+
+
+def test_a_service_ends_when_its_folder_is_removed(services: Services) -> None:
+    """Nobody could tell it to stop any more, and it would keep its port for ever."""
+    service = services.start()
+    assert service.process is not None
+    shutil.rmtree(service.folder)
+    assert exit_status(service) == 0
+    assert session_members(service.process.pid) == []
 
 
 def test_a_stop_finishes_what_is_held(services: Services, gate: Gate) -> None:

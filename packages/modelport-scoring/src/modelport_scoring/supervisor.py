@@ -275,8 +275,9 @@ class Supervisor:
             self._leave()
 
     def _is_left_alone(self) -> bool:
-        """Whether the process is gone that this service is to end with."""
-        return self._parent is not None and os.getppid() != self._parent
+        """Whether the process is gone that this service is to end with; or its folder, by which alone it is told
+        anything, also to stop."""
+        return (self._parent is not None and os.getppid() != self._parent) or is_removed()
 
     def hand_over(self) -> None:
         """Have connections accepted once all servers are ready, in the place of whoever did before; and be the one that
@@ -357,6 +358,15 @@ class Supervisor:
                 write_as(settings.telemetry.log_format)
         with contextlib.suppress(OSError):  # the system has no descriptor left, perhaps
             cut_logs(Path(LOGS), limit=self._limits.log_bytes)
+
+
+def is_removed() -> bool:
+    """Whether the folder that we are in has been removed. One that was moved has not."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def reap_others(servers: Collection[int]) -> None:
