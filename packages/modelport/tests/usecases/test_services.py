@@ -201,7 +201,7 @@ def test_a_service_that_its_target_does_not_give_back_is_deleted_by_force(
     with pytest.raises(WebserviceException) as refused:
         run_service.delete(context, "svc")
     assert refused.value.hint == "Start it. Where it is gone for good: modelport service delete --force -n svc"
-    assert context.service("svc")
+    assert context.service("svc").desired_state is DesiredState.RUNNING
     target.refusal = WebserviceException("The engine does not answer.")
     told = run_service.delete(context, "svc", force=True)
     assert told == (
@@ -211,6 +211,19 @@ def test_a_service_that_its_target_does_not_give_back_is_deleted_by_force(
     assert context.registry.services(ServiceFilter()) == [] and bundles(context) == set()
     bench.service("svc")
     assert run_service.delete(context, "svc", force=True) == (), "it was asked for, and not needed"
+
+
+def test_up_brings_no_service_back_whose_deletion_was_interrupted(
+    bench: Workbench, context: Context, target: MemoryTarget
+) -> None:
+    bench.service("svc")
+    target.refusal = Stopped(signal.SIGTERM)
+    with pytest.raises(Stopped):
+        run_service.delete(context, "svc")
+    target.stop(context.service("svc"))
+    assert run_service.up(context) == {}
+    run_service.delete(context, "svc")
+    assert context.registry.services(ServiceFilter()) == []
 
 
 def test_a_second_operation_on_a_service_is_refused(bench: Workbench, context: Context) -> None:

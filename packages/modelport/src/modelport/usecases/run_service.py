@@ -76,6 +76,8 @@ def delete(context: Context, name: str, *, force: bool = False) -> tuple[str, ..
     context.service(name)  # a lock is a file by that name, which could be any path
     with exclusive(context, name):
         service = context.service(name)
+        # Of a program that is killed before the row goes, no `up` shall bring the service back.
+        context.registry.update_service(replace(service, desired_state=DesiredState.STOPPED))
         left = _ended(context, service, force=force)
         context.registry.delete_service(name)
     remove_unused_bundles(context)
@@ -89,6 +91,7 @@ def _ended(context: Context, service: Service, *, force: bool) -> tuple[str, ...
     except ModelportError as error:
         if force:
             return (f"{service.name!r} could not be removed where it runs: {error.message}", *target.forget(service))
+        context.registry.update_service(service)
         way_out = f"modelport service delete --force -n {service.name}"
         error.hint = f"{error.hint} Where it is gone for good: {way_out}".strip()
         raise
