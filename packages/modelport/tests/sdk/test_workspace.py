@@ -37,6 +37,14 @@ def name_found(path: str | None = None) -> str:
     return workspace.name
 
 
+def test_the_home_of_nobody_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a container has it whose user is a number that no account has."""
+    monkeypatch.setenv("MODELPORT_HOME", "~no-such-account/modelport")
+    with pytest.raises(WorkspaceException, match="no-such-account") as refused:
+        Workspace.get("ws")
+    assert "Set MODELPORT_HOME" in refused.value.hint
+
+
 def test_the_nearest_config_file_is_taken_in_the_order_of_v1(desk: Path) -> None:
     config(desk.parent / ".azureml" / "config.json", "above")
     assert name_found() == "above"

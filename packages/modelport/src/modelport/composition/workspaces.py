@@ -41,7 +41,8 @@ class Installation:
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Installation:
         """``MODELPORT_HOME``, by default ``~/.modelport``; ``MODELPORT_DATABASE_URL``, by default SQLite files.
 
-        Raises WorkspaceException for a database that is no URL: a mistyped one must not become a file in the cwd.
+        Raises WorkspaceException for a database that is no URL: a mistyped one must not become a file in the cwd; and
+        for the home of a user who has none.
         """
         home = environ.get(HOME_VARIABLE) or "~/.modelport"
         database_url = environ.get(DATABASE_VARIABLE) or None
@@ -51,7 +52,13 @@ class Installation:
                 hint="It looks like postgresql://user:password@host/database; without it each workspace has a SQLite "
                 "file.",
             )
-        return cls(home=Path(home).expanduser().absolute(), database_url=database_url)
+        try:
+            folder = Path(home).expanduser().absolute()
+        except RuntimeError as error:
+            raise WorkspaceException(
+                f"The folder {home} cannot be told: {error}", hint=f"Set {HOME_VARIABLE} to an absolute path."
+            ) from error
+        return cls(home=folder, database_url=database_url)
 
     def folder(self, workspace: str) -> Path:
         return self.home / "workspaces" / workspace
