@@ -361,11 +361,10 @@ class Supervisor:
 
 
 def is_removed() -> bool:
-    """Whether the folder that we are in has been removed. One that was moved has not."""
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        return True
+    """Whether the folder that we are in has been removed. One that was moved, or cannot be reached for the moment, has
+    not."""
+    with contextlib.suppress(OSError):
+        return Path().stat().st_nlink == 0
     return False
 
 
