@@ -53,7 +53,7 @@ def any_origin(made: Services) -> RunningService:
 
 @pytest.fixture(scope="module")
 def by_variable(made: Services) -> RunningService:
-    return made.start(variables={"AML_CORS_ORIGINS": f"{PAGE}, {OTHER}/"})
+    return made.start(variables={"AML_CORS_ORIGINS": f"{PAGE.title()}, {OTHER}/"})
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,8 @@ class Cors:
 
     def __init__(self, origins: Sequence[str]) -> None:
         self._any = ANY in origins
-        self._origins = frozenset(origin.strip().rstrip("/").encode() for origin in origins if origin.strip())
+        # Browsers write an origin in lower case, whatever stands in the setting.
+        self._origins = frozenset(origin.strip().rstrip("/").lower().encode() for origin in origins if origin.strip())
 
     def __bool__(self) -> bool:
         return bool(self._origins)
