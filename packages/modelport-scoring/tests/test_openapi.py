@@ -353,8 +353,23 @@ def is_taken(body: Any, sample: Any) -> bool:
 @pytest.mark.parametrize("asked", ["9", "2.1", "x", ""])
 def test_unknown_versions(asked: str) -> None:
     with pytest.raises(NoSuchDocument) as raised:
-        documents({"2.0": SCHEMA}).get(asked)
+        documents({"2.0": SCHEMA, "3.0": SCHEMA, "3.1": SCHEMA}).get(asked)
     assert str(raised.value) == f"Swagger version [{asked}] is not valid. Supported versions: [2, 3, 3.1]."
+
+
+def test_a_version_is_named_as_it_was_asked_for_and_beside_those_that_the_script_has() -> None:
+    for asked, supplied, expected in [
+        ("9", {}, "Swagger version [9] is not valid. Supported versions: [3, 3.1]."),
+        ("9", {"2": b"{}"}, "Swagger version [9] is not valid. Supported versions: [2, 3, 3.1]."),
+        (
+            "2.0",
+            {},
+            "Swagger version [2.0] is not supported for the scoring script. Supported swagger versions: [3, 3.1].",
+        ),
+    ]:
+        with pytest.raises(NoSuchDocument) as raised:
+            Documents(settings(), CASES["standard mixed list"], supplied=supplied).get(asked)
+        assert str(raised.value) == expected
 
 
 def test_versions_that_the_script_cannot_have() -> None:

@@ -36,26 +36,27 @@ class Documents:
         """The settings that the documents describe. Auth and the error mode are part of what they say."""
         self._contract = contract
         self._rendered = dict(supplied)
+        possible = supported_versions(contract)
+        self._versions = [version for version in VERSIONS if version in supplied or version in possible]
+        """Those that this script has: a document that its user ships needs no schema."""
 
     def get(self, asked: str | None) -> bytes:
         """The document of that version, 2 where none was asked for. Raises NoSuchDocument."""
         version = "2" if asked is None else ALIASES.get(asked, asked)
-        if version not in VERSIONS:
-            raise NoSuchDocument(
-                f"Swagger version [{asked}] is not valid. Supported versions: [{', '.join(VERSIONS)}]."
-            )
+        if version not in self._versions:
+            raise NoSuchDocument(self._why_not(asked or version, known=version in VERSIONS))
         if version not in self._rendered:
-            self._rendered[version] = self._render(version)
+            self._rendered[version] = orjson.dumps(describe(self.service, self._contract, version=version))
         return self._rendered[version]
 
-    def _render(self, version: str) -> bytes:
-        supported = supported_versions(self._contract)
-        if version not in supported:
-            raise NoSuchDocument(
-                f"Swagger version [{version}] is not supported for the scoring script. "
-                f"Supported swagger versions: [{', '.join(supported)}]."
+    def _why_not(self, asked: str, *, known: bool) -> str:
+        have = ", ".join(self._versions)
+        if known:
+            return (
+                f"Swagger version [{asked}] is not supported for the scoring script. "
+                f"Supported swagger versions: [{have}]."
             )
-        return orjson.dumps(describe(self.service, self._contract, version=version))
+        return f"Swagger version [{asked}] is not valid. Supported versions: [{have}]."
 
 
 def supported_versions(contract: Contract) -> list[str]:
