@@ -349,7 +349,7 @@ def test_servers_that_misbehave(tmp_path: Path) -> None:
             (closing_without_an_answer, 502, b"Replica closed connection before replying"),
             (answering(b"SSH-2.0-OpenSSH\r\n"), 502, b"Replica closed connection before replying"),
             (until_the_end, 200, b"all of it"),
-            (silent, 504, b'{"message":"Scoring timeout after 1 ms: limits.scoring_timeout_ms is 1.'),
+            (silent, 504, b'{"message": "Scoring timeout after 1 ms: limits.scoring_timeout_ms is 1.'),
         ]
     ):
         folder = tmp_path / str(number)

@@ -100,8 +100,8 @@ def test_decorated_scripts(services: Services) -> None:
         (
             ErrorMode.JSON,
             500,
-            '{"message":"An unexpected error occurred in scoring script. Check the logs for more info."}',
-            '{"message":"An unexpected internal error occurred. Check the logs for more info."}',
+            '{"message": "An unexpected error occurred in scoring script. Check the logs for more info."}',
+            '{"message": "An unexpected internal error occurred. Check the logs for more info."}',
         ),
     ],
 )

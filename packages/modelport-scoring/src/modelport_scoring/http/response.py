@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
-
-import orjson
 
 from modelport_scoring.http.stream import BodyStream
 
@@ -50,8 +49,8 @@ class Response:
 
 
 def message(status: int, text: str, *, lines: bytes = b"", close: bool = False) -> Response:
-    """An error in the shape that clients know: ``{"message": text}``."""
-    return Response(status, lines=JSON_TYPE + lines, body=orjson.dumps({"message": text}), close=close)
+    """An error in the shape that clients know, byte for byte: ``{"message": "text"}``, as json.dumps writes it."""
+    return Response(status, lines=JSON_TYPE + lines, body=json.dumps({"message": text}).encode(), close=close)
 
 
 def limit_message(
