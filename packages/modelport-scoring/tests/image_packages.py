@@ -87,6 +87,17 @@ class Package:
     def log(self) -> str:
         return self.output.read_text()
 
+    def header_names(self) -> set[str]:
+        """Of an answer to ``/score``, in lower case."""
+        connection = http.client.HTTPConnection("127.0.0.1", read_settings(self.folder).port, timeout=PATIENCE_S)
+        try:
+            connection.request("POST", "/score", body="1")
+            answer = connection.getresponse()
+            answer.read()
+            return {name.lower() for name, _ in answer.getheaders()}
+        finally:
+            connection.close()
+
     def ask(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", read_settings(self.folder).port, timeout=PATIENCE_S)
         try:

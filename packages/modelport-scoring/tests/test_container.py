@@ -18,6 +18,7 @@ from modelport_scoring import WorkerStart, read_failure
 from modelport_scoring.packaged import notes_on
 from modelport_scoring.service_folder import read_settings
 from modelport_scoring.service_lock import is_alive
+from modelport_scoring.version import server_line
 from scoring_services import PATIENCE_S, Services, session_members, takes_leave, wait_until
 
 
@@ -33,6 +34,7 @@ def test_an_image_is_served_where_it_lies(package: Package) -> None:
         {"SERVICE_NAME": "renamed", "AML_APP_INSIGHTS_ENABLED": "true", "AZUREML_LOG_LEVEL": "INFO"}
     )
     package.healthy()
+    assert "x-ms-server-version" in package.header_names()
     status, body = package.ask("POST", "/score", "1")
     assert (status, json.loads(body)) == (
         200,
@@ -53,6 +55,18 @@ def test_an_image_is_served_where_it_lies(package: Package) -> None:
     assert f"init in {package.app}" in package.log
     assert "AZUREML_LOG_LEVEL has no effect" in package.log
     assert '"path":"/score"' in package.log, "the access log goes to the output too"
+
+
+@pytest.mark.parametrize("value", ["false", "0", "yes"])
+def test_answers_name_no_version_where_the_variable_is_not_true(value: str) -> None:
+    assert server_line(value) == b""
+    assert server_line(None) == server_line("true") == server_line("True") != b""
+
+
+def test_a_container_keeps_its_version_to_itself(package: Package) -> None:
+    package.start({"SERVER_VERSION_LOG_RESPONSE_ENABLED": "false"})
+    package.healthy()
+    assert "x-ms-server-version" not in package.header_names()
 
 
 def test_a_client_that_keeps_its_connection_is_told_of_the_end(package: Package) -> None:
