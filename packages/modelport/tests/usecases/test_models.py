@@ -30,6 +30,25 @@ def test_the_same_file_registered_twice_is_two_versions(bench: Workbench) -> Non
     assert bench.model().id == "line:2"
 
 
+@pytest.mark.parametrize(
+    "child_paths", [["deep", "deep/b.txt"], ["deep", "./deep"], ["other/../deep"], ["{folder}/deep"]]
+)
+def test_child_paths_that_overlap_or_lead_around_give_each_file_once(
+    context: Context, tmp_path: Path, child_paths: list[str]
+) -> None:
+    folder = tmp_path / "model"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "other").mkdir()
+    (folder / "deep" / "b.txt").write_text("b")
+    chosen = [child.format(folder=folder) for child in child_paths]
+
+    model = register_model(context, ModelRegistration(path=folder, name="part", child_paths=chosen))
+
+    assert [file.path for file in model.files] == ["model/deep/b.txt"]
+    placed = download_model(context, model, target=tmp_path / "out")
+    assert (placed / "deep" / "b.txt").read_text() == "b"
+
+
 def test_a_folder_keeps_its_name_and_child_paths_choose(context: Context, tmp_path: Path) -> None:
     folder = tmp_path / "bundle_of_files"
     (folder / "deep").mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -97,10 +98,23 @@ def _below(root: Path, child_paths: Sequence[str] | None) -> Iterator[Path]:
     if child_paths is None:
         yield from (path for path, _ in files_below(root, left_out=frozenset()))
         return
-    for child in dict.fromkeys(child_paths):
-        path = root / child
-        if not path.resolve().is_relative_to(root.resolve()) or not path.exists():
-            raise UserErrorException(
-                f"The child path {child!r} is not below the model folder {root}.", hint=what_is_there(path)
-            )
-        yield from (_below(path, None) if path.is_dir() else [path])
+    chosen = (file for child in child_paths for file in _chosen(root, child))
+    yield from dict.fromkeys(chosen)  # child paths may overlap; a version has each file once
+
+
+def _chosen(root: Path, child: str) -> Iterator[Path]:
+    """The files of one child path, written below ``root`` without ``..``: that is how they are kept."""
+    path = Path(os.path.normpath(root.absolute() / child))
+    try:
+        path = root / path.relative_to(os.path.normpath(root.absolute()))
+    except ValueError:
+        raise _not_below(root, child) from None
+    if not path.resolve().is_relative_to(root.resolve()) or not path.exists():
+        raise _not_below(root, child)
+    yield from (_below(path, None) if path.is_dir() else [path])
+
+
+def _not_below(root: Path, child: str) -> UserErrorException:
+    return UserErrorException(
+        f"The child path {child!r} is not below the model folder {root}.", hint=what_is_there(root / child)
+    )
