@@ -126,7 +126,17 @@ def _pipe(source: Path) -> str:
     return "pipe.*neither a file nor a folder"
 
 
-@pytest.mark.parametrize("spoil", [_dangling, _loop, _pipe])
+def _itself(source: Path) -> str:
+    (source / "self").symlink_to("self")
+    return "self.*leads nowhere"
+
+
+def _name_of_bytes(source: Path) -> str:
+    Path(os.fsdecode(os.fsencode(source) + b"/caf\xe9.txt")).touch()
+    return "caf.*not UTF-8"
+
+
+@pytest.mark.parametrize("spoil", [_dangling, _loop, _pipe, _itself, _name_of_bytes])
 def test_what_cannot_be_shipped_is_named(tmp_path: Path, source: Path, spoil: Callable[[Path], str]) -> None:
     expected = spoil(source)
     with pytest.raises(UserErrorException, match=expected):

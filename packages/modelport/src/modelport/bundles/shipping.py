@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
@@ -70,30 +69,44 @@ def _below(
             f"There is a loop of links: {folder} leads back to a folder above it.",
             hint="Remove the link, or name a folder that does not hold it.",
         )
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.name in left_out:
+    for path in _entries(folder):
+        if path.name in left_out:
             continue
-        path = folder / entry.name
-        if entry.is_dir():
-            yield from _below(path, relative / entry.name, above=above | {identity}, left_out=left_out)
+        mode = _mode(path)
+        if stat.S_ISDIR(mode):
+            yield from _below(path, relative / path.name, above=above | {identity}, left_out=left_out)
+        elif stat.S_ISREG(mode):
+            yield path, relative / path.name
         else:
-            _refuse_what_is_no_file(path)
-            yield path, relative / entry.name
+            raise UserErrorException(
+                f"Cannot take {path}: it is neither a file nor a folder.",
+                hint="Remove it, or name a folder that does not hold it.",
+            )
 
 
-def _refuse_what_is_no_file(path: Path) -> None:
+def _entries(folder: Path) -> list[Path]:
     try:
-        mode = path.stat().st_mode
+        return sorted(folder.iterdir(), key=lambda path: path.name)
+    except OSError as error:
+        raise UserErrorException(
+            f"Cannot take the folder {folder}: {error.strerror}.", hint="Make it readable, or move it away."
+        ) from error
+
+
+def _mode(path: Path) -> int:
+    """What the path leads to. Raises UserErrorException where that cannot be told, or where no manifest can name it."""
+    try:
+        path.name.encode()
+        return path.stat().st_mode
+    except UnicodeEncodeError as error:
+        raise UserErrorException(
+            f"Cannot take {str(path)!r}: its name is not UTF-8.", hint="Rename it, or remove it from the folder."
+        ) from error
     except OSError as error:
         raise UserErrorException(
             f"Cannot take {path}: {'the link leads nowhere' if path.is_symlink() else error}.",
             hint="Remove it from the folder, or mend it.",
         ) from error
-    if not stat.S_ISREG(mode):
-        raise UserErrorException(
-            f"Cannot take {path}: it is neither a file nor a folder.",
-            hint="Remove it, or name a folder that does not hold it.",
-        )
 
 
 def _copy(source: Path, target: Path, name: str) -> BundleFile:
