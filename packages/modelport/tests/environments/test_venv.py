@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -226,6 +229,24 @@ def test_an_index_that_does_not_answer_is_named(
     assert "secret" not in str(caught.value)
     for way in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "HTTPS_PROXY", "SSL_CERT_FILE"):
         assert way in caught.value.hint
+
+
+def test_a_password_in_a_line_of_the_pip_list_is_in_no_message(
+    venvs: VenvEnvironments, progress: RecordedProgress, tmp_path: Path
+) -> None:
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        address = f"127.0.0.1:{server.server_port}/mp_private-1.0-py3-none-any.whl"
+        try:
+            with pytest.raises(ResolutionFailed) as caught:
+                made = definition(["--no-index", f"mp_private @ http://someone:sec@ret@{address}"])
+                venvs.resolve(made, progress=progress)
+        finally:
+            server.shutdown()
+    assert f"mp_private @ http://{address}" in caught.value.message
+    said = f"{caught.value} {caught.value.hint} {progress.steps}"
+    assert "404" in said and "ret@" not in said and "someone" not in said
 
 
 def test_a_python_that_is_not_here_lists_those_that_are(venvs: VenvEnvironments, progress: RecordedProgress) -> None:

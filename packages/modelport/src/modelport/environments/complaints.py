@@ -11,6 +11,7 @@ from modelport.domain.errors import EnvironmentException, ResolutionFailed
 from modelport.environments.azureml_packages import OF_OLD_SERVER
 from modelport.environments.requirement_lines import RequirementLine, normalised
 from modelport.environments.spelling import did_you_mean, nearest_on_pypi
+from modelport.environments.uv import without_credentials
 
 _URL = re.compile(r"(?:Failed to fetch:?|for url|error sending request for url)\s*[`(]?(\w+://[^\s`)]+)")
 _UNREACHABLE = re.compile(
@@ -33,7 +34,7 @@ def resolution_failed(complaint: str, lines: Sequence[RequirementLine], *, pytho
     if unreachable:
         return unreachable
     blamed = _blamed(complaint, lines)
-    where = "".join(f"\n  {line.place}: {line.written.strip()}" for line in blamed)
+    where = "".join(f"\n  {line.place}: {line.shown}" for line in blamed)
     asked = f"\n\nAsked for in:{where}" if where else ""
     message = f"The pip requirements cannot be resolved for Python {python_version}.\n{complaint}{asked}"
     return ResolutionFailed(message, hint=_advice(complaint, blamed, python_version))
@@ -108,11 +109,11 @@ def _mentioned(line: RequirementLine, complaint: str) -> bool:
     names = {line.name, line.local and Path(line.local).name}
     if any(name and re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", complaint) for name in names):
         return True
-    return line.text in complaint
+    return without_credentials(line.text) in complaint
 
 
 def _advice(complaint: str, blamed: Sequence[RequirementLine], python_version: str) -> str:
-    first = f"{blamed[0].written.strip()!r} ({blamed[0].place})" if blamed else "the requirement that is named above"
+    first = f"{blamed[0].shown!r} ({blamed[0].place})" if blamed else "the requirement that is named above"
     if "not found in the package registry" in complaint or "not found in the provided" in complaint:
         private = "If it is in a private index, name that by extra-index-url in pip's configuration."
         meant = nearest_on_pypi(blamed[0].name) if blamed and blamed[0].name else None
@@ -124,6 +125,6 @@ def _advice(complaint: str, blamed: Sequence[RequirementLine], python_version: s
     if _OTHER_PYTHON.search(complaint):
         return f"Ask for another Python than {python_version}, or change {first} to a version that runs on it."
     if len(blamed) > 1:
-        others = ", ".join(f"{line.written.strip()!r} ({line.place})" for line in blamed[1:])
+        others = ", ".join(f"{line.shown!r} ({line.place})" for line in blamed[1:])
         return f"These exclude each other: {first}, {others}. Loosen one of them."
     return f"Change {first} to a version that exists, or leave its version out."

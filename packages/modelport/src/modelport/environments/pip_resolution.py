@@ -105,7 +105,7 @@ def _described_anew(
 
 def _why_needless(line: RequirementLine, python: FoundPython) -> str:
     return (
-        f"{line.written.strip()} is left out: it cannot be had for Python {python.version}, and v1's scoring server, "
+        f"{line.shown} is left out: it cannot be had for Python {python.version}, and v1's scoring server, "
         "which such pins were for, is not in this environment. A script that imports it needs another version of it."
     )
 

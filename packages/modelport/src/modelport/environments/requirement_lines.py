@@ -17,6 +17,7 @@ from modelport.domain.environments import CondaSpecification
 from modelport.domain.errors import EnvironmentException
 from modelport.environments.azureml_packages import is_azureml
 from modelport.environments.specification import line_of_entry, read_text
+from modelport.environments.uv import without_credentials
 
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^]]*])?\s*(?=$|[<>=!~;@#(\s])")
 _OPTION = re.compile(r"\s*(-[A-Za-z](?=\S*)|--[a-z-]+)(?:\s*=\s*|\s+|(?<=-[a-zA-Z]))?(.*)$", re.DOTALL)
@@ -51,6 +52,11 @@ class RequirementLine:
     local: Path | None = None
     """The file or folder that the line names, if it names one."""
     constraint: bool = False
+
+    @property
+    def shown(self) -> str:
+        """As the user wrote it, for messages: without the user names and passwords of its URLs."""
+        return without_credentials(self.written.strip())
 
     @property
     def is_option(self) -> bool:
@@ -165,7 +171,7 @@ def _path_line(text: str, entry: str, *, base: Path, place: str, prefix: str = "
     path = (base / Path(target.strip()).expanduser()).resolve()
     if not path.exists():
         raise EnvironmentException(
-            f"{place}: {entry.strip()!r} names {path}, which does not exist.",
+            f"{place}: {without_credentials(entry.strip())!r} names {path}, which does not exist.",
             hint="A path is taken from the folder of the file that names it.",
         )
     text = f"{prefix}{path}{extras}{' ' if rest else ''}{rest.strip()}"

@@ -92,7 +92,7 @@ def index_fingerprint() -> str:
 
 def without_credentials(text: str) -> str:
     """The text without the user names and passwords of its URLs."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "", text)
+    return re.sub(r"(?<=://)[^/\s]+@", "", text)
 
 
 def _content(file: Path) -> str:

@@ -74,7 +74,7 @@ def without_azureml(lines: Iterable[RequirementLine]) -> tuple[list[RequirementL
     notes: list[str] = []
     for line in lines:
         if line.name is not None and line.is_azureml:
-            notes.append(why_left_out(line.name, line.written.strip()))
+            notes.append(why_left_out(line.name, line.shown))
         else:
             kept.append(line)
     return kept, tuple(dict.fromkeys(notes))
