@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -246,3 +247,15 @@ os.killpg(os.getpgrp(), signal.SIGINT)
 """
     subprocess.run([sys.executable, "-c", program], start_new_session=True, stderr=subprocess.DEVNULL, check=False)
     assert LocalWebservice(deployer.workspace, "svc").run("1") == {"model": "first", "data": 1}
+
+
+def test_a_connection_that_ends_before_the_answer_is_one_short_error(deployer: Deployer) -> None:
+    script = "import os, signal\ndef init(): pass\ndef run(data): os.kill(os.getppid(), signal.SIGKILL)\n"
+    service = deployer.deploy("svc", script)
+    service.wait_for_deployment()
+    with pytest.raises(WebserviceException, match=r"connection to the service 'svc' at http.*/score ended") as caught:
+        service.run("{}")
+    assert "service.get_logs()" in caught.value.hint
+    assert isinstance(caught.value.inner_exception, ConnectionError)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "site-packages" not in shown, "no frame of the HTTP client's"

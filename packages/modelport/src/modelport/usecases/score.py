@@ -133,10 +133,28 @@ def _post(context: Context, service: Service, url: str, body: str | bytes, more:
         with httpx.Client(trust_env=False, timeout=_TIMEOUT_S, verify=_trust_of(context, service)) as client:
             return client.post(url, content=body, headers=headers, extensions=_extensions(service))
     except httpx.HTTPError as error:
-        raise WebserviceException(
-            f"The service {service.name!r} did not answer at {url}: {error or type(error).__name__}.",
-            hint="Look at its state and its log (modelport service show, get-logs).",
-        ) from error
+        # not from the error itself: a script's user would read the HTTP client's forty frames before the message
+        raise _unanswered(service, url, error) from ConnectionError(str(error) or type(error).__name__)
+
+
+def _unanswered(service: Service, url: str, error: httpx.HTTPError) -> WebserviceException:
+    """Says what came instead of an answer, where, and what to try."""
+    at = f"{service.name!r} at {url}"
+    log = f"its log may say why: service.get_logs(), or modelport service get-logs -n {service.name}"
+    if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
+        return WebserviceException(
+            f"No connection to the service {at}: {error or type(error).__name__}.",
+            hint=f"See whether it runs: service.update_deployment_state(), service.state; {log}.",
+        )
+    if isinstance(error, httpx.TimeoutException):
+        return WebserviceException(
+            f"No answer from the service {at} within {_TIMEOUT_S:.0f} s.",
+            hint=f"Send fewer rows at once, or POST to service.scoring_uri with a longer time limit; {log}.",
+        )
+    return WebserviceException(
+        f"The connection to the service {at} ended before the answer: {error or type(error).__name__}.",
+        hint=f"Send the request again where that does no harm; {log}.",
+    )
 
 
 def _parsed(response: httpx.Response) -> Any:
