@@ -16,9 +16,10 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         known = {name for parameter in self.get_params(ctx) for name in parameter.opts}
-        args = list(with_two_dashes(args, known | REFUSED.keys()))
-        _refuse(ctx, args, known)
-        return super().parse_args(ctx, args)
+        own = args.index("--") if "--" in args else len(args)
+        read = list(with_two_dashes(args[:own], known | REFUSED.keys()))
+        _refuse(ctx, read, known)
+        return super().parse_args(ctx, read + args[own:])
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """The options under the headings of their groups."""

@@ -128,7 +128,7 @@ def test_a_script_is_submitted_and_its_model_registered(shop: Call) -> None:
     Path("train.py").write_text(TRAINING)
     assert "--experiment-name" in shop("run submit-script train.py", code=1).stderr
     shop("folder attach -w shop -e training")
-    said = shop("run submit-script -c local -t run.json train.py --alpha 4 -o none")
+    said = shop("run submit-script -c local -t run.json -o none train.py --alpha 4")
     assert "trained with 0.25" in said.stderr
     assert said.stdout == ""
     run = json.loads(Path("run.json").read_text())
@@ -136,7 +136,7 @@ def test_a_script_is_submitted_and_its_model_registered(shop: Call) -> None:
     registered = shop("model register -n factor --asset-path outputs/factor.json -f run.json").json
     assert (registered["runId"], registered["experimentName"]) == (run["runId"], "training")
     assert shop(f"model list --run-id {run['runId']} --query [].id -o tsv").stdout == "factor:1\n"
-    failed = shop("run submit-script train.py --alpha 0 -e other", code=1)
+    failed = shop("run submit-script -e other train.py --alpha 0", code=1)
     assert "ActivityFailedException" in failed.stderr
     assert "ZeroDivisionError" in failed.stderr
     assert shop("run list --status Failed --query '[].experimentName'").json == ["other"]
@@ -148,6 +148,27 @@ def test_a_script_is_submitted_and_its_model_registered(shop: Call) -> None:
     copied = shop(f"run download-logs -r {run['runId']} -d logs").json
     assert any("trained with" in Path(file).read_text() for file in copied)
     assert "training" in shop(f"run show -r {run['runId']} -e other", code=1).stderr
+
+
+def test_all_that_follows_the_script_is_the_script_s(shop: Call) -> None:
+    Path("words.py").write_text("import sys\n\nprint(*sys.argv[1:])\n")
+    said = shop(
+        "run submit-script --exp training -ct somewhere -o none words.py -d 5 -ct b -c c --path data --over -- e"
+    )
+    assert "-d 5 -ct b -c c --path data --over -- e" in said.stderr
+    assert shop("run list --query '[].target'").json == ["somewhere"]
+
+
+def test_a_run_configuration_names_the_script(shop: Call) -> None:
+    Path("words.py").write_text("import sys\n\nprint(*sys.argv[1:])\n")
+    Path("config").mkdir()
+    Path("config/train.runconfig").write_text("script: words.py\narguments: [--epochs, 3]\ntarget: cluster\n")
+    for named in ("config/train", "config/train.runconfig"):
+        said = shop(f"run submit-script -c {named} -e training --query target")
+        assert "--epochs 3" in said.stderr
+        assert said.json == "cluster"
+    assert "--epochs" not in shop("run submit-script -c config/train -e training words.py 4").stderr
+    assert "Nothing says which script" in shop("run submit-script -e training", code=1).stderr
 
 
 def test_datastores_are_folders(shop: Call) -> None:

@@ -17,38 +17,37 @@ class AzCommand(Command):
     ``--auth-enabled`` alone means true, ``--overwrite true`` is ``--overwrite``, and ``--tags`` takes several values.
     """
 
-    reads_all: ClassVar[bool] = True
-    """False: what the command does not know belongs to somebody else, and may look like anything."""
+    forwards: ClassVar[bool] = False
+    """True: the first word that is no option, and all after it, belong to somebody else and may look like anything."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         options = {spelling: parameter for parameter in self.get_params(ctx) for spelling in parameter.opts}
-        return super().parse_args(ctx, list(_spelled_out(args, options, shortens=self.reads_all)))
+        return super().parse_args(ctx, list(_spelled_out(args, options, forwards=self.forwards)))
 
 
 class ForwardingCommand(AzCommand):
-    """A command that passes on what it does not know."""
+    """A command that passes on what follows its own options: a script, and the script's arguments."""
 
-    reads_all: ClassVar[bool] = False
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        ctx.ignore_unknown_options = True
-        return super().parse_args(ctx, args)
+    forwards: ClassVar[bool] = True
 
 
-def _spelled_out(args: Sequence[str], options: Mapping[str, Any], *, shortens: bool) -> Iterator[str]:
-    rest = list(with_two_dashes(args, set(options)))
+def _spelled_out(args: Sequence[str], options: Mapping[str, Any], *, forwards: bool) -> Iterator[str]:
+    rest = list(args)
     while rest:
-        argument = rest.pop(0)
+        (argument,) = with_two_dashes([rest.pop(0)], set(options))
         if argument == "--":
             yield from (argument, *rest)
             return
+        if forwards and not argument.startswith("-"):
+            yield from ("--", argument, *rest)
+            return
         name, equals, value = argument.partition("=")
-        spelling = _spelling(name, options) if shortens else name
+        spelling = _spelling(name, options)
         parameter = options.get(spelling)
         if parameter is None:
             yield argument
         elif is_switch(parameter):
-            said = value if equals else _taken_truth(rest) if shortens else ""
+            said = value if equals else _taken_truth(rest)
             if said.lower() != "false":
                 yield spelling
         elif is_truth(parameter) and not equals:

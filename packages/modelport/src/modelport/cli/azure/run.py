@@ -36,7 +36,12 @@ AnyExperiment = Annotated[str | None, typer.Option("--experiment-name", "-e", he
 @az_command(app, "submit-script", FORWARDING)
 def submit_script(
     session: Session,
-    words: Annotated[list[str], typer.Argument(help="The script and its arguments.", metavar="SCRIPT ARGUMENTS")],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="The script and its arguments; those of the run configuration without.", metavar="SCRIPT ARGUMENTS"
+        ),
+    ] = None,
     experiment_name: ExperimentName = None,
     run_configuration_name: Annotated[
         str | None,
@@ -56,16 +61,21 @@ def submit_script(
 ) -> object:
     """Run a script on this machine as a run of an experiment, showing what it prints, and wait for its end.
 
-    Options of this command come before the script; what it does not know is the script's.
+    Options of this command come before the script; all that follows the script is the script's.
     """
     experiment = Experiment(session.workspace, experiment_name or _attached(session))
     configuration = _configuration(session, run_configuration_name, conda_dependencies)
-    script, *arguments = words
+    script, *arguments = words or [None]
+    if script is None and not (configuration.script or configuration.command):
+        raise UserErrorException(
+            "Nothing says which script is to run.",
+            hint="Give it after the options, or as 'script' in the run configuration that -c names.",
+        )
     run = experiment.submit(
         ScriptRunConfig(
             source_directory or session.path,
             script,
-            arguments,
+            arguments if words else None,
             run_config=configuration,
             compute_target=target,
         )

@@ -65,7 +65,8 @@ def find(path: str, name: str | None) -> Path:
     given = Path(path)
     if given.is_file():
         return given
-    looked = [given / folder / f"{name}{ENDING}" for folder in FOLDERS] + [given / f"{name}{ENDING}"]
+    file_name = f"{str(name).removesuffix(ENDING)}{ENDING}"
+    looked = [given / folder / file_name for folder in (*FOLDERS, ".")]
     for file in looked:
         if name is not None and file.is_file():
             return file
