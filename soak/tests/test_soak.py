@@ -18,7 +18,7 @@ def test_workers_are_killed_under_load(batching: bool, monkeypatch: pytest.Monke
     outcome = kills.run(seconds=3.0, batching=batching)
     assert outcome.faults == []
     assert outcome.kills >= 2
-    assert outcome.account.sent > 100
+    assert outcome.account.sent > min(100, outcome.capacity)
 
 
 @pytest.mark.parametrize(
