@@ -65,7 +65,7 @@ def submit_script(
     """
     experiment = Experiment(session.workspace, experiment_name or _attached(session))
     configuration = _configuration(session, run_configuration_name, conda_dependencies)
-    script, *arguments = words or [None]
+    script, arguments = (words[0], words[1:]) if words else (None, None)
     if script is None and not (configuration.script or configuration.command):
         raise UserErrorException(
             "Nothing says which script is to run.",
@@ -75,7 +75,7 @@ def submit_script(
         ScriptRunConfig(
             source_directory or session.path,
             script,
-            arguments if words else None,
+            arguments,
             run_config=configuration,
             compute_target=target,
         )
