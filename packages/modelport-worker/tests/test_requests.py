@@ -319,6 +319,24 @@ def test_raw_http(app: App, python: str) -> None:
         assert worker.ask(form, request=request(headers=headers)).json == ["a.png", 6, "hi"]
 
 
+@pytest.mark.parametrize("installed", [False, True])
+def test_raw_http_by_the_name_of_v1s_server(app: App, python: str, installed: bool) -> None:
+    """Also where the environment has that server, whose own rawhttp nobody would hear."""
+    if installed:
+        app.write("azureml_inference_server_http/__init__.py", "__version__ = '1.5.1'")
+        app.write("azureml_inference_server_http/api/__init__.py", "")
+        app.write("azureml_inference_server_http/api/aml_request.py", "def rawhttp(func): return func")
+    script = RAW.replace("azureml.contrib.services", "azureml_inference_server_http.api").replace(
+        "def init():", "import azureml_inference_server_http as server\n\n    def init():"
+    )
+    script = script.replace("return dict(", "return getattr(server, '__version__', None), dict(")
+    with app.run(python, script) as worker:
+        assert worker.start()["input"] == "raw"
+        answer = worker.ask(query="a=1", request=request(method="GET", query="a=1"))
+        assert answer.json == ["1.5.1" if installed else None, {"a": "1"}]
+        assert worker.ask("x", request=request(headers=[["Origin", "http://here"]])).payload == b"x"
+
+
 def test_raw_http_with_a_schema_is_refused(app: App) -> None:
     code = DECORATED.replace('@input_schema("data"', '@rawhttp\n    @input_schema("data"').replace(
         "import numpy as np", "import numpy as np\n    from azureml.contrib.services.aml_request import rawhttp"

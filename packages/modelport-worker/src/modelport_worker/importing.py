@@ -1,16 +1,27 @@
-"""Names that a user's script finds without a folder on ``sys.path``: ``azureml``, and joblib by its old one."""
+"""Names that a user's script finds without a folder on ``sys.path``: ``azureml``, its classes for raw requests by the
+name of v1's server, and joblib by its old one."""
 
+import importlib
 import importlib.util
 import os
 import sys
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, Optional, Sequence
 
 PACKAGE = "azureml"
 IN_SERVICE = "in a service"
 """What the package finds in its ``__spec__.loader_state``: it does not load the client there."""
+
+SERVER = "azureml_inference_server_http"
+SERVER_PACKAGES = (SERVER, SERVER + ".api")
+SERVER_MODULES = {
+    SERVER + ".api.aml_request": "azureml.contrib.services.aml_request",
+    SERVER + ".api.aml_response": "azureml.contrib.services.aml_response",
+}
+"""Modules of v1's server that scripts import, and whose classes these were. That server is not the one that calls the
+script here: its own ``rawhttp``, where the environment holds it, would be heard by nobody."""
 
 
 class AzuremlFinder(MetaPathFinder):
@@ -35,12 +46,38 @@ class AzuremlFinder(MetaPathFinder):
         return spec
 
 
+class ServerNames(MetaPathFinder, Loader):
+    """Gives our modules for those of ``SERVER_MODULES``, and empty packages to hold them where there are none."""
+
+    _spec = None  # type: Optional[ModuleSpec]
+
+    def find_spec(
+        self, fullname: str, path: Optional[Sequence[Any]], target: Optional[ModuleType] = None
+    ) -> Optional[ModuleSpec]:
+        if fullname in SERVER_MODULES:
+            return ModuleSpec(fullname, self)
+        if fullname in SERVER_PACKAGES and PathFinder.find_spec(fullname, path) is None:
+            return ModuleSpec(fullname, self, is_package=True)
+        return None
+
+    def create_module(self, spec: ModuleSpec) -> Optional[ModuleType]:
+        if spec.name not in SERVER_MODULES:
+            return None
+        module = importlib.import_module(SERVER_MODULES[spec.name])
+        self._spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__name__ not in SERVER_PACKAGES:
+            module.__spec__ = self._spec  # which the import system has just replaced
+
+
 def offer_azureml(folder: str) -> None:
-    """Make ``import azureml`` give the package in ``folder``, and let the old name of joblib be found."""
+    """Make ``import azureml`` give the package in ``folder``, and let the other names be found."""
     # Old distributions create the name at the start of Python, through a .pth file.
     for name in [name for name in sys.modules if name == PACKAGE or name.startswith(PACKAGE + ".")]:
         del sys.modules[name]
-    sys.meta_path.insert(0, AzuremlFinder(folder))
+    sys.meta_path[:0] = [AzuremlFinder(folder), ServerNames()]
     # Scripts may import joblib by its old name before azureml, and without it: from its file, then.
     spec = importlib.util.spec_from_file_location("_modelport_old_joblib", os.path.join(folder, "_old_joblib.py"))
     if spec is not None and spec.loader is not None:
