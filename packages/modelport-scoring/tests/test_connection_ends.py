@@ -8,7 +8,8 @@ import time
 import psutil
 import pytest
 
-from scoring_services import Services, read_all, refuses, wait_until
+from scoring_services import Gate, Services, read_all, refuses, wait_until
+from test_http import post
 from tls_services import secured, with_certificate
 
 UPLOAD = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n"
@@ -96,3 +97,28 @@ def test_a_client_that_reads_nothing_does_not_keep_a_service_from_stopping(servi
         assert service.process is not None
         service.process.terminate()
         assert service.process.wait(15) == 0
+
+
+STREAM = """
+import os, time
+def init(): pass
+def run(data):
+    WAIT
+    return (part for part in ("one", "two"))
+"""
+
+
+def test_a_stream_that_begins_while_the_service_stops_says_that_it_is_the_last_answer(
+    services: Services, gate: Gate
+) -> None:
+    service = services.start(STREAM.replace("WAIT", gate.wait))
+    with service.raw_connection() as channel:
+        channel.sendall(post(b"x"))
+        wait_until(lambda: service.status.requests_in_flight == 1, what="the request")
+        assert service.process is not None
+        service.process.terminate()
+        wait_until(lambda: refuses(service.settings.port), what="it stops")
+        gate.open()
+        answer = read_all(channel)
+    assert b"\r\nconnection: close\r\n" in answer
+    assert answer.endswith(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")

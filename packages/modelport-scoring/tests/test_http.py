@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +118,25 @@ def test_of_one_connection_so_many_are_worked_on_at_once(services: Services, gat
                     received += channel.recv(65536)
         assert max(seen) == most
         gate.path.unlink()
+
+
+def test_refusals_between_them_do_not_have_more_worked_on_at_once(services: Services, tmp_path: Path) -> None:
+    waits = f"while not os.path.exists({str(tmp_path)!r} + '/' + data): time.sleep(0.005)"
+    script = f"import os, time\ndef init(): pass\ndef run(data):\n    {waits}\n    return data\n"
+    service = services.start(script, workers=4, limits={"max_pipelined": 1})
+    all_are_ready(service)
+    with service.raw_connection() as channel:
+        channel.sendall(post(b"a") + b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + post(b"b") * 3)
+        (tmp_path / "a").touch()
+        received = b""
+        while received.count(b"HTTP/1.1 ") < 4:
+            received += channel.recv(65536)
+        wait_until(lambda: service.status.requests_in_flight > 0, what="the next one")
+        assert {service.status.requests_in_flight for _ in range(20)} == {1}
+        (tmp_path / "b").touch()
+        while received.count(b"HTTP/1.1 ") < 7:
+            received += channel.recv(65536)
+    assert [status for status, _ in read_answers(received)] == [200, 404, 404, 404, 200, 200, 200]
 
 
 def test_a_request_may_come_in_any_pieces(echo: RunningService) -> None:
@@ -300,8 +320,6 @@ def test_a_client_that_does_not_read_is_not_read_from(services: Services) -> Non
 
 
 def resident_kb(pid: int) -> int:
-    from pathlib import Path
-
     line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1])
 
