@@ -172,6 +172,29 @@ def test_command_lines(project: Project) -> None:
     assert "--no-such-option" in notes["az ml service update"]
 
 
+def test_commands_within_commands_and_a_script_s_own_options(project: Project) -> None:
+    project.write(
+        "deploy.sh",
+        """
+        pytest --url $(az ml service show -n s -o tsv) --scorekey $( az ml service get-keys -n s --query "(a)")
+        uri=`az ml service show -n s -o tsv`
+        az ml datastore upload -n $(az ml datastore show-default --query name -o tsv) -p data --overwr true
+        az ml run submit-script --async --exp e -c train --path=$(folder) train.py --data-path x -q 3
+        az ml workspace show --workspace w --subscription s
+        """,
+    )
+    found = {(finding.place.line, finding.subject): finding for finding in project.report().findings}
+    assert {line: [subject for at, subject in found if at == line] for line, _ in found} == {
+        1: ["az ml service show", "az ml service get-keys"],
+        2: ["az ml service show"],
+        3: ["az ml datastore upload", "az ml datastore show-default"],
+        4: ["az ml run submit-script"],
+        5: ["az ml workspace show"],
+    }
+    absent = [finding for finding in found.values() if finding.status in (Status.ABSENT, Status.NOT_YET)]
+    assert absent == []
+
+
 def test_pipelines_of_others(project: Project) -> None:
     project.write(
         ".github/workflows/ci.yml",

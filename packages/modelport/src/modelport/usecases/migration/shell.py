@@ -11,7 +11,8 @@ from modelport.usecases.migration.findings import CommandVerdict, Finding, Place
 from modelport.usecases.migration.requirements import to_install
 
 _ENDS = re.compile(r"\s(?:&&|\|\||[|;>]|2>)(?=\s|$)|;\s*$|\)\s*$")
-_AZ = re.compile(r"(?:^|[\s;&|($`\"'@=])(az(?:-|\s+)ml\s.*)$")
+_AZ = re.compile(r"(?:^|[\s;&|($`\"'@=])(az(?:-|\s+)ml\s)")
+_SUBSTITUTED = re.compile(r"\$\([^()]*\)")
 _PIP = re.compile(r"(?:^|[\s;&|!])(?:pip3?|conda|python3?\s+-m\s+pip)\s+install\s+(.*)$")
 _AROUND = re.compile(r"(?:^|[\s;&|($`@])(az\s+(?:login|account\s+set|extension\s+(?:add|update)))\b(.*)$")
 _GLOBAL = frozenset(
@@ -20,6 +21,9 @@ _GLOBAL = frozenset(
         *("--output", "-o", "--query", "--debug", "--help", "-h", "--only-show-errors", "--verbose", "-v"),
     }
 )
+_SUBMITS = frozenset(["run submit-script", "run submit-hyperdrive"])
+"""What follows the script there is the script's."""
+_SWITCHES = frozenset(["--async", "--debug", "--only-show-errors", "--verbose", "-v"])
 _TWO_DASHES = re.compile(r"-[a-z]{2,3}")
 _SECOND_VERSION = frozenset(
     ["online-deployment", "online-endpoint", "batch-endpoint", "batch-deployment", "job", "component", "data"]
@@ -39,9 +43,8 @@ class ShellReader:
                 continue
             yield from self._around(text, place)
             for command in re.split(r"&&|\|\||;(?=\s)", text):
-                found = _AZ.search(command)
-                if found:
-                    yield self._command(found[1], place)
+                for each in _az_commands(command):
+                    yield self._command(each, place)
             install = _PIP.search(text)
             if install:
                 yield from to_install(install[1], place)
@@ -75,7 +78,8 @@ class ShellReader:
         if known is None:
             return Status.NOT_YET, command.note
         notes, lacking, strange = [command.note], [], []
-        for option in _options(rest):
+        own = _before_the_script(rest) if command.name in _SUBMITS else rest
+        for option in (_spelled_out(given, known) for given in _options(own)):
             long = command.long_of(option)
             if long is None:
                 if option not in _GLOBAL and option not in known:
@@ -97,13 +101,33 @@ def _joined(lines: Iterable[tuple[str, Place]]) -> Iterator[tuple[str, Place]]:
     for line, place in lines:
         text = line.rstrip()
         start = start or place
-        if text.endswith(("\\", "`", "^")):
+        if text.endswith(("\\", " `", " ^")):
             held += text[:-1] + " "
             continue
         yield held + text, start
         held, start = "", None
     if held and start:
         yield held, start
+
+
+def _az_commands(text: str) -> Iterator[str]:
+    """Each call of ``az ml`` in the text, also one within another: ``$(az ml …)`` ends with its parenthesis."""
+    for found in _AZ.finditer(text):
+        start = found.start(1)
+        command, before = text[start : _end(text, start)], ""
+        while command != before:
+            command, before = _SUBSTITUTED.sub("VALUE", command), command
+        yield command
+
+
+def _end(text: str, start: int) -> int:
+    """Where the command that starts there is closed by the parenthesis or the backtick before it, or the text ends."""
+    depth, in_backticks = 0, text[:start].endswith("`")
+    for index in range(start, len(text)):
+        depth += (text[index] == "(") - (text[index] == ")")
+        if depth < 0 or (in_backticks and text[index] == "`"):
+            return index
+    return len(text)
 
 
 def _words(text: str) -> list[str]:
@@ -130,6 +154,23 @@ def _no_command(words: Sequence[str], place: Place) -> Finding:
         "a command of version 2; Modelport has those of version 1" if second else "no documented command of version 1"
     )
     return Finding(place=place, subject=f"az ml {named}".strip(), status=Status.ABSENT, note=note)
+
+
+def _before_the_script(words: Sequence[str]) -> list[str]:
+    own: list[str] = []
+    rest = list(words)
+    while rest and rest[0].startswith("-"):
+        own.append(rest.pop(0))
+        if rest and "=" not in own[-1] and own[-1] not in _SWITCHES:
+            own.append(rest.pop(0))
+    return own
+
+
+def _spelled_out(option: str, known: Iterable[str]) -> str:
+    """The option whose only beginning this is, as ``az`` reads it; itself where it is one, or fits none or several."""
+    options = {*known, *_GLOBAL}
+    matches = [each for each in options if each.startswith(option)]
+    return matches[0] if option.startswith("--") and option not in options and len(matches) == 1 else option
 
 
 def _options(words: Iterable[str]) -> Iterator[str]:
