@@ -25,6 +25,9 @@ def test_a_folder_is_attached(az: Call) -> None:
     conda.write_text("mine")
     az("folder attach -w shop --path project")
     assert conda.read_text() == "mine", "what is there stays"
+    assert az("folder attach -w shop --path project").json["experimentName"] == "project"
+    Path("no name").mkdir()
+    assert az("folder attach -w shop --path 'no name'").json["experimentName"] is None
 
 
 def test_a_workspace_is_made_changed_and_deleted(az: Call) -> None:
@@ -126,7 +129,9 @@ print("trained with", 1 / alpha)
 
 def test_a_script_is_submitted_and_its_model_registered(shop: Call) -> None:
     Path("train.py").write_text(TRAINING)
-    assert "--experiment-name" in shop("run submit-script train.py", code=1).stderr
+    Path("no name").mkdir()
+    shop("folder attach -w shop --path 'no name'")
+    assert "--experiment-name" in shop("run submit-script --path 'no name' train.py", code=1).stderr
     shop("folder attach -w shop -e training")
     said = shop("run submit-script -c local -t run.json -o none train.py --alpha 4")
     assert "trained with 0.25" in said.stderr
