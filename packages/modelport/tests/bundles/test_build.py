@@ -144,6 +144,24 @@ def test_what_cannot_be_shipped_is_named(tmp_path: Path, source: Path, spoil: Ca
     assert [path.name for path in (tmp_path / "bundles").iterdir()] == []
 
 
+@pytest.mark.parametrize("damaged", ["app/source_dir/score.py", "azureml-models/ridge/3/model.pkl", "bundle.json"])
+@pytest.mark.parametrize("content", [b"", None])
+def test_a_bundle_that_a_power_cut_left_empty_is_built_anew(
+    tmp_path: Path, source: Path, damaged: str, content: bytes | None
+) -> None:
+    wanted = request(source, models=(a_model(),))
+    bundle = build_bundle(tmp_path / "bundles", wanted, place=place)
+    if content is None:
+        (bundle / damaged).unlink()
+    else:
+        (bundle / damaged).write_bytes(content)
+
+    assert build_bundle(tmp_path / "bundles", wanted, place=place) == bundle
+    verify_bundle(bundle)
+    build_bundle(tmp_path / "bundles", request(source), place=place)
+    assert not list((tmp_path / "bundles").glob(".building-*"))
+
+
 def test_a_wrong_byte_is_found_and_named(tmp_path: Path, source: Path) -> None:
     bundle = build_bundle(tmp_path / "bundles", request(source, models=(a_model(),)), place=place)
     (bundle / "azureml-models/ridge/3/model.pkl").write_bytes(b"weightz")

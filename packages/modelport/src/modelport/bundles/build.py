@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from modelport.domain.errors import StoreException
 from modelport.domain.models import ModelVersion
 
 _BUILDING = ".building-"
+_MODELS = "azureml-models"
 
 PlaceModelFile = Callable[[ModelVersion, str, Path], None]
 """Puts the model's file of that path at a target, verified."""
@@ -48,10 +50,10 @@ def build_bundle(root: Path, request: BundleRequest, *, place: PlaceModelFile) -
         with building_folder(root) as folder:
             manifest = _fill_code(folder, request)
             final = root / manifest.digest
-            if not final.exists():
+            if not _is_whole(final, manifest):
                 _fill_models(folder, request, place)
                 (folder / FILE_NAME).write_bytes(manifest.to_bytes())
-                _settle(folder, final)
+                _settle(folder, final, manifest)
             return final
     except OSError as error:
         raise StoreException(
@@ -141,7 +143,7 @@ def _fill_environment(folder: Path, contents: Mapping[str, bytes]) -> list[Bundl
 
 
 def _model_path(model: ModelVersion, path: str) -> str:
-    return f"azureml-models/{model.name}/{model.version}/{path}"
+    return f"{_MODELS}/{model.name}/{model.version}/{path}"
 
 
 def _fill_models(folder: Path, request: BundleRequest, place: PlaceModelFile) -> None:
@@ -152,9 +154,36 @@ def _fill_models(folder: Path, request: BundleRequest, place: PlaceModelFile) ->
             place(model, file.path, target)
 
 
-def _settle(folder: Path, final: Path) -> None:
-    """Give the bundle its name. Another builder of the same bundle may have been faster: its bundle is as good."""
+def _is_whole(folder: Path, manifest: Manifest) -> bool:
+    """The bundle is there, every file in its size, and the small ones, which are no links into the store, unchanged.
+
+    (Models are hashed before a service starts; here that would have each deployment read them twice.)
+    """
+    try:
+        if (folder / FILE_NAME).read_bytes() != manifest.to_bytes():
+            return False
+        return all(_is_right(folder / file.path, file) for file in manifest.files)
+    except OSError:
+        return False
+
+
+def _is_right(path: Path, file: BundleFile) -> bool:
+    if path.stat().st_size != file.size:
+        return False
+    if file.path.startswith(f"{_MODELS}/"):
+        return True
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
+
+
+def _settle(folder: Path, final: Path, manifest: Manifest) -> None:
+    """Give the bundle its name. Another builder of the same bundle may have been faster: its bundle is as good.
+
+    One that is damaged gives way.
+    """
     folder.chmod(0o755)
+    if final.exists() and not _is_whole(final, manifest):
+        final.rename(folder.parent / f"{_BUILDING}{uuid.uuid4().hex}")  # the next builder removes it
     try:
         folder.rename(final)
     except OSError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import shutil
+import tempfile
 from pathlib import Path
 
 from modelport.domain.errors import UserErrorException
@@ -26,7 +27,8 @@ def keep_wheel(workspace: Path, wheel: Path, *, exist_ok: bool) -> str:
         raise UserErrorException(f"The wheel {wheel.name} is kept already.", hint="Use exist_ok=True to replace it.")
     target.parent.mkdir(parents=True, exist_ok=True)
     if not (target.exists() and filecmp.cmp(wheel, target, shallow=False)):
-        draft = target.with_suffix(".partial")
-        shutil.copyfile(wheel, draft)
-        draft.replace(target)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as aside:  # others may keep the same one
+            draft = Path(aside) / wheel.name
+            shutil.copyfile(wheel, draft)
+            draft.replace(target)
     return target.as_uri()
