@@ -58,14 +58,21 @@ def _until(condition: Callable[[], bool], *, what: str) -> None:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def code() -> str:
+    """What the processes run."""
+    return _BUILDER
+
+
+@pytest.fixture
+def start(tmp_path: Path, code: str) -> Iterator[Start]:
     """Starts a process that builds one and the same environment as soon as the file ``gate`` is there."""
     running: list[subprocess.Popen[str]] = []
 
     def begin() -> subprocess.Popen[str]:
         places = [str(tmp_path / name) for name in ("root", "builds", "gate")]
-        code = textwrap.dedent(_BUILDER)
-        process = subprocess.Popen([sys.executable, "-c", code, *places], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(code), *places], stdout=subprocess.PIPE, text=True
+        )
         running.append(process)
         assert process.stdout is not None and process.stdout.readline() == "started\n"
         return process
@@ -98,6 +105,55 @@ def test_what_a_killed_builder_left_is_built_anew(tmp_path: Path, start: Start) 
     folder = Path(answer).parent.parent
     assert not (folder / f"half-{killed.pid}").exists()
     assert (folder / MARKER).is_file()
+
+
+_INSTALLING = """
+    import pathlib, sys
+    from modelport.domain.environments import EnvironmentKind
+    from modelport.domain.progress import Silent
+    from modelport.environments.locks import make_lock
+    from modelport.environments.prefixes import Prefixes
+    from modelport.environments.probe import running_base
+    from modelport.environments.uv import run_uv
+
+    root = pathlib.Path(sys.argv[1])
+    installer = (
+        "import pathlib, time, sys\\nbuilds, gate = map(pathlib.Path, sys.argv[1:3])\\n"
+        "def tell(text):\\n with builds.open('a') as file: file.write(text)\\n"
+        "tell('begins ')\\nwhile not gate.exists(): time.sleep(0.01)\\ntell('ends ')"
+    )
+
+    def build(folder):
+        print("Building", flush=True)
+        run = ("run", "--quiet", "--no-project", "--python", sys.executable, "python", "-c", installer)
+        assert run_uv(*run, *sys.argv[2:], cwd=root, indexes=False).succeeded
+        assert run_uv("venv", "--quiet", "--python", sys.executable, str(folder), cwd=root, indexes=False).succeeded
+
+    class Told(Silent):
+        def step(self, text):
+            print(text, flush=True)
+
+    print("started", flush=True)
+    Prefixes(root).ensure(make_lock(EnvironmentKind.VENV, running_base(), text="killed"), build, progress=Told())
+"""
+
+
+@pytest.mark.parametrize("code", [_INSTALLING])
+def test_an_installer_whose_program_was_killed_is_waited_for(tmp_path: Path, start: Start) -> None:
+    builds = tmp_path / "builds"
+    killed = start()
+    _until(builds.exists, what="the installer")
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    try:
+        second = start()
+        assert second.stdout is not None
+        assert second.stdout.readline() == "Waiting for another process that builds the same environment\n"
+    finally:
+        (tmp_path / "gate").touch()
+    second.communicate(timeout=60)
+    assert second.returncode == 0
+    assert builds.read_text(encoding="utf-8").split() == ["begins", "ends", "begins", "ends"]
 
 
 @pytest.fixture

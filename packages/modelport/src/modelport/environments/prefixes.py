@@ -68,6 +68,8 @@ class Prefixes:
             except BlockingIOError:
                 progress.step("Waiting for another process that builds the same environment")
                 fcntl.flock(file, fcntl.LOCK_EX)
+            # An installer that outlives this process, because that was killed, still writes: it holds the lock too.
+            os.set_inheritable(file.fileno(), True)
             yield
 
 

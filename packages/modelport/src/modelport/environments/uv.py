@@ -61,7 +61,12 @@ def run_uv(
     more = uv_options(os.environ) if indexes else []
     try:
         ended = subprocess.run(
-            [find_uv_bin(), *arguments, *options, *more], env=environ, cwd=cwd, capture_output=True, text=True
+            [find_uv_bin(), *arguments, *options, *more],
+            env=environ,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            close_fds=False,  # the lock of the environment that it works on is inherited (prefixes.py); nothing else is
         )
     except OSError as error:
         hint = "Install Modelport anew: the package 'uv' is part of it."
