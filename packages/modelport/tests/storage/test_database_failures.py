@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +82,24 @@ def test_a_text_that_cannot_be_kept_is_the_callers_error(empty_database: str) ->
     with pytest.raises(UserErrorException, match="cannot be kept"):
         store.add_model(samples.draft(description="a file name of another encoding: \udcff"))
     assert store.add_model(samples.draft()).version == 1
+    store.close()
+
+
+def test_a_version_that_no_database_can_hold_is_the_callers_error(empty_database: str) -> None:
+    store = created(empty_database)
+    with pytest.raises(UserErrorException, match=r"cannot be kept|too large"):
+        store.models(ModelFilter(name="diabetes", version=10**20))
+    store.close()
+
+
+def test_what_was_to_be_written_is_not_in_the_traceback(path: Path) -> None:
+    store = created(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TRIGGER no BEFORE INSERT ON modelport_models BEGIN SELECT RAISE(ABORT, 'no'); END")
+    connection.close()
+    with pytest.raises(StoreException) as caught:
+        store.add_model(samples.draft(description="secret" * 9))
+    assert "secret" * 9 not in "".join(traceback.format_exception(caught.value))
     store.close()
 
 

@@ -73,6 +73,8 @@ def translated(place: str) -> Iterator[None]:
         yield
     except (UnicodeEncodeError, sa.exc.DataError) as error:
         raise UserErrorException(f"A text cannot be kept in a database: {error}.") from error
+    except OverflowError as error:
+        raise UserErrorException(f"A number is too large for a database: {error}.") from error
     except sa.exc.DBAPIError as error:
         raise _exception(place, _trouble(error), str(error.orig)) from error
     except sa.exc.TimeoutError as error:

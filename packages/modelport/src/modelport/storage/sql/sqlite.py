@@ -20,7 +20,11 @@ WRITES = "modelport_writes"
 
 def create_engine(path: Path, *, lock_timeout_s: float) -> sa.Engine:
     """An engine for the file, which need not exist."""
-    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)), connect_args={"timeout": lock_timeout_s})
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": lock_timeout_s},
+        hide_parameters=True,  # keys are among them
+    )
     sa.event.listen(engine, "connect", _set_up)
     sa.event.listen(engine, "begin", _begin)
     return engine
