@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from modelport import Environment, LocalWebservice, Model, Webservice, Workspace
-from modelport.domain.errors import ConflictException, UserErrorException, WebserviceException
+from modelport.domain.errors import (
+    ConflictException,
+    ModelPathNotFoundException,
+    UserErrorException,
+    WebserviceException,
+)
 from modelport.domain.services import Keys, LocalDeployment, ServiceFilter
 from modelport.sdk.dots import Dots
 from modelport.sdk.legacy_deployment import LegacyDeployment
@@ -264,3 +269,28 @@ def test_a_local_service_is_replaced_without_being_told_to_under_v1_s_name(
     assert Webservice(deployer.workspace, "svc").revision == 2
     said = capsys.readouterr().out
     assert "The service 'svc' of this machine is replaced, although overwrite was not given" in said
+
+
+def test_labels_are_kept_as_texts_and_one_text_is_one_key(deployer: Deployer, service: LocalWebservice) -> None:
+    model = deployer.model()
+    for labelled in (service, model):
+        labelled.add_tags({"run": 7, "r": "kept", "un": True})  # type: ignore[dict-item]
+        labelled.add_properties({"auc": 0.9})  # type: ignore[dict-item]
+        labelled.add_properties({"auc": 0.9})  # type: ignore[dict-item]
+        assert (labelled.tags["run"], labelled.tags["un"], labelled.properties["auc"]) == ("7", "True", "0.9")
+        labelled.remove_tags("run")
+        assert {"run", "r", "un"} & labelled.tags.keys() == {"r", "un"}, "not the letters of the one key"
+        with pytest.raises(WebserviceException, match=r"tags must be a dictionary; it is \['a'\]"):
+            labelled.add_tags(["a"])  # type: ignore[arg-type]
+        with pytest.raises(WebserviceException, match="properties must be a dictionary"):
+            labelled.add_properties("a")  # type: ignore[arg-type]
+    service.update(tags={"n": 1})  # type: ignore[dict-item]
+    assert service.tags == {"n": "1"}
+    assert [found.name for found in Webservice.list(deployer.workspace, tags=[["n", "1"]])] == ["svc"]
+
+
+def test_a_model_is_not_registered_from_nothing(workspace: Workspace) -> None:
+    with pytest.raises(ModelPathNotFoundException, match="model_path must not be empty"):
+        Model.register(workspace, None, "m")  # type: ignore[arg-type]
+    with pytest.raises(WebserviceException, match="tags must be a dictionary"):
+        Model.register(workspace, "score.py", "m", tags=["a"])  # type: ignore[arg-type]

@@ -267,5 +267,5 @@ def _change(
         is_control=given["is_control_version_type"],
         description=configuration.description,
         tags=texts(configuration.tags),
-        properties=texts(configuration.properties),
+        properties=texts(configuration.properties, what="properties"),
     )

@@ -98,7 +98,7 @@ class CloudWebservice(Webservice):
             deployment=deployment if deployment.asks_for_anything else None,
             description=configuration.description,
             tags=texts(configuration.tags),
-            properties=texts(configuration.properties),
+            properties=texts(configuration.properties, what="properties"),
         )
         self._update(change)
 

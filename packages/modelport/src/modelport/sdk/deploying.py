@@ -132,7 +132,7 @@ def _request(
         secondary_key=configuration.secondary_key,
         description=configuration.description,
         tags=texts(configuration.tags) or {},
-        properties=texts(configuration.properties) or {},
+        properties=texts(configuration.properties, what="properties") or {},
     )
     if not isinstance(configuration, AksEndpointDeploymentConfiguration):
         return request

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from modelport.domain.deployments import ComputeType, Deployment
 from modelport.domain.errors import WebserviceException
+from modelport.sdk.labels import labels
 
 _GREATEST = 2**31 - 1
 """v1's services kept such numbers in 32 bits."""
@@ -78,6 +79,6 @@ def both_or_none(**values: object) -> Iterator[str]:
         yield f"{', '.join(values)} must be provided together."
 
 
-def texts(given: Mapping[str, object] | None) -> dict[str, str] | None:
-    """Tags or properties as they are kept."""
-    return None if given is None else {str(key): str(value) for key, value in given.items()}
+def texts(given: Mapping[str, object] | None, *, what: str = "tags") -> dict[str, str] | None:
+    """Tags or properties as they are kept; None where none were given. Raises WebserviceException as ``labels``."""
+    return None if given is None else labels(given, what=what)

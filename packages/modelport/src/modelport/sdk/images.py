@@ -18,6 +18,7 @@ from modelport.domain.models import Condition
 from modelport.sdk.dots import Dots
 from modelport.sdk.image_configuration import ImageConfiguration
 from modelport.sdk.image_deployment import deploy_configuration, deploy_image, revision_from_configuration
+from modelport.sdk.labels import label_keys, labels
 from modelport.sdk.local_configuration import LocalDeploymentConfiguration
 from modelport.usecases.create_image import ImageRequest, create_image, log_of, observe_image
 from modelport.usecases.delete_image import change_image, delete_image
@@ -195,19 +196,21 @@ class Image:
 
     def update(self, tags: Mapping[str, str] | None = None) -> None:
         """Replace all tags."""
-        self._take(change_image(self.workspace.context, self._record, tags=tags))
+        self._take(change_image(self.workspace.context, self._record, tags=None if tags is None else labels(tags)))
 
     def add_tags(self, tags: Mapping[str, str]) -> None:
         """Add tags, or give them new values."""
-        self._take(change_image(self.workspace.context, self._record, add_tags=tags))
+        self._take(change_image(self.workspace.context, self._record, add_tags=labels(tags)))
 
     def remove_tags(self, tags: Sequence[str]) -> None:
         """Remove the tags with these keys."""
-        self._take(change_image(self.workspace.context, self._record, remove_tags=tags))
+        self._take(change_image(self.workspace.context, self._record, remove_tags=label_keys(tags)))
 
     def add_properties(self, properties: Mapping[str, str]) -> None:
         """Add properties. Raises WebserviceException for one that is there with another value."""
-        self._take(change_image(self.workspace.context, self._record, add_properties=properties))
+        self._take(
+            change_image(self.workspace.context, self._record, add_properties=labels(properties, what="properties"))
+        )
 
     def delete(self) -> None:
         """Delete this version. Raises ConflictException, naming the services, while one runs it."""

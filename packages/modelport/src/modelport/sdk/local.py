@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from modelport.domain.deployments import ComputeType
 from modelport.domain.services import ServiceState
 from modelport.sdk.deploying import promote
-from modelport.sdk.deployment_configuration import DeploymentConfiguration
+from modelport.sdk.deployment_configuration import DeploymentConfiguration, texts
 from modelport.sdk.image_configuration import ImageConfiguration
 from modelport.sdk.images import Image
 from modelport.sdk.inference import InferenceConfig
@@ -218,8 +218,8 @@ class LocalWebservice(Webservice, ServiceSettings):
                 primary_key=None if deployment_config is None else deployment_config.primary_key,
                 secondary_key=None if deployment_config is None else deployment_config.secondary_key,
                 description=description,
-                tags=tags,
-                properties=properties,
+                tags=texts(tags),
+                properties=texts(properties, what="properties"),
             )
         )
 

@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azureml._served_model import Model as ServedModel
-from modelport.domain.errors import ModelNotFoundException, ModelportError, WebserviceException
+from modelport.domain.errors import (
+    ModelNotFoundException,
+    ModelPathNotFoundException,
+    ModelportError,
+    WebserviceException,
+)
 from modelport.domain.models import Condition, Framework, ModelChange, ModelFilter, ResourceConfiguration
 from modelport.domain.names import split_model_id
 from modelport.sdk.cloud_only import say_unused
+from modelport.sdk.labels import label_keys, labels
 from modelport.sdk.model_deployment import ModelDeployment
 from modelport.sdk.model_snapshot import ModelSnapshot
 from modelport.usecases.change_model import change_tags_and_properties
@@ -90,13 +96,17 @@ class Model(ModelSnapshot, ModelDeployment):
         Raises ModelPathNotFoundException (a WebserviceException) where there is nothing at the path,
         WebserviceException for a name that is empty or not allowed.
         """
+        if not model_path:
+            raise ModelPathNotFoundException(
+                "Error, a model needs a path: model_path must not be empty.", hint="Name its file or its folder."
+            )
         registration = ModelRegistration(
             path=Path(model_path),
             name=model_name,
             child_paths=child_paths,
             description=description,
-            tags=_texts(tags),
-            properties=_texts(properties),
+            tags=labels(tags),
+            properties=labels(properties, what="properties"),
             framework=model_framework,
             framework_version=model_framework_version,
             resource_configuration=resource_configuration,
@@ -188,7 +198,7 @@ class Model(ModelSnapshot, ModelDeployment):
     ) -> None:
         """Replace what is given; the files of a version never change."""
         change = ModelChange(
-            tags=None if tags is None else _texts(tags),
+            tags=None if tags is None else labels(tags),
             description=description,
             sample_input=_text_or_none(sample_input_dataset),
             sample_output=_text_or_none(sample_output_dataset),
@@ -206,9 +216,9 @@ class Model(ModelSnapshot, ModelDeployment):
         changed = change_tags_and_properties(
             self.workspace.context,
             self._version,
-            add_tags=_texts(add_tags),
-            remove_tags=remove_tags or (),
-            add_properties=_texts(add_properties),
+            add_tags=labels(add_tags),
+            remove_tags=label_keys(remove_tags),
+            add_properties=labels(add_properties, what="properties"),
         )
         self._take(self.workspace, changed)
 
@@ -231,10 +241,6 @@ class Model(ModelSnapshot, ModelDeployment):
     def delete(self) -> None:
         """Delete this version. Raises ConflictException, naming the services, while one uses it."""
         delete_model(self.workspace.context, self._version)
-
-
-def _texts(values: Mapping[str, object] | None) -> dict[str, str]:
-    return {str(key): str(value) for key, value in (values or {}).items()}
 
 
 def _references(datasets: Sequence[tuple[str, object]] | None) -> list[Reference]:

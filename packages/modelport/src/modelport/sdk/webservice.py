@@ -13,6 +13,7 @@ from modelport.domain.models import Condition
 from modelport.domain.services import Service, ServiceFilter, ServiceState
 from modelport.domain.tokens import AccessToken
 from modelport.sdk.dots import Dots
+from modelport.sdk.labels import label_keys, labels
 from modelport.sdk.legacy_deployment import LegacyDeployment
 from modelport.sdk.service_snapshot import ServiceSnapshot
 from modelport.targets.interface import Observation
@@ -167,15 +168,17 @@ class Webservice(ServiceSnapshot, LegacyDeployment):
 
     def add_tags(self, tags: Mapping[str, str]) -> None:
         """Add tags, or give them new values."""
-        self._update(ServiceChange(tags={**self._service.tags, **tags}))
+        self._update(ServiceChange(tags={**self._service.tags, **labels(tags)}))
 
     def remove_tags(self, tags: Sequence[str]) -> None:
         """Remove the tags with these keys."""
-        self._update(ServiceChange(tags={key: value for key, value in self._service.tags.items() if key not in tags}))
+        gone = label_keys(tags)
+        self._update(ServiceChange(tags={key: value for key, value in self._service.tags.items() if key not in gone}))
 
     def add_properties(self, properties: Mapping[str, str]) -> None:
         """Add properties. Raises WebserviceException for one that is there with another value."""
-        self._update(ServiceChange(properties=merged_properties(self._service.properties, properties)))
+        added = labels(properties, what="properties")
+        self._update(ServiceChange(properties=merged_properties(self._service.properties, added)))
 
     def delete(self, *, force: bool = False) -> None:
         """Stop the service and remove it. Nothing happens where it is gone already.
