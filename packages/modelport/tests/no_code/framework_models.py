@@ -63,6 +63,8 @@ class Case:
     """A part of the generated script."""
     wrong: Wrong = ()
     """Bodies that the model cannot take, and what is said of each."""
+    knows_shapes: bool = True
+    """Whether its file, or a sample, tells what its inputs are."""
 
     @property
     def name(self) -> str:
@@ -101,6 +103,15 @@ _BOOSTER: Wrong = (
     ({"inputs": {"dta": [[1, 2, 3]]}}, 'The input "data" is missing.'),
 )
 _XGBOOST: Wrong = (({"data": [[1, 2]]}, "it has the shape [1, 2]; the model takes [-1, 3] ("),)
+_PYTORCH: Wrong = (
+    ({"data": [[1, 2]]}, 'The input "x": it has the shape [1, 2]; the model takes [-1, 3].'),
+    ({"instances": [["a", "b", "c"]]}, 'The input "x": it takes numbers'),
+    ({"data": [[1, 2, 3]] * 1025}, "The model cannot take this: "),
+)
+_UNKNOWN_SHAPE: Wrong = (
+    ({"data": [[1, 2]]}, "The model cannot take this: mat1 and mat2 shapes cannot be multiplied (1x2 and 3x2)"),
+    ({"data": [[]]}, "The model cannot take this: mat1 and mat2 shapes cannot be multiplied (1x0 and 3x2)"),
+)
 _MLFLOW: Wrong = (
     ({"data": [[1.5]]}, "each row must be a list with: age, count"),
     (
@@ -131,9 +142,19 @@ CASES = [
     Case(TENSORFLOW, "saved", "TensorFlow", is_large=True, log="half_plus_two, serving_default"),
     Case(TENSORFLOW, "model.keras", "TfKeras", is_large=True, log="Sequential"),
     Case(TENSORFLOW, "model.h5", "TfKeras", is_large=True, log="Sequential"),
-    Case(PYTORCH, "exported.pt2", "PyTorch", is_large=True, log="torch.export"),
+    Case(PYTORCH, "exported.pt2", "PyTorch", is_large=True, log="torch.export", wrong=_PYTORCH),
     Case(PYTORCH, "scripted.pt", "PyTorch", "2.13.0", is_large=True, log="TorchScript", sample="[[1.0, 2.0, 3.0]]"),
     Case(PYTORCH, "traced.pt", "PyTorch", "2.13.0", is_large=True, log="TorchScript", sample="[[1.0, 2.0, 3.0]]"),
+    Case(
+        PYTORCH,
+        "unknown.pt",
+        "PyTorch",
+        "2.13.0",
+        is_large=True,
+        log="TorchScript",
+        wrong=_UNKNOWN_SHAPE,
+        knows_shapes=False,
+    ),
 ]
 
 

@@ -21,10 +21,11 @@ rows = torch.tensor([[1.0, 2, 3], [0.5, 0, -1]])
 answer = model(rows).tolist()
 torch.jit.script(model).save("scripted.pt")
 torch.jit.trace(model, rows).save("traced.pt")
+torch.jit.script(model).save("unknown.pt")  # registered without a sample, so that nobody knows its shapes
 torch.save(model.state_dict(), "weights.pt")
 batch = torch.export.Dim("batch", min=1, max=1024)
 torch.export.save(torch.export.export(model, (rows,), dynamic_shapes={"x": {0: batch}}), "exported.pt2")
-for name, output in (("scripted", "outputs"), ("traced", "outputs"), ("exported", "output_0")):
+for name, output in (("scripted", "outputs"), ("traced", "outputs"), ("unknown", "outputs"), ("exported", "output_0")):
     case = {
         "requests": [
             [{"data": rows.tolist()}, {"predictions": answer}],
