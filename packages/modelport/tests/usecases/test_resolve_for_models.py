@@ -62,7 +62,7 @@ def test_an_open_version_is_the_one_that_wrote_the_model(bench: Workbench, conte
     environments = MemoryEnvironments()
     model = written_by(bench, "0.19.1")
     lock = resolve_for_models(replace(context, environments=environments), asking("numpy", entry), [model])
-    assert conda_of(environments.resolved[0]).pip == ("numpy", "scikit-learn==0.19.1")
+    assert conda_of(environments.resolved[0]).pip == ("numpy", "scikit-learn==0.19.1", "numpy<1.20", "scipy<1.6")
     assert conda_of(environments.resolved[0]).packages == ("python=3.6.2",)
     assert "scikit-learn==0.19.1 is taken, which wrote the model" in lock.notes[0]
 
@@ -71,7 +71,25 @@ def test_an_open_conda_package_too(bench: Workbench, context: Context) -> None:
     environments = MemoryEnvironments()
     asked = asking(packages=("python=3.6.2", "scikit-learn"))
     resolve_for_models(replace(context, environments=environments), asked, [written_by(bench, "0.20.3")])
-    assert conda_of(environments.resolved[0]).packages == ("python=3.6.2", "scikit-learn==0.20.3")
+    assert conda_of(environments.resolved[0]).packages == (
+        "python=3.6.2",
+        "scikit-learn==0.20.3",
+        "numpy<1.20",
+        "scipy<1.6",
+    )
+    assert conda_of(environments.resolved[0]).pip == ()
+
+
+def test_what_goes_with_it_is_of_its_time_unless_somebody_chose(bench: Workbench, context: Context) -> None:
+    environments = MemoryEnvironments()
+    ready, model = replace(context, environments=environments), written_by(bench, "1.2.2")
+    for named, beside in (
+        ((), ("numpy<1.25", "scipy<1.11")),
+        (("NumPy==1.23.5",), ("scipy<1.11",)),
+        (("numpy >= 1.20", "scipy[all]"), ()),
+    ):
+        resolve_for_models(ready, asking("scikit-learn", *named), [model])
+        assert conda_of(environments.resolved.pop()).pip == ("scikit-learn==1.2.2", *named, *beside)
 
 
 def test_a_file_of_the_joblib_inside_scikit_learn_that_joblib_is_to_read(bench: Workbench, context: Context) -> None:
@@ -79,10 +97,15 @@ def test_a_file_of_the_joblib_inside_scikit_learn_that_joblib_is_to_read(bench: 
     content = "(csklearn.externals.joblib.numpy_pickle\nNumpyArrayWrapper\nV_sklearn_version\np1\nV0.19.1\np2\n."
     ready, model = replace(context, environments=environments), bench.model("old", content)
     lock = resolve_for_models(ready, asking("joblib", "scikit-learn"), [model])
-    assert conda_of(environments.resolved.pop()).pip == ("joblib", "scikit-learn==0.22.2.post1")
+    assert conda_of(environments.resolved.pop()).pip == (
+        "joblib",
+        "scikit-learn==0.22.2.post1",
+        "numpy<1.20",
+        "scipy<1.6",
+    )
     assert "in which joblib reads what 0.19.1 wrote" in lock.notes[0]
     resolve_for_models(ready, asking("scikit-learn"), [model])
-    assert conda_of(environments.resolved.pop()).pip == ("scikit-learn==0.19.1",)
+    assert conda_of(environments.resolved.pop()).pip == ("scikit-learn==0.19.1", "numpy<1.20", "scipy<1.6")
 
 
 def test_what_the_user_chose_or_nobody_knows_stays(bench: Workbench, context: Context) -> None:
@@ -149,3 +172,12 @@ def test_the_version_that_is_imported_here_gets_the_python_that_has_it(
             resolve_for_models(replace(context, environments=Index("98.0", "99.1")), asked, [])
     with pytest.raises(ResolutionFailed, match="there is none"):
         resolve_for_models(replace(context, environments=Index("99.1")), asking("scikit-learn==99.1"), [])
+
+
+def test_the_python_that_is_taken_gets_a_numpy_that_the_version_loads_beside(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have_installed("1.2.2", tmp_path, monkeypatch)
+    environments = Index("1.2.2", python="python=3.6.2")
+    resolve_for_models(replace(context, environments=environments), asking("scikit-learn==1.2.2"), [])
+    assert conda_of(environments.resolved.pop()).pip == ("scikit-learn==1.2.2", "numpy<1.25", "scipy<1.11")

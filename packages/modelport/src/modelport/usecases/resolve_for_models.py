@@ -1,12 +1,14 @@
 """The lock of an environment that is to read the files of models.
 
 Lists of 2019 and 2020 name ``scikit-learn`` without a version and meant the one of that year. A model's file says which
-one wrote it: where the list leaves the version open, that one is asked for first.
+one wrote it: where the list leaves the version open, that one is asked for first, with the NumPy and SciPy of its time:
+its wheels name no upper bound, and those built for NumPy 1 do not load beside NumPy 2.
 """
 
 from __future__ import annotations
 
 import platform
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +21,7 @@ from modelport.domain.models import ModelVersion
 from modelport.environments.requirement_lines import normalised
 from modelport.usecases.context import Context
 from modelport.usecases.download_model import place_model_file
+from modelport.usecases.no_code.requirements import bounds
 from modelport.usecases.pickled_versions import holds_old_joblib, own_scikit_learn, pickled_with
 
 _OPEN = "scikit-learn"
@@ -74,15 +77,16 @@ def _with_own_python(context: Context, definition: EnvironmentDefinition | None)
     """The same with the Python that runs us, where v1 chose the other one, and the version of scikit-learn is the one
     that is imported here: notebooks pin it by ``"scikit-learn=={}".format(sklearn.__version__)``."""
     conda = definition.python.conda if definition else None
-    own = f"{_OPEN}=={own_scikit_learn()}"
+    version = own_scikit_learn()
+    own = f"{_OPEN}=={version}"
     if definition is None or conda is None or _PYTHON_OF_V1 not in conda.packages or own not in conda.pip:
         return None
     python = platform.python_version()
     note = f"There is no {own} for {_PYTHON_OF_V1}, v1's default: Python {python}, which has it here, is taken."
+    of_its_time = (*conda.pip, *_beside(version, (*conda.packages, *conda.pip)))
+    taken = _with(definition, replace(conda, packages=_on(python, conda.packages), pip=of_its_time))
     try:
-        lock = context.environments.resolve(
-            _with(definition, replace(conda, packages=_on(python, conda.packages))), progress=context.progress
-        )
+        lock = context.environments.resolve(taken, progress=context.progress)
     except EnvironmentException:
         return None
     return replace(lock, notes=(note, *lock.notes))
@@ -106,7 +110,8 @@ def _attempts(
         return  # nobody knows, or no version is the right one for all of them
     (reader,) = readers
     version = reader.version
-    pinned = replace(conda, packages=_pinned(conda.packages, version), pip=_pinned(conda.pip, version))
+    beside = _beside(version, entries)
+    pinned = replace(conda, packages=_pinned(conda.packages, version, beside), pip=_pinned(conda.pip, version, beside))
     note = f"scikit-learn=={version} is taken, {reader.why}: the environment names no version of it."
     yield _Attempt(definition=_with(definition, pinned), note=note)
     if _PYTHON_OF_V1 in conda.packages and version == own_scikit_learn():
@@ -127,8 +132,18 @@ def _names(entry: str, package: str) -> bool:
     return normalised(entry.strip()) == package
 
 
-def _pinned(entries: Iterable[str], version: str) -> tuple[str, ...]:
-    return tuple(f"{_OPEN}=={version}" if _names(entry, _OPEN) else entry for entry in entries)
+def _pinned(entries: Sequence[str], version: str, beside: tuple[str, ...]) -> tuple[str, ...]:
+    """The list with that scikit-learn in place of the open one, and what goes with it behind."""
+    if not any(_names(entry, _OPEN) for entry in entries):
+        return tuple(entries)
+    return (*(f"{_OPEN}=={version}" if _names(entry, _OPEN) else entry for entry in entries), *beside)
+
+
+def _beside(version: str | None, entries: Iterable[str]) -> tuple[str, ...]:
+    """The bounds of what scikit-learn itself needs, but of nothing whose version somebody chose."""
+    listed = (re.match(r"([\w.-]+)\s*[^\w\s.-]", entry.strip()) for entry in entries)
+    chosen = {normalised(found[1]) for found in listed if found}
+    return tuple(bound for bound in bounds(_OPEN, version) if bound.partition("<")[0] in {"numpy", "scipy"} - chosen)
 
 
 def _readers(context: Context, models: Sequence[ModelVersion], *, with_joblib: bool) -> Iterator[_Reader]:
