@@ -26,6 +26,8 @@ class Manifest(msgspec.Struct, frozen=True):
     source_directory: str | None = None
     models: list[BundledModel] = []
     environment_variables: dict[str, str] = {}
+    model_directory: str | None = None
+    """Absolute path that ``AZUREML_MODEL_DIR`` names, where the models do not lie in the bundle."""
 
 
 class BundleInvalid(Exception):
@@ -104,8 +106,8 @@ class FolderInPlace(WorkingFolder):
 
 def model_directory(manifest: Manifest, *, app: Path) -> str | None:
     """The value of ``AZUREML_MODEL_DIR`` (reference, 5.3), None where there is no model."""
-    if not manifest.models:
-        return None
+    if manifest.model_directory is not None or not manifest.models:
+        return manifest.model_directory
     if len(manifest.models) > 1:
         return str(app / "azureml-models")
     model = manifest.models[0]
