@@ -124,6 +124,43 @@ def test_what_the_user_chose_or_nobody_knows_stays(bench: Workbench, context: Co
         assert environments.resolved.pop() == definition
 
 
+def test_what_somebody_pinned_gets_what_it_loads_beside(bench: Workbench, context: Context) -> None:
+    environments = MemoryEnvironments()
+    ready = replace(context, environments=environments)
+    for packages, pip, expected in (
+        (("python=3.11",), ("scikit-learn==1.2.2", "mlflow"), ((), ("numpy<1.25", "scipy<1.11"))),
+        (("python=3.8", "scikit-learn=0.24.2", "numpy"), ("joblib",), (("numpy<1.22", "scipy<1.8"), ())),
+        (("python=3.8",), ("scikit-learn==0.24.2", "numpy>=1.18", "torch==1.8.0"), ((), ("scipy<1.8",))),
+        (("python=3.9",), ("tensorflow==2.5.0",), ((), ("numpy<1.24", "protobuf<3.20"))),
+    ):
+        lock = resolve_for_models(ready, asking(*pip, packages=packages), [])
+        taken = conda_of(environments.resolved.pop())
+        assert (taken.packages, taken.pip) == ((*packages, *expected[0]), (*pip, *expected[1]))
+        assert lock.notes[0].startswith(", ".join((*expected[0], *expected[1])) + ": of the time of the releases")
+    for packages, pip in (
+        (("python=3.11",), ("scikit-learn==1.9.1",)),
+        (("python=3.6.2",), ("scikit-learn==0.20.3",)),
+        (("python=3.7",), ("scikit-learn==0.24.2",)),
+        (("python=3.11",), ("scikit-learn>=1.2.2", "scikit-learn-extra==0.2")),
+    ):
+        asked = asking(*pip, packages=packages)
+        assert resolve_for_models(ready, asked, []).notes == ()
+        assert environments.resolved.pop() == asked
+
+
+def test_bounds_that_nothing_satisfies_are_dropped(bench: Workbench, context: Context) -> None:
+    class NewOnly(MemoryEnvironments):
+        def resolve(self, definition: EnvironmentDefinition | None, *, progress: Progress) -> Lock:
+            if "numpy<1.25" in conda_of(definition).pip:
+                raise ResolutionFailed("there is none")
+            return super().resolve(definition, progress=progress)
+
+    environments = NewOnly()
+    asked = asking("scikit-learn==1.2.2", packages=("python=3.11",))
+    lock = resolve_for_models(replace(context, environments=environments), asked, [])
+    assert environments.resolved == [asked] and lock.notes == ()
+
+
 def test_one_that_cannot_be_had_leaves_the_environment_as_it_was_written(bench: Workbench, context: Context) -> None:
     environments = Index("0.18.2")
     asked = asking("scikit-learn")

@@ -1,12 +1,15 @@
 """The lock of an environment that is to read the files of models.
 
 Lists of 2019 and 2020 name ``scikit-learn`` without a version and meant the one of that year. A model's file says which
-one wrote it: where the list leaves the version open, that one is asked for first, with the NumPy and SciPy of its time:
-its wheels name no upper bound, and those built for NumPy 1 do not load beside NumPy 2.
+one wrote it: where the list leaves the version open, that one is asked for first.
+
+Old releases name no upper bounds, and those built for NumPy 1 do not load beside NumPy 2. Whoever pinned one got the
+NumPy of that year; where the list leaves that open, it is asked for first.
 """
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import re
 import tempfile
@@ -30,6 +33,10 @@ _READS_BOTH = "0.22.2.post1"
 run."""
 _PYTHON_OF_V1 = "python=3.6.2"
 """What v1 writes into an environment that nobody asked a Python for."""
+_NEEDED = frozenset(("numpy", "scipy", "protobuf"))
+"""What the packages with bounds install in any case."""
+_PINNED = re.compile(r"([\w.-]+)\s*==?\s*([\d.]+(?:post\d+)?)")
+"""As a list of pip's or of conda's has it."""
 _LARGEST = 256 * 1024 * 1024
 """Bytes of a file that is looked into: it is read and verified for that."""
 
@@ -63,6 +70,11 @@ def resolve_for_models(
             return replace(lock, notes=(attempt.note, *lock.notes))
         except EnvironmentException:
             continue
+    bounded = _with_bounds(definition)
+    if bounded is not None:
+        with contextlib.suppress(EnvironmentException):
+            lock = context.environments.resolve(bounded.definition, progress=context.progress)
+            return replace(lock, notes=(bounded.note, *lock.notes))
     with in_phase(Phase.RESOLVE):
         try:
             return context.environments.resolve(definition, progress=context.progress)
@@ -71,6 +83,34 @@ def resolve_for_models(
             if found is None:
                 raise
             return found
+
+
+def _with_bounds(definition: EnvironmentDefinition | None) -> _Attempt | None:
+    """The same with what goes with the releases that it pins; None where the lists, or an old Python, leave nothing
+    open that could be too new."""
+    conda = definition.python.conda if definition else None
+    if definition is None or conda is None or definition.python.user_managed_dependencies or _is_old(conda):
+        return None
+    entries = (*conda.packages, *conda.pip)
+    packages, pip = (_bounds_of(part, entries) for part in (conda.packages, conda.pip))
+    if not packages and not pip:
+        return None
+    bounded = replace(conda, packages=(*conda.packages, *packages), pip=(*conda.pip, *pip))
+    taken = ", ".join((*packages, *pip))
+    note = f"{taken}: of the time of the releases that the environment pins, which do not load beside newer ones."
+    return _Attempt(definition=_with(definition, bounded), note=note)
+
+
+def _is_old(conda: CondaSpecification) -> bool:
+    """Whether the Python is one for which nothing was released that is too new."""
+    return any(re.match(r"python\s*=+\s*3\.[67]\b", entry) for entry in conda.packages)
+
+
+def _bounds_of(part: Sequence[str], entries: Sequence[str]) -> tuple[str, ...]:
+    """What goes with the releases that one of the lists pins."""
+    found = (_PINNED.fullmatch(entry.strip()) for entry in part)
+    every = (_beside(normalised(pin[1]), pin[2], entries) for pin in found if pin)
+    return tuple(dict.fromkeys(bound for bounds in every for bound in bounds))
 
 
 def _with_own_python(context: Context, definition: EnvironmentDefinition | None) -> Lock | None:
@@ -83,7 +123,7 @@ def _with_own_python(context: Context, definition: EnvironmentDefinition | None)
         return None
     python = platform.python_version()
     note = f"There is no {own} for {_PYTHON_OF_V1}, v1's default: Python {python}, which has it here, is taken."
-    of_its_time = (*conda.pip, *_beside(version, (*conda.packages, *conda.pip)))
+    of_its_time = (*conda.pip, *_beside(_OPEN, version, (*conda.packages, *conda.pip)))
     taken = _with(definition, replace(conda, packages=_on(python, conda.packages), pip=of_its_time))
     try:
         lock = context.environments.resolve(taken, progress=context.progress)
@@ -110,7 +150,7 @@ def _attempts(
         return  # nobody knows, or no version is the right one for all of them
     (reader,) = readers
     version = reader.version
-    beside = _beside(version, entries)
+    beside = _beside(_OPEN, version, entries)
     pinned = replace(conda, packages=_pinned(conda.packages, version, beside), pip=_pinned(conda.pip, version, beside))
     note = f"scikit-learn=={version} is taken, {reader.why}: the environment names no version of it."
     yield _Attempt(definition=_with(definition, pinned), note=note)
@@ -139,11 +179,11 @@ def _pinned(entries: Sequence[str], version: str, beside: tuple[str, ...]) -> tu
     return (*(f"{_OPEN}=={version}" if _names(entry, _OPEN) else entry for entry in entries), *beside)
 
 
-def _beside(version: str | None, entries: Iterable[str]) -> tuple[str, ...]:
-    """The bounds of what scikit-learn itself needs, but of nothing whose version somebody chose."""
+def _beside(package: str, version: str | None, entries: Iterable[str]) -> tuple[str, ...]:
+    """The bounds of what the package itself needs, but of nothing whose version somebody chose."""
     listed = (re.match(r"([\w.-]+)\s*[^\w\s.-]", entry.strip()) for entry in entries)
     chosen = {normalised(found[1]) for found in listed if found}
-    return tuple(bound for bound in bounds(_OPEN, version) if bound.partition("<")[0] in {"numpy", "scipy"} - chosen)
+    return tuple(bound for bound in bounds(package, version) if bound.partition("<")[0] in _NEEDED - chosen)
 
 
 def _readers(context: Context, models: Sequence[ModelVersion], *, with_joblib: bool) -> Iterator[_Reader]:
