@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
 from pathlib import Path
@@ -53,6 +54,8 @@ def test_members_of_a_cloud(workspace: Workspace, capsys: pytest.CaptureFixture[
     assert lines[-1] == "Not used on this machine: container_registry"
     with pytest.raises(NotImplementedError, match="scoring_uri"):
         workspace.service_context  # noqa: B018 - it is looked up
+    assert not hasattr(workspace, "service_context")
+    assert "name" in dict(inspect.getmembers(workspace))
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,10 @@ _DIAGNOSES = (
 _LEVELS = {Verdict.OK: "Information", Verdict.WARNING: "Warning", Verdict.PROBLEM: "Error"}
 
 
+class AbsentMember(NotImplementedError, AttributeError):
+    """A member that a workspace here has not. To ``hasattr`` and ``inspect.getmembers`` that is nothing unusual."""
+
+
 class WorkspaceOfACloud(OpenedWorkspace):
     """Storage accounts, networks and connections: a workspace on this machine has none."""
 
@@ -42,7 +46,7 @@ class WorkspaceOfACloud(OpenedWorkspace):
     @property
     def service_context(self) -> Any:
         """Raises NotImplementedError: what v1 kept there, the addresses of its services, a workspace here has not."""
-        raise NotImplementedError(
+        raise AbsentMember(
             "A workspace on this machine has no service_context: it is opened by its name, and its services have "
             "scoring_uri and swagger_uri."
         )
