@@ -217,6 +217,8 @@ def run(data):
         os._exit(0)
     with open("child", "w") as file:
         file.write(str(child))
+    while os.getsid(child) != child:  # what is in the worker's group yet ends with it
+        time.sleep(0.01)
     os._exit(1)
 """
 
