@@ -265,6 +265,49 @@ def test_unhealthy_while_the_worker_is_started_again(services: Services, gate: G
     service.wait_for(ServiceState.RUNNING)
 
 
+def test_requests_wait_where_a_worker_is_killed_while_it_starts(services: Services, gate: Gate) -> None:
+    script = f"""
+    import os, pathlib
+    def init():
+        marker = pathlib.Path(os.environ["AML_APP_ROOT"], "second")
+        if marker.exists():
+            {gate.wait}
+        marker.touch()
+    def run(x): return x if x != "die" else os._exit(1)
+    """
+
+    def kill_starting(than: int) -> int:
+        wait_until(
+            lambda: (
+                [(each.state, each.pid is not None and each.pid != than) for each in service.status.workers]
+                == [("starting", True)]
+            ),
+            what="a worker starts",
+        )
+        pid = service.status.workers[0].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    service = services.start(script)
+    assert service.score("die").status == 502
+    with ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(service.score, "patient")
+        wait_until(lambda: service.status.requests_waiting == 1, what="it waits")
+        first = kill_starting(0)
+        late = pool.submit(service.score, "late")
+        wait_until(lambda: service.status.requests_waiting == 2, what="both wait")
+        gate.open()
+        assert [waiting.result().json, late.result().json] == ["patient", "late"]
+        gate.path.unlink()
+        assert service.score("die").status == 502
+        refused = pool.submit(service.score, "x")
+        kill_starting(kill_starting(first))
+        assert refused.result().status == 503, "two in a row"
+    gate.open()
+    service.wait_for(ServiceState.RUNNING)
+
+
 def test_a_worker_that_cannot_be_started_again_is_told_at_once_and_tried_on(services: Services) -> None:
     script = """
     import os, pathlib

@@ -28,6 +28,9 @@ class StartFailed(Exception):
         self.failure = failure
 
 
+KILLED = "killed by signal"
+
+
 def describe_exit(returncode: int) -> str:
     """``exit status 1``, or ``killed by signal 9 (SIGKILL)`` for a negative return code."""
     if returncode >= 0:
@@ -36,4 +39,4 @@ def describe_exit(returncode: int) -> str:
         name = signal.Signals(-returncode).name
     except ValueError:
         name = "unknown"
-    return f"killed by signal {-returncode} ({name})"
+    return f"{KILLED} {-returncode} ({name})"

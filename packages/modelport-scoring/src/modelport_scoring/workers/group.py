@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from modelport_scoring.backoff import BackOff
-from modelport_scoring.failures import Failure, StartFailed
+from modelport_scoring.failures import KILLED, Failure, StartFailed
 from modelport_scoring.journal import Journal
 from modelport_scoring.settings import WorkerStart
 from modelport_scoring.workers.contract import Contract
@@ -31,6 +31,10 @@ class Slot:
     backoff: BackOff = field(default_factory=BackOff)
     given_up: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once nobody is to follow who is in it."""
+    failed_starts: int = 0
+    """Since the last one that was ready."""
+    is_failing: bool = False
+    """Whether the last start failed, and the next ones may for hours."""
 
     @property
     def in_flight(self) -> int:
@@ -91,6 +95,11 @@ class WorkerGroup:
     def in_flight(self) -> int:
         """Requests that they hold."""
         return sum(slot.in_flight for slot in self.slots)
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether nobody can be expected to come up soon."""
+        return self.failure is not None and all(slot.is_failing for slot in self.slots if not slot.given_up.is_set())
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -208,6 +217,10 @@ class WorkerGroup:
 
     def _start_failed(self, slot: Slot, failure: Failure) -> None:
         slot.worker = None
+        slot.failed_starts += 1
+        # Somebody, or the system in its need, has killed it: that says nothing yet of the next one.
+        was_killed = failure.exit is not None and failure.exit.startswith(KILLED)
+        slot.is_failing = slot.failed_starts > 1 or not was_killed
         if not (slot.given_up.is_set() and self._verdict.done()):  # else it was told to go before it was there
             self.failure = failure
             self._say(f"a worker did not start (phase {failure.phase}): {failure.message}")
@@ -217,6 +230,7 @@ class WorkerGroup:
 
     def _became_ready(self, slot: Slot, worker: Worker, contract: Contract) -> None:
         self.failure = None
+        slot.failed_starts, slot.is_failing = 0, False
         for note in contract.notes:
             self._say(note)
         if not slot.first_attempt.done():

@@ -105,8 +105,8 @@ class Pool:
 
     @property
     def _cannot_restart(self) -> bool:
-        """Workers were ready once, all have died, and the last try to start one failed: it may fail for hours."""
-        return self.contract is not None and self.failure is not None and not self._ready
+        """Workers were ready once, all have died, and the tries to start them fail: they may for hours."""
+        return self.contract is not None and not self._ready and self.group.is_failing
 
     @property
     def ready_count(self) -> int:
