@@ -247,27 +247,10 @@ def test_who_is_told_to_stop_and_does_not_leave_is_ended(services: Services) -> 
     assert service.score("x").status == 200
 
 
-def test_unhealthy_while_the_worker_is_started_again(services: Services, gate: Gate) -> None:
-    script = f"""
+def starts_again_at(gate: Gate) -> str:
+    """A script whose worker ends when it is told to, and the next one is not ready before the gate is open."""
+    return f"""
     import os, pathlib, time
-    def init():
-        marker = pathlib.Path(os.environ["AML_APP_ROOT"], "second")
-        if marker.exists():
-            {gate.wait}
-        marker.touch()
-    def run(x): os._exit(1)
-    """
-    service = services.start(script)
-    assert service.score("x").status == 502
-    service.wait_for(ServiceState.UNHEALTHY)
-    assert service.ask("GET", "/").status == 503
-    gate.open()
-    service.wait_for(ServiceState.RUNNING)
-
-
-def test_requests_wait_where_a_worker_is_killed_while_it_starts(services: Services, gate: Gate) -> None:
-    script = f"""
-    import os, pathlib
     def init():
         marker = pathlib.Path(os.environ["AML_APP_ROOT"], "second")
         if marker.exists():
@@ -276,6 +259,17 @@ def test_requests_wait_where_a_worker_is_killed_while_it_starts(services: Servic
     def run(x): return x if x != "die" else os._exit(1)
     """
 
+
+def test_unhealthy_while_the_worker_is_started_again(services: Services, gate: Gate) -> None:
+    service = services.start(starts_again_at(gate))
+    assert service.score("die").status == 502
+    service.wait_for(ServiceState.UNHEALTHY)
+    assert service.ask("GET", "/").status == 503
+    gate.open()
+    service.wait_for(ServiceState.RUNNING)
+
+
+def test_requests_wait_where_a_worker_is_killed_while_it_starts(services: Services, gate: Gate) -> None:
     def kill_starting(than: int) -> int:
         wait_until(
             lambda: (
@@ -289,7 +283,7 @@ def test_requests_wait_where_a_worker_is_killed_while_it_starts(services: Servic
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    service = services.start(script)
+    service = services.start(starts_again_at(gate))
     assert service.score("die").status == 502
     with ThreadPoolExecutor(2) as pool:
         waiting = pool.submit(service.score, "patient")
