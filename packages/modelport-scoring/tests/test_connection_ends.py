@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
+import socket
 import time
 
 import psutil
 import pytest
+import uvloop
 
-from scoring_services import Gate, Services, read_all, refuses, wait_until
+from modelport_scoring.http.connection import Connection
+from modelport_scoring.http.exchange import Exchange
+from modelport_scoring.http.known_heads import KnownHeads
+from modelport_scoring.http.listener import Listener
+from modelport_scoring.http.reader import RequestReader
+from modelport_scoring.http.request import Head
+from modelport_scoring.http.response import Response
+from modelport_scoring.settings import Limits
+from scoring_services import PATIENCE_S, Gate, Services, read_all, refuses, wait_until
 from test_http import post
 from tls_services import secured, with_certificate
 
@@ -122,3 +134,58 @@ def test_a_stream_that_begins_while_the_service_stops_says_that_it_is_the_last_a
         answer = read_all(channel)
     assert b"\r\nconnection: close\r\n" in answer
     assert answer.endswith(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
+
+
+# --- what is left of them ---------------------------------------------------------------------------------------------
+
+
+class Echo:
+    """The smallest application."""
+
+    def __init__(self) -> None:
+        self.known_heads = KnownHeads()
+        self.limits = Limits()
+        self.most_pipelined = 1
+
+    def screen(self, head: Head) -> Response | None:
+        return None
+
+    def handle(self, exchange: Exchange) -> None:
+        body = bytes(exchange.body)
+        if body != b"never":
+            exchange.answer(Response(200, body=body))
+
+
+def ask_and_leave(address: tuple[str, int]) -> None:
+    """Once with all answered, and once each in the middle of an answer and of a request."""
+    for rest in (b"", post(b"never"), post(b"cut off")[:-3]):
+        with socket.create_connection(address, timeout=PATIENCE_S) as channel:
+            channel.sendall(post(b"body"))
+            assert channel.recv(1000).endswith(b"body")
+            channel.sendall(rest)
+
+
+def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collector() -> None:
+    """That looks rarely at what has once been in use for long: a busy server's memory would grow for days."""
+
+    async def left() -> list[object]:
+        loop = asyncio.get_running_loop()
+        listener = Listener(loop, most_connections=100)
+        application = Echo()
+        server = await loop.create_server(lambda: Connection(application, listener), "127.0.0.1")
+        address = server.sockets[0].getsockname()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(10):
+                await loop.run_in_executor(None, ask_and_leave, address)
+            async with asyncio.timeout(PATIENCE_S):
+                while len(listener):
+                    await asyncio.sleep(0.01)
+            server.close()
+            await asyncio.sleep(0.1)
+            return [each for each in gc.get_objects() if isinstance(each, Connection | RequestReader | Exchange)]
+        finally:
+            gc.enable()
+
+    assert uvloop.run(left()) == []

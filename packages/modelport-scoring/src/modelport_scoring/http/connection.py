@@ -97,11 +97,13 @@ class Connection(WatchedConnection):
         for exchange in self._pending:
             if exchange.work is not None:
                 exchange.work.client_gone()
+                exchange.work = None
         self._pending.clear()
         self._backlog.clear()
         if self._outgoing is not None:
             self._outgoing.drop()
-        self._streaming = None
+        self._outgoing = self._streaming = None
+        self._reader.close()
 
     def data_received(self, data: bytes) -> None:
         if self._closing:

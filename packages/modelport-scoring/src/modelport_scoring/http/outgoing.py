@@ -7,7 +7,6 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
-from modelport_scoring.http.delivery import Delivery
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import (
@@ -30,7 +29,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Outgoing:
     """Writes to the transport: as few system calls as may be, and no copy of a large body."""
 
-    __slots__ = ("_descriptor", "_held", "_listener", "_transport", "delivery")
+    __slots__ = ("_descriptor", "_held", "_listener", "_transport")
 
     def __init__(self, transport: asyncio.Transport, listener: Listener) -> None:
         self._transport = transport
@@ -38,7 +37,6 @@ class Outgoing:
         self._listener = listener
         self._held: list[bytes] = []
         """Answers that are sent together with those behind them."""
-        self.delivery = Delivery(transport)
 
     def send(self, request: Head, response: Response, *, last: bool, more_follow: bool) -> None:
         """Send a whole answer. ``last``: the connection ends with it. ``more_follow``: the client waits for others:

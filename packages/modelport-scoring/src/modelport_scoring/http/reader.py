@@ -105,6 +105,14 @@ class RequestReader:
         self.ended = False
         """The last request said so: what follows is none, and is not read (RFC 9112, 9.6)."""
 
+    def close(self) -> None:
+        """Let go of the sink: the connection is gone, and nothing more may be fed.
+
+        It, this and the parser would keep each other until the garbage collector looks at objects of their age. Of a
+        busy server's connections most reach an age at which that is after hours.
+        """
+        del self._sink, self._parser
+
     def feed(self, data: bytes) -> None:
         """Parse. Raises Unreadable; then nothing more may be fed."""
         if self.ended:

@@ -81,7 +81,7 @@ class WatchedConnection(asyncio.Protocol):
             self._refuse(self._listener.refusal(self.limits))
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._transport = None
+        self._transport = self.delivery = None
         self._closing = True
         self._listener.closed(self)
 

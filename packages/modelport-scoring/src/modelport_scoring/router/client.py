@@ -85,6 +85,7 @@ class ClientConnection(WatchedConnection):
         queue, self._queue = self._queue, deque()
         for forward in queue:
             forward.client_gone()
+        self._reader.close()
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
