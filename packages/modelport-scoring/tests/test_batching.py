@@ -255,7 +255,8 @@ def test_a_worker_that_ends_in_a_body_of_a_batch_does_not_make_it_again(services
         with pytest.raises(IncompleteRead):
             broken.result()
         assert whole.result().json == {"value": 4}
-    assert service.status.workers[0].restarts == 1
+    wait_until(lambda: service.status.workers[0].restarts == 1, what="it is started again")
+    assert service.score("4").json == {"value": 4}
 
 
 def test_bodies_that_are_made_while_they_are_sent_in_a_batch(services: Services) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -133,16 +134,25 @@ def receive_answers(worker: WorkerProcess, first: int, count: int) -> Batch:
         elif frame.kind == RESULTS:
             assert frame.id == first + len(batch.answers)
             batch.announced.append(replace(frame, flags=0, payload=b""))
-            table = lengths(frame.code)
-            start = table.size
-            for size in table.unpack_from(frame.payload):
-                batch.answers.append((200, frame.flags, frame.payload[start : start + size]))
-                start += size
-            assert start == len(frame.payload)
+            batch.answers += [(200, frame.flags & ~LEFT_TO_SERVER, answer) for answer in split_results(frame)]
         else:
             assert (frame.kind, frame.id) == (RESULT, first + len(batch.answers))
             batch.answers.append((frame.code, frame.flags, frame.payload))
     return batch
+
+
+def split_results(frame: Received) -> list[bytes]:
+    """The bodies; numbers as the server is to write them."""
+    table = lengths(frame.code)
+    sizes, rest = table.unpack_from(frame.payload), frame.payload[table.size :]
+    if frame.flags & LEFT_TO_SERVER:
+        numbers = iter(memoryview(rest).cast("d").tolist())
+        answers = [json.dumps(list(itertools.islice(numbers, size))).encode() for size in sizes]
+        assert not list(numbers)
+        return answers
+    starts = [sum(sizes[:number]) for number in range(len(sizes) + 1)]
+    assert starts.pop() == len(rest)
+    return [rest[start : start + size] for start, size in zip(starts, sizes, strict=True)]
 
 
 def as_bodies(values: list[Any]) -> list[bytes]:

@@ -1,13 +1,14 @@
 """Several requests, one call: for scripts whose one parameter is an array or a table of independent rows, and for those
 that have a ``run_batch`` of their own."""
 
+from array import array
 from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence, Union
 
-from modelport_worker.answers import MANY_NUMBERS
+from modelport_worker.answers import FLOAT, MANY_NUMBERS
 from modelport_worker.arguments import Arguments, Rejected
 from modelport_worker.frames import ALONE, ARRAY, QUERY
 from modelport_worker.json_codec import dumps
-from modelport_worker.link import Bundle, Frame
+from modelport_worker.link import LARGE_PAYLOAD, Bundle, Frame
 from modelport_worker.orjson_if_present import orjson
 from modelport_worker.samples import ArraySample, Sample
 
@@ -16,6 +17,9 @@ MOST_FAILURES = 8
 
 
 NUMBERS = frozenset((float, int))
+MOST_DOUBLES = LARGE_PAYLOAD // 16
+"""So many cross together, with a count for each, in one small frame."""
+
 SEPARATOR = b", " if orjson is None else b","
 """Between two numbers."""
 
@@ -88,6 +92,11 @@ class Batcher:
         """The JSON of each request's part; None where each has to be encoded by itself."""
         return None
 
+    def as_doubles(self, value: Any, counts: List[int]) -> Optional[bytes]:
+        """All that the call returned, for the server to write; None where it is not just floats, or can as well be
+        written here."""
+        return None
+
     @property
     def is_hopeless(self) -> bool:
         return self._failures >= MOST_FAILURES
@@ -133,6 +142,13 @@ class RowBatcher(Batcher):
 
     def encode_at_once(self, value: Any, counts: List[int]) -> Optional[List[bytes]]:
         return encode_numbers(value, counts)
+
+    def as_doubles(self, value: Any, counts: List[int]) -> Optional[bytes]:
+        if orjson is not None or len(value) > MOST_DOUBLES or max(counts) >= MANY_NUMBERS:
+            return None  # of many numbers, the form is another where a request is alone
+        if not FLOAT.issuperset(map(type, value)):
+            return None
+        return array("d", value).tobytes()
 
     def split(self, value: Any, counts: List[int]) -> List[Any]:
         parts, start = [], 0

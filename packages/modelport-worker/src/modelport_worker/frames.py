@@ -70,7 +70,9 @@ or what it returned did not split, and the requests were scored one by one after
 
 RESULTS = 24
 """A BATCH and its RESULTs in one frame, where each is 200 and RETURNED, without ``meta``. ``id``: that of the first;
-those of the others follow it. ``code``: how many. ``payload``: as in SCORES."""
+those of the others follow it. ``code``: how many. ``payload``: as in SCORES; with NUMBERS, how many numbers each answer
+has (u32), and behind that all numbers as doubles: each answer is the list of its own, as ``json`` would have written
+it."""
 
 FORKED = 22
 """A template's answer to FORK. ``payload``: the worker's process id, in decimal; ``code``: 0, or the errno with which

@@ -18,6 +18,7 @@ from modelport_worker.frames import (
     HEADER,
     HEADER_SIZE,
     MEMORY_SIZE,
+    NUMBERS,
     RESULT,
     RESULTS,
     RETURNED,
@@ -310,6 +311,15 @@ class Link:
         count = len(payloads)
         body = lengths(count).pack(*map(len, payloads)) + b"".join(payloads)
         self._outbox.put(HEADER.pack(first_id, len(body), 0, micros, count, RESULTS, RETURNED) + body, now, 0.0)
+
+    def answer_with_numbers(
+        self, first_id: int, counts: Sequence[int], numbers: bytes, micros: int, now: float
+    ) -> None:
+        """The same, where each answer is a list of floats that the server has still to write. ``numbers``: all of them
+        as doubles."""
+        body = lengths(len(counts)).pack(*counts) + numbers
+        head = HEADER.pack(first_id, len(body), 0, micros, len(counts), RESULTS, RETURNED | NUMBERS)
+        self._outbox.put(head + body, now, 0.0)
 
     def announce_batch(self, count: int, flags: int, micros: int, reason: bytes, now: float) -> None:
         """Say of the next ``count`` answers that they were made together, or could not be."""

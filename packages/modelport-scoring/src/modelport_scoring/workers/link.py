@@ -33,16 +33,22 @@ COLLECTED_BYTES = 512 * 1024
 
 Payload = bytes | bytearray | memoryview
 
-KNOWN_KINDS = frozenset((PHASE, READY, FAILED, RESULT, RESULTS, CHUNK, BATCH))
+ANSWERS = frozenset((RESULT, CHUNK))
+OTHERS = frozenset((PHASE, READY, FAILED, RESULTS, BATCH))
 
 
 class LinkObserver(Protocol):
     """Who is told what the worker says. No method may raise."""
 
+    def answer_received(
+        self, request_id: int, kind: int, code: int, flags: int, micros: int, meta: bytes, payload: bytes
+    ) -> None:
+        """One whole RESULT or CHUNK. All by position: this is called for every answer."""
+
     def frame_received(
         self, request_id: int, kind: int, code: int, flags: int, micros: int, meta: bytes, payload: bytes
     ) -> None:
-        """One whole frame. All by position: this is called for every answer."""
+        """One whole frame of another kind."""
 
     def frames_handled(self) -> None:
         """All frames that had arrived have been handed over."""
@@ -244,19 +250,22 @@ class Link(asyncio.Protocol):
         rest = large.fill(data)
         if large.is_whole:
             self._large = None
-            self._observer.frame_received(
-                large.id, large.kind, large.code, large.flags, large.micros, large.meta, large.payload
-            )
+            received = self._observer.answer_received if large.kind in ANSWERS else self._observer.frame_received
+            received(large.id, large.kind, large.code, large.flags, large.micros, large.meta, large.payload)
         return rest
 
     def _split(self, data: bytes) -> None:
         """Hand over the whole frames in ``data`` and keep the rest."""
         position, size = 0, len(data)
         self._needed = HEADER_SIZE
-        received, unpack = self._observer.frame_received, HEADER.unpack_from
+        answered, unpack = self._observer.answer_received, HEADER.unpack_from
         while size - position >= HEADER_SIZE:
             request_id, payload_size, meta_size, micros, code, kind, flags = unpack(data, position)
-            if kind not in KNOWN_KINDS:
+            if kind in ANSWERS:
+                received = answered
+            elif kind in OTHERS:
+                received = self._observer.frame_received
+            else:
                 self._reject(f"a frame of the unknown kind {kind}")
                 return
             whole = HEADER_SIZE + meta_size + payload_size

@@ -9,6 +9,7 @@ gets its answer or its error there.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -41,19 +42,23 @@ class NumberReader:
         self._buffer_type = {"<f8": "d", "<i8": "i"}[parameter.type]
         self._arrays_per_row = sum(prod(self._row[:depth]) for depth in range(len(self._row)))
         self._brackets_in_name = parameter.name.count("[")
-        self._row_lengths = {self._row[0]} if len(self._row) == 1 else None
-        """Of a row that is a plain list, as nearly all are."""
+        self._is_flat = len(self._row) == 1
+        """Whether a row is a plain list, as nearly all are."""
+        self._row_lengths = set(self._row)
         self._parser = simdjson.Parser()
 
     def read(self, body: bytes | bytearray | memoryview) -> bytes | memoryview | None:
         """The array's memory, or None where the ordinary way has to be taken. A view is of memory of its own."""
-        if len(body) > MOST_BYTES:
+        size = len(body)
+        if size > MOST_BYTES:
             return None
-        if isinstance(body, memoryview):
+        if type(body) is memoryview:
             body = bytes(body)
+        # A search for brackets is slower than a look at each byte only where there are few bytes.
+        arrays = body.count(b"[") if size < LONG_BYTES else size - len(body.replace(b"[", b""))
         try:
             # Nothing of the document may outlive this call: the parser would refuse the next one.
-            return self._read(self._parser.parse(body), count_arrays(body) - self._brackets_in_name)
+            return self._read(self._parser.parse(body), arrays - self._brackets_in_name)
         except NOT_CERTAIN:
             return None
 
@@ -62,28 +67,23 @@ class NumberReader:
         if len(document) != 1:  # of a key that occurs twice, simdjson takes the first and json the last
             return None
         rows = document[self._name]
-        if not isinstance(rows, JSON_ARRAY):  # objects and texts have a length, too
+        if type(rows) is not JSON_ARRAY:  # objects and texts have a length, too
             return None
         count = len(rows)
         # simdjson flattens whatever it is given. A row of the right length that holds an array shows in their number.
         if not count or arrays != 1 + count * self._arrays_per_row:
             return None
-        if self._row_lengths is not None:
-            if set(map(len, rows)) != self._row_lengths:
+        if self._is_flat:
+            # Of one row, the number of all tells whether it has as many as it should.
+            if count > 1 and set(map(len, rows)) != self._row_lengths:
                 return None
         elif not has_shape(rows, self._row):
             return None
         numbers = memoryview(rows.as_buffer(of_type=self._buffer_type))
-        if len(numbers) != count * self._row_bytes:
+        size = len(numbers)
+        if size != count * self._row_bytes:
             return None
-        return bytes(numbers) if len(numbers) < SMALLEST_BYTES else numbers
-
-
-def count_arrays(body: bytes | bytearray) -> int:
-    """How many brackets open in a JSON text."""
-    if len(body) < LONG_BYTES:
-        return body.count(b"[")
-    return len(body) - len(body.replace(b"[", b""))
+        return numbers.tobytes() if size < SMALLEST_BYTES else numbers
 
 
 def write_numbers(payload: bytes | memoryview) -> bytes:
@@ -94,6 +94,23 @@ def write_numbers(payload: bytes | memoryview) -> bytes:
     lines = [numbers[start : start + row] for start in range(0, len(numbers), row)] if row else numbers
     text = orjson.dumps(lines)
     return text if b"n" not in text else json.dumps(lines).encode()  # NaN, Infinity
+
+
+def write_each(numbers: memoryview, counts: Sequence[int]) -> list[bytes]:
+    """The JSON of many short lists of numbers, byte for byte as ``json`` would have written each. ``numbers``: the
+    doubles of all lists, one behind another; ``counts``: how many each has."""
+    values = numbers.cast("d").tolist()
+    text = orjson.dumps(values)
+    if b"e" in text or b"0.0000" in text or b"n" in text:  # with an exponent in json at least, or none that JSON has
+        text = json.dumps(values, separators=(",", ":")).encode()
+    texts = text[1:-1].split(b",")
+    if len(texts) == len(counts):
+        return [b"[%b]" % number for number in texts]
+    lists, start = [], 0
+    for count in counts:
+        lists.append(b"[%b]" % b", ".join(texts[start : start + count]))
+        start += count
+    return lists
 
 
 def has_shape(members: Any, shape: tuple[int, ...]) -> bool:

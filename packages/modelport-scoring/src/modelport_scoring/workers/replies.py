@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import time
 from collections import deque
@@ -12,6 +13,7 @@ from typing import Protocol
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.large_bodies import LargeBodies
 from modelport_scoring.workers.link import Link
+from modelport_scoring.workers.numbers import write_each
 from modelport_scoring.workers.page import SharedPage
 from modelport_scoring.workers.ticket import Ticket
 from modelport_scoring.workers.window import Window
@@ -85,21 +87,22 @@ class Replies:
         else:
             self._result_received(code, flags, micros, meta, payload)
 
-    def results_received(self, first_id: int, count: int, micros: int, payload: bytes) -> None:
+    def results_received(self, first_id: int, count: int, flags: int, micros: int, payload: bytes) -> None:
         """A RESULTS: what one call of ``run`` has answered to so many requests."""
-        in_flight, table = self.in_flight, lengths(count)
-        stop = table.size
-        sizes = table.unpack_from(payload) if len(payload) >= stop else ()
+        in_flight = self.in_flight
         is_next = 0 < count <= len(in_flight) and in_flight[0].id == first_id and not self.stream_since
-        if not is_next or stop + sum(sizes) != len(payload):
+        answers = split_answers(payload, count, are_numbers=bool(flags & NUMBERS)) if is_next else None
+        if answers is None:
             self._garbage_received(f"answers to {count} requests from {first_id} on, which were not the next")
             return
         self.window.measured(micros)
-        for size in sizes:
-            start, stop = stop, stop + size
+        for answer in answers:
             ticket = in_flight.popleft()
             if not ticket.settled:
-                ticket.scored(200, RETURNED, micros, b"", payload[start:stop], count)
+                try:
+                    ticket.scored(200, RETURNED, micros, b"", answer, count)
+                except Exception as error:
+                    give_up(ticket, error)
             if ticket.slot is not None:
                 self.large_bodies.free(ticket)
 
@@ -130,7 +133,10 @@ class Replies:
             flags &= ~(SHARED | NUMBERS)
         self.in_flight.popleft()
         if not ticket.settled:
-            ticket.scored(code, flags, micros, meta, answer, self._together)
+            try:
+                ticket.scored(code, flags, micros, meta, answer, self._together)
+            except Exception as error:
+                give_up(ticket, error)
         if ticket.slot is not None:
             if isinstance(answer, memoryview):
                 answer.release()
@@ -237,3 +243,26 @@ class Replies:
             ticket.attempts -= started and ticket.id > last
             (again if ticket.id > last or together else lost).append(ticket)
         return lost, again
+
+
+def give_up(ticket: Ticket, error: Exception) -> None:
+    """A fault of ours kept an answer from its client: that is one request's end, and not its worker's."""
+    context = {"message": "an answer could not be sent", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)
+    ticket.lost()
+
+
+def split_answers(payload: bytes, count: int, *, are_numbers: bool) -> list[bytes] | None:
+    """The bodies in the payload of a RESULTS; None where its parts do not fit together."""
+    table = lengths(count)
+    start = table.size
+    sizes = table.unpack_from(payload) if len(payload) >= start else ()
+    if start + sum(sizes) * (8 if are_numbers else 1) != len(payload) or not sizes:
+        return None
+    if are_numbers:
+        return write_each(memoryview(payload)[start:], sizes)
+    answers = []
+    for size in sizes:
+        answers.append(payload[start : start + size])
+        start += size
+    return answers

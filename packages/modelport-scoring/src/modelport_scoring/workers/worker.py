@@ -19,7 +19,7 @@ from modelport_scoring.workers.link import Link
 from modelport_scoring.workers.process import WorkerProcess, ended_early
 from modelport_scoring.workers.replies import BatchObserver, Replies
 from modelport_scoring.workers.ticket import Ticket
-from modelport_worker.frames import ARRAY, BATCH, CHUNK, PHASE, READY, RESULT, RESULTS, SCORE, STOP
+from modelport_worker.frames import ARRAY, BATCH, PHASE, READY, RESULTS, SCORE, STOP
 
 LAST_WORDS_S = 0.2
 """Between the end of a process and the end of its link, whichever comes first: what it wrote may still be on its way to
@@ -28,8 +28,6 @@ us, and it may still be about to say with which status it exits."""
 FAREWELL_S = 3.0
 """From the end of its link, a worker that was told to stop may take so long: for its script's threads, and for what
 that has registered with ``atexit``."""
-
-ANSWERS = frozenset((RESULT, CHUNK))
 
 ALIKE = frozenset((0, ARRAY))
 """Flags of requests that may go to a worker in one frame with others."""
@@ -40,6 +38,10 @@ class WorkerState(StrEnum):
     READY = "ready"
     STOPPING = "stopping"
     ENDED = "ended"
+
+
+TAKES_REQUESTS = WorkerState.READY
+"""Looking a member up in its class takes five times as long."""
 
 
 class WorkerObserver(BatchObserver, Protocol):
@@ -61,6 +63,7 @@ class Worker:
         self._link = Link(self, loop=loop, most_alike=pool.batch_size.largest)
         self.replies = Replies(process.page, self._link, pool=pool, garbage_received=self.garbage_received)
         self.in_flight = self.replies.in_flight
+        self.answer_received = self.replies.answer_received
         self._loop = loop
         self._launch = launch
         self._pool = pool
@@ -74,11 +77,10 @@ class Worker:
     def pid(self) -> int:
         return self._process.pid
 
-    @property
     def takes_more(self) -> bool:
         """Whether one more frame may be sent now."""
         return (
-            self.state is WorkerState.READY
+            self.state is TAKES_REQUESTS
             and len(self.in_flight) < self.replies.window.size
             and self._link.has_room
             and not self.replies.stream_since
@@ -142,10 +144,8 @@ class Worker:
     def frame_received(
         self, request_id: int, kind: int, code: int, flags: int, micros: int, meta: bytes, payload: bytes
     ) -> None:
-        if kind in ANSWERS:
-            self.replies.answer_received(request_id, kind, code, flags, micros, meta, payload)
-        elif kind == RESULTS:
-            self.replies.results_received(request_id, code, micros, payload)
+        if kind == RESULTS:
+            self.replies.results_received(request_id, code, flags, micros, payload)
         elif kind == BATCH:
             self.replies.batch_received(code, flags, micros, payload)
         elif kind == PHASE:
@@ -158,7 +158,7 @@ class Worker:
         self.link_has_room()
 
     def link_has_room(self) -> None:
-        if self.state is WorkerState.READY:
+        if self.state is TAKES_REQUESTS:
             self._pool.has_room(self)
 
     def garbage_received(self, what: str) -> None:
