@@ -27,8 +27,8 @@ class Told(CopiableTicket):
     """A ticket whose answer the test gives."""
 
     def __init__(self, exchange: Exchange) -> None:
+        super().__init__(exchange.body)
         self.exchange = exchange
-        self.payload = exchange.body
         exchange.work = self
 
     def copied_to(self, exchange: Exchange, *, posing_as: int) -> Told:

@@ -9,6 +9,8 @@ MOST_CHARACTERS = 100
 TOO_LONG = "x-request-id must not exceed 100 characters"
 TOO_LONG_MS = "x-ms-request-id and x-ms-client-request-id must not exceed 100 characters"
 
+ECHO = b"x-ms-request-id: %b\r\nx-request-id: %b\r\n%b"
+
 SAME_PREFIX = 1 << 20
 """So many new ids share their random part."""
 
@@ -38,17 +40,6 @@ def make_new_ids() -> Iterator[bytes]:
 new_id = make_new_ids().__next__
 
 
-class RequestIds:
-    """The ids of one request, and ``echo``, the header lines of its answer."""
-
-    __slots__ = ("echo", "ms_request_id", "request_id")
-
-    def __init__(self, request_id: bytes, ms_request_id: bytes, echo: bytes) -> None:
-        self.request_id = request_id
-        self.ms_request_id = ms_request_id
-        self.echo = echo
-
-
 class GivenIds:
     """The ids in a head, from which each request with that head gets its own."""
 
@@ -60,12 +51,17 @@ class GivenIds:
         self._rest = rest
         """The header lines that are only repeated."""
 
-    def issue(self) -> RequestIds:
-        """The ids that the client gave, and new ones where it gave none."""
-        request_id = self._request_id or new_id()
-        ms_request_id = self._ms_request_id or request_id
-        echo = b"x-ms-request-id: %b\r\nx-request-id: %b\r\n%b" % (ms_request_id, request_id, self._rest)
-        return RequestIds(request_id, ms_request_id, echo)
+    def request_id(self) -> bytes:
+        """What the client gave, or a new one for each request."""
+        return self._request_id or new_id()
+
+    def ms_request_id(self, request_id: bytes) -> bytes:
+        """The other id of the request with that id."""
+        return self._ms_request_id or request_id
+
+    def echo(self, request_id: bytes) -> bytes:
+        """The header lines of the answer to the request with that id."""
+        return ECHO % (self._ms_request_id or request_id, request_id, self._rest)
 
 
 def read_ids(headers: Mapping[bytes, bytes]) -> GivenIds:

@@ -12,7 +12,7 @@ from modelport_scoring.access.decisions import Denied
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import FOREVER, Head
 from modelport_scoring.http.response import JSON_TYPE, TEXT_TYPE, Response, message
-from modelport_scoring.ids import IdTooLong, RequestIds, read_ids
+from modelport_scoring.ids import IdTooLong, read_ids
 from modelport_scoring.inference import Inference, as_error
 from modelport_scoring.inference_protocol.endpoint import Target, read_target
 from modelport_scoring.openapi import NoSuchDocument, normal_prefix
@@ -79,7 +79,7 @@ class Routes:
         """Answer from the head alone what the body cannot change: a wrong path, method, id or key."""
         response = self._screen(head)
         if response is not None:
-            self._note(head, response, ids=None, started=time.monotonic())
+            self._note(head, response, request_id=b"", started=time.monotonic())
         return response
 
     def _screen(self, head: Head) -> Response | None:
@@ -146,7 +146,7 @@ class Routes:
 
     def _screened(self, head: Head, response: Response) -> Response:
         assert head.ids is not None
-        response.lines += RUN_OK + head.ids.issue().echo + head.lines
+        response.lines += RUN_OK + head.ids.echo(head.ids.request_id()) + head.lines
         return response
 
     def _score(self, exchange: Exchange) -> None:
@@ -183,13 +183,12 @@ class Routes:
         self._answer(exchange, response)
 
     def _answer(self, exchange: Exchange, response: Response) -> None:
-        ids = exchange.ids
-        response.lines += RUN_OK if ids is None else RUN_OK + ids.echo + exchange.head.lines
+        response.lines += RUN_OK + exchange.echo() + exchange.head.lines
         started = time.monotonic()
         exchange.answer(response)
-        self._note(exchange.head, response, ids=ids, started=started)
+        self._note(exchange.head, response, request_id=exchange.request_id, started=started)
 
-    def _note(self, head: Head, response: Response, *, ids: RequestIds | None, started: float) -> None:
+    def _note(self, head: Head, response: Response, *, request_id: bytes, started: float) -> None:
         """Count an answer that no worker gave, and write it down where that is asked for."""
         telemetry = self._service.telemetry
         route = head.route.name if head.route is not None else "other"
@@ -204,6 +203,6 @@ class Routes:
                     started=started,
                     ended=time.monotonic(),
                     length=len(response.body),
-                    request_id=ids.request_id if ids is not None else b"",
+                    request_id=request_id,
                 )
             )

@@ -32,6 +32,8 @@ EXPECTS_JSON = "Expects Content-Type to be application/json"
 class Scoring(CopiableTicket):
     """One request to ``/score``."""
 
+    __slots__ = ("_exchange", "_service", "_started", "_trace")
+
     is_copy = False
     client_has_gone = False
     """While a worker had it: an answer that begins after that is for nobody."""
@@ -39,8 +41,7 @@ class Scoring(CopiableTicket):
     """The revision that a copy's answer names, where it names one."""
 
     def __init__(self, exchange: Exchange, service: Service) -> None:
-        self.payload = exchange.body
-        self.flags = 0
+        super().__init__(exchange.body)
         self._exchange = exchange
         self._service = service
         self._started = time.monotonic()
@@ -160,11 +161,10 @@ class Scoring(CopiableTicket):
 
     def _answer(self, response: Response, run: bytes = RUN_OK, micros: int = 0, together: int = 1) -> None:
         exchange, service = self._exchange, self._service
-        ids = exchange.ids
         cors = exchange.head.lines
         if cors and names_origin(response.lines):
             cors = b""
-        response.lines += run if ids is None else run + ids.echo + cors
+        response.lines += run + exchange.echo() + cors
         exchange.answer(response)
         telemetry, ended = service.telemetry, time.monotonic()
         if telemetry.settings.metrics:
@@ -175,7 +175,7 @@ class Scoring(CopiableTicket):
             self._end_trace(self._trace, response, micros, together, ended)
 
     def _access(self, response: Response, micros: int, ended: float) -> Access:
-        head, ids = self._exchange.head, self._exchange.ids
+        head = self._exchange.head
         return Access(
             head.method,
             head.path,
@@ -186,7 +186,7 @@ class Scoring(CopiableTicket):
             self.sent_at,
             micros,
             self.revision,
-            ids.request_id if ids is not None else b"",
+            self._exchange.request_id,
             head.headers.get(b"x-ms-client-request-id", b""),
         )
 
@@ -218,9 +218,9 @@ def describe_request(exchange: Exchange, *, hides_key: bool, trace: Trace | None
         if not described or hid_key is not hides_key:
             described = describe_head(head, hides_key=hides_key)
             head.described = hides_key, described
-    if exchange.ids is None or b"x-ms-request-id" in head.headers:
+    if head.ids is None or b"x-ms-request-id" in head.headers:
         return described
-    return described + exchange.ids.ms_request_id
+    return described + head.ids.ms_request_id(exchange.request_id)
 
 
 def describe_head(head: Head, *, hides_key: bool, trace: Trace | None = None) -> bytes:

@@ -7,7 +7,6 @@ from typing import Protocol
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.stream import BodyStream
-from modelport_scoring.ids import RequestIds
 
 
 class AnswerOrder(Protocol):
@@ -36,17 +35,39 @@ class Work(Protocol):
 class Exchange:
     """Is answered exactly once, whenever; its connection keeps the order."""
 
-    __slots__ = ("body", "head", "ids", "order", "response", "work")
+    __slots__ = ("_request_id", "body", "head", "order", "response", "work")
 
     def __init__(self, head: Head, body: Body, order: AnswerOrder) -> None:
         self.head = head
         self.body = body
-        self.ids: RequestIds | None = None if head.ids is None else head.ids.issue()
+        self._request_id = b""
         self.response: Response | None = None
         self.work: Work | None = None
         """Told when the client goes away, or does not keep up."""
         self.order = order
         """Who is told of the answer."""
+
+    @property
+    def request_id(self) -> bytes:
+        """The request's id; nothing where the application has read none in its head."""
+        given = self.head.ids
+        if not self._request_id and given is not None:
+            self._request_id = given.request_id()
+        return self._request_id
+
+    @request_id.setter
+    def request_id(self, request_id: bytes) -> None:
+        self._request_id = request_id
+
+    def echo(self) -> bytes:
+        """The header lines of the answer that repeat the ids."""
+        given = self.head.ids
+        if given is None:
+            return b""
+        request_id = self._request_id
+        if not request_id:
+            request_id = self._request_id = given.request_id()
+        return given.echo(request_id)
 
     def answer(self, response: Response) -> None:
         """Send the answer, when its turn comes; nothing happens where the client has gone."""

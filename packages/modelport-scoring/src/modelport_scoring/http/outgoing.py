@@ -18,6 +18,7 @@ from modelport_scoring.http.response import (
     head,
     in_chunk,
     stream_head,
+    whole,
 )
 from modelport_scoring.http.stream import BodyStream
 
@@ -41,21 +42,29 @@ class Outgoing:
     def send(self, request: Head, response: Response, *, last: bool, more_follow: bool) -> None:
         """Send a whole answer. ``last``: the connection ends with it. ``more_follow``: the client waits for others:
         what is ready within this turn of the event loop is then one write."""
-        connection = CLOSE if last else KEEP_ALIVE if request.version == "1.0" else b""
-        start = head(response, connection=connection, date=self._listener.date_line)
-        body = b"" if request.method == b"HEAD" or response.status in WITHOUT_BODY else response.body
-        if isinstance(body, memoryview):
-            self._write_lent(start, body)
-        elif len(body) > SMALL_BODY_BYTES:
-            self._write(start, body)
-        elif more_follow and not last:
+        body = response.body
+        if not last and response.status == 200 and isinstance(body, bytes) and fits(request, body):  # nearly always
+            data = whole(response, body, date=self._listener.date_line)
+        else:
+            connection = CLOSE if last else KEEP_ALIVE if request.version == "1.0" else b""
+            start = head(response, connection=connection, date=self._listener.date_line)
+            if request.method == b"HEAD" or response.status in WITHOUT_BODY:
+                body = b""
+            if isinstance(body, memoryview):
+                self._write_lent(start, body)
+                return
+            if len(body) > SMALL_BODY_BYTES:
+                self._write(start, body)
+                return
+            data = start + body
+        if more_follow and not last:
             if not self._held:
                 self._listener.call_soon(self.flush)
-            self._held.append(start + body)
+            self._held.append(data)
         elif self._held:
-            self._write(start + body)
+            self._write(data)
         else:
-            self._transport.write(start + body)
+            self._transport.write(data)
 
     def send_continue(self) -> None:
         """Tell the client that it may send the body."""
@@ -105,6 +114,11 @@ class Outgoing:
             with contextlib.suppress(OSError):  # the socket is full; or broken, which the transport will find, too
                 sent = os.writev(self._descriptor, parts)
         self._transport.writelines(rest(parts, sent))
+
+
+def fits(request: Head, body: bytes) -> bool:
+    """Whether the body goes out with its head, and nothing has to be said of the connection."""
+    return len(body) <= SMALL_BODY_BYTES and request.version == "1.1" and request.method != b"HEAD"
 
 
 def descriptor_of(transport: asyncio.Transport) -> int | None:

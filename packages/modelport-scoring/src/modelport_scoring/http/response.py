@@ -11,6 +11,8 @@ JSON_TYPE = b"content-type: application/json\r\n"
 TEXT_TYPE = b"content-type: text/html; charset=utf-8\r\n"
 
 STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
+OK_LINE = STATUS_LINES[200]
+WITH_LENGTH = b"%b%bcontent-length: %d\r\n%b%b\r\n%b"
 WITHOUT_BODY = frozenset((204, 304))
 
 SMALL_BODY_BYTES = 64 * 1024
@@ -70,7 +72,12 @@ def head(response: Response, *, connection: bytes, date: bytes) -> bytes:
     line = STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status
     if status in WITHOUT_BODY:
         return b"%b%b%b%b\r\n" % (line, response.lines, date, connection)
-    return b"%b%bcontent-length: %d\r\n%b%b\r\n" % (line, response.lines, len(response.body), date, connection)
+    return WITH_LENGTH % (line, response.lines, len(response.body), date, connection, b"")
+
+
+def whole(response: Response, body: bytes, *, date: bytes) -> bytes:
+    """An answer with the status 200 and a small body that may be followed by others, which nearly all are."""
+    return WITH_LENGTH % (OK_LINE, response.lines, len(body), date, b"", body)
 
 
 def stream_head(response: Response, *, framing: bytes, date: bytes) -> bytes:

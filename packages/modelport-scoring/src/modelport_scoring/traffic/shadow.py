@@ -35,6 +35,8 @@ class Counts(Protocol):
 class CopiableTicket(Ticket):
     """A ticket that can be given to two revisions."""
 
+    __slots__ = ()
+
     @abstractmethod
     def copied_to(self, exchange: Exchange, *, posing_as: int) -> Ticket:
         """The same request, which no worker has yet, with its answer going to ``exchange``. Where that names its
@@ -66,7 +68,7 @@ class Shadow:
             return None
         comparison = Comparison(self, ticket)
         twin = comparison.twin = Exchange(exchange.head, exchange.body, comparison)
-        twin.ids = exchange.ids
+        twin.request_id = exchange.request_id
         comparison.copy = ticket.copied_to(twin, posing_as=posing_as)
         self._held += 1
         self._held_bytes += len(exchange.body)

@@ -153,7 +153,7 @@ class Pool:
         if self.given_up or (not self._ready and self._cannot_restart):
             ticket.refused(Refusal.NO_WORKER)
             return
-        worker = self._free_worker() if not self.line.has_any else None
+        worker = self._free_worker() if not self.line.has_any() else None
         if worker is None:
             self.line.put(ticket)
         else:
@@ -183,7 +183,7 @@ class Pool:
     def has_room(self, worker: Worker) -> None:
         """A worker has room: give it what waits."""
         line = self.line
-        while line.has_any and worker.takes_more and not self._is_full:
+        while line.has_any() and worker.takes_more() and not self._is_full():
             ticket = line.take()
             if ticket is not None:
                 self._give(worker, ticket)
@@ -199,18 +199,17 @@ class Pool:
         each = self.line.limits.requests_per_worker
         return each * len(self._ready) - self.in_flight if each > 1 else 0
 
-    @property
     def _is_full(self) -> bool:
         """Whether the workers hold as many requests as they may, all together."""
         most = self.line.limits.max_concurrent_requests
         return most < len(self._ready) * MOST_HELD and self.in_flight >= most
 
     def _free_worker(self) -> Worker | None:
-        if self._is_full:
+        if self._is_full():
             return None
         free = None
         for worker in self._ready:
-            if worker.takes_more and (free is None or len(worker.in_flight) < len(free.in_flight)):
+            if worker.takes_more() and (free is None or len(worker.in_flight) < len(free.in_flight)):
                 free = worker
         return free
 

@@ -28,7 +28,6 @@ class WaitingLine:
     def __len__(self) -> int:
         return len(self._tickets) - self._abandoned
 
-    @property
     def has_any(self) -> bool:
         """Whether there may be somebody to serve first."""
         return bool(self._tickets)

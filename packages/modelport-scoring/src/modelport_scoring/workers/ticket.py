@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from enum import Enum
 from typing import Protocol
 
+from modelport_scoring.http.request import Body
 from modelport_scoring.workers.arena import Slot
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.numbers import NumberReader
@@ -47,32 +48,49 @@ class Ticket(ABC):
     """What a worker gets, and who is told how it went. Exactly one of ``scored``, ``stream_began``, ``lost``,
     ``timed_out`` and ``refused`` is called, unless ``admit`` said no: then the ticket has answered for itself."""
 
-    payload: bytes | bytearray | memoryview
-    flags: int
-    meta = b""
-    id = 0
-    attempts = 0
-    alone = False
-    """It must not be scored together with others: a worker died while it did that."""
+    __slots__ = (
+        "__dict__",
+        "alone",
+        "attempts",
+        "flags",
+        "id",
+        "meta",
+        "payload",
+        "revision",
+        "sent_at",
+        "settled",
+        "slot",
+    )
+    """What every request uses; the others below are for few."""
+
+    def __init__(self, payload: Body) -> None:
+        self.payload = payload
+        self.flags = 0
+        self.meta = b""
+        self.id = 0
+        self.attempts = 0
+        self.revision = 0
+        """Number of the revision that took it; 0: none has."""
+        self.sent_at = 0.0
+        """When a worker got it, by ``time.monotonic``; 0: none has."""
+        self.alone = False
+        """It must not be scored together with others: a worker died while it did that."""
+        self.settled = False
+        """It has its answer, whatever the worker still says."""
+        self.slot: Slot | None = None
+        """Where its payload lies in the memory shared with its worker; None: it went through the socket."""
+
     waiting_since = 0.0
-    sent_at = 0.0
-    """When a worker got it, by ``time.monotonic``; 0: none has."""
     line: Line | None = None
     """The queue that it waits in."""
     abandoned = False
     """Nobody waits for the answer any more."""
-    revision = 0
-    """Number of the revision that took it; 0: none has."""
     asked: bytes | None = None
     """Number of the revision that the path asks for; None: for none."""
     tied = False
     """Only the revision that it was given to may answer it."""
     away: asyncio.Future[None] | None = None
     """Set by ``admit`` where it said no for now: the ticket is given to the worker again once that is done."""
-    settled = False
-    """It has its answer, whatever the worker still says."""
-    slot: Slot | None = None
-    """Where its payload lies in the memory shared with its worker; None: it went through the socket."""
     source: BodySource | None = None
     """Set while a worker makes the body of the answer."""
 
