@@ -21,6 +21,8 @@ class Hosted:
         """None until its working folder is there."""
         self.start_failure: Failure | None = None
         """Why its first start failed; nothing is tried again."""
+        self.late_failure: Failure | None = None
+        """Why its working folder could not be made at the last try, where it is tried again."""
 
     @property
     def number(self) -> int:
@@ -32,7 +34,7 @@ class Hosted:
             return ServiceState.RUNNING
         if self.start_failure is not None:
             return ServiceState.FAILED
-        if self.revision is not None and self.revision.contract is not None:
+        if self.late_failure is not None or (self.revision is not None and self.revision.pool.was_up):
             return ServiceState.UNHEALTHY
         return ServiceState.STARTING
 
@@ -54,7 +56,9 @@ class Hosted:
     @property
     def failure(self) -> Failure | None:
         """Why the last start of a worker failed."""
-        return self.start_failure or (self.revision.pool.failure if self.revision is not None else None)
+        if self.revision is not None:
+            return self.start_failure or self.revision.pool.failure
+        return self.start_failure or self.late_failure
 
     @property
     def in_flight(self) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from modelport_scoring.backoff import BackOff
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.hosted import Hosted
 from modelport_scoring.journal import Journal, say
@@ -50,6 +52,7 @@ class Hosting:
             revision.number: Hosted(revision, options=settings.worker_options) for revision in settings.others
         }
         self.stopping = False
+        self._stopped = asyncio.Event()
         self._owner = owner
         self._folder = folder
         self._loop = loop
@@ -85,18 +88,20 @@ class Hosting:
     # --- beginning and end --------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start what the settings say, at once. What fails is kept with its failure, and not tried again."""
+        """Start what the settings say, at once. What fails is kept with its failure, and not tried again, unless it had
+        come up in a server process before this one: then it is tried until it does, or is wanted no more."""
         hosted = self.all
         numbers = [each.number for each in hosted]
         await asyncio.to_thread(clear_work, self._folder, process=self._owner.share.process, keep=numbers)
         await asyncio.gather(*(self._make_revision(each) for each in hosted))
         self._has_folders.set()
         self._owner.revisions_changed()
-        await asyncio.gather(*(self._start(each) for each in hosted if each.revision is not None))
+        await asyncio.gather(*(self._start(each) for each in hosted))
 
     async def stop(self, *, drain_timeout_s: float) -> None:
         """Finish what is held, end all workers, and remove the working folders."""
         self.stopping = True
+        self._stopped.set()
         await asyncio.gather(*(self._end(revision, drain_timeout_s) for revision in self.running))
         await asyncio.gather(*(task for tasks in self._ending.values() for task in tasks))
 
@@ -104,17 +109,38 @@ class Hosting:
         try:
             revision = await self._prepare(hosted.settings, self._owner.settings)
         except StartFailed as failed:
-            self._start_failed(hosted, failed.failure)
+            if self._telemetry.was_ready(hosted.number):
+                hosted.late_failure = failed.failure
+            else:
+                self._start_failed(hosted, failed.failure)
             return
         if self.stopping:
             await revision.leave_folder()
         else:
             hosted.revision = revision
+            hosted.late_failure = None
+
+    async def _make_in_the_end(self, hosted: Hosted) -> None:
+        """Try again where the working folder could not be made, for want of room on the disk for example."""
+        backoff = BackOff()
+        while hosted.late_failure is not None:
+            delay_s = backoff.after(0.0)
+            say(f"revision {hosted.number} does not start yet, but in {delay_s:g} s: {hosted.late_failure.message}")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), delay_s)
+            async with self._preparing:
+                if self.stopping or hosted not in self.all:
+                    return
+                await self._make_revision(hosted)
+        self._owner.revisions_changed()
 
     async def _start(self, hosted: Hosted) -> None:
-        assert hosted.revision is not None
+        if hosted.late_failure is not None:
+            await self._make_in_the_end(hosted)
+        if hosted.revision is None:
+            return
         try:
-            await hosted.revision.start()
+            await hosted.revision.start(is_proven=self._telemetry.was_ready(hosted.number))
         except StartFailed as failed:
             self._start_failed(hosted, failed.failure)
         self._owner.revisions_changed()

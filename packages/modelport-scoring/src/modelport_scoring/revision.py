@@ -66,9 +66,10 @@ class Revision:
     def contract(self) -> Contract | None:
         return self.pool.contract
 
-    async def start(self) -> None:
-        """Start the workers and wait until they are ready. Raises StartFailed; then none is left."""
-        await self.pool.start()
+    async def start(self, *, is_proven: bool = False) -> None:
+        """Start the workers and wait until they are ready. Raises StartFailed; then none is left. ``is_proven``: they
+        were ready before, and are tried until they are again; or their end comes first, which is StartFailed too."""
+        await self.pool.start(is_proven=is_proven)
         self._has_started = True
         self._scale()
 
@@ -131,6 +132,9 @@ class Counted:
     def __init__(self, telemetry: Telemetry, revision: int) -> None:
         self._telemetry = telemetry
         self._revision = revision
+
+    def worker_ready(self) -> None:
+        self._telemetry.became_ready(self._revision)
 
     def worker_restarted(self) -> None:
         self._telemetry.worker_restarted(self._revision)

@@ -47,7 +47,9 @@ BATCHES_REDONE = 3
 SHADOW_EQUAL = 4
 SHADOW_DIFFERENT = 5
 SHADOW_DROPPED = 6
-BY_STATUS = 7
+WAS_READY = 7
+"""1.0 once a worker of the revision took requests, in this server process or in one before it."""
+BY_STATUS = 8
 DURATION = BY_STATUS + STATUSES
 QUEUE_WAIT = DURATION + HISTOGRAM_SLOTS
 RUN = QUEUE_WAIT + HISTOGRAM_SLOTS

@@ -128,6 +128,15 @@ class Telemetry:
         """A worker of the revision ended unasked, and another one is started in its place."""
         self._rows[revision][layout.WORKER_RESTARTS] += 1.0
 
+    def became_ready(self, revision: int) -> None:
+        """A worker of the revision takes requests."""
+        self._rows[revision][layout.WAS_READY] = 1.0
+
+    def was_ready(self, revision: int) -> bool:
+        """Whether one ever did, also in a server process that this one was started in the place of."""
+        row = self.counters.find(revision)
+        return row is not None and row[layout.WAS_READY] == 1.0
+
     def batch_redone(self, revision: int) -> None:
         """A batch that raised, or whose result did not split by rows, is redone one by one."""
         self._rows[revision][layout.BATCHES_REDONE] += 1.0

@@ -20,6 +20,8 @@ from modelport_scoring.workers.worker import Worker, WorkerObserver, WorkerState
 STOP_PATIENCE_S = 5.0
 """An idle worker that was told to stop may take so long."""
 
+STOPPED = Failure(phase="start", message="The service was stopped before it had started.")
+
 
 @dataclass(eq=False, slots=True)
 class Slot:
@@ -66,6 +68,8 @@ class WorkerGroup:
     holds and goes."""
 
     def __init__(self, launch: Launch, *, size: int, loop: asyncio.AbstractEventLoop, owner: Owner) -> None:
+        self.is_proven = False
+        """Workers of the same kind were ready before: then it is not the script's doing where the first ones fail."""
         self.wanted = size
         """How many there should be; ``slots`` has besides those that have not gone yet."""
         self.failure: Failure | None = None
@@ -81,7 +85,10 @@ class WorkerGroup:
             ForkedProcesses(launch, loop=loop) if launch.start is WorkerStart.FORK else SpawnedProcesses(launch)
         )
         self._verdict: asyncio.Future[bool] = loop.create_future()
-        """Whether any of the first workers came up."""
+        """Whether any of the first workers came up, or is tried again."""
+        self._settled = asyncio.Event()
+        """Set once one was ready, or all are given up."""
+        self._came_up = False
         self._has_begun = False
         self._keepers: set[asyncio.Task[None]] = set()
         self.resize(size)
@@ -103,17 +110,21 @@ class WorkerGroup:
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
+    async def start(self, *, is_proven: bool = False) -> None:
         """Start the workers; return when each has tried and one is ready. Raises StartFailed when none is; then all
-        have ended and nothing is tried again."""
-        self._has_begun = True
+        have ended and nothing is tried again. Those that are proven are tried again, as later ones are, until one is
+        ready, or ``close``."""
+        self._has_begun, self.is_proven = True, is_proven
         first = list(self.slots)
         for slot in first:
             self._keep(slot)
         failures = await asyncio.gather(*(slot.first_attempt for slot in first))
-        if None in failures:
+        if None in failures or self.is_proven:
             self._verdict.set_result(True)
             self._fit()
+            await self._settled.wait()
+            if not self._came_up:
+                raise StartFailed(self.failure or STOPPED)
             return
         self._verdict.set_result(False)
         await asyncio.gather(*self._keepers)
@@ -132,6 +143,7 @@ class WorkerGroup:
     def close(self) -> None:
         """Start nothing more. What is there goes on until ``end``."""
         self.closing = True
+        self._settled.set()
         for slot in self.slots:
             slot.given_up.set()
 
@@ -189,9 +201,7 @@ class WorkerGroup:
                 delay_s = slot.backoff.after(lived_s, was_of_use=was_of_use)
                 await asyncio.wait_for(slot.given_up.wait(), delay_s)
         if not slot.first_attempt.done():  # the end of all came before its beginning
-            slot.first_attempt.set_result(
-                Failure(phase="start", message="The service was stopped before it had started.")
-            )
+            slot.first_attempt.set_result(STOPPED)
         if not self.closing and await self._verdict:
             self.slots.remove(slot)
 
@@ -229,7 +239,8 @@ class WorkerGroup:
             slot.first_attempt.set_result(failure)
 
     def _became_ready(self, slot: Slot, worker: Worker, contract: Contract) -> None:
-        self.failure = None
+        self.failure, self._came_up = None, True
+        self._settled.set()
         slot.failed_starts, slot.is_failing = 0, False
         for note in contract.notes:
             self._say(note)

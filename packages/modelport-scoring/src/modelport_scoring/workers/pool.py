@@ -31,6 +31,9 @@ MOST_HELD = 2 * MOST_TOGETHER
 class PoolObserver(Protocol):
     """Who counts what happens to the workers of a revision."""
 
+    def worker_ready(self) -> None:
+        """One takes requests."""
+
     def worker_restarted(self) -> None:
         """A worker is started in the place of one that has ended."""
 
@@ -74,11 +77,11 @@ class Pool:
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
+    async def start(self, *, is_proven: bool = False) -> None:
         """Start the workers; return when each has tried and one is ready. Raises StartFailed when none is; then all
-        have ended and nothing is tried again."""
+        have ended and nothing is tried again. Those that are proven are tried until one is ready, or ``drain``."""
         try:
-            await self.group.start()
+            await self.group.start(is_proven=is_proven)
         except StartFailed:
             self.given_up = True
             self.refuse_all()
@@ -104,9 +107,14 @@ class Pool:
         return self.group.failure
 
     @property
+    def was_up(self) -> bool:
+        """Whether workers were ready once, here or before what has just failed to start."""
+        return self.contract is not None or (self.group.is_proven and self.failure is not None)
+
+    @property
     def _cannot_restart(self) -> bool:
         """Workers were ready once, all have died, and the tries to start them fail: they may for hours."""
-        return self.contract is not None and not self._ready and self.group.is_failing
+        return self.was_up and not self._ready and self.group.is_failing
 
     @property
     def ready_count(self) -> int:
@@ -255,6 +263,7 @@ class Pool:
         self.contract = contract
         self._numbers = NumberReader(contract.array) if contract.array is not None else None
         self._ready.append(worker)
+        self._observer.worker_ready()
         self.has_room(worker)
 
     def worker_failed(self, failure: Failure) -> None:

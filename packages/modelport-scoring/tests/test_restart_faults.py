@@ -1,0 +1,98 @@
+"""What was up once comes up again, whatever is in the way when its scoring server has to be replaced."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from modelport_scoring import ServiceNotRunning, ServiceState
+from scoring_services import RunningService, Services, wait_until
+
+
+def script(obstacle: Path) -> str:
+    return f"""
+    import os
+
+    def init():
+        if os.path.exists({str(obstacle)!r}):
+            raise OSError("the database is away")
+
+    def run(data):
+        return data
+    """
+
+
+def kill_server(service: RunningService) -> None:
+    os.kill(service.status.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("how", ["spawn", "fork"])
+def test_a_start_that_fails_after_a_servers_end_is_tried_again(services: Services, tmp_path: Path, how: str) -> None:
+    obstacle = tmp_path / "obstacle"
+    service = services.start(script(obstacle), worker_start=how, workers=2)
+    obstacle.touch()
+    kill_server(service)
+    status = service.wait_for(ServiceState.UNHEALTHY)
+    assert status.failure is not None
+    assert status.failure.message == "the database is away"
+    wait_until(lambda: service.score("x").status == 503, what="it is said at once")
+    obstacle.unlink()
+    assert service.wait_for(ServiceState.RUNNING).failure is None
+    wait_until(lambda: sum(worker.state == "ready" for worker in service.status.workers) == 2, what="both are back")
+    assert service.score("x").json == "x"
+
+
+def test_a_stop_does_not_wait_for_the_next_try(services: Services, tmp_path: Path) -> None:
+    obstacle = tmp_path / "obstacle"
+    service = services.start(script(obstacle))
+    obstacle.touch()
+    kill_server(service)
+    service.wait_for(ServiceState.UNHEALTHY)
+    service.control.stop()
+    assert service.process is not None
+    assert service.process.wait(10) == 0
+
+
+def test_a_switch_heals_it_too(services: Services, tmp_path: Path) -> None:
+    obstacle = tmp_path / "obstacle"
+    service = services.start(script(obstacle))
+    obstacle.touch()
+    kill_server(service)
+    service.wait_for(ServiceState.UNHEALTHY)
+    service.control.switch(service.revision(2, "def init(): pass\ndef run(data): return 'two'"))
+    assert service.score("x").json == "two"
+    assert len(service.status.revisions) == 1
+
+
+def test_files_that_cannot_be_had_for_a_while(services: Services, tmp_path: Path) -> None:
+    """A full disk does the same: the working folder of a server that starts anew cannot be made."""
+    service = services.start(script(tmp_path / "obstacle"))
+    bundle = service.bundles / "1"
+    bundle.rename(bundle.with_name("away"))
+    kill_server(service)
+    status = service.wait_for(ServiceState.UNHEALTHY)
+    assert status.failure is not None
+    assert "bundle.json" in status.failure.message
+    bundle.with_name("away").rename(bundle)
+    service.wait_for(ServiceState.RUNNING)
+    assert service.score("x").json == "x"
+
+
+def test_what_never_came_up_is_not_tried_again(services: Services, tmp_path: Path) -> None:
+    obstacle = tmp_path / "obstacle"
+    obstacle.touch()
+    service = services.start(script(obstacle), until=ServiceState.FAILED)
+    server = service.status.pid
+    kill_server(service)
+    wait_until(lambda: is_new_and_failed(service, server), what="it has failed as before")
+
+
+def is_new_and_failed(service: RunningService, before: int) -> bool:
+    try:
+        status = service.status
+    except ServiceNotRunning:
+        return False
+    return status.pid != before and status.state is ServiceState.FAILED
