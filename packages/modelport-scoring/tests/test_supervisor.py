@@ -31,7 +31,7 @@ from modelport_scoring import (
     supervisor_pid,
     write_settings,
 )
-from modelport_scoring.journal import cut
+from modelport_scoring.journal import cut, move
 from scoring_services import (
     PATIENCE_S,
     Gate,
@@ -311,6 +311,15 @@ def test_a_cut_keeps_whole_lines(tmp_path: Path) -> None:
     assert lines[-2:] == ["line 9999", "more"]
     assert all(line.startswith("line ") for line in lines[1:-1])
     assert log.stat().st_size < 1200
+
+
+def test_a_cut_does_not_run_after_what_is_written_without_end(tmp_path: Path) -> None:
+    """By a script that writes faster than its log can be copied: the supervisor would do nothing else any more."""
+    log = tmp_path / "a.log"
+    log.write_bytes(bytes(1_000_000) + b"a" * 600_000 + b"b" * 600_000)
+    with log.open("r+b", buffering=0) as file:
+        assert move(file.fileno(), source=1_000_000, target=10, most=600_000) == 600_010
+    assert log.read_bytes()[:600_011] == bytes(10) + b"a" * 600_000 + b"\0"
 
 
 def test_memory(services: Services) -> None:

@@ -14,6 +14,9 @@ from modelport_scoring.telemetry.settings import LogFormat
 
 CHUNK = 256 * 1024
 
+FLOOD = 10
+"""A log that has become so many times longer than it may be, since it was looked at, is written without end."""
+
 
 class Journal:
     """One log file that several processes append to. A line that cannot be written is lost, never an error:
@@ -72,26 +75,40 @@ def say(text: str) -> None:
         os.write(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, stamped(text))
 
 
-def cut_logs(folder: Path, *, limit: int) -> None:
-    """Cut every log of the folder that is longer than ``limit`` bytes down to its last half."""
+def cut_logs(folder: Path, *, limit: int) -> bool:
+    """Cut every log of the folder that is longer than ``limit`` bytes down to its last half. Whether one had grown so
+    fast that it is to be looked at again soon."""
+    is_flooded = False
     for path in folder.glob("*.log"):
         with contextlib.suppress(OSError):
-            if path.stat().st_size > limit:
+            size = path.stat().st_size
+            if size > limit:
                 cut(path, keep=limit // 2)
+                is_flooded = is_flooded or size > FLOOD * limit
+    return is_flooded
 
 
 def cut(path: Path, *, keep: int) -> None:
     """Keep the last ``keep`` bytes, from the start of a line on. Raises OSError.
 
     Those who append go on with the same file: the tail is moved to its beginning, chunk by chunk, up to what has been
-    written meanwhile, and the rest is cut off. What is written between the last read and the cut is lost.
+    written meanwhile, and the rest is cut off. What is written between the last read and the cut is lost; and so is
+    what is written faster than it can be moved, which would never end.
     """
     with path.open("r+b", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         source = file.seek(max(0, size - keep))
         source += len(file.readline(CHUNK))
         target = os.pwrite(file.fileno(), stamped("... cut here: limits.log_bytes"), 0)
-        while chunk := os.pread(file.fileno(), CHUNK, source):
-            target += os.pwrite(file.fileno(), chunk, target)
-            source += len(chunk)
+        target = move(file.fileno(), source=source, target=target, most=2 * keep)
         os.ftruncate(file.fileno(), target)
+
+
+def move(descriptor: int, *, source: int, target: int, most: int) -> int:
+    """Copy what begins at ``source`` to ``target``, which lies before it, until the end of the file, which may grow
+    meanwhile, or ``most`` bytes; returns where the copy ends. Raises OSError."""
+    end = target + most
+    while chunk := os.pread(descriptor, min(CHUNK, end - target), source):
+        target += os.pwrite(descriptor, chunk, target)
+        source += len(chunk)
+    return target

@@ -40,6 +40,8 @@ from modelport_scoring.telemetry.counters import share_memory
 READY_POLL_S = 0.1
 TICK_S = 1.0
 """How often the logs are measured."""
+FLOODED_TICK_S = 0.1
+"""And how often where one is written without end."""
 
 KILL_AFTER_S = 5.0
 """How much longer than ``limits.drain_timeout_s`` a server may take to end."""
@@ -210,6 +212,7 @@ class Supervisor:
         self._metrics = share_memory()
         self._has_served = False
         self._settings_read_at = 0
+        self._tick_s = TICK_S
         self._limits = Limits()
 
     def run(self) -> int:
@@ -234,7 +237,7 @@ class Supervisor:
         """How long there is nothing to do but to wait for a signal."""
         now = time.monotonic()
         due = [server.due_at - now for server in self._servers if server.process is None and not self._stopping]
-        return max(0.0, min(TICK_S, *due)) if due else TICK_S
+        return max(0.0, min([self._tick_s, *due]))
 
     def _start_due(self) -> None:
         # A server reads the end of the lifeline when this process, which alone holds its other end, is gone.
@@ -357,7 +360,7 @@ class Supervisor:
                 self._limits = settings.limits
                 write_as(settings.telemetry.log_format)
         with contextlib.suppress(OSError):  # the system has no descriptor left, perhaps
-            cut_logs(Path(LOGS), limit=self._limits.log_bytes)
+            self._tick_s = FLOODED_TICK_S if cut_logs(Path(LOGS), limit=self._limits.log_bytes) else TICK_S
 
 
 def is_removed() -> bool:
