@@ -81,6 +81,25 @@ def test_files_that_cannot_be_had_for_a_while(services: Services, tmp_path: Path
     assert service.score("x").json == "x"
 
 
+def test_requests_that_wait_for_files_keep_no_place_of_clients_that_go(services: Services, tmp_path: Path) -> None:
+    service = services.start(script(tmp_path / "obstacle"), limits={"max_queue_length": 1})
+    bundle = service.bundles / "1"
+    bundle.rename(bundle.with_name("away"))
+    kill_server(service)
+    service.wait_for(ServiceState.UNHEALTHY)
+    gone = service.connect()
+    gone.request("POST", "/score", body="gone")
+    wait_until(lambda: service.status.requests_waiting == 1, what="it waits")
+    assert service.score("too many").status == 503
+    gone.close()
+    wait_until(lambda: service.status.requests_waiting == 0, what="its place is free")
+    connection = service.connect()
+    connection.request("POST", "/score", body="stays")
+    wait_until(lambda: service.status.requests_waiting == 1, what="the next one waits")
+    bundle.with_name("away").rename(bundle)
+    assert connection.getresponse().read() == b'"stays"'
+
+
 def test_what_never_came_up_is_not_tried_again(services: Services, tmp_path: Path) -> None:
     obstacle = tmp_path / "obstacle"
     obstacle.touch()

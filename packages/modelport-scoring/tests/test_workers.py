@@ -11,6 +11,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from modelport_scoring import Limits, RevisionSettings, ServiceState, SwitchFailed
@@ -383,6 +384,36 @@ def test_a_waiting_request_whose_client_is_gone_is_dropped(services: Services, g
         gate.open()
         assert held.result().status == 200
     assert service.score("last").json == ["held", "last"]
+
+
+def test_no_other_worker_scores_for_a_client_that_is_gone(services: Services, gate: Gate, tmp_path: Path) -> None:
+    """It was behind the one that brought the first worker down."""
+    script = f"""
+    import os, time
+    def init(): pass
+    def run(x):
+        if x == "die":
+            {gate.wait}
+            os._exit(1)
+        with open({str(tmp_path / "seen")!r}, "a") as seen:
+            seen.write(x + " ")
+    """
+    service = services.start(script)
+    server = psutil.Process(service.status.pid)
+    for _ in range(50):  # from then on it holds several
+        service.score("quick")
+    with ThreadPoolExecutor(1) as pool:
+        dies = pool.submit(service.score, "die")
+        wait_until(lambda: service.status.requests_in_flight == 1, what="the worker is busy")
+        alone = server.num_fds()
+        with service.raw_connection() as channel:
+            channel.sendall(post(b"gone"))
+            wait_until(lambda: service.status.requests_in_flight == 2, what="it is behind the other one")
+        wait_until(lambda: server.num_fds() == alone, what="the server has noticed")
+        gate.open()
+        assert dies.result().status == 502
+    assert service.score("last").status == 200
+    assert set((tmp_path / "seen").read_text().split()) == {"quick", "last"}
 
 
 def test_the_body_of_a_waiting_request_goes_with_its_client(services: Services, gate: Gate) -> None:

@@ -35,8 +35,6 @@ class Scoring(CopiableTicket):
     __slots__ = ("_exchange", "_service", "_started", "_trace")
 
     is_copy = False
-    client_has_gone = False
-    """While a worker had it: an answer that begins after that is for nobody."""
     posing_as: int | None = None
     """The revision that a copy's answer names, where it names one."""
 

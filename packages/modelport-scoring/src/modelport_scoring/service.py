@@ -25,6 +25,7 @@ from modelport_scoring.telemetry.telemetry import Gauges, Telemetry
 from modelport_scoring.traffic.router import Router
 from modelport_scoring.traffic.settings import shares
 from modelport_scoring.traffic.shadow import CopiableTicket
+from modelport_scoring.workers.queue import WaitingLine
 from modelport_scoring.workers.ticket import Refusal, Ticket
 
 
@@ -59,7 +60,8 @@ class Service:
         self._asides: set[asyncio.Task[None]] = set()
         self._loop = loop
         self._folder = folder
-        self._early: list[Ticket] = []
+        self._early = WaitingLine(limits=share.limits(settings.limits), loop=loop)
+        """Requests that came before there was a queue."""
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
@@ -76,10 +78,10 @@ class Service:
         """Give the ticket to the default revision."""
         if self.active is not None:
             self.active.pool.submit(ticket)
-        elif self.failure is not None or len(self._early) >= self.share.part(self.settings.limits.max_queue_length):
+        elif self.failure is not None:
             ticket.refused(Refusal.NO_WORKER)
         else:
-            self._early.append(ticket)
+            self._early.put(ticket)
 
     def do_aside(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Have work done for a request that no worker holds; the end of the service waits for it."""
@@ -178,6 +180,7 @@ class Service:
 
     def _adopt(self, settings: ServiceSettings, gate: Gate) -> None:
         self.settings, self.gate = settings, gate
+        self._early.change_limits(self.share.limits(settings.limits))
         self.telemetry.configure(settings.telemetry)
         self.hosting.adopt(settings)
 
@@ -185,6 +188,8 @@ class Service:
         """Finish what is held, end all workers, and remove the working folders."""
         timeout_s = self.settings.limits.drain_timeout_s if drain_timeout_s is None else drain_timeout_s
         await self.hosting.stop(drain_timeout_s=timeout_s)
+        for ticket in self._early.clear():
+            ticket.refused(Refusal.NO_WORKER)
         if self._asides:
             await asyncio.wait(self._asides, timeout=timeout_s)
         self.side_process.close()
@@ -218,10 +223,8 @@ class Service:
         )
 
     def _submit_early(self) -> None:
-        """Requests that came before there was a queue."""
         if self.active is not None or self.failure is not None:
-            early, self._early = self._early, []
-            for ticket in early:
+            for ticket in self._early.clear():
                 self.submit_to_default(ticket)
 
 

@@ -277,6 +277,7 @@ class Pool:
         if worker in self._ready:
             self._ready.remove(worker)
         started, untouched = worker.replies.unanswered()
+        untouched = [ticket for ticket in untouched if not ticket.client_has_gone]
         again = [ticket for ticket in untouched if ticket.attempts < MOST_ATTEMPTS]
         for ticket in (*started, *(t for t in untouched if t.attempts >= MOST_ATTEMPTS)):
             if not ticket.settled:

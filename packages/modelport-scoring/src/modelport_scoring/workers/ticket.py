@@ -85,6 +85,8 @@ class Ticket(ABC):
     """The queue that it waits in."""
     abandoned = False
     """Nobody waits for the answer any more."""
+    client_has_gone = False
+    """While a worker had it: an answer that begins after that is for nobody, and no other worker is to score it."""
     asked: bytes | None = None
     """Number of the revision that the path asks for; None: for none."""
     tied = False
