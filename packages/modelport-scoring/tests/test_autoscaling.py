@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -164,6 +166,23 @@ def test_a_worker_that_goes_is_still_bound_by_the_limits(services: Services, tmp
         assert [each.result().status for each in held] == [504, 504]
     wait_until(lambda: [w.state for w in service.status.workers] == ["ready"], what="the hung ones were ended")
     assert service.score("x").status == 200
+
+
+def test_a_worker_that_hangs_and_holds_nothing_is_ended_when_it_is_to_go(services: Services) -> None:
+    service = services.start(workers=2)
+    wait_until(lambda: all(worker.state == "ready" for worker in service.status.workers), what="both are ready")
+    pids = [worker.pid for worker in service.status.workers]
+    for pid in pids:
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+    service.control.configure(workers=1)
+    assert sorted(worker.state for worker in service.status.workers) == ["ready", "stopping"]
+    wait_until(lambda: len(service.status.workers) == 1, what="it has been ended", patience_s=10)
+    stays = service.status.workers[0].pid
+    assert stays in pids
+    assert stays is not None
+    os.kill(stays, signal.SIGCONT)
+    assert service.score("x").json == "x"
 
 
 def test_workers_that_are_still_starting_go_first(services: Services, tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ FAREWELL_S = 3.0
 """From the end of its link, a worker that was told to stop may take so long: for its script's threads, and for what
 that has registered with ``atexit``."""
 
+LAST_ANSWER_S = 5.0
+"""From its last answer, it may take so long in all: it may hang, and then the end of its link does not come."""
+
 ALIKE = frozenset((0, ARRAY))
 """Flags of requests that may go to a worker in one frame with others."""
 
@@ -122,6 +125,7 @@ class Worker:
         if self.state is WorkerState.READY:
             self.state = WorkerState.STOPPING
             self._link.send(0, STOP)
+            self._expect_end()
         elif self.state is WorkerState.STARTING:
             self._process.kill()
 
@@ -160,6 +164,8 @@ class Worker:
     def link_has_room(self) -> None:
         if self.state is TAKES_REQUESTS:
             self._pool.has_room(self)
+        elif self.state is WorkerState.STOPPING:
+            self._expect_end()
 
     def garbage_received(self, what: str) -> None:
         Journal(self._launch.log).write(f"modelport: worker {self.pid} sent {what}; it is ended")
@@ -199,6 +205,11 @@ class Worker:
         if not self._ready.done():
             self._ready.set_exception(StartFailed(ended_early(self._phase, self._process.exit)))
         self.ended.set_result(None)
+
+    def _expect_end(self) -> None:
+        """It was told to stop: once it holds nothing, it has to go soon."""
+        if not self.in_flight:
+            self._loop.call_later(LAST_ANSWER_S, self._process.kill)
 
     async def _end_now(self) -> None:
         self._process.kill()
