@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -357,6 +358,12 @@ def stop(pid: int) -> str:
     except (ProcessLookupError, FileNotFoundError):
         return "X"
     return "X" if state == "Z" else state
+
+
+def has_pending(pid: int, number: signal.Signals) -> bool:
+    """Whether it has been sent to the process, which is stopped."""
+    (pending,) = re.findall(r"^ShdPnd:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.M)
+    return bool(int(pending, 16) >> (number - 1) & 1)
 
 
 def session_members(session: int) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import signal
 import socket
 import ssl
 import stat
@@ -19,12 +20,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import trustme
 
 from image_packages import Package
 from modelport_scoring.handover import Handover, HandoverFailed
-from scoring_services import PATIENCE_S, kill_session, wait_until
+from scoring_services import PATIENCE_S, has_pending, kill_session, read_all, refuses, stop, wait_until
 
 SCRIPT = """
 import os, time
@@ -256,6 +258,22 @@ def test_one_that_ends_before_its_successor_is_ready_keeps_connections_waiting(g
     before.process.terminate()
     assert before.process.wait(PATIENCE_S) == 0
     assert generations.generation() == "1", "it waited in the queue of the socket"
+
+
+def test_one_without_a_successor_answers_who_waits_to_be_accepted(generations: Generations) -> None:
+    only = generations.start()
+    generations.wait_for(0)
+    assert only.process is not None
+    (server,) = (child.pid for child in psutil.Process(only.process.pid).children())
+    wait_until(lambda: stop(server) == "T", what="its server accepts nobody for now")
+    with socket.create_connection(("127.0.0.1", generations.port), timeout=PATIENCE_S) as channel:
+        channel.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        only.process.terminate()
+        wait_until(lambda: has_pending(server, signal.SIGTERM), what="the stop")
+        os.kill(server, signal.SIGCONT)
+        assert read_all(channel).startswith(b"HTTP/1.1 200 ")
+    assert exit_status(only) == 0
+    assert refuses(generations.port)
 
 
 def test_a_socket_that_a_killed_one_left_behind_is_no_obstacle(generations: Generations) -> None:

@@ -37,6 +37,7 @@ from scoring_services import (
     Gate,
     RunningService,
     Services,
+    has_pending,
     read_all,
     session_members,
     stop,
@@ -114,12 +115,6 @@ def test_who_waits_to_be_accepted_is_answered_before_the_stop(services: Services
         os.kill(server, signal.SIGCONT)
         assert read_all(channel).startswith(b"HTTP/1.1 200 ")
     assert exit_status(service) == 0
-
-
-def has_pending(pid: int, number: signal.Signals) -> bool:
-    """Whether it has been sent to the process, which is stopped."""
-    (pending,) = re.findall(r"^ShdPnd:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.M)
-    return bool(int(pending, 16) >> (number - 1) & 1)
 
 
 def is_last(answer: bytes) -> bool:

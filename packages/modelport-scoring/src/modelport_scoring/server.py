@@ -55,10 +55,18 @@ class Server:
     """One process of a service, on its listening socket, until it is told to stop."""
 
     def __init__(
-        self, settings: ServiceSettings, *, loop: asyncio.AbstractEventLoop, metrics: int, share: Share
+        self,
+        settings: ServiceSettings,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        metrics: int,
+        share: Share,
+        lingers: bool = False,
     ) -> None:
-        """``metrics``: descriptor of the memory that the supervisor keeps for them. Raises SettingsInvalid."""
+        """``metrics``: descriptor of the memory that the supervisor keeps for them. ``lingers``: whoever sends clients
+        here may not know of a stop at once. Raises SettingsInvalid."""
         self._loop = loop
+        self._lingers = lingers
         self._certificate = None if settings.tls is None else Certificate(settings.tls, folder=Path.cwd())
         self._telemetry = Telemetry(settings.telemetry, service=settings.name, memory=metrics, process=share.process)
         self._service = Service(settings, folder=Path.cwd(), loop=loop, telemetry=self._telemetry, share=share)
@@ -80,6 +88,8 @@ class Server:
         self._stopped: asyncio.Future[float | None] = loop.create_future()
         self._given_up = False
         self._leaving = False
+        self._is_shared = False
+        """Whether another supervisor accepts on our socket, or may."""
         self._acceptor: asyncio.Server | Acceptor | None = None
         self._reception = Reception(
             self._connect, tls=lambda: self._tls, room=lambda: self._listener.room(self._routes.limits), loop=loop
@@ -90,12 +100,13 @@ class Server:
         """Serve until ``stop``, a signal, or the end of the supervisor at the other end of ``lifeline``; returns the
         exit status.
 
-        ``gate``: a descriptor whose other end is closed once connections may be accepted. The socket is another
-        supervisor's too then, or will be, and is not for us to shut down.
+        ``gate``: a descriptor whose other end is closed once connections may be accepted. The socket may be another
+        supervisor's too then, and is not for us to shut down unless ours says that it is to stop.
         """
+        self._is_shared = gate is not None
         self._loop.add_reader(lifeline, self._orphaned)
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self.stop)
+            self._loop.add_signal_handler(number, self._told_to_stop)
         self._loop.add_signal_handler(signal.SIGUSR1, self.leave)
         await self._place.open()
         starting = self._loop.create_task(self._service.start())
@@ -105,7 +116,7 @@ class Server:
         drain_timeout_s = await self._stopped
         self._loop.remove_reader(lifeline)
         accepting.cancel()
-        await self._take_leave(listening, is_shared=gate is not None)
+        await self._take_leave(listening)
         self._listener.stop()
         if drain_timeout_s is None:
             drain_timeout_s = self._service.settings.limits.drain_timeout_s
@@ -122,10 +133,10 @@ class Server:
             return STATUS_GIVEN_UP
         return STATUS_SCRIPT_FAILED if self.ended_with_script else 0
 
-    async def _take_leave(self, listening: socket.socket, *, is_shared: bool) -> None:
+    async def _take_leave(self, listening: socket.socket) -> None:
         """Accept no more, but have those answered who have connected and are about to ask, or are sent here by somebody
-        who does not know yet. ``is_shared``: another supervisor accepts on that socket, or will."""
-        if not (is_shared or self._given_up):
+        who does not know yet."""
+        if not (self._is_shared or self._given_up):
             await stop_listening(listening, self._reception, self._listener, is_leaving=self._leaving)
             self._stop_accepting()
             return
@@ -172,6 +183,12 @@ class Server:
 
     def stop(self) -> None:
         """Have ``run`` finish what is held and return, and so the whole service."""
+        self._stop(None)
+
+    def _told_to_stop(self) -> None:
+        """By the supervisor, which knows that nobody else has its socket."""
+        self._is_shared = False
+        self._leaving = self._lingers
         self._stop(None)
 
     def leave(self) -> None:
@@ -281,11 +298,13 @@ def settings_of_moment(port: int) -> ServiceSettings:
     return msgspec.structs.replace(read_settings(Path.cwd()), port=port)
 
 
-async def serve(listening: socket.socket, *, lifeline: int, metrics: int, gate: int | None, share: Share) -> int:
+async def serve(
+    listening: socket.socket, *, lifeline: int, metrics: int, gate: int | None, share: Share, lingers: bool
+) -> int:
     """The life of the process; returns its exit status. Raises SettingsInvalid."""
     settings = settings_of_moment(listening.getsockname()[1])
     write_as(settings.telemetry.log_format)
-    server = Server(settings, loop=asyncio.get_running_loop(), metrics=metrics, share=share)
+    server = Server(settings, loop=asyncio.get_running_loop(), metrics=metrics, share=share, lingers=lingers)
     # What has been made so far lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
@@ -302,6 +321,7 @@ def main() -> int:
     parser.add_argument("--gate", type=int, help="descriptor that closes once connections may be accepted")
     parser.add_argument("--process", type=int, default=0, help="which of the service's processes this is")
     parser.add_argument("--processes", type=int, default=1, help="how many of them there are")
+    parser.add_argument("--lingers", action="store_true", help="end connections without a request late at a stop")
     arguments = parser.parse_args()
     # The supervisor waits for these with its own mask, which a child inherits.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -317,6 +337,7 @@ def main() -> int:
                 metrics=arguments.metrics,
                 gate=arguments.gate,
                 share=share,
+                lingers=arguments.lingers,
             )
         )
     except SettingsInvalid as error:

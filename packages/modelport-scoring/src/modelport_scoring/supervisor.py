@@ -248,6 +248,8 @@ class Supervisor:
         if self._handover is not None:
             descriptors += (self._gate,)
             command += ["--gate", str(self._gate)]
+        if self._lingers:
+            command.append("--lingers")
         for server in self._servers:
             if server.process is None and not self._stopping and server.due_at <= time.monotonic():
                 server.start(command, descriptors=descriptors)
@@ -336,13 +338,8 @@ class Supervisor:
             lingering_s = LINGER_S if self._lingers else 0.0
             self._kill_at = time.monotonic() + lingering_s + self._limits.drain_timeout_s + KILL_AFTER_S
         self._stopping = True
-        if self._handover is not None:
-            # From here on nobody shall connect, also while the servers still finish what they hold. Those that have the
-            # socket for themselves see to that.
-            with contextlib.suppress(OSError):
-                self._listening.shutdown(socket.SHUT_RDWR)
         for server in self._servers:
-            server.send(LEAVE if self._lingers else signal.SIGTERM)
+            server.send(signal.SIGTERM)
 
     def _kill(self) -> None:
         """End servers that neither finish nor give up what they hold."""
