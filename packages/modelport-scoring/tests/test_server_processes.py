@@ -383,3 +383,13 @@ def test_one_that_hangs_is_started_anew(pair: RunningService) -> None:
     assert f"process {follower} is ended" in pair.supervisor_log
     answers = [pair.ask("POST", "/score", body="x", headers={"x-version": "9"}).status for _ in range(30)]
     assert set(answers) == {404}
+
+
+def test_a_switch_does_not_wait_for_one_that_hangs(pair: RunningService) -> None:
+    _, follower = pids(pair)
+    os.kill(follower, signal.SIGSTOP)
+    with pytest.raises(SwitchFailed, match="another one is started"):
+        pair.control.switch(pair.revision(2, who(2)))
+    wait_until(lambda: is_whole(pair, 2), what="another one is there")
+    pair.control.switch(pair.revision(3, who(3)))
+    assert {revision for revision, _, _ in asked(pair, times=3)} == {3}

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -182,23 +182,24 @@ class Peers:
 
     def prepare(self, settings: ServiceSettings) -> Iterable[Awaitable[None]]:
         """Have each bring up what these settings need. Each raises StartFailed."""
-        return [peer.prepare(settings) for peer in self._all]
+        return [self._watching(peer, peer.prepare(settings)) for peer in self._all]
 
     async def discard(self) -> None:
         """Have all end what they have prepared."""
-        await asyncio.gather(*(peer.tell(Order(do="discard")) for peer in self._all))
+        await asyncio.gather(*(self._watching(peer, peer.tell(Order(do="discard"))) for peer in self._all))
 
     async def adopt(self, latest: Callable[[], ServiceSettings]) -> None:
         """Have all work by the settings of the moment; return when they do."""
-        await asyncio.gather(*(self._adopt(peer, latest) for peer in self._all))
+        await asyncio.gather(*(self._watching(peer, peer.adopt(latest)) for peer in self._all))
 
     async def settle(self, latest: Callable[[], ServiceSettings]) -> None:
         """Have all that run end what was under way, and work by the settings of the moment."""
-        await asyncio.gather(*(peer.adopt(latest, do="settle") for peer in self._all))
+        await asyncio.gather(*(self._watching(peer, peer.adopt(latest, do="settle")) for peer in self._all))
 
     async def ended(self, revision: int) -> None:
         """Wait until none has anything left of that revision."""
-        await asyncio.gather(*(peer.tell(Order(do="ended", revision=revision)) for peer in self._all))
+        order = Order(do="ended", revision=revision)
+        await asyncio.gather(*(self._watching(peer, peer.tell(order)) for peer in self._all))
 
     async def statuses(self) -> list[Status | None]:
         """Of each, None where it does not answer."""
@@ -209,10 +210,12 @@ class Peers:
         """Have all finish what they hold, and end."""
         await asyncio.gather(*(peer.ask_in_time(Order(do="stop")) for peer in self._all))
 
-    async def _adopt(self, peer: Peer, latest: Callable[[], ServiceSettings]) -> None:
-        adopting = asyncio.ensure_future(peer.adopt(latest))
-        while not (await asyncio.wait([adopting], timeout=PATIENCE_S))[0]:
+    async def _watching(self, peer: Peer, work: Coroutine[object, object, None]) -> None:
+        """Wait for what the peer does, however long that takes, but not for one whose loop hangs."""
+        working = asyncio.ensure_future(work)
+        while not (await asyncio.wait([working], timeout=PATIENCE_S))[0]:
             await peer.watch()
+        working.result()
 
 
 def end_listener(path: str, *, why: str) -> None:
