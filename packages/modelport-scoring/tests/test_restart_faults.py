@@ -6,9 +6,10 @@ import os
 import signal
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from modelport_scoring import ServiceNotRunning, ServiceState
+from modelport_scoring import ServiceNotRunning, ServiceState, write_settings
 from scoring_services import RunningService, Services, wait_until
 
 
@@ -98,6 +99,46 @@ def test_requests_that_wait_for_files_keep_no_place_of_clients_that_go(services:
     wait_until(lambda: service.status.requests_waiting == 1, what="the next one waits")
     bundle.with_name("away").rename(bundle)
     assert connection.getresponse().read() == b'"stays"'
+
+
+NO_THREADS = """
+import os, threading
+
+begin = threading.Thread.start
+
+def start(self):
+    if os.path.exists({file!r}):
+        raise RuntimeError("can't start new thread")
+    begin(self)
+
+threading.Thread.start = start
+"""
+
+
+def test_a_server_that_gets_no_thread_from_the_system_is_started_again(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where there are as many processes as there may be, from which root is exempt."""
+    refused = tmp_path / "refused"
+    (tmp_path / "sitecustomize.py").write_text(NO_THREADS.format(file=str(refused)))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    service = services.start()
+    refused.touch()
+    kill_server(service)
+    wait_until(lambda: "can't start new thread" in service.supervisor_log, what="it is said")
+    refused.unlink()
+    service.wait_for(ServiceState.RUNNING)
+    assert service.score("x").json == "x"
+
+
+def test_a_bundle_whose_path_cannot_be_is_a_failed_start(services: Services) -> None:
+    service = services.make()
+    settings = service.settings
+    revision = msgspec.structs.replace(settings.revision, bundle="/a\0b")
+    write_settings(service.folder, msgspec.structs.replace(settings, revision=revision))
+    failure = service.start(until=ServiceState.FAILED).status.failure
+    assert failure is not None
+    assert "null byte" in failure.message
 
 
 def test_what_never_came_up_is_not_tried_again(services: Services, tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ async def prepare(
         manifest = await asyncio.to_thread(_prepare_files, Path(service.revision.bundle), work)
         Journal(log).write(f"modelport: revision {number} starts from {service.revision.bundle}")
         return Revision(service, manifest, work, log=log, loop=loop, telemetry=telemetry, share=share)
-    except (BundleInvalid, OSError) as error:
+    except (BundleInvalid, OSError, ValueError, RuntimeError) as error:  # a path with a zero byte; no thread to be had
         await asyncio.to_thread(work.remove)
         raise StartFailed(Failure(phase="start", type=type(error).__name__, message=str(error))) from error
 

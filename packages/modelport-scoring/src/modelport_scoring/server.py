@@ -110,7 +110,7 @@ class Server:
         self._loop.add_signal_handler(signal.SIGUSR1, self.leave)
         await self._place.open()
         starting = self._loop.create_task(self._service.start())
-        starting.add_done_callback(lambda _: self._started())
+        starting.add_done_callback(self._started)
         accepting = self._loop.create_task(self._accept(listening, gate))
         settling = self._loop.create_task(self._place.settle(port=listening.getsockname()[1]))
         drain_timeout_s = await self._stopped
@@ -207,8 +207,11 @@ class Server:
         """Whether the script could not be started, and the service is to end then."""
         return self._service.settings.ends_with_script and self._service.failure is not None
 
-    def _started(self) -> None:
-        if self._service.settings.ends_with_script and self._service.failure is not None:
+    def _started(self, starting: asyncio.Task[None]) -> None:
+        error = None if starting.cancelled() else starting.exception()
+        if error is not None and not self._stopped.done():
+            self._stopped.set_exception(error)  # the next process may fare better
+        elif self._service.settings.ends_with_script and self._service.failure is not None:
             with contextlib.suppress(OSError):
                 write_failure(Path.cwd(), self._service.failure)
             say("the script could not be started; the service ends")
