@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from modelport_scoring.journal import Journal, cut_logs, write_as
-from modelport_scoring.telemetry.access_log import MOST_BUFFERED_BYTES, Access, AccessLog
+from modelport_scoring.telemetry.access_log import MOST_BUFFERED_BYTES, STREAMED, Access, AccessLog
 from modelport_scoring.telemetry.settings import LogFormat, TelemetrySettings
 from modelport_scoring.telemetry.telemetry import Telemetry
 
@@ -95,17 +95,27 @@ def test_a_client_cannot_forge_a_line(path: Path, form: LogFormat, path_asked: b
     assert form is LogFormat.JSON or len(written.split(b" - ")[1].split(b" ")) == 5
 
 
-def test_lines_wait_for_the_sweep_or_for_64_kilobytes(path: Path) -> None:
+def test_lines_after_the_first_wait_for_the_sweep_or_for_64_kilobytes(path: Path) -> None:
     log = AccessLog(path, form=LogFormat.TEXT)
-    added = 0
-    while not path.exists():
+    log.add(SCORED)
+    first = path.stat().st_size
+    added = 1
+    while path.stat().st_size == first:
         log.add(SCORED)
         added += 1
-    assert path.stat().st_size == pytest.approx(MOST_BUFFERED_BYTES, abs=200)
+    assert path.stat().st_size - first == pytest.approx(MOST_BUFFERED_BYTES, abs=200)
     log.add(SCORED)
     assert path.read_text().count("\n") == added
     log.flush()
     assert path.read_text().count("\n") == added + 1
+
+
+def test_a_line_after_a_second_of_silence_is_written_at_once(path: Path) -> None:
+    log = AccessLog(path, form=LogFormat.JSON)
+    for ended in (10.0, 10.9, 11.1, 11.2):
+        log.add(SCORED._replace(ended=ended, length=STREAMED))
+    lines = path.read_text().splitlines()
+    assert [json.loads(line)["bytes"] for line in lines] == [None] * 3
 
 
 def test_a_full_disk_costs_lines_and_they_are_counted(tmp_path: Path) -> None:

@@ -136,15 +136,19 @@ def test_the_variables_of_v1_change_settings(package: Package) -> None:
         "WORKER_TIMEOUT": "30",
         "WORKER_PRELOAD": "true",
         "AML_APP_ROOT": "/elsewhere",
-        "HEALTH_PORT": "5000",
+        "HEALTH_PORT": "5003",
+        "SEPERATE_HEALTH_ENDPOINT": "true",
+        "AZUREML_DEBUG_PORT": "5678",
     }
     settings = package.placed(variables)
     assert (settings.version, settings.path_prefix, settings.workspace) == ("7", "/api/v1/service/demo", "ws")
     assert (settings.workers, settings.worker_start) == (3, WorkerStart.FORK)
     assert settings.limits.scoring_timeout_ms == 30_000
     assert settings.revision.app_root == "/elsewhere"
-    assert notes_on(variables) == ["HEALTH_PORT has no effect on this server"]
-    plain = package.placed({"SCORING_TIMEOUT_MS": "90000"})
+    assert settings.health_port == 5003
+    assert notes_on(variables) == ["AZUREML_DEBUG_PORT has no effect on this server"]
+    plain = package.placed({"SCORING_TIMEOUT_MS": "90000", "HEALTH_PORT": "5003"})
+    assert plain.health_port is None
     assert plain.limits.scoring_timeout_ms == 90_000
     assert plain.revision.app_root == str(package.app)
     assert plain.revision.bundle == str(package.server)

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,6 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.stand_alone import conclude
+from modelport_scoring.version import __version__
 from routers import free_port
 from scoring_services import PATIENCE_S, kill_session, wait_until
 
@@ -30,6 +34,37 @@ def run(data):
     names = ("AZUREML_MODEL_DIR", "AZUREML_ENTRY_SCRIPT", "AML_APP_ROOT", "SERVICE_NAME", "FROM_CALLER")
     return {"python": list(sys.version_info[:2]), **{name: os.environ.get(name) for name in names}}
 """
+
+STREAMING = """
+import os
+import sys
+from azureml_inference_server_http.api.aml_request import rawhttp
+from azureml_inference_server_http.api.aml_response import AMLResponse
+
+def init():
+    print("says", 2, "things", sep="-", file=sys.stdout)
+    print("elsewhere", file=sys.stderr)
+
+@rawhttp
+def run(request):
+    names = ("AML_APP_INSIGHTS_ENABLED", "WORKER_COUNT", "SERVER_PORT", "HEALTH_PORT")
+    return AMLResponse((f"{name}={os.environ.get(name)} " for name in names), 200)
+"""
+
+LOGGING = {
+    "version": 1,
+    "handlers": {"own": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "own"}},
+    "formatters": {
+        "own": {
+            "class": "azureml_inference_server_http.log_config.AMLLogFormatter",
+            "format": "%(levelname)s|%(name)s|%(message)s",
+        }
+    },
+    "filters": {"own": {"()": "azureml_inference_server_http.log_config.RootAccessFilter"}},
+    "loggers": {"azmlinfsrv": {"level": "INFO", "handlers": ["own"], "filters": ["own"], "propagate": False}},
+}
+KEY = "8f6c3a52-1d0b-4c53-9b8f-0c2a5e1f7d44"
+STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} I \[\d+\] "
 
 
 class StandAlone:
@@ -58,8 +93,11 @@ class StandAlone:
     def log(self) -> str:
         return self.output.read_text()
 
-    def ask(self, method: str, path: str, body: str | None = None, **headers: str) -> tuple[int, bytes, dict[str, str]]:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)) as connection:
+    def ask(
+        self, method: str, path: str, body: str | None = None, port: int = 0, **headers: str
+    ) -> tuple[int, bytes, dict[str, str]]:
+        address = ("127.0.0.1", port or self.port)
+        with contextlib.closing(http.client.HTTPConnection(*address, timeout=PATIENCE_S)) as connection:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
             return response.status, response.read(), {name.lower(): value for name, value in response.getheaders()}
@@ -100,8 +138,8 @@ def test_a_script_is_served_where_it_lies(server: StandAlone) -> None:
     server.healthy()
     assert server.score() == {
         "python": list(sys.version_info[:2]),
-        "AZUREML_MODEL_DIR": str(model),
-        "AZUREML_ENTRY_SCRIPT": "score.py",
+        "AZUREML_MODEL_DIR": "models/mine/3",
+        "AZUREML_ENTRY_SCRIPT": str(server.app / "score.py"),
         "AML_APP_ROOT": str(server.app),
         "SERVICE_NAME": "ML service",
         "FROM_CALLER": "yes",
@@ -114,6 +152,73 @@ def test_a_script_is_served_where_it_lies(server: StandAlone) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE_S) == 0
     assert list(server.temporary.iterdir()) == []
+
+
+def test_its_output_and_its_variables_are_those_that_programs_look_for(server: StandAlone) -> None:
+    (server.app / "score.py").write_text(STREAMING)
+    probed = free_port()
+    options = ("--entry_script", "score.py", "--health_port", str(probed), "--access_control_allow_origins", "*")
+    (server.app / "config.json").write_text(json.dumps({"SERVER_VERSION_LOG_RESPONSE_ENABLED": True}))
+    server.start(
+        *options, "--appinsights_instrumentation_key", KEY, SEPERATE_HEALTH_ENDPOINT="true", WORKER_TIMEOUT="9"
+    )
+    server.healthy()
+    assert server.ask("GET", "/", port=probed)[:2] == (200, b"Healthy")
+    _, body, headers = server.ask("POST", "/score", "1")
+    values = f"AML_APP_INSIGHTS_ENABLED=true WORKER_COUNT=1 SERVER_PORT={server.port} HEALTH_PORT={probed} "
+    assert body.decode() == values
+    assert headers["x-ms-server-version"] == f"azmlinfsrv/{__version__}"
+    for line in (
+        f"Entry Script Name: {server.app}/score.py",
+        "Worker Count: 1",
+        "Worker Timeout (seconds): 9",
+        f"Server Port: {server.port}",
+        f"Health Port: {probed}",
+        "Application Insights Enabled: true",
+        "Application Insights Key: AppInsights key provided",
+        "CORS for the specified origins: Enabling CORS for *",
+    ):
+        assert f"{line}\n" in server.log
+    assert "Valid Application Insights instrumentation key provided." in server.log
+    assert KEY not in server.log
+    assert "\nelsewhere\n" in server.log
+    for record in ("azmlinfsrv.print - says-2-things", "azmlinfsrv.user_script - Users's init has completed success"):
+        assert re.search(STAMP + record, server.log), server.log
+
+
+def test_a_line_for_each_request_at_once(server: StandAlone) -> None:
+    (server.app / "score.py").write_text(STREAMING)
+    (server.app / "config.json").write_text(json.dumps({"SERVER_VERSION_LOG_RESPONSE_ENABLED": False}))
+    server.start("--entry_script", "score.py")
+    server.healthy()
+    headers = server.ask("POST", "/score?q=1", "1")[2]
+    assert re.search(STAMP + r"modelport\.access - POST /score 200 \d+\.\d{3}ms N/A\n", server.log), server.log
+    assert "x-ms-server-version" not in headers
+
+
+@pytest.mark.parametrize(
+    ("variables", "enabled"),
+    [
+        ({}, "false"),
+        ({"AML_APP_INSIGHTS_ENABLED": "true"}, "false"),
+        ({"AML_APP_INSIGHTS_KEY": KEY}, "false"),
+        ({"AML_APP_INSIGHTS_ENABLED": "true", "AML_APP_INSIGHTS_KEY": "my-key"}, "false"),
+        ({"AML_APP_INSIGHTS_ENABLED": "yes", "AML_APP_INSIGHTS_KEY": KEY}, "false"),
+        ({"AML_APP_INSIGHTS_ENABLED": "true", "AML_APP_INSIGHTS_KEY": KEY.upper()}, "true"),
+    ],
+)
+def test_application_insights_need_a_word_and_a_key(variables: dict[str, str], enabled: str) -> None:
+    assert conclude(variables, port=5001)["AML_APP_INSIGHTS_ENABLED"] == enabled
+
+
+def test_ports_for_probes() -> None:
+    asked = {"SEPERATE_HEALTH_ENDPOINT": "true"}
+    assert conclude({}, port=5001)["HEALTH_PORT"] == "5001"
+    assert conclude({"HEALTH_PORT": "5002"}, port=5001)["HEALTH_PORT"] == "5001"
+    assert conclude(asked, port=5001)["HEALTH_PORT"] == "5000"
+    assert conclude({**asked, "HEALTH_PORT": "5002"}, port=5001)["HEALTH_PORT"] == "5002"
+    with pytest.raises(SettingsInvalid, match="HEALTH_PORT must be at most 65535, not 70000"):
+        conclude({**asked, "HEALTH_PORT": "70000"}, port=5001)
 
 
 def test_options_before_variables_before_the_file(server: StandAlone) -> None:
@@ -133,11 +238,13 @@ def test_another_python(server: StandAlone) -> None:
     if python is None or subprocess.run([python, "-V"], env={**os.environ, **variables}).returncode:
         pytest.skip("there is no Python 3.6 on this machine")
     (server.app / "score.py").rename(server.app / "main.py")
+    (server.app / "logging.json").write_text(json.dumps(LOGGING))
     server.start("--python", python, "--health_port", "5002", **variables)
     server.healthy()
     answer = server.score()
     assert (answer["python"], answer["AZUREML_MODEL_DIR"]) == ([3, 6], None)
-    assert "HEALTH_PORT has no effect on this server" in server.log
+    assert "--health_port has no effect without the variable SEPERATE_HEALTH_ENDPOINT=true" in server.log
+    assert "INFO|azmlinfsrv.print|init in " in server.log
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ class Manifest(msgspec.Struct, frozen=True):
     models: list[BundledModel] = []
     environment_variables: dict[str, str] = {}
     model_directory: str | None = None
-    """Absolute path that ``AZUREML_MODEL_DIR`` names, where the models do not lie in the bundle."""
+    """The path that ``AZUREML_MODEL_DIR`` names, where the models do not lie in the bundle."""
 
 
 class BundleInvalid(Exception):

@@ -17,6 +17,9 @@ from modelport_scoring.service_folder import ACCESS_LOG, LOGS, SUPERVISOR_LOG, l
 from modelport_scoring.settings import RevisionSettings, ServiceSettings, WorkerStart
 from modelport_scoring.telemetry.settings import LogFormat
 
+HEALTH_PORT = 5000
+MOST_PORT = 0xFFFF
+
 UNBOUNDED_LOG_BYTES = 1 << 50
 """The engine that takes the container's output also bounds it."""
 
@@ -35,8 +38,6 @@ WITHOUT_EFFECT = (
     "AZUREML_CONFIG_FILE",
     "AZUREML_DEBUG_PORT",
     "AZUREML_LOG_LEVEL",
-    "HEALTH_PORT",
-    "SEPERATE_HEALTH_ENDPOINT",
 )
 """Variables of the reference that this server does not look at; the script may."""
 
@@ -65,6 +66,7 @@ class Placement:
             revision=default,
             others=[self._located(revision, app_root=None) for revision in settings.others],
             port=settings.port if self.port is None else self.port,
+            health_port=health_port(self.environ, settings.health_port),
             **texts,
         )
         if placed.tls is not None:
@@ -143,6 +145,16 @@ def check_files(revision: RevisionSettings) -> None:
 def notes_on(environ: Mapping[str, str]) -> list[str]:
     """What the log should say of the variables."""
     return [f"{name} has no effect on this server" for name in WITHOUT_EFFECT if environ.get(name)]
+
+
+def health_port(environ: Mapping[str, str], configured: int | None = None) -> int | None:
+    """The second port, for probes, where the variables ask for one (their spelling is v1's). Raises SettingsInvalid."""
+    if not _is_true(environ, "SEPERATE_HEALTH_ENDPOINT"):
+        return configured
+    port = _number(environ, "HEALTH_PORT", HEALTH_PORT)
+    if port > MOST_PORT:
+        raise SettingsInvalid(f"HEALTH_PORT must be at most {MOST_PORT}, not {port}")
+    return port
 
 
 def _with_workers(settings: ServiceSettings, environ: Mapping[str, str]) -> ServiceSettings:

@@ -17,7 +17,7 @@ from modelport_scoring.refusals import REFUSALS, timed_out
 from modelport_scoring.script_answers import RUN_BAD, RUN_OK, failed, json_returned, returned, run_lines
 from modelport_scoring.service import Service
 from modelport_scoring.settings import ErrorMode
-from modelport_scoring.telemetry.access_log import Access
+from modelport_scoring.telemetry.access_log import STREAMED, Access
 from modelport_scoring.telemetry.tracer import Trace
 from modelport_scoring.traffic.shadow import CopiableTicket
 from modelport_scoring.workers.contract import Contract
@@ -180,7 +180,7 @@ class Scoring(CopiableTicket):
             response.status,
             self._started,
             ended,
-            len(response.body),
+            len(response.body) if response.stream is None else STREAMED,
             self.sent_at,
             micros,
             self.revision,

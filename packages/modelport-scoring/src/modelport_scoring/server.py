@@ -90,18 +90,21 @@ class Server:
         self._leaving = False
         self._is_shared = False
         """Whether another supervisor accepts on our socket, or may."""
-        self._acceptor: asyncio.Server | Acceptor | None = None
+        self._acceptors: list[asyncio.Server | Acceptor] = []
         self._reception = Reception(
             self._connect, tls=lambda: self._tls, room=lambda: self._listener.room(self._routes.limits), loop=loop
         )
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
 
-    async def run(self, listening: socket.socket, *, lifeline: int, gate: int | None) -> int:
+    async def run(
+        self, listening: socket.socket, *, probed: socket.socket | None = None, lifeline: int, gate: int | None
+    ) -> int:
         """Serve until ``stop``, a signal, or the end of the supervisor at the other end of ``lifeline``; returns the
         exit status.
 
         ``gate``: a descriptor whose other end is closed once connections may be accepted. The socket may be another
-        supervisor's too then, and is not for us to shut down unless ours says that it is to stop.
+        supervisor's too then, and is not for us to shut down unless ours says that it is to stop. ``probed``: another
+        socket for the same.
         """
         self._is_shared = gate is not None
         self._loop.add_reader(lifeline, self._orphaned)
@@ -111,7 +114,7 @@ class Server:
         await self._place.open()
         starting = self._loop.create_task(self._service.start())
         starting.add_done_callback(self._started)
-        accepting = self._loop.create_task(self._accept(listening, gate))
+        accepting = self._loop.create_task(self._accept([listening] if probed is None else [listening, probed], gate))
         settling = self._loop.create_task(self._place.settle(port=listening.getsockname()[1]))
         drain_timeout_s = await self._stopped
         self._loop.remove_reader(lifeline)
@@ -148,17 +151,18 @@ class Server:
             await answer_newest(self._listener)
 
     def _stop_accepting(self) -> None:
-        if self._acceptor is not None:
-            self._acceptor.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
 
-    async def _accept(self, listening: socket.socket, gate: int | None) -> None:
+    async def _accept(self, sockets: list[socket.socket], gate: int | None) -> None:
         try:
             if gate is not None:
                 opened = asyncio.Event()
                 self._loop.add_reader(gate, opened.set)
                 await opened.wait()
                 self._loop.remove_reader(gate)
-            self._acceptor = await self._listen(listening)
+            for listening in sockets:
+                self._acceptors.append(await self._listen(listening))
         except OSError as error:
             self._stopped.set_exception(error)
 
@@ -302,7 +306,14 @@ def settings_of_moment(port: int) -> ServiceSettings:
 
 
 async def serve(
-    listening: socket.socket, *, lifeline: int, metrics: int, gate: int | None, share: Share, lingers: bool
+    listening: socket.socket,
+    *,
+    probed: socket.socket | None,
+    lifeline: int,
+    metrics: int,
+    gate: int | None,
+    share: Share,
+    lingers: bool,
 ) -> int:
     """The life of the process; returns its exit status. Raises SettingsInvalid."""
     settings = settings_of_moment(listening.getsockname()[1])
@@ -312,13 +323,14 @@ async def serve(
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
-    return await server.run(listening, lifeline=lifeline, gate=gate)
+    return await server.run(listening, probed=probed, lifeline=lifeline, gate=gate)
 
 
 def main() -> int:
     """Read the descriptors from the command line and serve; returns the exit status."""
     parser = argparse.ArgumentParser(prog="modelport_scoring.server")
     parser.add_argument("--listen", type=int, required=True, help="descriptor of the listening socket")
+    parser.add_argument("--probed", type=int, help="descriptor of another listening socket, for probes")
     parser.add_argument("--lifeline", type=int, required=True, help="descriptor that closes with the supervisor")
     parser.add_argument("--metrics", type=int, required=True, help="descriptor of the memory for metrics")
     parser.add_argument("--gate", type=int, help="descriptor that closes once connections may be accepted")
@@ -330,12 +342,16 @@ def main() -> int:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     listening = socket.socket(fileno=arguments.listen)
     listening.setblocking(False)
+    probed = None if arguments.probed is None else socket.socket(fileno=arguments.probed)
+    if probed is not None:
+        probed.setblocking(False)
     keep_freed_memory()
     share = Share(arguments.process, arguments.processes)
     try:
         return uvloop.run(
             serve(
                 listening,
+                probed=probed,
                 lifeline=arguments.lifeline,
                 metrics=arguments.metrics,
                 gate=arguments.gate,

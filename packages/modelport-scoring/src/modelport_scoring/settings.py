@@ -117,6 +117,8 @@ class RevisionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     app_root: str | None = None
     """Absolute path of an app root that lies ready, with ``azureml-models`` in it, as in an image: it is used as it is.
     None: a private copy of the bundle's ``app`` is made."""
+    working_directory: str | None = None
+    """Absolute path of the folder in which workers start; None: the app root."""
 
 
 class TokenKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -213,6 +215,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     host: str = "127.0.0.1"
     port: int = 0
     """0: the system chooses one; the supervisor writes the one it got into the file."""
+    health_port: int | None = None
+    """Another port on which the same is answered, for probes that are kept apart (reference, 6.7)."""
     path_prefix: str = ""
     """Before every route, for example ``/api/v1/service/diabetes``; empty on this machine."""
     version: str = "1.0"
@@ -235,6 +239,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     auth: AuthSettings = AuthSettings()
     tls: TlsSettings | None = None
     limits: Limits = Limits()
+    log_prints: bool = False
+    """Whether each ``print`` of a script is a line of the log with time and process, as v1's server had it."""
     ends_with_script: bool = False
     """Whether the service ends, with status 3, where the script cannot be started: a container's engine sees that."""
     ends_with_process: int | None = None

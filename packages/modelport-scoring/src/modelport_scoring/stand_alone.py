@@ -20,12 +20,15 @@ from typing import NoReturn
 
 from modelport_scoring.bundle import FORMAT, MANIFEST
 from modelport_scoring.errors import SettingsInvalid
-from modelport_scoring.packaged import Placement, notes_on
+from modelport_scoring.packaged import Placement, health_port, notes_on
+from modelport_scoring.server_banner import ENABLED, banner, insights_enabled, verdict_on_key
 from modelport_scoring.service_folder import read_failure, write_settings
 from modelport_scoring.settings import ErrorMode, Limits, RevisionSettings, ServiceSettings
 from modelport_scoring.supervisor import STATUS_FAILED, supervise
 from modelport_scoring.telemetry.settings import TelemetrySettings
+from modelport_scoring.version import NAMED, WANTED, __version__, server_line
 
+PROGRAM = "azmlinfsrv"
 PORT = 5001
 SCORING_TIMEOUT_MS = 3_600_000
 DEFAULT_SCRIPT = "main.py"
@@ -69,27 +72,33 @@ VARIABLES = frozenset(
 """What a configuration file may say."""
 
 
+HEEDED = frozenset(("AML_APP_INSIGHTS_KEY", "AZUREML_CONFIG_FILE", "AZUREML_LOG_LEVEL"))
+"""By this command, though not by the server of an image."""
+
+
 @dataclass(frozen=True)
 class Given:
     """What the options, the variables and the configuration file say together."""
 
     variables: Mapping[str, str]
-    """Of this process, those of the file and the options among them."""
+    """Of this process, those of the file and the options among them, and what follows from them."""
     added: Mapping[str, str]
-    """The latter two alone: the script's process does not have them yet."""
+    """The latter three alone: the script's process does not have them yet."""
     app_root: Path
     script: str
+    notes: Sequence[str]
+    """What the output should say of them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until the process is told to stop; returns its exit status: 0 after that, 3 where the script cannot be
     started, 1 where nothing can be served or an option is wrong."""
     arguments = _arguments(argv)
-    folder = Path(tempfile.mkdtemp(prefix="azmlinfsrv-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PROGRAM}-"))
     try:
         return serve(arguments, folder)
     except (SettingsInvalid, OSError) as error:
-        sys.stderr.write(f"azmlinfsrv: {error}\n")
+        sys.stderr.write(f"{PROGRAM}: {error}\n")
         return STATUS_FAILED
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -98,6 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def serve(arguments: argparse.Namespace, folder: Path) -> int:
     """Serve from a folder that is there for nothing else. Raises SettingsInvalid and OSError."""
     given = gather(arguments)
+    for line in (*given.notes, *banner(given.variables)):
+        _say(line)
     bundle = folder / "bundle"
     bundle.mkdir()
     write_manifest(bundle, given)
@@ -105,9 +116,11 @@ def serve(arguments: argparse.Namespace, folder: Path) -> int:
     settings = placement.placed(settings_of(given, interpreter=arguments.python, bundle=bundle))
     placement.make_folder()
     write_settings(placement.folder, placement.settled(settings))
-    for note in notes_on(given.variables):
+    for note in notes_on({name: value for name, value in given.variables.items() if name not in HEEDED}):
         _say(note)
     _say(f"{given.script} is served at http://127.0.0.1:{settings.port}/score; Ctrl-C ends that")
+    # By which the server's process, that has our variables, names its version.
+    os.environ.update({name: given.variables[name] for name in (WANTED, NAMED) if name in given.variables})
     status = supervise(placement.folder)
     failure = read_failure(placement.folder) if status == STATUS_FAILED else None
     if failure is not None:
@@ -117,7 +130,7 @@ def serve(arguments: argparse.Namespace, folder: Path) -> int:
 
 def gather(arguments: argparse.Namespace) -> Given:
     """The options, before the variables, before the file. Raises SettingsInvalid."""
-    chosen = {variable: str(value) for name, variable in OPTIONS.items() if (value := getattr(arguments, name))}
+    chosen = choose(arguments)
     surest = {**os.environ, **chosen}
     root = Path(surest.get("AML_APP_ROOT") or ".").absolute()
     script = surest.get("AZUREML_ENTRY_SCRIPT") or DEFAULT_SCRIPT
@@ -129,7 +142,42 @@ def gather(arguments: argparse.Namespace) -> Given:
     if not (root / script).is_file():
         raise SettingsInvalid(f"there is no entry script {root / script}; name it with --entry_script")
     variables |= {"AML_APP_ROOT": str(root), "AZUREML_ENTRY_SCRIPT": script}
-    return Given(variables, {**configured, **chosen}, root, script)
+    concluded = conclude(variables, port=arguments.port)
+    added = {**configured, **chosen, **concluded}
+    return Given(variables | concluded, added, root, script, notes=notes_of(arguments, variables))
+
+
+def choose(arguments: argparse.Namespace) -> dict[str, str]:
+    """The options, as variables. A script is looked for in this process's folder, before the app root."""
+    chosen = {variable: str(value) for name, variable in OPTIONS.items() if (value := getattr(arguments, name))}
+    if arguments.entry_script and Path(arguments.entry_script).is_file():
+        chosen["AZUREML_ENTRY_SCRIPT"] = str(Path(arguments.entry_script).resolve())
+    if arguments.appinsights_instrumentation_key:
+        chosen[ENABLED] = "true"
+    return chosen
+
+
+def conclude(variables: Mapping[str, str], *, port: int) -> dict[str, str]:
+    """What v1's command also set for scripts to read. Raises SettingsInvalid."""
+    concluded = {
+        "WORKER_COUNT": variables.get("WORKER_COUNT") or "1",
+        "SERVER_PORT": str(port),
+        "HEALTH_PORT": str(health_port(variables) or port),
+        ENABLED: "true" if insights_enabled(variables) else "false",
+    }
+    if server_line(variables.get(WANTED)):
+        concluded[NAMED] = f"{PROGRAM}/{__version__}"
+    return concluded
+
+
+def notes_of(arguments: argparse.Namespace, variables: Mapping[str, str]) -> list[str]:
+    """What the output should say of them."""
+    notes = verdict_on_key(variables)
+    if "AZUREML_MODEL_DIR" not in variables:
+        notes.append("AZUREML_MODEL_DIR is not set: --model_dir sets it")
+    if arguments.health_port and health_port(variables) is None:
+        notes.append("--health_port has no effect without the variable SEPERATE_HEALTH_ENDPOINT=true")
+    return notes
 
 
 def find_config(named: str | None, *, folders: Sequence[Path]) -> Path | None:
@@ -159,12 +207,11 @@ def as_text(value: object) -> str:
 
 def write_manifest(bundle: Path, given: Given) -> None:
     """Of a bundle that holds nothing: everything lies where it is. Raises OSError."""
-    model_directory = given.variables.get("AZUREML_MODEL_DIR")
     manifest = {
         "format": FORMAT,
         "entry_script": given.script,
         "source_directory": given.variables.get("AZUREML_SOURCE_DIRECTORY"),
-        "model_directory": None if not model_directory else str(Path(model_directory).absolute()),
+        "model_directory": given.variables.get("AZUREML_MODEL_DIR") or None,
         "environment_variables": dict(given.added),
     }
     (bundle / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
@@ -177,6 +224,7 @@ def settings_of(given: Given, *, interpreter: Path, bundle: Path) -> ServiceSett
         bundle=str(bundle),
         interpreter=[str(interpreter.absolute())],
         app_root=str(given.app_root),
+        working_directory=str(Path.cwd()),
         keeps_python_path=True,
     )
     return ServiceSettings(
@@ -188,6 +236,7 @@ def settings_of(given: Given, *, interpreter: Path, bundle: Path) -> ServiceSett
         error_mode=ErrorMode.JSON,
         limits=Limits(scoring_timeout_ms=SCORING_TIMEOUT_MS, queue_wait_ms=SCORING_TIMEOUT_MS),
         telemetry=TelemetrySettings(access_log=True),
+        log_prints=True,
         ends_with_script=True,
     )
 
@@ -201,13 +250,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = Parser(prog="azmlinfsrv", description="Serve an entry script where it lies, for trying it out.")
+    parser = Parser(prog=PROGRAM, description="Serve an entry script where it lies, for trying it out.")
     parser.add_argument("--entry_script", help=f"the script, from the app root or absolute ({DEFAULT_SCRIPT})")
     parser.add_argument("--model_dir", help="what AZUREML_MODEL_DIR is to name")
     parser.add_argument("--port", type=_port, default=PORT, help=f"({PORT})")
     parser.add_argument("--worker_count", type=_count, help="processes that run the script (1)")
-    parser.add_argument("--appinsights_instrumentation_key", help="accepted; nothing is sent anywhere")
-    parser.add_argument("--health_port", type=_port, help="accepted; / answers at the one port")
+    parser.add_argument("--appinsights_instrumentation_key", help="requests are written as JSON, and sent nowhere")
+    parser.add_argument("--health_port", type=_port, help="with SEPERATE_HEALTH_ENDPOINT=true (5000)")
     parser.add_argument("--access_control_allow_origins", help="origins whose pages may read answers, with commas")
     parser.add_argument("--config_file", help="JSON with variables (config.json in the app root or beside the script)")
     parser.add_argument(

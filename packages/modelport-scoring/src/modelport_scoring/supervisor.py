@@ -23,7 +23,7 @@ from modelport_scoring.errors import ServiceNotRunning, SettingsInvalid
 from modelport_scoring.failures import Failure, describe_exit
 from modelport_scoring.handover import LINGER_S, TAKEN_OVER, Handover, HandoverFailed
 from modelport_scoring.journal import cut_logs, say, write_as
-from modelport_scoring.listening import CannotServe, find_socket, write_port
+from modelport_scoring.listening import CannotServe, find_socket, open_socket, write_port
 from modelport_scoring.service_folder import (
     LOGS,
     SETTINGS,
@@ -95,6 +95,7 @@ def supervise(
         settings = read_settings(Path())
         write_as(settings.telemetry.log_format)
         listening = find_socket(settings, handover)
+        probed = None if settings.health_port is None else open_socket(settings.host, settings.health_port)
         write_port(settings, listening)
     except (SettingsInvalid, CannotServe, HandoverFailed, OSError) as error:
         return give_up(error)
@@ -102,6 +103,7 @@ def supervise(
         threading.Thread(target=work, daemon=True).start()
     supervisor = Supervisor(
         listening,
+        probed=probed,
         lock=lock,
         processes=settings.server_processes,
         parent=settings.ends_with_process,
@@ -191,17 +193,19 @@ class Supervisor:
         self,
         listening: socket.socket,
         *,
+        probed: socket.socket | None = None,
         lock: int,
         processes: int,
         parent: int | None,
         handover: Handover | None = None,
         lingers: bool = False,
     ) -> None:
-        """``parent``: the process that this service is to end with, if any."""
+        """``probed``: another socket for the same; ``parent``: the process that this service is to end with, if any."""
         self._lingers = lingers
         self._handover = handover
         self._gate, self._gate_closer = os.pipe() if handover is not None else (-1, -1)
         self._listening = listening
+        self._probed = probed
         self._lock = lock
         self._parent = parent
         self._lifeline, self._life = os.pipe()
@@ -245,6 +249,9 @@ class Supervisor:
         command = [sys.executable, "-P", "-m", "modelport_scoring.server"]
         command += ["--listen", str(descriptors[0]), "--lifeline", str(descriptors[1])]
         command += ["--metrics", str(self._metrics), "--processes", str(len(self._servers))]
+        if self._probed is not None:
+            descriptors += (self._probed.fileno(),)
+            command += ["--probed", str(self._probed.fileno())]
         if self._handover is not None:
             descriptors += (self._gate,)
             command += ["--gate", str(self._gate)]

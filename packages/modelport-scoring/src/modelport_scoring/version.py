@@ -9,12 +9,19 @@ __version__ = "0.1.0"
 WANTED = "SERVER_VERSION_LOG_RESPONSE_ENABLED"
 """A variable of the server's own environment: answers name no version where it is anything but ``true``."""
 
+NAMED = "HTTP_X_MS_SERVER_VERSION"
+"""Another one: what they say instead."""
 
-def server_line(wanted: str | None) -> bytes:
-    """The header line that names the version (reference, 6.3); ``wanted``: the variable's value, None where unset."""
+
+def server_line(wanted: str | None, *, named: str | None = None) -> bytes:
+    """The header line that names the version (reference, 6.3), from the variables' values, None where unset. Raises
+    ValueError for a name that is no header's value."""
     if wanted is not None and wanted.strip().lower() != "true":
         return b""
-    return f"x-ms-server-version: modelport/{__version__}\r\n".encode()
+    value = named or f"modelport/{__version__}"
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError(f"{NAMED} must be printable ASCII, to be a header of every answer, not {value!r}")
+    return f"x-ms-server-version: {value}\r\n".encode()
 
 
-SERVER_LINE = server_line(os.environ.get(WANTED))
+SERVER_LINE = server_line(os.environ.get(WANTED), named=os.environ.get(NAMED))

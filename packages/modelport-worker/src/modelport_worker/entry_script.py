@@ -31,12 +31,16 @@ def load_entry_script() -> EntryScript:
 
     Raises ScriptError where there is no script or it lacks a function, and whatever the script's own code raises.
     """
-    root = os.environ.get("AML_APP_ROOT") or os.getcwd()
+    root = app_root()
     prepare_search_path(root, os.environ.get("AZUREML_SOURCE_DIRECTORY"))
     script = os.environ.get("AZUREML_ENTRY_SCRIPT")
     sys.argv = [script or "main.py"]  # the worker's own arguments are nothing for the script to parse
     module = load_file(root, script) if script else importlib.import_module("main")
     return choose_functions(module)
+
+
+def app_root() -> str:
+    return os.environ.get("AML_APP_ROOT") or os.getcwd()
 
 
 def prepare_search_path(root: str, source_directory: Any) -> None:

@@ -19,8 +19,9 @@ SERVER_PACKAGES = (SERVER, SERVER + ".api")
 SERVER_MODULES = {
     SERVER + ".api.aml_request": "azureml.contrib.services.aml_request",
     SERVER + ".api.aml_response": "azureml.contrib.services.aml_response",
+    SERVER + ".log_config": "modelport_worker.log_config",
 }
-"""Modules of v1's server that scripts import, and whose classes these were. That server is not the one that calls the
+"""Modules of v1's server that scripts import, and a ``logging.json`` names. That server is not the one that calls the
 script here: its own ``rawhttp``, where the environment holds it, would be heard by nobody."""
 
 

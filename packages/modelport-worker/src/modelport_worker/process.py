@@ -11,11 +11,12 @@ import threading
 import traceback
 from typing import Any, Dict, List, NoReturn
 
-from modelport_worker.entry_script import load_entry_script
+from modelport_worker.entry_script import app_root, load_entry_script
 from modelport_worker.failures import describe_failure, log_failure
 from modelport_worker.frames import FAILED, PHASE, READY
 from modelport_worker.importing import offer_azureml
 from modelport_worker.link import Link, LinkClosed, Terminated
+from modelport_worker.log_config import load_logging_config, log_prints, say_init_done
 from modelport_worker.scoring import serve
 from modelport_worker.service import Service, call_init, describe, make_service, note_requests, warm_up
 from modelport_worker.streams import set_up_streams
@@ -41,9 +42,14 @@ class Start:
         """What is done once, before a template is forked. Raises whatever the script raises."""
         self._enter("import")
         options = self._options
+        load_logging_config(app_root(), os.environ.get("AZUREML_ENTRY_SCRIPT"))
+        if options.log_prints:
+            log_prints()
         service = make_service(load_entry_script(), together=options.together, wait_s=options.wait_ms / 1000)
         self._enter("init")
         init_ms = call_init(service)
+        if options.log_prints:
+            say_init_done()
         service = note_requests(service)
         self._enter("schema")
         self.ready = dict(describe(service), init_ms=init_ms, python=python_version())
@@ -92,6 +98,7 @@ def parse_arguments(argv: List[str]) -> argparse.Namespace:
     parser.add_argument("--together", type=int, default=1, help="so many requests are scored by one call of run()")
     parser.add_argument("--wait-ms", type=float, default=0.0, help="an idle worker waits so long for more of them")
     parser.add_argument("--warm-up", action="store_true", help="call run() with the schema's sample first")
+    parser.add_argument("--log-prints", action="store_true", help="what is printed becomes lines of the log")
     parser.add_argument("--template", action="store_true", help="do not answer requests, but be forked for workers")
     return parser.parse_args(argv)
 

@@ -51,11 +51,16 @@ def set_up_streams() -> None:
     sys.stdout = unbuffered(1)
     sys.stderr = unbuffered(2)
     faulthandler.enable(file=sys.stderr)
+    logging.basicConfig(level=log_level(), handlers=[log_handler()])
+
+
+def log_handler() -> logging.Handler:
+    """Writes records to the log, in the format of v1's server: time in UTC, level, process, logger."""
     formatter = logging.Formatter(LOG_FORMAT, "%Y-%m-%d %H:%M:%S")
     formatter.converter = time.gmtime
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
-    logging.basicConfig(level=log_level(), handlers=[handler])
+    return handler
 
 
 def log(message: str) -> None:

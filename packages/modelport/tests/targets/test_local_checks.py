@@ -144,7 +144,7 @@ def test_defaults_are_those_of_the_scoring_server() -> None:
 def test_every_setting_of_the_scoring_server_can_be_asked_for() -> None:
     """But for what the control plane itself decides."""
     own = {"name", "workspace", "revision", "others", "traffic", "format", "port", "path_prefix", "version", "auth"}
-    own |= {"front_end", "ends_with_script", "ends_with_process"}
+    own |= {"front_end", "ends_with_script", "ends_with_process", "health_port", "log_prints"}
     assert {field.name for field in msgspec.structs.fields(ServiceSettings)} - own == set(
         scoring_settings(LocalDeployment())
     )

@@ -1,4 +1,4 @@
-"""One line for each request, gathered and written in one piece: a request waits for no disk."""
+"""One line for each request, gathered and written in one piece: no answer waits for a disk."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ import orjson
 from modelport_scoring.telemetry.settings import LogFormat
 
 MOST_BUFFERED_BYTES = 64 * 1024
+QUIET_S = 1.0
+STREAMED = -1
+"""The length of a body that is made while it is sent."""
 PLAIN = re.compile(rb"[!-~]*")
 PRINTABLE = "!\"#$&'()*+,/:;<=>?@[\\]^`{|}~"
 
@@ -29,7 +32,7 @@ class Access(NamedTuple):
     started: float
     ended: float
     length: int
-    """Bytes of the answer's body."""
+    """Bytes of the answer's body; STREAMED: nobody knows yet how many."""
     sent: float = 0.0
     """When a worker got it; 0.0: none did."""
     micros: int = 0
@@ -53,13 +56,15 @@ class AccessLog:
         self._size = 0
         self._dropped = 0
         self._torn = False
+        self._written_at = 0.0
 
     def add(self, access: Access) -> None:
-        """Have the request written within about a second."""
+        """Have the request written: at once after a second without any, else within about a second."""
         line = self._render(access, self._pid)
         self._buffer.append(line)
         self._size += len(line)
-        if self._size >= MOST_BUFFERED_BYTES:
+        if self._size >= MOST_BUFFERED_BYTES or access.ended - self._written_at >= QUIET_S:
+            self._written_at = access.ended
             self.flush()
 
     def flush(self) -> None:
@@ -97,7 +102,7 @@ class AccessLog:
 def as_text(access: Access, pid: int) -> bytes:
     """The line that the Azure scoring server writes: method, path, status, milliseconds, bytes."""
     moment = time.time()
-    return b"%b,%03d I [%d] modelport.access - %b %b %d %.3fms %d\n" % (
+    return b"%b,%03d I [%d] modelport.access - %b %b %d %.3fms %b\n" % (
         text_clock(int(moment)),
         moment % 1 * 1000,
         pid,
@@ -105,7 +110,7 @@ def as_text(access: Access, pid: int) -> bytes:
         plain(access.path),
         access.status,
         (access.ended - access.started) * 1000,
-        access.length,
+        b"N/A" if access.length == STREAMED else b"%d" % access.length,
     )
 
 
@@ -122,7 +127,7 @@ def as_json(access: Access, pid: int) -> bytes:
             "duration_ms": milliseconds(access.ended - access.started),
             "queue_wait_ms": milliseconds(access.sent - access.started) if access.sent else None,
             "run_ms": access.micros / 1000 if access.micros else None,
-            "bytes": access.length,
+            "bytes": None if access.length == STREAMED else access.length,
             "revision": access.revision,
             "request_id": access.request_id.decode("latin-1") or None,
             "client_request_id": access.client_request_id.decode("latin-1") or None,

@@ -41,7 +41,7 @@ def plan_launch(
     return Launch(
         command=worker_command(settings.revision.interpreter, options=worker_options(settings)),
         environment=worker_environment(settings, manifest, app=app, caller=caller),
-        cwd=app,
+        cwd=Path(settings.revision.working_directory or app),
         log=log,
         start_timeout_s=settings.limits.start_timeout_s,
         together=settings.batching.max_requests if settings.batching is not None else 1,
@@ -59,6 +59,8 @@ def worker_command(interpreter: Sequence[str], *, options: Sequence[str] = ()) -
 def worker_options(settings: ServiceSettings) -> list[str]:
     """What the service asks of its workers beyond the script."""
     options = ["--warm-up"] if settings.warm_up else []
+    if settings.log_prints:
+        options.append("--log-prints")
     if settings.batching is not None:
         options += ["--together", str(settings.batching.max_requests)]
         options += ["--wait-ms", str(settings.batching.max_wait_ms)]
