@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
+from modelport_scoring import ServiceState
+from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.service_folder import check_settings
 from scoring_services import Answer, RunningService, Services
 
 PAGE = "https://page.example"
@@ -57,6 +61,12 @@ def by_variable(made: Services) -> RunningService:
 
 
 @pytest.fixture(scope="module")
+def by_pattern(made: Services) -> RunningService:
+    variable = r"https://.*\.example, ^https?://(localhost|127\.0\.0\.1)$, http://[::1]:3000"
+    return made.start(RAW, variables={"AML_CORS_ORIGINS": variable})
+
+
+@pytest.fixture(scope="module")
 def without(made: Services) -> RunningService:
     return made.start(RAW)
 
@@ -80,6 +90,39 @@ def test_preflight_of_an_allowed_origin(kind: str, origin: str, request: pytest.
     assert answer.headers["access-control-max-age"] == "600"
     assert answer.headers["vary"] == "Origin"
     assert "access-control-allow-credentials" not in answer.headers, "a key is a header of the page's own, no cookie"
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://a.b.example", "https://A.EXAMPLE:8443", "http://localhost", "https://127.0.0.1", "http://[::1]:3000"],
+)
+def test_regular_expressions_in_the_variable(by_pattern: RunningService, origin: str) -> None:
+    answer = preflight(by_pattern, origin)
+    assert (answer.status, answer.headers[ALLOW], answer.headers["vary"]) == (200, origin, "Origin")
+    assert by_pattern.score("x", headers={"Origin": origin}).headers[ALLOW] == origin
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://a.example.stranger.org",
+        "https://a.example:80.stranger.org",
+        "http://localhost:3000",
+        "http://a.example",
+        "https://" + "a" * 300 + ".example",
+    ],
+)
+def test_what_goes_on_behind_a_match_is_another_origin(by_pattern: RunningService, origin: str) -> None:
+    assert cors_headers(preflight(by_pattern, origin)) == {}
+
+
+def test_an_expression_that_is_none_is_said_at_the_start(made: Services) -> None:
+    wrong = "https://(a|b.example"
+    service = made.start(variables={"AML_CORS_ORIGINS": wrong}, until=ServiceState.FAILED)
+    assert service.status.failure is not None
+    assert service.status.failure.message.startswith(f"the origin {wrong!r} looks like a regular expression, and is no")
+    with pytest.raises(SettingsInvalid, match="cors_origins: the origin"):
+        check_settings(msgspec.structs.replace(service.settings, cors_origins=[wrong]), path=service.folder)
 
 
 def test_preflight_of_the_document(two_origins: RunningService) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from modelport_scoring.http.request import Head
@@ -13,16 +14,29 @@ ASKED_HEADERS = b"access-control-request-headers"
 VARY = b"vary: Origin\r\n"
 METHODS = b"access-control-allow-methods: GET, POST\r\n"
 MAX_AGE = b"access-control-max-age: 600\r\n"
+PATTERN_CHARACTERS = frozenset("*\\]?$^[]()")
+"""An origin with one of them is a regular expression, as for the library that v1's server asked (flask-cors)."""
+
+LONGEST_ORIGIN = 300
+"""No host's name has more than 253 letters; nobody shall have an expression look at more."""
+
+PORT = re.compile(rb"(:\d+)?")
 EXPOSED = b"access-control-expose-headers: x-ms-request-id, x-request-id, x-ms-run-function-failed\r\n"
+
+
+class OriginInvalid(ValueError):
+    """A regular expression among the origins is none; the message names it."""
 
 
 class Cors:
     """The origins of one service. None: browsers keep every page of another origin out."""
 
     def __init__(self, origins: Sequence[str]) -> None:
+        """Raises OriginInvalid."""
         self._any = ANY in origins
         # Browsers write an origin in lower case, whatever stands in the setting.
         self._origins = frozenset(origin.strip().rstrip("/").lower().encode() for origin in origins if origin.strip())
+        self._patterns = [compiled(origin) for origin in origins if is_pattern(origin)]
 
     def __bool__(self) -> bool:
         return bool(self._origins)
@@ -57,9 +71,30 @@ class Cors:
             return None
         if self._any:
             return b"access-control-allow-origin: *\r\n"
-        if origin.rstrip(b"/") not in self._origins:
+        if origin.rstrip(b"/") not in self._origins and not self._matches(origin):
             return None
         return b"access-control-allow-origin: %b\r\n%b" % (origin, VARY)
+
+    def _matches(self, origin: bytes) -> bool:
+        """Whether an expression matches all of the origin, or all but its port."""
+        if len(origin) > LONGEST_ORIGIN:
+            return False
+        found = (pattern.match(origin) for pattern in self._patterns)
+        return any(match is not None and PORT.fullmatch(origin, match.end()) is not None for match in found)
+
+
+def is_pattern(origin: str) -> bool:
+    """Whether it is a regular expression, and not ``*`` alone."""
+    return origin != ANY and not PATTERN_CHARACTERS.isdisjoint(origin)
+
+
+def compiled(origin: str) -> re.Pattern[bytes]:
+    """Raises OriginInvalid."""
+    try:
+        return re.compile(origin.encode(), re.IGNORECASE)
+    except re.error as error:
+        text = f"the origin {origin!r} looks like a regular expression, and is none: {error}; commas separate origins"
+        raise OriginInvalid(text) from error
 
 
 def names_origin(lines: bytes) -> bool:
@@ -68,5 +103,7 @@ def names_origin(lines: bytes) -> bool:
 
 
 def parse_origins(text: str) -> list[str]:
-    """Origins as AML_CORS_ORIGINS has them: separated by commas."""
-    return [origin.strip() for origin in text.split(",") if origin.strip()]
+    """Origins as AML_CORS_ORIGINS has them: separated by commas. Raises OriginInvalid."""
+    origins = [origin.strip() for origin in text.split(",") if origin.strip()]
+    Cors(origins)
+    return origins

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from modelport_scoring.cors import Cors, OriginInvalid
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
 from modelport_scoring.settings import (
@@ -72,6 +73,10 @@ def check_settings(settings: ServiceSettings, *, path: Path) -> None:
     if (wrong := check_telemetry(settings.telemetry)) is not None:
         raise SettingsInvalid(f"{path}: {wrong}")
     check_limits(settings.limits, path=path)
+    try:
+        Cors(settings.cors_origins)
+    except OriginInvalid as error:
+        raise SettingsInvalid(f"{path}: cors_origins: {error}") from error
 
 
 def check_revisions(settings: ServiceSettings, *, path: Path) -> None:
