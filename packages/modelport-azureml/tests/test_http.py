@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,47 @@ def test_damaged_multipart_form(content_type: str, body: bytes, message: str) ->
     request = AMLRequest("POST", "/", headers=[("Content-Type", content_type)], body=body)
     with pytest.raises(ValueError, match=message):
         _ = request.form
+
+
+def test_names_of_the_address_and_the_content() -> None:
+    headers = [
+        ("Host", "here:81"),
+        ("Content-Type", 'Text/Plain; Charset="UTF-8"'),
+        ("Referer", "http://r/"),
+        ("Origin", "null"),
+    ]
+    request = AMLRequest("GET", "/score", query="a=1", headers=[*headers, ("Content-Encoding", "gzip")])
+    assert (request.scheme, request.is_secure, request.remote_addr) == ("http", False, None)
+    assert request.host_url == request.root_url == request.url_root == "http://here:81/"
+    assert (request.base_url, request.url) == ("http://here:81/score", "http://here:81/score?a=1")
+    assert (request.mimetype, request.mimetype_params) == ("text/plain", {"charset": "UTF-8"})
+    assert (request.content_encoding, request.referrer, request.origin) == ("gzip", "http://r/", "null")
+
+
+def test_what_only_werkzeug_knows_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = [("Accept", "text/html;q=0.5, application/json"), ("Authorization", "Basic YTpi"), ("User-Agent", "UA/1")]
+    request = AMLRequest("POST", "/score", query="a=1", headers=headers, body=b"x")
+    monkeypatch.setitem(sys.modules, "werkzeug.wrappers", None)
+    assert not hasattr(request, "user_agent")
+    with pytest.raises(
+        AttributeError, match=r"AMLRequest has no 'accept_mimetypes' of its own\. If Flask's request has it"
+    ):
+        _ = request.accept_mimetypes
+    monkeypatch.undo()
+    pytest.importorskip("werkzeug")
+    assert request.accept_mimetypes.best == "application/json"
+    assert (request.authorization.username, str(request.user_agent)) == ("a", "UA/1")
+    assert request.environ["QUERY_STRING"] == "a=1"
+    with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
+        _ = request.no_such_name
+    assert copy.copy(request).data == b"x"
+
+
+def test_json_keeps_its_content_type() -> None:
+    for response in (AMLResponse(None, 200, {"content-type": "A"}), AMLResponse([1], 200, {"Content-Type": "A"}, True)):
+        assert response.headers.items() == [("Content-Type", "application/json")]
+        response.headers["Content-Type"] = "application/problem+json"
+        assert response.content_type == "application/problem+json"
 
 
 def test_response_of_each_kind() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from modelport_scoring import ErrorMode
 from scoring_services import Gate, RunningService, Services, ask, read_all, wait_until
 
 
@@ -51,6 +52,50 @@ def test_wrong_method_is_405(echo: RunningService, method: str, path: str) -> No
     assert "GET" in answer.headers["allow"]
     assert answer.headers["x-ms-run-function-failed"] == "False"
     assert "x-ms-request-id" not in answer.headers
+
+
+RAW = """
+from azureml.contrib.services.aml_request import rawhttp
+from azureml.contrib.services.aml_response import AMLResponse
+
+def init(): pass
+
+@rawhttp
+def run(request):
+    if "parts" in request.args:
+        return AMLResponse((part for part in ["some", "more"]), 201)
+    return AMLResponse(request.method * 2, 202)
+"""
+
+
+def test_head_reaches_a_raw_script_as_get_does(services: Services) -> None:
+    service = services.start(RAW)
+    connection = service.connect()
+    for query, status, length in (("", 202, "8"), ("?parts=1", 201, "0"), ("", 202, "8")):
+        connection.request("HEAD", f"/score{query}")
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("content-length"), answer.read()) == (status, length, b"")
+    connection.request("GET", "/score")
+    assert connection.getresponse().read() == b"GETGET"
+    connection.close()
+
+
+def test_a_method_that_http_has_not_registered_is_405(echo: RunningService) -> None:
+    received = echo.raw(b"FOO /score HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert received.startswith(b"HTTP/1.1 405 ")
+    assert b"\r\nallow: GET, HEAD, OPTIONS, POST\r\n" in received
+    assert received.endswith(b'{"message": "The method FOO is none of HTTP"}')
+    for garbage in (b"foo /score HTTP/1.1\r\n\r\n", b"FOO /score\r\n\r\n", b"\x16\x03\x01\x02", b"FOO /a HTTP/3.0\r\n"):
+        assert echo.raw(garbage).startswith(b"HTTP/1.1 400 "), garbage
+
+
+def test_texts_of_v1_where_errors_are_those_of_its_server(echo: RunningService) -> None:
+    echo.control.configure(error_mode=ErrorMode.JSON)
+    try:
+        assert echo.ask("GET", "/nothing").message.startswith("The requested URL was not found on the server. If you")
+        assert echo.ask("DELETE", "/").message == "The method is not allowed for the requested URL."
+    finally:
+        echo.control.configure(error_mode=ErrorMode.CLOUD)
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/score/", "/Score", "//score", "/score%2f", "/../score"])

@@ -20,11 +20,18 @@ from modelport_scoring.refusals import no_worker, why_not_healthy
 from modelport_scoring.scoring import Scoring
 from modelport_scoring.script_answers import NOT_FAILED, RUN_OK
 from modelport_scoring.service import Service
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings import ErrorMode, Limits
 from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.access_log import Access
 
 HEALTHY = b"Healthy"
+
+NO_SUCH_PATH = (
+    "The requested URL was not found on the server. If you entered the URL manually please check your spelling and try "
+    "again."
+)
+NO_SUCH_METHOD = "The method is not allowed for the requested URL."
+"""Werkzeug's texts, as clients of v1's server read them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +91,15 @@ class Routes:
 
     def _screen(self, head: Head) -> Response | None:
         route = head.route = self._routes.get(head.path) or self._inference_route(head.path)
+        as_v1 = self._service.settings.error_mode is ErrorMode.JSON
         if route is None:
-            return message(404, f"There is no {head.path.decode('latin-1')} here", lines=NOT_FAILED)
+            text = NO_SUCH_PATH if as_v1 else f"There is no {head.path.decode('latin-1')} here"
+            return message(404, text, lines=NOT_FAILED)
         if route.target is not None:
             return self._screen_inference(head, route, route.target)
-        if head.method not in route.methods:
-            method = head.method.decode("latin-1")
-            return message(405, f"The method {method} is not allowed here", lines=NOT_FAILED + route.allow_line)
+        if head.method not in route.methods and not self._is_head_for_script(head, route):
+            text = NO_SUCH_METHOD if as_v1 else f"The method {head.method.decode('latin-1')} is not allowed here"
+            return message(405, text, lines=NOT_FAILED + route.allow_line)
         return self._screen_known(head, route)
 
     def _screen_known(self, head: Head, route: Route) -> Response | None:
@@ -105,6 +114,10 @@ class Routes:
         if head.method == b"OPTIONS" and route.only_reads:
             return self._screened(head, Response(200, lines=route.allow_line))
         return self._check_access(head) if route.needs_key else None
+
+    def _is_head_for_script(self, head: Head, route: Route) -> bool:
+        """A raw script gets HEAD where it gets GET, as in v1's server."""
+        return head.method == b"HEAD" and route.name == "/score" and self._service.input == "raw"
 
     def _inference_route(self, path: bytes) -> Route | None:
         target = read_target(path.removeprefix(self._prefix)) if path.startswith(self._prefix) else None

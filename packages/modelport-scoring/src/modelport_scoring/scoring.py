@@ -125,7 +125,7 @@ class Scoring(CopiableTicket):
 
     def stream_began(self, code: int, flags: int, micros: int, meta: bytes) -> None:
         response = returned(code, meta, b"")
-        if response.status == code and code not in WITHOUT_BODY:
+        if response.status == code and code not in WITHOUT_BODY and self._exchange.head.method != b"HEAD":
             response.stream = BodyStream()
         self._answer(response, run=run_lines(response.status, flags, micros), micros=micros)
         if response.stream is None or self.client_has_gone:

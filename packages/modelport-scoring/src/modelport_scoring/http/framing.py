@@ -84,6 +84,16 @@ def origin_form(target: bytes) -> tuple[bytes, bytes | None]:
     return (target if target.startswith(b"/") else b"/" + target), host
 
 
+def malformed(error: Exception) -> Response:
+    return message(400, f"The request is not valid HTTP/1.1: {error}", close=True)
+
+
+def no_such_method(method: bytes) -> Response:
+    """The parser knows all that are registered, and reads no request with another."""
+    allowed = b"allow: GET, HEAD, OPTIONS, POST\r\n"
+    return message(405, f"The method {method.decode('ascii')} is none of HTTP", lines=allowed, close=True)
+
+
 def too_large(limits: Limits) -> Response:
     limit = limits.max_body_bytes
     return limit_message(413, "The request's body is too large", limit="max_body_bytes", value=limit, close=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 import httptools
@@ -13,12 +14,14 @@ from modelport_scoring.http.framing import (
     expects_continue,
     long_framing,
     long_head,
+    malformed,
+    no_such_method,
     origin_form,
     too_large,
 )
 from modelport_scoring.http.known_heads import HEAD_END, KnownHeads
 from modelport_scoring.http.request import Body, Head
-from modelport_scoring.http.response import message
+from modelport_scoring.http.response import Response
 from modelport_scoring.settings import Limits
 
 WHITESPACE = b" \t"
@@ -31,6 +34,10 @@ LARGE_BYTES = 64 * 1024
 
 LINE_OVERHEAD = 4
 """Bytes that a header line has beside its name and its value."""
+
+
+UNKNOWN_METHOD = re.compile(rb"([A-Z][A-Z0-9_-]{2,31}) [!-~]+ HTTP/1\.[01]\r\n")
+"""The start of a request that is whole, with a method that HTTP has not registered."""
 
 
 class RequestSink(Protocol):
@@ -180,7 +187,7 @@ class RequestReader:
                 raise error.__context__ from None
             if isinstance(error, httptools.HttpParserCallbackError):
                 raise  # a fault of ours, which the log has to show
-            raise Unreadable(message(400, f"The request is not valid HTTP/1.1: {error}", close=True)) from error
+            raise Unreadable(self._refusal(error, data)) from error
         if self._unfinished_head:
             # httptools keeps what belongs to no whole line, and says nothing of it.
             self._fed_bytes += len(data)
@@ -189,6 +196,14 @@ class RequestReader:
         elif before is not None and self._parsed_head is before:
             self._chunked_bytes += len(data)
             self._check_overhead()
+
+    def _refusal(self, error: httptools.HttpParserError, data: bytes) -> Response:
+        is_first = self._unfinished_head and not self._fed_bytes  # no other head in what was fed
+        if is_first and isinstance(error, httptools.HttpParserInvalidMethodError):
+            unknown = UNKNOWN_METHOD.match(data)
+            if unknown is not None:
+                return no_such_method(unknown[1])
+        return malformed(error)
 
     def _parse(self, data: bytes) -> None:
         while True:

@@ -1,5 +1,6 @@
 """Whole HTTP requests for an entry script: ``@rawhttp`` and what its function receives."""
 
+import importlib
 import io
 import json
 from http.cookies import CookieError, SimpleCookie
@@ -10,6 +11,7 @@ from azureml.contrib.services import _flask_if_imported
 from azureml.contrib.services._forms import TYPES, Form, parse_form, parse_pairs
 from azureml.contrib.services._made_once import made_once
 from azureml.contrib.services._mappings import Fields, Headers
+from azureml.contrib.services._multipart import read_parameters
 from azureml.contrib.services._uploaded_file import UploadedFile
 
 __all__ = ["AMLRequest", "rawhttp"]
@@ -20,8 +22,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 class AMLRequest:
     """A request as it came, with the names of Flask's request object. The body is held whole, in memory.
 
-    It is a request of Flask's too, with all that those can do, where Flask has been imported.
+    It is a request of Flask's too, with all that those can do, where Flask has been imported. What is here by none of
+    these names is asked of Werkzeug's request, on which Flask's is built, where that is installed.
     """
+
+    scheme = "http"
+    is_secure = False
+    root_path = script_root = ""
+    remote_addr = remote_user = None
+    """Nobody but the server talks to a worker."""
 
     def __init__(
         self, method: str, path: str, *, query: str = "", headers: Iterable[Tuple[str, str]] = (), body: bytes = b""
@@ -32,6 +41,26 @@ class AMLRequest:
         self._query = query
         self._body = body
         self._form: Optional[Form] = None
+        self._werkzeugs: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        """What Werkzeug's request has beside. Raises AttributeError, also where Werkzeug is not installed."""
+        if name.startswith("_") or type(self) is not AMLRequest:
+            raise AttributeError("{!r} object has no attribute {!r}".format(type(self).__name__, name))
+        if self._werkzeugs is None:
+            self._werkzeugs = self._as_werkzeugs(name)
+        return getattr(self._werkzeugs, name)
+
+    def _as_werkzeugs(self, name: str) -> Any:
+        try:
+            wrappers = importlib.import_module("werkzeug.wrappers")
+        except ImportError as error:
+            text = "AMLRequest has no {!r} of its own. If Flask's request has it, add flask to the environment."
+            raise AttributeError(text.format(name)) from error
+        headers = list(self._given_headers)
+        return wrappers.Request(
+            _flask_if_imported.wsgi_environment(self.method, self.path, self._query, headers, self._body)
+        )
 
     @made_once
     def headers(self) -> Headers:
@@ -58,8 +87,14 @@ class AMLRequest:
         return self.headers.get("Host", "localhost")
 
     @property
+    def host_url(self) -> str:
+        return "{}://{}/".format(self.scheme, self.host)
+
+    root_url = url_root = host_url
+
+    @property
     def base_url(self) -> str:
-        return "http://{}{}".format(self.host, self.path)
+        return self.host_url[:-1] + self.path
 
     @property
     def url(self) -> str:
@@ -73,6 +108,23 @@ class AMLRequest:
     def mimetype(self) -> str:
         """The content type without its parameters, in small letters; empty where there is none."""
         return (self.content_type or "").partition(";")[0].strip().lower()
+
+    @property
+    def mimetype_params(self) -> Dict[str, str]:
+        """The parameters of the content type, such as ``charset``."""
+        return read_parameters(self.content_type or "")[1]
+
+    @property
+    def content_encoding(self) -> Optional[str]:
+        return self.headers.get("Content-Encoding")
+
+    @property
+    def referrer(self) -> Optional[str]:
+        return self.headers.get("Referer")
+
+    @property
+    def origin(self) -> Optional[str]:
+        return self.headers.get("Origin")
 
     @property
     def content_length(self) -> int:

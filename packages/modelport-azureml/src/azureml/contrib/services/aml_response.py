@@ -19,7 +19,8 @@ class AMLResponse:
     ``message``: None gives ``{}`` as JSON; with ``json_str`` its JSON text; else a str, bytes, or an iterable of
     these, as they are, ``text/html; charset=utf-8`` unless ``response_headers`` has a Content-Type. An iterator is sent
     as it makes its parts.
-    ``response_headers``: a value is split at commas into headers of the same name. More can be set in ``headers``.
+    ``response_headers``: a value is split at commas into headers of the same name; JSON keeps its content type. More
+    can be set in ``headers``, and there everything can be replaced.
     ``run_function_failed``: reported to the client as ``x-ms-run-function-failed``; a status from 500 on is too.
 
     It is a response of Flask's too, with all that those can do, where Flask has been imported.
@@ -43,7 +44,7 @@ class AMLResponse:
         body, content_type = body_of(message, json_str)
         self._start(body, int(status_code), content_type)
         self.run_function_failed = bool(run_function_failed)
-        add_headers(self.headers, response_headers or {})
+        add_headers(self.headers, response_headers or {}, keeps_type=content_type == JSON_TYPE)
 
     def _start(self, body: Any, status_code: int, content_type: str) -> None:
         self.status_code = status_code
@@ -139,10 +140,12 @@ def body_of(message: Any, json_str: bool) -> Tuple[Any, str]:
     return message, HTML_TYPE
 
 
-def add_headers(headers: Any, given: Dict[str, Any]) -> None:
+def add_headers(headers: Any, given: Dict[str, Any], *, keeps_type: bool) -> None:
+    """``keeps_type``: v1's server sent two content types then, of which clients and its own tests took the first."""
     for name, value in given.items():
         if name.lower() == "content-type":
-            headers[name] = value
+            if not keeps_type:
+                headers[name] = value
             continue
         for part in str(value).split(","):
             headers.add(name, part.strip())
