@@ -144,6 +144,15 @@ def test_what_only_werkzeug_knows_of_a_request(monkeypatch: pytest.MonkeyPatch) 
     assert copy.copy(request).data == b"x"
 
 
+def test_one_irregular_cookie_costs_no_other() -> None:
+    sent = 'a=1; b="q q"; c=%20; a=2; d; =e; f=x=y; {"g"}=1; h="x\\054\\"y"; i="'
+    cookies = AMLRequest("GET", "/", headers=[("Cookie", sent)]).cookies
+    expected = {"a": "1", "b": "q q", "c": "%20", "d": "", "f": "x=y", '{"g"}': "1", "h": 'x,"y', "i": '"'}
+    assert cookies.to_dict() == expected
+    assert cookies.getlist("a") == ["1", "2"]
+    assert AMLRequest("GET", "/").cookies == {}
+
+
 def test_json_keeps_its_content_type() -> None:
     for response in (AMLResponse(None, 200, {"content-type": "A"}), AMLResponse([1], 200, {"Content-Type": "A"}, True)):
         assert response.headers.items() == [("Content-Type", "application/json")]

@@ -64,19 +64,19 @@ def init(): pass
 def run(request):
     if "parts" in request.args:
         return AMLResponse((part for part in ["some", "more"]), 201)
-    return AMLResponse(request.method * 2, 202)
+    return AMLResponse(request.method.encode() * 2 + request.get_data(), 202)
 """
 
 
-def test_head_reaches_a_raw_script_as_get_does(services: Services) -> None:
+def test_a_raw_script_gets_head_and_the_body_of_a_get(services: Services) -> None:
     service = services.start(RAW)
     connection = service.connect()
     for query, status, length in (("", 202, "8"), ("?parts=1", 201, "0"), ("", 202, "8")):
         connection.request("HEAD", f"/score{query}")
         answer = connection.getresponse()
         assert (answer.status, answer.getheader("content-length"), answer.read()) == (status, length, b"")
-    connection.request("GET", "/score")
-    assert connection.getresponse().read() == b"GETGET"
+    connection.request("GET", "/score", body=b"its body")
+    assert connection.getresponse().read() == b"GETGETits body"
     connection.close()
 
 

@@ -86,7 +86,7 @@ class Scoring(CopiableTicket):
         head = self._exchange.head
         self.payload = self._exchange.body
         self.flags = ALONE if self.alone else 0
-        if head.method == b"GET":
+        if head.method == b"GET" and contract.input != "raw":  # a raw script gets the body, too, if there is one
             self.payload = head.query
             self.flags |= QUERY
         elif contract.input == "json" and not self._admit_json(head, numbers):

@@ -3,8 +3,8 @@
 import importlib
 import io
 import json
-from http.cookies import CookieError, SimpleCookie
-from typing import IO, Any, Callable, Dict, Iterable, Optional, Sequence, Tuple, TypeVar, Union
+import re
+from typing import IO, Any, Callable, Dict, Iterable, Iterator, Optional, Sequence, Tuple, TypeVar, Union
 
 from azureml._modelport import request_raw_http
 from azureml.contrib.services import _flask_if_imported
@@ -15,6 +15,9 @@ from azureml.contrib.services._multipart import read_parameters
 from azureml.contrib.services._uploaded_file import UploadedFile
 
 __all__ = ["AMLRequest", "rawhttp"]
+
+ESCAPED = re.compile(r"\\([0-3][0-7]{2}|.)")
+"""In the quoted value of a cookie, as ``http.cookies`` writes it."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -131,12 +134,9 @@ class AMLRequest:
         return len(self._body)
 
     @property
-    def cookies(self) -> Dict[str, str]:
-        """The cookies that the client sent; none where they cannot be read."""
-        try:
-            return {name: morsel.value for name, morsel in SimpleCookie(self.headers.get("Cookie", "")).items()}
-        except CookieError:
-            return {}
+    def cookies(self) -> "Fields[str]":
+        """The cookies that the client sent. One that cannot be read costs no other."""
+        return Fields(parse_cookies(self.headers.get("Cookie", "")))
 
     @property
     def stream(self) -> IO[bytes]:
@@ -197,6 +197,21 @@ class AMLRequest:
 
     def __repr__(self) -> str:
         return "<AMLRequest {} {!r}>".format(self.method, self.url)
+
+
+def parse_cookies(text: str) -> Iterator[Tuple[str, str]]:
+    """The pairs of a Cookie header (RFC 6265, 4.2); a value in double quotes without these."""
+    for part in text.split(";"):
+        name, _, value = (piece.strip() for piece in part.partition("="))
+        if name:
+            quoted = len(value) > 1 and value[0] == value[-1] == '"'
+            yield name, ESCAPED.sub(unescaped, value[1:-1]) if quoted else value
+
+
+def unescaped(found: Any) -> str:
+    """What stands behind a backslash: a character, or the octal code of one."""
+    code: str = found.group(1)
+    return chr(int(code, 8)) if len(code) > 1 else code
 
 
 def rawhttp(func: F) -> F:
