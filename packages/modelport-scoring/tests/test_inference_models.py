@@ -387,6 +387,8 @@ class TestPaths:
             ("/v2/models/m/ready", Place.MODEL_READY, "m", None),
             ("/v2/models/m/versions/3/ready", Place.MODEL_READY, "m", "3"),
             ("/v2/models/m/infer", Place.INFER, "m", None),
+            ("/v2/models/m/stats", Place.STATISTICS, "m", None),
+            ("/v2/models/m/versions/3/stats", Place.STATISTICS, "m", "3"),
             ("/v2/models/a%2Fb/versions/3/infer", Place.INFER, "a/b", "3"),
         ],
     )
@@ -446,6 +448,13 @@ class TestEndpoint:
             assert status == 400
             assert "has no @input_schema" in body["error"]
             assert "Use /score" in body["error"]
+
+    def test_statistics_of_all_models_and_a_model_of_that_name(self) -> None:
+        contract = contract_from({"data": INTEGERS})
+        reply = Model(lambda data: data, contract).answer("GET", "/v2/models/stats", {}, b"")
+        assert (reply.status, "telemetry.metrics" in json.loads(reply.body)["error"]) == (404, True)
+        named = Model(lambda data: data, contract, name="stats").answer("GET", "/v2/models/stats", {}, b"")
+        assert json.loads(named.body)["name"] == "stats"
 
     def test_errors_of_the_ordinary_path(self) -> None:
         for body in (b"too large", b'{"message": "too large"}', b'"too large"'):

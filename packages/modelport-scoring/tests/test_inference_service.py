@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -101,12 +103,41 @@ def test_health_and_metadata(client: InferenceServerClient) -> None:
     }
 
 
+def test_statistics(services: Services) -> None:
+    service = services.start(SUM.format(dtype="float64"))
+    with client_of(service) as client:
+        (before,) = client.get_inference_statistics("demo")["model_stats"]
+        assert (before["inference_count"], before["last_inference"], before["version"]) == (0, 0, "1")
+        began = time.time()
+        for value in (1.0, 2.0, -1.0):
+            with suppress(InferenceServerException):
+                client.infer("demo", [tensor(np.array([[value, 1.0]]))])
+        (stats,) = client.get_inference_statistics("demo", "1")["model_stats"]
+        assert client.get_inference_statistics()["model_stats"][0]["name"] == "demo"
+    assert (stats["inference_count"], stats["execution_count"], stats["batch_stats"]) == (2, 3, [])
+    assert {name: timed["count"] for name, timed in stats["inference_stats"].items() if timed["ns"]} == {
+        "success": 2,
+        "fail": 1,
+        "queue": 3,
+        "compute_infer": 3,
+    }
+    assert began - 2 < stats["last_inference"] / 1000 < time.time() + 2
+    assert service.ask("GET", "/v2/models/other/stats").status == 404
+    assert service.ask("GET", "/v2/models/demo/versions/2/stats").status == 404
+
+
+def test_statistics_of_what_is_not_counted(services: Services) -> None:
+    service = services.start(SUM.format(dtype="float64"), telemetry={"metrics": False})
+    answer = service.ask("GET", "/v2/models/demo/stats")
+    assert (answer.status, "telemetry.metrics is false" in answer.json["error"]) == (404, True)
+
+
 def test_errors_have_the_protocols_shape(client: InferenceServerClient, service: RunningService) -> None:
     with pytest.raises(InferenceServerException, match=r"^\[502\] negative$"):
         client.infer("demo", [tensor(np.array([[-1.0, 1.0]]))])
     with pytest.raises(InferenceServerException, match=r"has the shape \[1, 3\]; the model takes \[-1, 2\]"):
         client.infer("demo", [tensor(np.ones((1, 3)))])
-    with pytest.raises(InferenceServerException, match='there is no model "other"'):
+    with pytest.raises(InferenceServerException, match='Request for unknown model: "other"'):
         client.infer("other", [tensor(np.ones((1, 2)))])
     answer = service.ask("GET", "/api/v1/service/demo/v2/models/demo/infer")
     assert (answer.status, answer.headers["allow"]) == (405, "POST")

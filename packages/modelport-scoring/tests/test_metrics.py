@@ -54,6 +54,23 @@ def value(samples: Samples, name: str, **labels: str) -> float:
     return samples[name, frozenset(labels.items())]
 
 
+def test_statistics_add_up_what_processes_have_counted(memory: int) -> None:
+    first, second = process(memory), process(memory, 1)
+    assert first.statistics() == {}
+    for status in (200, 201, 502):
+        first.scored(status, 1, 1.0, 1.5, 250_000, 2, 2.0)
+    second.scored(200, 1, 1.0, 0.0, 0, 1, 2.0)
+    second.scored(200, 2, 1.0, 1.5, 250_000, 1, 2.0)
+    second.publish()
+    found = first.statistics()
+    assert {revision: (one.succeeded, one.failed) for revision, one in found.items()} == {1: (3, 1), 2: (1, 0)}
+    assert found[1].calls == 2  # three requests in batches of two
+    timed = found[1].whole, found[1].queue, found[1].run
+    assert [duration.count for duration in timed] == [4, 3, 3]
+    assert [duration.seconds for duration in timed] == pytest.approx([4.0, 1.5, 0.75])
+    assert found[2].last_at == pytest.approx(time.time(), abs=5)
+
+
 def test_counts_by_revision_and_status(memory: int) -> None:
     telemetry = process(memory)
     for status, revision in ((200, 1), (200, 1), (502, 1), (200, 2)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import Body, Head
@@ -28,6 +28,7 @@ from modelport_scoring.scoring import Scoring, describe_request
 from modelport_scoring.script_answers import RUN_OK, failed, returned, run_lines
 from modelport_scoring.service import Service
 from modelport_scoring.states import ServiceState
+from modelport_scoring.telemetry.statistics import RevisionStatistics
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.numbers import NumberReader
 from modelport_scoring.workers.ticket import Refusal
@@ -48,7 +49,7 @@ class Inference:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self.endpoint = Endpoint(model=service.settings.name, versions=self._versions)
+        self.endpoint = Endpoint(model=service.settings.name, versions=self._versions, statistics=self._read_statistics)
 
     def screen(self, head: Head, target: Target) -> Response | None:
         """The error that the head of a request tells already."""
@@ -69,6 +70,12 @@ class Inference:
             ServedVersion(str(hosted.number), hosted.state is ServiceState.RUNNING, hosted.contract)
             for hosted in self._service.hosting.all
         ]
+
+    def _read_statistics(self) -> Mapping[str, RevisionStatistics] | None:
+        telemetry = self._service.telemetry
+        if not telemetry.settings.metrics:
+            return None
+        return {str(revision): counted for revision, counted in telemetry.statistics().items()}
 
 
 class InferenceTicket(Scoring):

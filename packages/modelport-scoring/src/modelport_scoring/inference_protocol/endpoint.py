@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import unquote_to_bytes
@@ -28,6 +28,8 @@ from modelport_scoring.inference_protocol.protocol import (
 )
 from modelport_scoring.inference_protocol.schemas import NoTensors
 from modelport_scoring.inference_protocol.score_input import ScoreInput
+from modelport_scoring.inference_protocol.statistics import describe_statistics
+from modelport_scoring.telemetry.statistics import RevisionStatistics
 from modelport_scoring.version import __version__
 from modelport_scoring.workers.contract import ArrayParameter, Contract
 
@@ -44,6 +46,7 @@ class Place(Enum):
     READY = "server ready"
     MODEL = "model metadata"
     MODEL_READY = "model ready"
+    STATISTICS = "statistics"
     INFER = "inference"
     UNKNOWN = "nothing"
 
@@ -53,7 +56,14 @@ PUBLIC = frozenset((Place.LIVE, Place.READY))
 
 ROOTS = (b"/v2", b"/v2/")
 SERVER_PLACES: dict[tuple[bytes, ...], Place] = {(b"health", b"live"): Place.LIVE, (b"health", b"ready"): Place.READY}
-MODEL_PLACES = {(): Place.MODEL, (b"ready",): Place.MODEL_READY, (b"infer",): Place.INFER}
+MODEL_PLACES = {
+    (): Place.MODEL,
+    (b"ready",): Place.MODEL_READY,
+    (b"infer",): Place.INFER,
+    (b"stats",): Place.STATISTICS,
+}
+ALL_MODELS = "stats"
+"""Stands in a model's place where the statistics of all are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +148,18 @@ class InferCall:
 class Endpoint:
     """The protocol's paths of one service, whose name is the model's."""
 
-    def __init__(self, *, model: str, versions: Callable[[], Sequence[ServedVersion]]) -> None:
-        """``versions`` tells what is served at the moment, first the one that serves who asks for none."""
+    def __init__(
+        self,
+        *,
+        model: str,
+        versions: Callable[[], Sequence[ServedVersion]],
+        statistics: Callable[[], Mapping[str, RevisionStatistics] | None] = lambda: None,
+    ) -> None:
+        """``versions`` tells what is served at the moment, first the one that serves who asks for none; ``statistics``
+        what was counted of each version, None where nothing is counted."""
         self._model = model
         self._versions = versions
+        self._statistics = statistics
         self._mappings: dict[str, tuple[Contract, TensorMapping | NoTensors]] = {}
 
     def screen(self, method: bytes, target: Target) -> Reply | None:
@@ -151,8 +169,9 @@ class Endpoint:
         if method not in target.methods:
             allow = b"allow: %b\r\n" % b", ".join(target.methods)
             return error_reply(405, f"the method {method.decode('latin-1')} is not allowed here", lines=allow)
-        if target.model and target.model != self._model:
-            return error_reply(404, f'there is no model "{target.model}"; this is the model "{self._model}"')
+        if target.model not in ("", self._model) and not self._asks_for_all(target):
+            text = f'Request for unknown model: "{target.model}" is not here; this is the model "{self._model}"'
+            return error_reply(404, text)
         if target.version is not None and self._find(target) is None:
             served = ", ".join(version.number for version in self._versions())
             return error_reply(404, f'the model has no version "{target.version}"; served at the moment: {served}')
@@ -164,6 +183,8 @@ class Endpoint:
             return json_reply({"name": SERVER, "version": __version__, "extensions": EXTENSIONS})
         if target.place is Place.LIVE:
             return json_reply({"live": True})
+        if target.place is Place.STATISTICS or self._asks_for_all(target):
+            return self._tell_statistics(target)
         served = self._find(target)
         is_ready = served is not None and served.is_ready
         if target.place is Place.READY:
@@ -203,6 +224,24 @@ class Endpoint:
 
     def _find(self, target: Target) -> ServedVersion | None:
         return next((served for served in self._versions() if target.version in (None, served.number)), None)
+
+    def _asks_for_all(self, target: Target) -> bool:
+        """Whether it is ``/v2/models/stats``, and no model has that name."""
+        return target == Target(Place.MODEL, ALL_MODELS) and self._model != ALL_MODELS
+
+    def _tell_statistics(self, target: Target) -> Reply:
+        counted = self._statistics()
+        if counted is None:
+            return error_reply(404, "Nothing is counted: telemetry.metrics is false in the service's settings")
+        numbers = [served.number for served in self._versions() if target.version in (None, served.number)]
+        return json_reply(
+            {
+                "model_stats": [
+                    describe_statistics(counted.get(number) or RevisionStatistics(), model=self._model, version=number)
+                    for number in numbers
+                ]
+            }
+        )
 
     def _metadata(self, served: ServedVersion | None) -> Reply:
         if served is None or served.contract is None:

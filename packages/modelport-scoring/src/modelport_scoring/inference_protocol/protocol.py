@@ -13,7 +13,7 @@ BINARY_LINE = b"content-type: application/octet-stream\r\n"
 HEADER_LENGTH = b"inference-header-content-length"
 """The header that tells where the JSON ends and the binary tensors begin."""
 
-EXTENSIONS = ["binary_tensor_data"]
+EXTENSIONS = ["binary_tensor_data", "statistics"]
 
 Body = bytes | bytearray | memoryview
 """What a request's body comes in."""

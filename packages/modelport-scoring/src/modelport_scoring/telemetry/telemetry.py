@@ -18,6 +18,7 @@ from modelport_scoring.telemetry.access_log import AccessLog
 from modelport_scoring.telemetry.counters import Counters, share_memory
 from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.telemetry.span_export import Send, SpanExport
+from modelport_scoring.telemetry.statistics import RevisionStatistics, read_statistics
 from modelport_scoring.telemetry.tally import Scored, tally
 from modelport_scoring.telemetry.tracer import Tracer
 
@@ -202,6 +203,11 @@ class Telemetry:
         """Content type and body of ``GET /metrics``: what all processes of the service have counted together."""
         self.publish()
         return load_renderer()(self.counters.memory, accept)
+
+    def statistics(self) -> dict[int, RevisionStatistics]:
+        """What all processes of the service have counted together, by the revision's number."""
+        self.publish()
+        return read_statistics(self.counters.memory)
 
     def _count(self) -> None:
         answers, self._pending = self._pending, []
