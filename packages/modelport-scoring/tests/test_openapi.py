@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
 from inference_schema.parameter_types.pandas_parameter_type import PandasParameterType
+from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
 
 from modelport_scoring import RevisionSettings, ServiceSettings
 from modelport_scoring.openapi import Documents, NoSuchDocument, describe, find_user_documents
@@ -345,6 +346,13 @@ def is_taken(body: Any, sample: Any) -> bool:
     except Exception:
         return False
     return True
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_integers_of_any_size_are_written(version: str) -> None:
+    contract = contract_of({"data": StandardPythonParameterType({"wei": 10**30})})
+    found = json.loads(Documents(settings(), contract, supplied={}).get(version))
+    assert definitions(found)["ServiceInput"]["example"] == {"data": {"wei": 10**30}}
 
 
 # --- which document ---------------------------------------------------------------------------------------------------

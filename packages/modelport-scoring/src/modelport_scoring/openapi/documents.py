@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class Documents:
         if version not in self._versions:
             raise NoSuchDocument(self._why_not(asked or version, known=version in VERSIONS))
         if version not in self._rendered:
-            self._rendered[version] = orjson.dumps(describe(self.service, self._contract, version=version))
+            self._rendered[version] = write(describe(self.service, self._contract, version=version))
         return self._rendered[version]
 
     def _why_not(self, asked: str, *, known: bool) -> str:
@@ -57,6 +58,14 @@ class Documents:
                 f"Supported swagger versions: [{have}]."
             )
         return f"Swagger version [{asked}] is not valid. Supported versions: [{have}]."
+
+
+def write(document: dict[str, Any]) -> bytes:
+    """The JSON of a document."""
+    try:
+        return orjson.dumps(document)
+    except TypeError:  # an integer of more than 64 bits, in a sample
+        return json.dumps(document).encode()
 
 
 def supported_versions(contract: Contract) -> list[str]:
