@@ -158,6 +158,35 @@ def test_a_script_without_tensors(services: Services) -> None:
     assert service.ask("GET", "/v2/models/demo/ready").json == {"name": "demo", "ready": True}
 
 
+NAMES_FROM_THE_CLIENT = """
+from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
+from inference_schema.schema_decorators import input_schema
+
+def init():
+    pass
+
+@input_schema("labels", StandardPythonParameterType(["a"]))
+@input_schema("size", StandardPythonParameterType(1))
+def run(labels, size=1):
+    return {chr(int(label, 16)): "x" * size for label in labels}
+"""
+
+
+@pytest.mark.parametrize("size", [1, 600_000])
+def test_an_output_whose_name_is_no_text(services: Services, size: int) -> None:
+    """Names may be what clients send: then one of them would end the worker, and wait for ever."""
+    service = services.start(NAMES_FROM_THE_CLIENT)
+    for label, status in (("d800", 500), ("78", 200)):
+        inputs = [
+            {"name": "labels", "datatype": "BYTES", "shape": [1], "data": [label]},
+            {"name": "size", "datatype": "INT64", "shape": [1], "data": [size]},
+        ]
+        answer = service.ask("POST", "/v2/models/demo/infer", body=json.dumps({"inputs": inputs}))
+        assert answer.status == status, answer.body[:500]
+        assert status == 200 or "a name that UTF-8 cannot hold" in answer.json["error"]
+    assert [worker.restarts for worker in service.status.workers] == [0]
+
+
 def test_probes_need_no_key_and_the_rest_does(services: Services) -> None:
     digest = hashlib.sha256(KEY.encode()).hexdigest()
     service = services.start(SUM.format(dtype="float64"), auth={"enabled": True, "key_digests": [digest]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import os
@@ -16,7 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from modelport_scoring.inference import do
 from modelport_scoring.inference_protocol import side_process
+from modelport_scoring.inference_protocol.jobs import Done, Job, Wanted, Write
+from modelport_scoring.inference_protocol.protocol import Body
+from modelport_scoring.inference_protocol.side_process import SideProcess
+from modelport_scoring.workers.contract import Contract
 from scoring_services import Answer, RunningService, Services, ask, session_members, wait_until
 
 SCRIPT = """
@@ -211,6 +217,31 @@ def test_a_client_that_leaves_is_forgotten(service: RunningService) -> None:
     assert outputs(infer(service, request(20_000)))[1] == 20_000
     status = service.status
     assert (status.requests_in_flight, status.requests_waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["data", "id", "datatype", "output"])
+def test_a_name_that_is_no_text_ends_no_process(service: RunningService, name: str) -> None:
+    words = {"data": "data", "id": "7", "datatype": "FP64", "output": "output", name: "\ud800"}
+    tensor = {"name": words["data"], "datatype": words["datatype"], "shape": [20_000, 2], "data": [0.125] * 40_000}
+    body = {"id": words["id"], "inputs": [tensor], "outputs": [{"name": words["output"]}], "more": " " * 600_000}
+    answer = infer(service, json.dumps(body).encode())
+    assert (answer.status, "surrogates not allowed" in answer.json["error"]) == (400, True)
+
+
+class OutOfMemory(SideProcess):
+    async def do(self, job: Job, body: Body) -> tuple[Done, bytes]:
+        raise MemoryError
+
+
+async def work_without_memory() -> Done:
+    wanted = Wanted(id=None, outputs=None, is_binary=False)
+    job = Write(model="demo", version="1", contract=Contract(input="json"), wanted=wanted, status=200)
+    return (await do(OutOfMemory(), job, b"[1]"))[0]
+
+
+def test_work_that_cannot_be_done_is_answered() -> None:
+    done = asyncio.run(work_without_memory())
+    assert (done.status, done.error) == (500, "the work on large tensors failed (MemoryError)")
 
 
 def test_more_than_may_wait_is_refused(services: Services) -> None:

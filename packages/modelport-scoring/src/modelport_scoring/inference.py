@@ -24,6 +24,7 @@ from modelport_scoring.inference_protocol.protocol import (
     error_reply_from,
 )
 from modelport_scoring.inference_protocol.side_process import SideProcess, SideProcessEnded
+from modelport_scoring.journal import say
 from modelport_scoring.scoring import Scoring, describe_request
 from modelport_scoring.script_answers import RUN_OK, failed, returned, run_lines
 from modelport_scoring.service import Service
@@ -225,11 +226,15 @@ class InferenceTicket(Scoring):
 
 
 async def do(side_process: SideProcess, job: Job, body: Body) -> Outcome:
-    """What comes of the job; that the process ended is an error of the server."""
+    """What comes of the job; that the process ended is an error of the server, as is whatever else keeps the job from
+    being done: the client gets an answer."""
     try:
         return await side_process.do(job, body)
     except SideProcessEnded as ended:
         return Done(error=str(ended), status=500), b""
+    except Exception as error:
+        say(f"work on large tensors failed: {error!r}")
+        return Done(error=f"the work on large tensors failed ({type(error).__name__})", status=500), b""
 
 
 def in_protocol(response: Response, reply: Reply) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -132,13 +132,17 @@ def encode_request(request: InferRequest, *, binary: bool) -> tuple[bytes, int |
 
 
 def encode_response(*, model: str, version: str, request: InferRequest, outputs: Sequence[Tensor]) -> Reply:
-    """The response with the outputs that the request wants, in its order. Raises ProtocolError for one there is not."""
+    """The response with the outputs that the request wants, in its order. Raises ProtocolError for one there is not,
+    and for names that are no text."""
     chosen = _choose(request, {tensor.name: tensor for tensor in outputs})
     objects, data = _write_tensors(chosen)
     head: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": objects}
     if request.id is not None:
         head["id"] = request.id
-    text = orjson.dumps(head)
+    try:
+        text = orjson.dumps(head)
+    except TypeError as error:
+        raise ProtocolError("an output of run() has a name that UTF-8 cannot hold", status=500) from error
     if not any(is_binary for _, is_binary in chosen):
         return Reply(200, JSON_LINE, text)
     lines = BINARY_LINE + b"%b: %d\r\n" % (HEADER_LENGTH, len(text))
@@ -155,10 +159,19 @@ def _read_object(text: memoryview) -> RequestObject:
         raise ProtocolError(f"the request's JSON cannot be read: {error}") from error
     try:
         request = msgspec.convert(value, RequestObject)
-        (request.id or "").encode()  # it goes back to the client
+        "".join(_words(request)).encode()  # they go back to the client
     except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise ProtocolError(f"the request's JSON is not an inference request: {error}") from error
     return request
+
+
+def _words(request: RequestObject) -> Iterator[str]:
+    """The texts of a request, but for data and parameters."""
+    yield request.id or ""
+    for found in request.inputs:
+        yield from (found.name, found.datatype)
+    for wanted in request.outputs or ():
+        yield wanted.name
 
 
 def _read_inputs(objects: list[InputObject], binary: memoryview) -> dict[str, Tensor]:
