@@ -65,6 +65,19 @@ def run(Inputs, GlobalParameters=1.0):
     return {"Results": Inputs["input1"]["x"].astype(float).tolist()}
 """
 
+INPUT_ONLY = """
+import numpy as np
+from inference_schema.schema_decorators import input_schema
+from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
+
+def init():
+    pass
+
+@input_schema("data", NumpyParameterType(np.array([[1, 2]], dtype="int8")))
+def run(data):
+    return data.tolist()
+"""
+
 UNDECORATED = """
 def init():
     pass
@@ -90,6 +103,7 @@ ALL = {
     "pandas": PANDAS,
     "standard": STANDARD,
     "power_bi": POWER_BI,
+    "input_only": INPUT_ONLY,
     "undecorated": UNDECORATED,
     "raw": RAW,
 }

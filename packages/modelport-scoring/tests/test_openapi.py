@@ -24,9 +24,9 @@ from modelport_scoring.settings import AuthSettings, ErrorMode, TokenSettings
 from modelport_scoring.workers.contract import Contract, Parameter
 from schema_cases import CASES, FRAME, ORIENTS, contract_of
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "input": {"type": "object", "properties": {"data": {"type": "string"}}, "example": {"data": "a"}},
-    "output": {"type": "array", "items": {"type": "object"}},
+    "output": {"type": "array", "items": {"type": "object"}, "example": [{}]},
 }
 TEXT = Contract(input="text", parameters=[Parameter(name="data", required=True)])
 RAW = Contract(input="raw", parameters=[Parameter(name="request", required=True)])
@@ -183,6 +183,19 @@ def test_undecorated_scripts_get_an_honest_document() -> None:
     assert score["parameters"][0]["schema"] == score["responses"]["200"]["schema"] == {}
     content = describe(settings(), TEXT, version="3")["paths"]["/score"]["post"]["requestBody"]
     assert content["required"] is False
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_a_script_returns_is_promised_only_where_it_declares_it(version: str) -> None:
+    """The package's schema of no sample is that of an object, whatever is returned."""
+    array = NumpyParameterType(np.array([1.5]))
+    for output, promised in ((None, False), (array, True), (StandardPythonParameterType({}), True)):
+        document = describe(settings(), contract_of({"data": array}, output=output), version=version)
+        for method in ("get", "post"):
+            answer = document["paths"]["/score"][method]["responses"]["200"]
+            schema = answer["schema"] if version == "2" else answer["content"]["application/json"]["schema"]
+            assert bool(schema) is promised
+        assert definitions(document)["ServiceOutput"]["type"] == ("array" if output is array else "object")
 
 
 def test_raw_scripts_take_and_answer_anything() -> None:

@@ -244,13 +244,18 @@ def _scored(service: ServiceSettings, contract: Contract, *refused: str) -> dict
             **_refusals(*_denials(service)),
             DEFAULT: Answer(description="As the entry script chooses, or an error", content=own.content),
         }
-    returned = reference("ServiceOutput") if contract.schemas else ANY_VALUE
+    returned = reference("ServiceOutput") if _declares_output(contract) else ANY_VALUE
     scored = Answer(description=OUTPUT, content={JSON: returned}, headers=RUN_HEADERS)
     return {
         "200": scored,
         **_refusals(*refused, "431", "500", "502", "503", "504", *_denials(service)),
         **_script_failures(service.error_mode),
     }
+
+
+def _declares_output(contract: Contract) -> bool:
+    """Whether there is an ``@output_schema``: a sample always leaves its example in the schema."""
+    return any("example" in (schemas.get("output") or {}) for schemas in contract.schemas.values())
 
 
 def _script_failures(mode: ErrorMode) -> dict[str, Answer]:
