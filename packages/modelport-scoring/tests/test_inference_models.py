@@ -127,6 +127,16 @@ class TestInputs:
         freed = map_tensors(msgspec.structs.replace(contract, parameters=parameters))
         assert freed.describe_inputs()[0]["shape"] == [-1, -1]
 
+    @pytest.mark.parametrize("sample", [NumpyParameterType(np.array([1.5])), StandardPythonParameterType([1.5])])
+    def test_one_dimension_comes_with_another_one_of_size_1(self, sample: Any) -> None:
+        """MLServer's codecs send it so (mlserver.codecs.utils.inject_batch_dimension)."""
+        mapping = mapped(sample)
+        for data in ([1, 2.5], [[1], [2.5]]):
+            assert body_of(mapping, ("data", "FP64", [2, 1], data)) == {"data": [1, 2.5]}
+        for shape in ([1, 2], [2, 1, 1], []):
+            with pytest.raises(ProtocolError, match=r"the model takes \[-1\]"):
+                body_of(mapping, ("data", "FP64", shape, [1.5] * math.prod(shape)))
+
     @pytest.mark.parametrize("shape", [[], [1], [1, 1]])
     def test_a_scalar_is_one_element(self, shape: list[int]) -> None:
         mapping = mapped(StandardPythonParameterType(7))

@@ -43,8 +43,8 @@ class Leaf:
     path: Path
     datatype: Datatype
     shape: tuple[int, ...]
-    is_exact: bool = True
-    """The number of dimensions is the declared one, not one more of size 1."""
+    takes_scalar: bool = False
+    """A tensor without dimensions, for one of size 1."""
     name: str | None = None
     """The tensor's name, where that is not the last key."""
 
@@ -101,7 +101,7 @@ def read_schema(schema: Mapping[str, Any], *, path: Path = (), example: Any = No
     if kind == "object":
         return _read_object(schema, path=path, example=example)
     datatype = _scalar_datatype(schema)
-    return ScalarPart(Leaf(path, datatype, (1,), is_exact=False), is_base64=schema.get("format") == BASE64)
+    return ScalarPart(Leaf(path, datatype, (1,), takes_scalar=True), is_base64=schema.get("format") == BASE64)
 
 
 def name_leaves(leaves: Iterable[Leaf]) -> dict[Path, str]:
@@ -161,7 +161,7 @@ def _read_table(columns: Mapping[str, Mapping[str, Any]], *, path: Path) -> Tabl
         while schema.get("type") == "array":
             rank, schema = rank + 1, schema.get("items") or {}
         try:
-            leaves[name] = Leaf((*path, name), _scalar_datatype(schema), (-1,) * rank, is_exact=rank > 1)
+            leaves[name] = Leaf((*path, name), _scalar_datatype(schema), (-1,) * rank, takes_scalar=rank == 1)
         except NoTensors as error:
             raise NoTensors(f'has the column "{name}", which {error}') from error
     return TablePart(path, leaves)

@@ -96,8 +96,10 @@ def fit(tensor: Tensor, leaf: Leaf) -> Tensor:
             f'the input "{tensor.name}" is of the datatype {tensor.datatype.name}; the model takes {leaf.datatype.name}'
         )
     shape = tensor.shape
-    if not leaf.is_exact:
-        shape = shape[:1] if len(shape) == 2 and shape[1] == 1 else shape or (1,)
+    if len(leaf.shape) == 1 and shape[1:] == (1,):
+        shape = shape[:1]  # so MLServer's client sends whatever has one dimension
+    elif leaf.takes_scalar:
+        shape = shape or (1,)
     fits = [wanted in (-1, size) for size, wanted in zip(shape, leaf.shape, strict=False)]
     if len(shape) != len(leaf.shape) or not all(fits):
         raise ProtocolError(
