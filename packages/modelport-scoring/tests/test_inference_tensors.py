@@ -83,7 +83,7 @@ class TestRoundTrips:
         request = InferRequest(inputs=inputs, id=id, outputs=outputs, is_binary=binary)
         body, length = encode_request(request, binary=binary)
         decoded = decode_request(body, header_length=length)
-        assert (decoded.id, decoded.outputs, decoded.is_binary) == (id, outputs, binary)
+        assert (decoded.id, decoded.outputs, decoded.is_binary) == (id, outputs or None, binary)
         assert list(decoded.inputs) == list(inputs)
         assert all(same(decoded.inputs[name], tensor) for name, tensor in inputs.items())
 
@@ -270,6 +270,11 @@ class TestValues:
             "outputs": [{"name": "a"}, {"name": "b", "parameters": {"binary_data": False}}],
         }
         assert decode_request(json.dumps(body).encode()).outputs == [WantedOutput("a", True), WantedOutput("b", False)]
+
+    @pytest.mark.parametrize("outputs", [[], None])
+    def test_asking_for_no_outputs_asks_for_all(self, outputs: Any) -> None:
+        """As the other servers of the protocol have it."""
+        assert decode_request(json.dumps({"inputs": [], "outputs": outputs}).encode()).outputs is None
 
     def test_strings_that_are_no_text_pass_only_as_binary(self) -> None:
         tensor = Tensor("x", DATATYPES["BYTES"], (1,), values=[b"\xff"])

@@ -92,7 +92,7 @@ def decode_request(body: Body, *, header_length: int | None = None) -> InferRequ
     return InferRequest(
         inputs=_read_inputs(request.inputs, binary),
         id=request.id,
-        outputs=None if request.outputs is None else _read_outputs(request.outputs, default=wants_binary),
+        outputs=_read_outputs(request.outputs, default=wants_binary) if request.outputs else None,
         is_binary=wants_binary,
     )
 
