@@ -199,7 +199,12 @@ def test_openmetrics_where_it_is_asked_for(memory: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "accept", [None, b"", b"*/*", b"text/html", b"\xff\xfe;;,=q", b"application/openmetrics-text;version="]
+    "accept",
+    [
+        *(None, b"", b"*/*", b"text/html", b"\xff\xfe;;,=q"),
+        *(b"application/openmetrics-text;version=" + each for each in (b"", b"new", b'"1.0.0"', b"1.\xb2", b"1..")),
+        b"text/plain;version=new",
+    ],
 )
 def test_any_accept_header_is_answered(memory: int, accept: bytes | None) -> None:
     content_type, body = process(memory).render(accept)

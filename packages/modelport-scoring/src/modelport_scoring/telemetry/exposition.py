@@ -62,7 +62,10 @@ GAUGES = (
 
 def render(memory: int, accept: bytes | None) -> tuple[bytes, bytes]:
     """Content type and body, in the format that the Accept header asks for; the text format where it asks for none."""
-    encode, content_type = choose_encoder((accept or b"").decode("latin-1"))
+    try:
+        encode, content_type = choose_encoder((accept or b"").decode("latin-1"))
+    except (TypeError, ValueError):  # a version that is none
+        encode, content_type = choose_encoder("")
     registry = CollectorRegistry(auto_describe=False)
     registry.register(ServiceCollector(memory))
     return content_type.encode(), encode(registry)
