@@ -243,6 +243,15 @@ def test_no_head_makes_the_gate_raise(head: Any) -> None:
         assert refusal(gate().check(credential)).status == 401
 
 
+def test_what_is_nested_without_end_does_not_make_the_gate_raise() -> None:
+    lists = b"[" * 2500 + b"]" * 2500
+    head = base64.urlsafe_b64encode(b'{"alg":"ES256","kid":"first","x":%b}' % lists)
+    assert refusal(gate().check(b"Bearer " + head.rstrip(b"=") + b".e30.AAAA")).text == tokens.NOT_A_TOKEN
+    claims = b'{"iss":"urn:tests:workspace","x":%b}' % lists
+    deep = jws.serialize_compact({"alg": "ES256", "kid": "first"}, claims, KEY).encode()
+    assert refusal(gate().check(b"Bearer " + deep)).text == tokens.WRONG_CLAIMS
+
+
 def test_a_credential_is_never_repeated() -> None:
     for credential in (
         signed(exp=0),

@@ -124,7 +124,7 @@ def read_header(token: bytes) -> Header:
         return msgspec.json.decode(decoded, type=Header)
     except msgspec.ValidationError:
         raise invalid(WRONG_ALGORITHM) from None
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of a thousand lists in one another
         raise invalid(NOT_A_TOKEN) from None
 
 
@@ -136,7 +136,7 @@ def verified_claims(token: bytes, key: ECKey) -> Claims:
         raise invalid(WRONG_SIGNATURE) from None
     try:
         return msgspec.json.decode(payload or b"", type=Claims)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         raise invalid(WRONG_CLAIMS) from None
 
 
