@@ -211,6 +211,7 @@ def test_settings_that_cannot_be(services: Services) -> None:
         ({"unknown": 1}, "unknown"),
         ({"port": 70000}, "70000"),
         ({"limits": {"max_body_bytes": 0}}, "max_body_bytes"),
+        ({"limits": {"queue_wait_ms": 10**400}}, "limits.queue_wait_ms must be at most"),
         ({"auth": {"enabled": True}}, "key digest"),
     ):
         path.write_text(json.dumps({**wanted, **change}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
@@ -44,6 +45,8 @@ SUPERVISOR_LOG = "supervisor.log"
 ACCESS_LOG = "access.log"
 
 DIGEST_LENGTH = 64
+LARGEST = sys.float_info.max
+"""Of a limit: times are reckoned with as floats."""
 
 
 def read_settings(folder: Path) -> ServiceSettings:
@@ -138,6 +141,8 @@ def check_limits(limits: Limits, *, path: Path, where: str = "") -> None:
     for name, value in msgspec.structs.asdict(limits).items():
         if value <= 0:
             raise SettingsInvalid(f"{path}: {where}limits.{name} must be above 0, not {value}")
+        if value > LARGEST:
+            raise SettingsInvalid(f"{path}: {where}limits.{name} must be at most {LARGEST:g}")
 
 
 def check_limits_of(settings: ServiceSettings, revision: RevisionSettings, *, path: Path) -> None:
@@ -190,7 +195,7 @@ def read_failure(folder: Path) -> Failure | None:
     """Why the last supervisor gave up before it served, or None."""
     try:
         return msgspec.json.decode((folder / FAILURE).read_bytes(), type=Failure)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, ValueError):
         return None
 
 
