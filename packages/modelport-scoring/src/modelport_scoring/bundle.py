@@ -41,7 +41,7 @@ def read_manifest(bundle: Path) -> Manifest:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except OSError as error:
         raise BundleInvalid(f"{path}: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleInvalid(f"{path}: {error}") from error
     if manifest.format != FORMAT:
         raise BundleInvalid(f"{path}: format {manifest.format} is not known here, only {FORMAT}")

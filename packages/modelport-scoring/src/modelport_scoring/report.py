@@ -92,5 +92,5 @@ def decode_report(content: bytes) -> Report | None:
     """What a file says; None where that is no report of ours."""
     try:
         return msgspec.json.decode(content, type=Report)
-    except msgspec.MsgspecError:
+    except ValueError:
         return None

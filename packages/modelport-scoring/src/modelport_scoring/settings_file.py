@@ -62,7 +62,7 @@ class SettingsFile:
             kept = ControlClient(self._placement.folder).apply(self._placement.settled(placed))
         except (ServiceNotRunning, SwitchInProgress):
             return
-        except (SettingsInvalid, RequestRefused, SwitchFailed, OSError) as error:
+        except (SettingsInvalid, RequestRefused, SwitchFailed, OSError, ValueError) as error:  # a path with a NUL
             self._say_once(f"the new settings{named} are not taken over, the old ones stay in force: {error}")
             failure = error.failure if isinstance(error, SwitchFailed) else None
             self.refusal = Refusal(settings=digest_of(content), message=str(error), failure=failure)

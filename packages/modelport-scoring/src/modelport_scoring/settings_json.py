@@ -25,7 +25,7 @@ def decode_json(content: bytes, kind: type[S], *, path: Path) -> S:
     wrong with it."""
     try:
         return msgspec.json.decode(content, type=kind)
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:  # what is no UTF-8 among them, which is no MsgspecError
         raise SettingsInvalid(f"{path}: {error}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +30,7 @@ from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.traffic.settings import Traffic
 
 ANSWER_PATIENCE_S = 10.0
+ROOM_POLL_S = 0.01
 NOTHING = Changes()
 
 Message = TypeVar("Message", Status, Answer)
@@ -168,9 +170,13 @@ class ControlClient:
             raise ServiceNotRunning(f"{self._folder}: the scoring server closed without an answer") from error
 
     def _ask(self, command: Command, *, patience_s: float | None) -> bytes:
+        line = msgspec.json.encode(command) + b"\n"
+        if len(line) > MOST_LINE_BYTES:
+            text = f"'{command.do}' has {len(line)} bytes; a scoring server reads {MOST_LINE_BYTES} at most"
+            raise RequestRefused(f"{text}: give it less, in its environment variables for example")
         try:
             with connect(self._folder, patience_s=patience_s) as channel:
-                channel.sendall(msgspec.json.encode(command) + b"\n")
+                channel.sendall(line)
                 with channel.makefile("rb") as answers:
                     return answers.readline(MOST_LINE_BYTES)
         except OSError as error:
@@ -187,10 +193,23 @@ def connect(folder: Path, *, patience_s: float | None) -> socket.socket:
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            channel.connect(f"/proc/self/fd/{descriptor}/{CONTROL}")
+            connect_when_there_is_room(channel, f"/proc/self/fd/{descriptor}/{CONTROL}", patience_s=patience_s)
         finally:
             os.close(descriptor)
     except BaseException:
         channel.close()
         raise
     return channel
+
+
+def connect_when_there_is_room(channel: socket.socket, path: str, *, patience_s: float | None) -> None:
+    """Raises OSError. A local socket that so many wait at already refuses the next one at once, unlike one of TCP."""
+    deadline = time.monotonic() + (patience_s or 0.0)
+    while True:
+        try:
+            channel.connect(path)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(ROOM_POLL_S)

@@ -51,11 +51,11 @@ class ControlEndpoint:
 
     async def _answer(self, line: bytes) -> tuple[Status | Answer, bool]:
         try:
-            command = msgspec.json.decode(line, type=Command)
+            command = read_command(line)
             if command.do == "status":
                 return await self._status(), False
             return await self._do(command), command.do == "stop"
-        except (msgspec.MsgspecError, RequestRefused) as error:
+        except RequestRefused as error:
             return Answer(ok=False, message=str(error)), False
         except SwitchInProgress as error:
             return Answer(ok=False, busy=True, message=str(error)), False
@@ -88,6 +88,14 @@ class ControlEndpoint:
                 raise RequestRefused(f"'{command.do}' is none of {', '.join(VERBS)}")
         revision = command.revision
         return Answer(ok=True, revision=revision.number if isinstance(revision, RevisionSettings) else revision)
+
+
+def read_command(line: bytes) -> Command:
+    """Raises RequestRefused for a line that is none."""
+    try:
+        return msgspec.json.decode(line, type=Command)
+    except (ValueError, RecursionError) as error:  # the former also of what is no UTF-8
+        raise RequestRefused(str(error)) from error
 
 
 def whole(command: Command) -> RevisionSettings:

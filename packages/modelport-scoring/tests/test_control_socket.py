@@ -1,0 +1,63 @@
+"""The control socket, and those who speak to it as nobody should."""
+
+from __future__ import annotations
+
+import json
+import socket
+import stat
+
+import pytest
+
+from modelport_scoring import RequestRefused
+from modelport_scoring.control.client import connect
+from modelport_scoring.control.messages import MOST_LINE_BYTES
+from modelport_scoring.service_folder import CONTROL
+from scoring_services import PATIENCE_S, RunningService, read_all
+
+DEEP = b'{"do": "status", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+
+
+def say(service: RunningService, line: bytes) -> bytes:
+    """The answer to a line, without its end."""
+    with connect(service.folder, patience_s=PATIENCE_S) as channel:
+        channel.sendall(line + b"\n")
+        return read_all(channel).rstrip(b"\n")
+
+
+def test_only_the_owner_may_speak_to_it(echo: RunningService) -> None:
+    assert stat.S_IMODE((echo.folder / CONTROL).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"", "truncated"),
+        (b"status", "malformed"),
+        (b'{"do": "\xff"}', "can't decode byte 0xff"),
+        (DEEP, "recursion"),
+        (b'{"do": "explode"}', "'explode' is none of status, switch"),
+        (b'{"do": "release", "revision": -1}', "revision -1 is not hosted, only 1"),
+    ],
+)
+def test_what_cannot_be_read_is_answered(echo: RunningService, line: bytes, words: str) -> None:
+    answer = json.loads(say(echo, line))
+    assert answer["ok"] is False
+    assert words in answer["message"]
+
+
+def test_what_is_longer_than_a_line_may_be_is_not_sent(echo: RunningService) -> None:
+    with pytest.raises(RequestRefused, match=f"'configure' has .* bytes; a scoring server reads {MOST_LINE_BYTES} at"):
+        echo.control.configure(cors_origins=["x" * MOST_LINE_BYTES])
+
+
+def test_a_crowd_is_served_one_after_the_other(echo: RunningService) -> None:
+    crowd: list[socket.socket] = []
+    try:
+        for _ in range(300):
+            crowd.append(connect(echo.folder, patience_s=PATIENCE_S))
+        for channel in crowd:
+            channel.sendall(b'{"do": "status"}\n')
+        assert all(json.loads(read_all(channel))["state"] == "running" for channel in crowd)
+    finally:
+        for channel in crowd:
+            channel.close()
