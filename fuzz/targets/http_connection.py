@@ -56,6 +56,9 @@ class Script:
     def screen(self, head: Head) -> Response | None:
         return screened(head)
 
+    def refused(self, head: Head, response: Response) -> None:
+        """Nobody counts here."""
+
     def handle(self, exchange: Exchange) -> None:
         if self._chance.random() < 0.5:
             self.held.append(exchange)

@@ -150,6 +150,9 @@ class Echo:
     def screen(self, head: Head) -> Response | None:
         return None
 
+    def refused(self, head: Head, response: Response) -> None:
+        """It does not count."""
+
     def handle(self, exchange: Exchange) -> None:
         body = bytes(exchange.body)
         if body != b"never":

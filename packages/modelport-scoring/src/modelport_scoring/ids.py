@@ -51,6 +51,10 @@ class GivenIds:
         self._rest = rest
         """The header lines that are only repeated."""
 
+    def settle(self) -> None:
+        """Have all requests from now on get the same id: they are one."""
+        self._request_id = self._request_id or new_id()
+
     def request_id(self) -> bytes:
         """What the client gave, or a new one for each request."""
         return self._request_id or new_id()

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from modelport_scoring.bundle import BundleInvalid, FolderInPlace, Manifest, WorkingFolder, read_manifest
-from modelport_scoring.cors import OriginInvalid, parse_origins
+from modelport_scoring.cors import parse_origins
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.journal import Journal
 from modelport_scoring.openapi import Documents, find_user_documents
@@ -36,7 +36,7 @@ class Revision:
         telemetry: Telemetry,
         share: Share,
     ) -> None:
-        """Of ``service.revision``, in the folder that was made for it; raises OSError and OriginInvalid."""
+        """Of ``service.revision``, in the folder that was made for it; raises OSError and ValueError."""
         self.number = service.revision.number
         launch = plan_launch(service, manifest, app=folder.app, log=log, caller=os.environ)
         self._share = share
@@ -159,8 +159,8 @@ async def prepare(
         manifest = await asyncio.to_thread(_prepare_files, Path(service.revision.bundle), work)
         Journal(log).write(f"modelport: revision {number} starts from {service.revision.bundle}")
         return Revision(service, manifest, work, log=log, loop=loop, telemetry=telemetry, share=share)
-    except (BundleInvalid, OriginInvalid, OSError, ValueError, RuntimeError) as error:
-        # ValueError: a path with a zero byte; RuntimeError: no thread to be had
+    except (BundleInvalid, OSError, ValueError, RuntimeError) as error:
+        # ValueError: an origin that cannot be read, a path with a zero byte; RuntimeError: no thread to be had
         await asyncio.to_thread(work.remove)
         raise StartFailed(Failure(phase="start", type=type(error).__name__, message=str(error))) from error
 

@@ -86,8 +86,15 @@ class Routes:
         """Answer from the head alone what the body cannot change: a wrong path, method, id or key."""
         response = self._screen(head)
         if response is not None:
-            self._note(head, response, request_id=b"", started=time.monotonic())
+            request_id = b"" if head.ids is None else head.ids.request_id()
+            self._note(head, response, request_id=request_id, started=time.monotonic())
         return response
+
+    def refused(self, head: Head, response: Response) -> None:
+        """The connection has refused a request by itself, or what began like one: then the head is empty."""
+        if head.route is None:
+            head.route = self._routes.get(head.path) or self._inference_route(head.path)
+        self._note(head, response, request_id=b"", started=time.monotonic())
 
     def _screen(self, head: Head) -> Response | None:
         route = head.route = self._routes.get(head.path) or self._inference_route(head.path)
@@ -159,6 +166,7 @@ class Routes:
 
     def _screened(self, head: Head, response: Response) -> Response:
         assert head.ids is not None
+        head.ids.settle()
         response.lines += RUN_OK + head.ids.echo(head.ids.request_id()) + head.lines
         return response
 
@@ -217,5 +225,6 @@ class Routes:
                     ended=time.monotonic(),
                     length=len(response.body),
                     request_id=request_id,
+                    client_request_id=head.headers.get(b"x-ms-client-request-id", b""),
                 )
             )

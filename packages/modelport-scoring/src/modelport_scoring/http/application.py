@@ -27,5 +27,8 @@ class Application(Protocol):
     def screen(self, head: Head) -> Response | None:
         """Answer from the head alone what the body cannot change: a wrong path, method or key."""
 
+    def refused(self, head: Head, response: Response) -> None:
+        """The connection has refused a request by itself, or what began like one: then the head is empty."""
+
     def handle(self, exchange: Exchange) -> None:
         """Answer the whole request, now or later."""

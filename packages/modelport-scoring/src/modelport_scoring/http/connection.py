@@ -188,8 +188,9 @@ class Connection(WatchedConnection):
             self._application.handle(exchange)
 
     def _refuse(self, response: Response) -> None:
-        head = self._current or Head(method=b"", target=b"", version="1.1", headers={})
-        head.keep_alive = False
+        head = self._reader.head or Head(method=b"", target=b"", version="1.1", headers={})
+        if self._screened is None:  # the application knows of it otherwise
+            self._application.refused(head, response)
         response.close = True
         self._closing = True
         exchange = Exchange(head, b"", self)

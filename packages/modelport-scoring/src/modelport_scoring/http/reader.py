@@ -120,6 +120,11 @@ class RequestReader:
         """
         del self._sink, self._parser
 
+    @property
+    def head(self) -> Head | None:
+        """That of the request that is being read, once it is there."""
+        return self._collected_head or self._parsed_head
+
     def feed(self, data: bytes) -> None:
         """Parse. Raises Unreadable; then nothing more may be fed."""
         if self.ended:
@@ -271,8 +276,8 @@ class RequestReader:
         version = parser.get_http_version()
         head = Head(method=parser.get_method(), target=target, version=version, headers=headers)
         head.keep_alive = parser.should_keep_alive()
-        head.length = body_length(head, self._sink.limits)
         self._parsed_head = head
+        head.length = body_length(head, self._sink.limits)
         has_body = head.length != 0
         self._upgrading = has_body and parser.should_upgrade()
         expects = has_body and expects_continue(head)

@@ -26,6 +26,7 @@ class Access(NamedTuple):
     """One request that was answered. Times are seconds of ``time.monotonic()``."""
 
     method: bytes
+    """Nothing, as the path: the head of the request could not be read."""
     path: bytes
     """As it came, without the query: that may hold what is nobody's business."""
     status: int
@@ -106,8 +107,8 @@ def as_text(access: Access, pid: int) -> bytes:
         text_clock(int(moment)),
         moment % 1 * 1000,
         pid,
-        access.method,
-        plain(access.path),
+        access.method or b"-",
+        plain(access.path) or b"-",
         access.status,
         (access.ended - access.started) * 1000,
         b"N/A" if access.length == STREAMED else b"%d" % access.length,
@@ -121,8 +122,8 @@ def as_json(access: Access, pid: int) -> bytes:
         {
             "timestamp": f"{json_clock(int(moment))}.{int(moment % 1 * 1000):03d}Z",
             "pid": pid,
-            "method": access.method.decode("latin-1"),
-            "path": access.path.decode("latin-1"),
+            "method": access.method.decode("latin-1") or None,
+            "path": access.path.decode("latin-1") or None,
             "status": access.status,
             "duration_ms": milliseconds(access.ended - access.started),
             "queue_wait_ms": milliseconds(access.sent - access.started) if access.sent else None,
