@@ -9,13 +9,14 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from modelport_scoring.telemetry.settings import TelemetrySettings, check_telemetry
-from modelport_scoring.telemetry.span_export import MOST_WAITING, Send, SpanExport
+from modelport_scoring.telemetry.span_export import COMPLAINTS, MOST_WAITING, Send, SpanExport
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.trace_context import Parent, is_state, read_parent
 from modelport_scoring.telemetry.tracer import Request, Trace, Tracer
@@ -283,6 +284,46 @@ def test_a_collector_that_hangs_costs_spans_and_neither_time_nor_memory() -> Non
     finally:
         may_send.set()
         export.close()
+
+
+def test_every_lost_span_is_counted_once_however_long_a_batch_takes() -> None:
+    request = Request(Trace(TRACE, None, sampled=True, state=b""), b"POST", 200, 1, 1.0, 1.0, 0, 1, 2.0)
+    began, may_go_on = threading.Event(), threading.Event()
+
+    def send(requests: Sequence[Request]) -> int:
+        began.set()
+        may_go_on.wait()
+        return len(requests)
+
+    export = SpanExport(lambda: send)
+    try:
+        export.add(request)
+        began.wait()
+        for _ in range(MOST_WAITING + 7):
+            export.add(request)
+        counted = export.take_dropped()
+        assert counted == 7
+    finally:
+        may_go_on.set()
+        export.close()
+    assert counted + export.take_dropped() == 1 + MOST_WAITING + 7
+
+
+@pytest.mark.parametrize("headers", ["api-key SECRET", "api-key=SECRET%0Aagain"])
+def test_a_key_that_is_no_header_is_not_told(
+    headers: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", headers)
+    monkeypatch.setattr(COMPLAINTS, "_quiet_until", {})
+    with Collector() as collector, closing(traced(collector)) as telemetry:
+        for ratio in (0.9, 0.8, 0.7):
+            telemetry.configure(msgspec.structs.replace(telemetry.settings, sampling_ratio=ratio))
+        tracer = tracer_of(telemetry)
+        parent = {b"traceparent": b"00-%b-%b-01" % (TRACE, SPAN)}
+        tracer.end(tracer.begin(parent), status=200, started=1.0, sent=1.0, micros=5, ended=2.0)
+    said = capfd.readouterr().err
+    assert "SECRET" not in said
+    assert said.count("OTEL_EXPORTER_OTLP_HEADERS must hold headers as name=value") == 1
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

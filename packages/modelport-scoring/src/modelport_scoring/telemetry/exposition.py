@@ -49,7 +49,7 @@ DURATIONS = (
 PROCESS_COUNTERS = (
     ("modelport_connections_opened", "Connections that clients opened.", layout.CONNECTIONS_TOTAL),
     ("modelport_access_log_dropped", "Lines of the access log that could not be written.", layout.LINES_DROPPED),
-    ("modelport_spans_dropped", "Spans that the queue to the collector had no room for.", layout.SPANS_DROPPED),
+    ("modelport_spans_dropped", "Spans that were not exported.", layout.SPANS_DROPPED),
 )
 GAUGES = (
     ("modelport_workers_ready", "Workers that take requests.", layout.WORKERS_READY),

@@ -21,6 +21,11 @@ PATIENCE_S = 2.0
 QUIET_S = 60.0
 """The log names a collector that is away once in so long."""
 
+HEADERS_WRONG = (
+    "OTEL_EXPORTER_OTLP_HEADERS must hold headers as name=value, with commas between them, and what is no plain "
+    "character in a value as %20: something there is none, and what it is is not told here"
+)
+
 SWITCH_INTERVAL_S = 0.0005
 """The thread lets the loop go on after so long, not after Python's 5 ms: packing a batch takes longer."""
 
@@ -34,7 +39,10 @@ class SpanExport:
     def __init__(self, load: Callable[[], Send]) -> None:
         self._load = load
         self._waiting: deque[Request] = deque()
-        self._dropped = 0
+        self._overflown = 0
+        self._lost = 0
+        """Unlike the one before, written by the thread; neither ever begins anew, so that they need no lock."""
+        self._told = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="span-export", daemon=True)
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL_S))
@@ -45,12 +53,12 @@ class SpanExport:
         if len(self._waiting) < MOST_WAITING:
             self._waiting.append(request)
         else:
-            self._dropped += 2 if request.micros else 1
+            self._overflown += spans_of(request)
 
     def take_dropped(self) -> int:
         """How many spans were dropped since this was asked last."""
-        dropped, self._dropped = self._dropped, 0
-        return dropped
+        before, self._told = self._told, self._overflown + self._lost
+        return self._told - before
 
     def let_go(self) -> None:
         """Have the thread send what is left, and end; nobody waits for it."""
@@ -62,12 +70,12 @@ class SpanExport:
         self._thread.join(PATIENCE_S)
 
     def _run(self) -> None:
-        logging.getLogger("opentelemetry").addHandler(RareLines())
+        logging.getLogger("opentelemetry").addHandler(COMPLAINTS)
         logging.getLogger("opentelemetry").propagate = False
         try:
             send = self._load()
         except Exception as error:
-            say(f"spans cannot be exported: {type(error).__name__}: {error}")
+            say(f"spans cannot be exported: {type(error).__name__}: {without_headers(str(error))}")
             return
         while not self._stopping.wait(INTERVAL_S):
             self._empty(send)
@@ -77,22 +85,38 @@ class SpanExport:
         while self._waiting:
             requests = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
             try:
-                self._dropped += send(requests)
+                lost = send(requests)
             except Exception as error:
                 # The thread must live: this batch is lost, the next one may be better.
-                self._dropped += len(requests)
-                say(f"spans could not be exported: {type(error).__name__}: {error}")
+                lost = sum(map(spans_of, requests))
+                say(f"spans could not be exported: {type(error).__name__}: {without_headers(str(error))}")
+            self._lost += lost
+
+
+def spans_of(request: Request) -> int:
+    """How many spans it makes."""
+    return 2 if request.micros else 1
+
+
+def without_headers(text: str) -> str:
+    """The text, unless it is about a header: those who write it repeat the header's value, and that is a key."""
+    return HEADERS_WRONG if "header" in text.lower() else text
 
 
 class RareLines(logging.Handler):
-    """What the exporter complains of, in the server's log, but not for every batch."""
+    """What OpenTelemetry complains of, in the server's log, but not for every batch."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._quiet_until = 0.0
+        self._quiet_until: dict[str, float] = {}
+        """For each of its parts: one that speaks at the start must not keep the exporter quiet."""
 
     def emit(self, record: logging.LogRecord) -> None:
         now = time.monotonic()
-        if now >= self._quiet_until:
-            self._quiet_until = now + QUIET_S
-            say(f"spans: {record.getMessage()} (said once in {QUIET_S:.0f} s)")
+        if now >= self._quiet_until.get(record.name, 0.0):
+            self._quiet_until[record.name] = now + QUIET_S
+            say(f"spans: {without_headers(record.getMessage())} (said once in {QUIET_S:.0f} s)")
+
+
+COMPLAINTS = RareLines()
+"""One for the process, however often its settings change."""
