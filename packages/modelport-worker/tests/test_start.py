@@ -58,6 +58,20 @@ def test_exception_in_init_and_the_model_files_in_the_log(app: App, python: str)
         assert failure["traceback"] in worker.output
 
 
+def test_a_failure_names_a_file_whose_name_is_no_text(app: App, python: str) -> None:
+    code = """
+        import os
+
+        def init():
+            raise RuntimeError("cannot read " + os.fsdecode(b"mod\\xffel"))
+
+        def run(data):
+            return data
+    """
+    with app.run(python, code) as worker:
+        assert worker.failure()["message"] == "cannot read mod\\udcffel"
+
+
 @pytest.mark.parametrize("statement", ["sys.exit(4)", "raise KeyboardInterrupt", "raise GeneratorExit"])
 def test_leaving_in_init_is_a_failure(app: App, python: str, statement: str) -> None:
     code = f"""

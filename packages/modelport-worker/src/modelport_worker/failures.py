@@ -46,9 +46,14 @@ def describe_failure(phase: str, error: BaseException) -> Dict[str, str]:
     return {
         "phase": phase,
         "type": type(error).__name__,
-        "message": failure_message(phase, error),
-        "traceback": format_exception(error),
+        "message": encodable(failure_message(phase, error)),
+        "traceback": encodable(format_exception(error)),
     }
+
+
+def encodable(text: str) -> str:
+    """The text with escapes for what UTF-8 does not have: a file's name may hold any byte, as a lone surrogate."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def failure_message(phase: str, error: BaseException) -> str:
