@@ -181,6 +181,20 @@ def test_what_waits_for_a_replaced_revision_waits_for_the_new_one(services: Serv
         assert sorted(each.result().json for each in asking) == ["2", "4", "4"]
 
 
+def test_a_refusal_names_the_limit_of_the_revision(services: Services, gate: Gate) -> None:
+    service = services.start(answering("1"), limits={"drain_timeout_s": 0.1})
+    script = f"import os, time\ndef init(): pass\ndef run(data):\n    {gate.wait}\n"
+    service.control.switch(service.revision(2, script, limits={"queue_wait_ms": 50, "max_queue_length": 3}))
+    with service.raw_connection() as holding:
+        holding.sendall(b"POST /score HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+        wait_until(lambda: service.status.requests_in_flight == 1, what="the worker is busy")
+        answer = service.score("x")
+        assert answer.status == 503
+        assert "limits.queue_wait_ms is 50." in answer.message
+        metrics = service.ask("GET", "/metrics").body
+    assert b'modelport_requests_total{revision="2",status="503"} 1.0' in metrics
+
+
 def test_a_revision_has_limits_of_its_own(services: Services) -> None:
     service = services.start(answering("1", inside="time.sleep(0.2)"), limits={"drain_timeout_s": 0.1})
     own = service.revision(2, answering("2", inside="time.sleep(0.2)"), limits={"scoring_timeout_ms": 50})

@@ -13,15 +13,15 @@ from modelport_scoring.states import ServiceState
 from modelport_scoring.workers.ticket import Refusal
 
 
-def limit_refusal(status: int, what: str, *, limit: str) -> Callable[[Service], Response]:
+def limit_refusal(status: int, what: str, *, limit: str) -> Callable[[Service, Limits], Response]:
     """How to render the refusal of that limit with its value of the moment."""
 
-    def render(service: Service) -> Response:
+    def render(service: Service, limits: Limits) -> Response:
         name = service.settings.name
         if service.settings.front_end is FrontEnd.AKS:
             lines = RETRY_AFTER + b"modelport-limit: %b\r\n" % limit.encode()
             return plain(status, OVERLOADED.format(name=name), lines=lines)
-        value = getattr(service.settings.limits, limit)
+        value = getattr(limits, limit)
         text = f"{OVERLOADED.format(name=name)}, {what}"
         return limit_message(status, text, limit=limit, value=value, lines=RETRY_AFTER)
 
@@ -82,10 +82,19 @@ def why_no_worker(service: Service) -> str:
     )
 
 
-REFUSALS: dict[Refusal, Callable[[Service], Response]] = {
+def refused(refusal: Refusal, service: Service, limits: Limits) -> Response:
+    """``limits``: those of the revision that was to take the request."""
+    by_limit = LIMIT_REFUSALS.get(refusal)
+    return REFUSALS[refusal](service) if by_limit is None else by_limit(service, limits)
+
+
+LIMIT_REFUSALS: dict[Refusal, Callable[[Service, Limits], Response]] = {
     Refusal.QUEUE_LENGTH: limit_refusal(503, "too many wait for a worker", limit="max_queue_length"),
     Refusal.QUEUE_BYTES: limit_refusal(503, "their bodies take too much memory", limit="max_queue_bytes"),
     Refusal.QUEUE_WAIT: limit_refusal(503, "no worker took this one in time", limit="queue_wait_ms"),
+}
+
+REFUSALS: dict[Refusal, Callable[[Service], Response]] = {
     Refusal.NO_WORKER: no_worker,
     Refusal.NO_SUCH_REVISION: no_such_revision,
     Refusal.REVISION_DOWN: revision_down,

@@ -13,7 +13,7 @@ from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import TEXT_TYPE, WITHOUT_BODY, Response, message
 from modelport_scoring.http.stream import BodyStream
-from modelport_scoring.refusals import REFUSALS, timed_out
+from modelport_scoring.refusals import refused, timed_out
 from modelport_scoring.script_answers import RUN_BAD, RUN_OK, failed, json_returned, returned, run_lines
 from modelport_scoring.service import Service
 from modelport_scoring.settings import ErrorMode
@@ -155,7 +155,7 @@ class Scoring(CopiableTicket):
             self._answer(Response(502, lines=TEXT_TYPE, body=REPLICA_CLOSED.encode()), run=RUN_BAD)
 
     def refused(self, refusal: Refusal) -> None:
-        self._answer(REFUSALS[refusal](self._service))
+        self._answer(refused(refusal, self._service, self._service.limits_of(self.revision)))
 
     def _answer(self, response: Response, run: bytes = RUN_OK, micros: int = 0, together: int = 1) -> None:
         exchange, service = self._exchange, self._service

@@ -159,10 +159,12 @@ class Pool:
     def submit(self, ticket: Ticket) -> None:
         """Give the ticket to a worker, or have it wait, or refuse it."""
         if self.given_up or (not self._ready and self._cannot_restart):
+            ticket.revision = self._revision
             ticket.refused(Refusal.NO_WORKER)
             return
         worker = self._free_worker() if not self.line.has_any() else None
         if worker is None:
+            ticket.revision = self._revision
             self.line.put(ticket)
         else:
             self._give(worker, ticket)

@@ -70,7 +70,7 @@ class Ticket(ABC):
         self.id = 0
         self.attempts = 0
         self.revision = 0
-        """Number of the revision that took it; 0: none has."""
+        """Number of the revision that took it, or that it waits for; 0: none was asked."""
         self.sent_at = 0.0
         """When a worker got it, by ``time.monotonic``; 0: none has."""
         self.alone = False
