@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 import pytest
 
 from modelport_scoring.failures import Failure
+from modelport_scoring.fetch.download import download
 from modelport_scoring.fetch.failures import FetchFailed, Refused, Unreachable
 from modelport_scoring.fetch.sources import StoreSource, put
 from modelport_scoring.fetch.unpack import unpack
@@ -275,6 +277,27 @@ def test_what_cannot_be_fetched_says_why(store: Store, fetching: Fetching) -> No
     expect(4, "must be able to write there")
     fetching.wanted = {"bundle": {"url": "x", "digest": "y", "to": "/z"}}
     expect(2, "bundle.digest must be a SHA-256 digest")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:9/a b?sig=SECRET", "http://127.0.0.1:9/a b: an address has"),
+        ("http://127.0.0.1:9/\u00e9?sig=SECRET", "no blanks or letters beyond ASCII"),
+        ("http://[::1/a?sig=SECRET", "the address, which is none: Invalid IPv6 URL"),
+        ("http://127.0.0.1:port/a?sig=SECRET", "http://127.0.0.1:port/a: an address has a number as its port"),
+        ("file://host/a?sig=SECRET", "names the machine host"),
+        ("az://me:SECRET@store/a", "az://store"),
+    ],
+)
+def test_an_address_that_cannot_be_keeps_its_secret(tmp_path: Path, url: str, words: str) -> None:
+    with pytest.raises(FetchFailed, match=re.escape(words)) as caught:
+        download(url, tmp_path / "file", sha256=None, patience_s=0.1)
+    assert "SECRET" not in str(caught.value)
+    with pytest.raises(FetchFailed) as caught:
+        (tmp_path / "file").write_bytes(b"content")
+        put(tmp_path / "file", url)
+    assert "SECRET" not in str(caught.value)
 
 
 def link(name: str, target: str, *, hard: bool = False) -> tarfile.TarInfo:

@@ -29,6 +29,9 @@ class CannotWrite(FetchFailed):
 
 def named(url: str) -> str:
     """The address without what may be secret in it: a user, and the query, which signs it."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the address, which is none"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"

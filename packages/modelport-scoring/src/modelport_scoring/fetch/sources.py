@@ -50,7 +50,7 @@ class Source(Protocol):
 
 def source(url: str) -> Source:
     """Who reads that address. Raises FetchFailed for one that cannot be read."""
-    scheme = urlsplit(url).scheme
+    scheme = scheme_of(url)
     if scheme in ("http", "https"):
         return WebSource(url)
     if scheme == "file":
@@ -61,11 +61,19 @@ def source(url: str) -> Source:
     raise FetchFailed(f"{named(url)} is no address that can be fetched: it must begin with one of {known}")
 
 
+def scheme_of(url: str) -> str:
+    """Raises FetchFailed where that is no address at all."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError as error:
+        raise FetchFailed(f"{named(url)}: {error}") from error
+
+
 def file_path(url: str) -> Path:
     """The path of a ``file://`` address. Raises FetchFailed for one of another machine."""
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
-        raise FetchFailed(f"{url} names the machine {parts.netloc}; write file:///path")
+        raise FetchFailed(f"{named(url)} names the machine {parts.netloc}; write file:///path")
     return Path(unquote(parts.path))
 
 
@@ -115,6 +123,8 @@ class WebSource:
                 self._tag = None
                 return self._ask(0)
             raise self._refused(error) from error
+        except (http.client.InvalidURL, ValueError) as error:
+            raise cannot_be_asked(self._url) from error
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, ssl.SSLCertVerificationError):
@@ -171,6 +181,13 @@ class StoreSource:
             raise store_failure(self._url, error) from error
 
 
+def cannot_be_asked(url: str) -> FetchFailed:
+    """For what urllib refuses, with a text that repeats the signature of the address."""
+    return FetchFailed(
+        f"{named(url)}: an address has a number as its port, and no blanks or letters beyond ASCII (%20)"
+    )
+
+
 def open_store(url: str) -> tuple[Any, str]:
     """The store of the address, and the key in it. Raises FetchFailed."""
     try:
@@ -181,7 +198,8 @@ def open_store(url: str) -> tuple[Any, str]:
     try:
         return from_url(folder, **store_options(url)), name
     except Exception as error:
-        raise FetchFailed(f"{named(url)}: {first_line(error)}") from error
+        text = first_line(error).replace(folder, named(folder))  # obstore repeats it
+        raise FetchFailed(f"{named(url)}: {text}") from error
 
 
 def store_options(url: str) -> dict[str, Any]:
@@ -212,7 +230,7 @@ def put(path: Path, url: str) -> None:
 
     Raises FetchFailed.
     """
-    scheme = urlsplit(url).scheme
+    scheme = scheme_of(url)
     with path.open("rb") as file:
         if scheme == "file":
             _put_file(file, file_path(url))
@@ -248,6 +266,8 @@ def _put_web(file: IO[bytes], size: int, url: str) -> None:
     except urllib.error.HTTPError as error:
         error.close()
         raise FetchFailed(f"{named(url)}: {error.code} {error.reason}") from error
+    except (http.client.InvalidURL, ValueError) as error:
+        raise cannot_be_asked(url) from error
     except (OSError, http.client.HTTPException) as error:
         raise Unreachable(f"{named(url)}: {getattr(error, 'reason', error)}") from error
 
