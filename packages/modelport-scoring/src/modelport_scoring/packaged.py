@@ -16,6 +16,7 @@ from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.service_folder import ACCESS_LOG, LOGS, SUPERVISOR_LOG, log_path
 from modelport_scoring.settings import RevisionSettings, ServiceSettings, WorkerStart
 from modelport_scoring.telemetry.settings import LogFormat
+from modelport_scoring.version import WANTED
 
 HEALTH_PORT = 5000
 MOST_PORT = 0xFFFF
@@ -31,6 +32,26 @@ TEXTS = {
 }
 OF_MANIFEST = {"AZUREML_ENTRY_SCRIPT": "entry_script", "AZUREML_SOURCE_DIRECTORY": "source_directory"}
 
+HEEDED = (
+    "AML_APP_INSIGHTS_ENABLED",
+    "AML_APP_ROOT",
+    "SCORING_TIMEOUT_MS",
+    "WORKER_COUNT",
+    "WORKER_PRELOAD",
+    "WORKER_TIMEOUT",
+)
+"""What else changes settings, below."""
+
+HEEDED_ELSEWHERE = (
+    "AML_CORS_ORIGINS",
+    "AML_MODEL_DC_STORAGE_ENABLED",
+    "AML_SERVER_ROOT",
+    "AZUREML_MODEL_DIR",
+    "HOSTNAME",
+    WANTED,
+)
+"""By other parts of the server, by the names that scripts import, or by scripts."""
+
 WITHOUT_EFFECT = (
     "AML_APP_INSIGHTS_ENDPOINT",
     "AML_APP_INSIGHTS_KEY",
@@ -40,6 +61,9 @@ WITHOUT_EFFECT = (
     "AZUREML_LOG_LEVEL",
 )
 """Variables of the reference that this server does not look at; the script may."""
+
+VARIABLES = frozenset((*TEXTS, *OF_MANIFEST, *HEEDED, *HEEDED_ELSEWHERE, *WITHOUT_EFFECT))
+"""All that v1's server had (azureml-v1 reference, 6.7)."""
 
 
 @dataclass(frozen=True, kw_only=True)

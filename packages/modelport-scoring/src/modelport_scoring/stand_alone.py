@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from modelport_scoring.bundle import FORMAT, MANIFEST
 from modelport_scoring.errors import SettingsInvalid
-from modelport_scoring.packaged import Placement, health_port, notes_on
+from modelport_scoring.packaged import VARIABLES, Placement, health_port, notes_on
 from modelport_scoring.server_banner import ENABLED, banner, insights_enabled, verdict_on_key
 from modelport_scoring.service_folder import read_failure, write_settings
 from modelport_scoring.settings import ErrorMode, Limits, RevisionSettings, ServiceSettings
@@ -44,32 +44,6 @@ OPTIONS = {
     "config_file": "AZUREML_CONFIG_FILE",
 }
 """Each says the same as a variable, and more strongly."""
-
-VARIABLES = frozenset(
-    (
-        *OPTIONS.values(),
-        "AML_APP_INSIGHTS_ENABLED",
-        "AML_APP_INSIGHTS_ENDPOINT",
-        "AML_APP_ROOT",
-        "AML_MODEL_DC_STORAGE_ENABLED",
-        "AML_SERVER_ROOT",
-        "APP_INSIGHTS_LOG_RESPONSE_ENABLED",
-        "AZUREML_DEBUG_PORT",
-        "AZUREML_LOG_LEVEL",
-        "AZUREML_SOURCE_DIRECTORY",
-        "HOSTNAME",
-        "SCORING_TIMEOUT_MS",
-        "SEPERATE_HEALTH_ENDPOINT",
-        "SERVER_VERSION_LOG_RESPONSE_ENABLED",
-        "SERVICE_NAME",
-        "SERVICE_PATH_PREFIX",
-        "SERVICE_VERSION",
-        "WORKER_PRELOAD",
-        "WORKER_TIMEOUT",
-        "WORKSPACE_NAME",
-    )
-)
-"""What a configuration file may say."""
 
 
 HEEDED = frozenset(("AML_APP_INSIGHTS_KEY", "AZUREML_CONFIG_FILE", "AZUREML_LOG_LEVEL"))
