@@ -110,7 +110,7 @@ def test_what_no_worker_got_has_neither_wait_nor_run(memory: int) -> None:
 
 def test_a_batch_is_observed_once_however_many_shared_it(memory: int) -> None:
     telemetry = process(memory)
-    for size in (1, 3, 3, 16, 300):
+    for size in (1, 3, 3, 16, 300, 1024):
         for _ in range(size):
             telemetry.scored(200, 1, 1.0, 1.0, 50, size, 1.1)
     samples = scrape(telemetry)
@@ -118,8 +118,8 @@ def test_a_batch_is_observed_once_however_many_shared_it(memory: int) -> None:
     def upto(bound: str) -> float:
         return value(samples, "modelport_batch_size_bucket", revision="1", le=bound)
 
-    assert [upto(bound) for bound in ("1.0", "2.0", "4.0", "8.0", "16.0", "128.0", "+Inf")] == [1, 1, 3, 3, 4, 4, 5]
-    assert value(samples, "modelport_batch_size_sum", revision="1") == 1 + 3 + 3 + 16 + 256
+    assert [upto(bound) for bound in ("1.0", "2.0", "4.0", "8.0", "16.0", "256.0", "+Inf")] == [1, 1, 3, 3, 4, 4, 6]
+    assert value(samples, "modelport_batch_size_sum", revision="1") == 1 + 3 + 3 + 16 + 300 + 1024
 
 
 def test_other_routes_are_counted_and_what_is_unknown_is_one_series(memory: int) -> None:

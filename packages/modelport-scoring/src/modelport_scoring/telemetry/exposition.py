@@ -151,7 +151,8 @@ def batch_sizes(rows: dict[int, Row]) -> Metric:
         counts = [0] * (len(layout.BATCH_SIZES) + 1)
         for size, count in calls:
             counts[bisect_left(layout.BATCH_SIZES, size)] += count
-        total = sum(size * count for size, count in calls)
+        counts[-1] = round(row[layout.LARGER_BATCHES])
+        total = sum(size * count for size, count in calls) + row[layout.REQUESTS_OF_LARGER]
         family.add_metric([str(revision)], cumulative(layout.BATCH_SIZES, counts), total)
     return family
 

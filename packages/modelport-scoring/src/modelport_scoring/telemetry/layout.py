@@ -54,7 +54,10 @@ DURATION = BY_STATUS + STATUSES
 QUEUE_WAIT = DURATION + HISTOGRAM_SLOTS
 RUN = QUEUE_WAIT + HISTOGRAM_SLOTS
 BY_BATCH_SIZE = RUN + HISTOGRAM_SLOTS
-ROW_SLOTS = BY_BATCH_SIZE + LARGEST_BATCH + 1
+LARGER_BATCHES = BY_BATCH_SIZE + LARGEST_BATCH + 1
+"""Those above the largest: a request of one counts as its part of it, so that they add up to their number."""
+REQUESTS_OF_LARGER = LARGER_BATCHES + 1
+ROW_SLOTS = REQUESTS_OF_LARGER + 1
 
 ROWS = 32
 """Revisions that a process keeps count of; of more, the one whose last request is the longest ago gives way."""

@@ -14,8 +14,10 @@ from modelport_scoring.telemetry.layout import (
     BY_STATUS,
     DURATION,
     FIRST_STATUS,
+    LARGER_BATCHES,
     LARGEST_BATCH,
     QUEUE_WAIT,
+    REQUESTS_OF_LARGER,
     RUN,
     SECONDS,
 )
@@ -36,7 +38,11 @@ def tally(row: memoryview[float], answers: Sequence[Scored]) -> None:
     observe(row, QUEUE_WAIT, map(sub, compress(sent, sent), compress(started, sent)))
     observe(row, RUN, compress(micros, micros), bounds=MICROSECONDS, unit=1e-6)
     for batch, count in Counter(compress(batches, micros)).items():
-        row[BY_BATCH_SIZE + min(batch, LARGEST_BATCH)] += count
+        if batch <= LARGEST_BATCH:
+            row[BY_BATCH_SIZE + batch] += count
+        else:
+            row[LARGER_BATCHES] += count / batch
+            row[REQUESTS_OF_LARGER] += count
 
 
 def observe(
