@@ -15,6 +15,7 @@ from modelport_scoring.journal import Journal, cut_logs, write_as
 from modelport_scoring.telemetry.access_log import MOST_BUFFERED_BYTES, STREAMED, Access, AccessLog
 from modelport_scoring.telemetry.settings import LogFormat, TelemetrySettings
 from modelport_scoring.telemetry.telemetry import Telemetry
+from modelport_scoring.telemetry.tracer import Described
 
 SCORED = Access(
     b"POST",
@@ -121,7 +122,7 @@ def test_a_line_after_a_second_of_silence_is_written_at_once(path: Path) -> None
 def test_a_full_disk_costs_lines_and_they_are_counted(tmp_path: Path) -> None:
     settings = TelemetrySettings(access_log=True)
     (tmp_path / "access.log").symlink_to("/dev/full")
-    telemetry = Telemetry(settings, service="demo", logs=tmp_path)
+    telemetry = Telemetry(settings, service=Described("demo"), logs=tmp_path)
     assert telemetry.access_log is not None
     for _ in range(3):
         telemetry.access_log.add(SCORED)
@@ -149,7 +150,7 @@ def test_what_fits_half_is_not_continued_by_the_next_line(path: Path, small_file
 
 
 def test_nothing_is_there_for_what_is_off() -> None:
-    telemetry = Telemetry(TelemetrySettings(), service="demo")
+    telemetry = Telemetry(TelemetrySettings(), service=Described("demo"))
     assert telemetry.access_log is None
     assert telemetry.tracer is None
 

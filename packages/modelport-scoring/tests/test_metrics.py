@@ -22,6 +22,7 @@ from modelport_scoring.telemetry.exposition import MOST_REVISIONS
 from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.telemetry.tally import Scored
 from modelport_scoring.telemetry.telemetry import MOST_PENDING, Gauges, Telemetry
+from modelport_scoring.telemetry.tracer import Described
 
 OPENMETRICS = b"application/openmetrics-text; version=1.0.0, text/plain;q=0.5"
 FAST: Scored = (200, 1, 100.0, 100.0002, 300, 1, 100.0008)
@@ -37,7 +38,7 @@ def memory() -> Iterator[int]:
 
 
 def process(memory: int, number: int = 0) -> Telemetry:
-    return Telemetry(TelemetrySettings(), service="demo", memory=memory, process=number)
+    return Telemetry(TelemetrySettings(), service=Described("demo"), memory=memory, process=number)
 
 
 def scrape(telemetry: Telemetry) -> Samples:
@@ -330,9 +331,10 @@ def service_samples(samples: Samples) -> Samples:
 COUNTING = """
 import sys, time
 from modelport_scoring.telemetry.settings import TelemetrySettings
+from modelport_scoring.telemetry.tracer import Described
 from modelport_scoring.telemetry.telemetry import Telemetry
 
-telemetry = Telemetry(TelemetrySettings(), service="demo", memory=int(sys.argv[1]), process=int(sys.argv[2]))
+telemetry = Telemetry(TelemetrySettings(), service=Described("demo"), memory=int(sys.argv[1]), process=int(sys.argv[2]))
 for _ in range(1000):
     telemetry.scored(200, 1, 100.0, 100.0002, 300, 1, 100.0008)
 telemetry.publish()

@@ -19,7 +19,7 @@ from modelport_scoring.telemetry.settings import TelemetrySettings, check_teleme
 from modelport_scoring.telemetry.span_export import COMPLAINTS, MOST_WAITING, Send, SpanExport
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.trace_context import Parent, is_state, read_parent
-from modelport_scoring.telemetry.tracer import Request, Trace, Tracer
+from modelport_scoring.telemetry.tracer import Described, Request, Trace, Tracer
 from otlp_collector import Collector, attributes
 from scoring_services import wait_until
 
@@ -172,7 +172,7 @@ def test_the_sampling_ratio_is_for_traces_that_begin_here(ratio: float, least: i
 def traced(collector: Collector) -> Telemetry:
     settings = TelemetrySettings(tracing=True, otlp_endpoint=collector.endpoint)
     assert check_telemetry(settings) is None
-    return Telemetry(settings, service="diabetes")
+    return Telemetry(settings, service=Described("diabetes", "https", "/behind/score"))
 
 
 def tracer_of(telemetry: Telemetry) -> Tracer:
@@ -194,7 +194,7 @@ def test_a_collector_gets_the_request_and_its_run_as_its_child() -> None:
     assert {server.trace_id.hex(), run.trace_id.hex()} == {TRACE.decode()}
     assert (server.parent_span_id.hex(), run.parent_span_id) == (SPAN.decode(), server.span_id)
     assert b"%b-%b" % (TRACE, run.span_id.hex().encode()) in trace.child_header
-    assert (server.name, server.kind, server.trace_state) == ("POST /score", Span.SPAN_KIND_SERVER, "a=1")
+    assert (server.name, server.kind, server.trace_state) == ("POST /behind/score", Span.SPAN_KIND_SERVER, "a=1")
     assert (run.name, run.kind) == ("run()", Span.SPAN_KIND_INTERNAL)
     assert server.end_time_unix_nano - server.start_time_unix_nano == pytest.approx(1e9, rel=1e-6)
     assert run.end_time_unix_nano - run.start_time_unix_nano == pytest.approx(5e8, rel=1e-6)
@@ -202,9 +202,9 @@ def test_a_collector_gets_the_request_and_its_run_as_its_child() -> None:
     assert attributes(server) == {
         "http.request.method": "POST",
         "http.response.status_code": 200,
-        "http.route": "/score",
-        "url.path": "/score",
-        "url.scheme": "http",
+        "http.route": "/behind/score",
+        "url.path": "/behind/score",
+        "url.scheme": "https",
         "modelport.revision": 3,
         "modelport.queue_wait_ms": 250.0,
     }
@@ -236,7 +236,7 @@ def test_what_is_not_sampled_is_not_sent() -> None:
 def test_spans_are_sent_while_the_server_runs_and_an_endpoint_with_a_path_is_taken_as_it_is() -> None:
     with Collector() as collector:
         settings = TelemetrySettings(tracing=True, otlp_endpoint=f"{collector.endpoint}/otlp/traces")
-        with closing(Telemetry(settings, service="demo")) as telemetry:
+        with closing(Telemetry(settings, service=Described("demo"))) as telemetry:
             tracer = tracer_of(telemetry)
             tracer.end(tracer.begin({}), status=200, started=1.0, sent=1.0, micros=5, ended=2.0)
             wait_until(lambda: len(collector.spans) == 2, what="spans in the collector")

@@ -30,6 +30,7 @@ from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.journal import say, write_as
 from modelport_scoring.leaving import answer_newest, stop_listening
+from modelport_scoring.openapi import normal_prefix
 from modelport_scoring.resources import SPARE_DESCRIPTORS, raise_descriptor_limit
 from modelport_scoring.routes import Routes
 from modelport_scoring.service import Service
@@ -39,6 +40,7 @@ from modelport_scoring.share import Share
 from modelport_scoring.supervisor import STATUS_CANNOT_SERVE, STATUS_GIVEN_UP, STATUS_SCRIPT_FAILED
 from modelport_scoring.telemetry.counters import heads
 from modelport_scoring.telemetry.telemetry import Telemetry
+from modelport_scoring.telemetry.tracer import Described
 from modelport_scoring.tls import Certificate
 from modelport_scoring.verbs import Verbs
 from modelport_scoring.version import __version__
@@ -68,7 +70,9 @@ class Server:
         self._loop = loop
         self._lingers = lingers
         self._certificate = None if settings.tls is None else Certificate(settings.tls, folder=Path.cwd())
-        self._telemetry = Telemetry(settings.telemetry, service=settings.name, memory=metrics, process=share.process)
+        self._telemetry = Telemetry(
+            settings.telemetry, service=described(settings), memory=metrics, process=share.process
+        )
         self._service = Service(settings, folder=Path.cwd(), loop=loop, telemetry=self._telemetry, share=share)
         self._telemetry.gauges = self._service.gauges
         files = raise_descriptor_limit()
@@ -297,6 +301,12 @@ class Follower:
 
     def close(self) -> None:
         self._endpoint.close()
+
+
+def described(settings: ServiceSettings) -> Described:
+    """The service, for its spans."""
+    scheme = "http" if settings.tls is None else "https"
+    return Described(settings.name, scheme, f"{normal_prefix(settings.path_prefix)}/score")
 
 
 def settings_of_moment(port: int) -> ServiceSettings:

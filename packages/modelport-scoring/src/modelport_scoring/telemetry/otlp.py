@@ -19,7 +19,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from opentelemetry.trace.span import TraceState
 
 from modelport_scoring.telemetry.span_export import Send
-from modelport_scoring.telemetry.tracer import Request, Trace
+from modelport_scoring.telemetry.tracer import Described, Request, Trace
 from modelport_scoring.version import __version__
 
 PATH = "/v1/traces"
@@ -27,31 +27,31 @@ NANOSECONDS = 1_000_000_000
 SCOPE = InstrumentationScope("modelport_scoring", __version__)
 
 
-def make_sender(endpoint: str, *, service: str) -> Send:
-    """A function that sends requests' spans there. An endpoint without a path gets the usual one."""
+def make_sender(endpoint: str, *, service: Described) -> Send:
+    """A function that sends spans of that service's requests there. An endpoint without a path gets the usual one."""
     url = endpoint.rstrip("/") + PATH if urlsplit(endpoint).path in ("", "/") else endpoint
     exporter = OTLPSpanExporter(endpoint=url)
-    resource = Resource.create({"service.name": service})
+    resource = Resource.create({"service.name": service.name})
 
     def send(requests: Sequence[Request]) -> int:
         # CLOCK_MONOTONIC to the time of day, as it is now: it may have been set since the last batch.
         offset = time.time_ns() - time.monotonic_ns()
-        spans = [span for request in requests for span in make_spans(request, resource=resource, offset=offset)]
+        spans = [span for request in requests for span in make_spans(request, service, resource, offset=offset)]
         return 0 if exporter.export(spans) is SpanExportResult.SUCCESS else len(spans)
 
     return send
 
 
-def make_spans(request: Request, *, resource: Resource, offset: int) -> Iterator[ReadableSpan]:
+def make_spans(request: Request, service: Described, resource: Resource, *, offset: int) -> Iterator[ReadableSpan]:
     """The request's span and, where ``run()`` was called, its child's."""
     trace = request.trace
     yield ReadableSpan(
-        f"{request.method.decode('latin-1')} /score",
+        f"{request.method.decode('latin-1')} {service.path}",
         context=context(trace, trace.span_id),
         parent=context(trace, trace.parent_id, is_remote=True) if trace.parent_id else None,
         resource=resource,
         kind=SpanKind.SERVER,
-        attributes=attributes(request),
+        attributes=attributes(request, service),
         # A client's mistake is no error of the server: semantic conventions of HTTP spans.
         status=Status(StatusCode.ERROR if request.status >= 500 else StatusCode.UNSET),
         start_time=nanoseconds(request.started, offset),
@@ -78,14 +78,14 @@ def run_span(request: Request, *, resource: Resource, offset: int) -> ReadableSp
     )
 
 
-def attributes(request: Request) -> dict[str, str | int | float]:
+def attributes(request: Request, service: Described) -> dict[str, str | int | float]:
     """Names follow OpenTelemetry's semantic conventions; what they do not know begins with ``modelport.``."""
     known: dict[str, str | int | float] = {
         "http.request.method": request.method.decode("latin-1"),
         "http.response.status_code": request.status,
-        "http.route": "/score",
-        "url.path": "/score",
-        "url.scheme": "http",
+        "http.route": service.path,
+        "url.path": service.path,
+        "url.scheme": service.scheme,
         "modelport.revision": request.revision,
     }
     if request.sent:

@@ -20,7 +20,7 @@ from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.telemetry.span_export import Send, SpanExport
 from modelport_scoring.telemetry.statistics import RevisionStatistics, read_statistics
 from modelport_scoring.telemetry.tally import Scored, tally
-from modelport_scoring.telemetry.tracer import Tracer
+from modelport_scoring.telemetry.tracer import Described, Tracer
 
 MOST_PENDING = 256
 """So many answers are counted together, in a tenth of a millisecond; or what there is once a second."""
@@ -69,7 +69,7 @@ class Telemetry:
         self,
         settings: TelemetrySettings,
         *,
-        service: str,
+        service: Described,
         memory: int | None = None,
         process: int = 0,
         logs: Path = Path("logs"),
@@ -238,7 +238,7 @@ def load_renderer() -> Callable[[int, bytes | None], tuple[bytes, bytes]]:
     return render
 
 
-def make_tracer(settings: TelemetrySettings, *, service: str) -> Tracer:
+def make_tracer(settings: TelemetrySettings, *, service: Described) -> Tracer:
     """A tracer that exports where the settings say so."""
     endpoint = settings.otlp_endpoint
     if endpoint is None:

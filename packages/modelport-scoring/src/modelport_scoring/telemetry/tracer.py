@@ -32,6 +32,15 @@ class Trace:
         return traceparent(self.trace_id, self.run_id, sampled=self.sampled)
 
 
+class Described(NamedTuple):
+    """A service, as its spans name it."""
+
+    name: str
+    scheme: str = "http"
+    path: str = "/score"
+    """Where it is scored, its prefix included."""
+
+
 class Request(NamedTuple):
     """One request that was answered. Times are seconds of ``time.monotonic()``."""
 
