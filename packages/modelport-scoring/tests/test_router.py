@@ -130,7 +130,10 @@ class Scripted:
         head, _, body = data.partition(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", head)
         while length is not None and len(body) < int(length[1]):
-            body += channel.recv(65536)
+            piece = channel.recv(65536)
+            if not piece:
+                return b""
+            body += piece
         self.requests.append(head + b"\r\n\r\n" + body)
         return self.requests[-1]
 

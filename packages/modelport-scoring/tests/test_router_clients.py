@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import socket
 import time
 from pathlib import Path
 
 import psutil
+import uvloop
 
+from modelport_scoring.http.listener import Listener
+from modelport_scoring.http.reader import RequestReader
+from modelport_scoring.router.answers import UpstreamConnection
+from modelport_scoring.router.client import ClientConnection
+from modelport_scoring.router.forward import Forward
+from modelport_scoring.router.metrics import Metrics
+from modelport_scoring.router.routing import Routing
+from modelport_scoring.router.settings import RouterSettings, UpstreamSettings
 from routers import RunningRouter
 from scoring_services import PATIENCE_S, Gate, Services, read_all, wait_until
 from test_http import post, read_answers
-from test_router import Scripted, routing, url
+from test_router import OK, Scripted, routing, url
 
 LARGE = 'def init(): pass\ndef run(data): return "y" * int(data)\n'
 MB = 1 << 20
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+OF_A_REQUEST = ClientConnection, RequestReader, Forward, UpstreamConnection
 
 
 def connect(router: RunningRouter) -> socket.socket:
@@ -89,3 +102,52 @@ def test_a_client_is_asked_for_its_body_when_its_turn_has_come(services: Service
         channel.sendall(b"two")
         answers = read_answers(received.removesuffix(CONTINUE) + read_all(channel))
     assert [(status, body) for status, body in answers] == [(200, b'"one"'), (200, b'"two"')]
+
+
+def ending_as_asked(channel: socket.socket, server: Scripted) -> None:
+    while request := server.request(channel):
+        if request.endswith(b"never"):
+            channel.recv(1)
+        elif request.endswith(b"no answer"):
+            return
+        channel.sendall(OK)
+
+
+def ask_and_leave(address: tuple[str, int]) -> None:
+    """Once with all answered, and once each in the middle of an answer and of a request, after an answer that does not
+    come, and with a refusal."""
+    for rest in (b"", post(b"never"), post(b"cut off")[:-3], post(b"no answer"), b"nonsense\r\n\r\n"):
+        with socket.create_connection(address, timeout=PATIENCE_S) as channel:
+            channel.sendall(post(b"body"))
+            assert channel.recv(1000).endswith(b"ok")
+            channel.sendall(rest)
+            if rest not in (b"", post(b"never"), post(b"cut off")[:-3]):
+                assert channel.recv(1000).startswith((b"HTTP/1.1 502 ", b"HTTP/1.1 400 "))
+
+
+def test_connections_that_have_ended_leave_nothing_to_the_garbage_collector() -> None:
+    """On both sides: a router's memory would grow for days."""
+
+    async def left(url: str) -> list[object]:
+        loop = asyncio.get_running_loop()
+        settings = RouterSettings(name="demo", upstreams=[UpstreamSettings(revision=1, url=url)], default=1)
+        routing, listener = Routing(settings, loop=loop, metrics=Metrics()), Listener(loop, most_connections=100)
+        server = await loop.create_server(lambda: ClientConnection(routing, listener, scheme=b"http"), "127.0.0.1")
+        address = server.sockets[0].getsockname()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(10):
+                await loop.run_in_executor(None, ask_and_leave, address)
+            async with asyncio.timeout(PATIENCE_S):
+                while len(listener):
+                    await asyncio.sleep(0.01)
+            server.close()
+            routing.upstreams[1].close()
+            await asyncio.sleep(0.1)
+            return [each for each in gc.get_objects() if isinstance(each, OF_A_REQUEST)]
+        finally:
+            gc.enable()
+
+    with Scripted(ending_as_asked) as upstream:
+        assert uvloop.run(left(upstream.url)) == []

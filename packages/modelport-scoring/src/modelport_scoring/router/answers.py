@@ -150,6 +150,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._owner.forget(self)
         asking, self._asking = self._asking, None
         self._transport = None
+        del self._parser  # the two would keep each other until the garbage collector looks: after hours, at their age
         if asking is None:
             return
         if self._until_close and error is None:

@@ -40,6 +40,10 @@ class StreamingReader(RequestReader):
     def _keep(self, piece: bytes) -> None:
         self._client.body_received(piece)
 
+    def close(self) -> None:
+        super().close()
+        del self._client
+
 
 class ClientConnection(WatchedConnection):
     """Takes requests from a client, one after the other, and gives it their answers."""
