@@ -391,6 +391,30 @@ def test_servers_that_misbehave(tmp_path: Path) -> None:
         assert b"connection: close" in received
 
 
+def test_no_request_hangs_on_a_connection_that_is_closed_at_once(tmp_path: Path) -> None:
+    """As by a server that has too many, or is about to end. Who came before the end gets 502, and who came after it is
+    sent anew; it depends on microseconds."""
+
+    def close_three_of_four() -> None:
+        with suppress(OSError):
+            for number in range(1000):
+                channel, _ = listening.accept()
+                with channel:
+                    if number % 4 == 3:
+                        channel.recv(1000)
+                        channel.sendall(OK)
+
+    request = b"POST /score HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=close_three_of_four)
+        thread.start()
+        with routing(tmp_path, {1: f"http://127.0.0.1:{listening.getsockname()[1]}"}) as router:
+            answers = [router.raw(request, patience_s=5) for _ in range(16)]
+        listening.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    assert {answer[:13] for answer in answers} <= {b"HTTP/1.1 200 ", b"HTTP/1.1 502 "}
+
+
 def test_large_bodies_and_streams_do_not_pile_up(services: Services, tmp_path: Path) -> None:
     service = services.start(RAW, limits={"max_body_bytes": 300_000_000})
     with routing(tmp_path, {1: url(service)}, limits={"max_body_bytes": 300_000_000}) as router:

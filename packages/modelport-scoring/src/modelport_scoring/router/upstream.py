@@ -109,6 +109,8 @@ class Upstream:
             for family, address in random.sample(addresses, len(addresses)):
                 try:
                     connection = await asyncio.wait_for(self._connect_to(family, address), CONNECT_S)
+                    if connection.is_closing:  # before it had a request, which would never be told of that
+                        raise ConnectionResetError("connections are accepted, and closed at once")
                 except (OSError, TimeoutError) as error:
                     problem = error
                     self._looked_up_at = -LOOK_UP_S  # it may have another one by now
