@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from modelport_scoring import RevisionSettings, Traffic, WorkerStart
+from modelport_scoring import RevisionSettings, ServiceSettings, Traffic, WorkerStart
 from modelport_scoring.hosted import Hosted
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.stream import BodyStream
-from modelport_scoring.settings import WorkerOptions
-from modelport_scoring.traffic.router import Marked
+from modelport_scoring.scoring import Scoring
+from modelport_scoring.service import Service
+from modelport_scoring.settings import Limits, WorkerOptions
+from modelport_scoring.telemetry.settings import TelemetrySettings
+from modelport_scoring.telemetry.telemetry import Telemetry
+from modelport_scoring.traffic.router import Marked, Router
 from modelport_scoring.traffic.shadow import MOST_KEPT_BYTES, CopiableTicket, Shadow
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.numbers import NumberReader
+from modelport_scoring.workers.queue import WaitingLine
 from modelport_scoring.workers.ticket import Refusal, Ticket
 
 
@@ -201,6 +208,27 @@ def test_nothing_is_left_for_the_collector(refused: bool) -> None:
     desk.copies.clear()
     del ticket, copy
     assert [found() for found in left] == [None] * len(left)
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_a_client_that_leaves_the_queue_leaves_nothing_to_the_collector(tmp_path: Path) -> None:
+    async def left() -> list[object]:
+        loop, telemetry = asyncio.get_running_loop(), Telemetry(TelemetrySettings(), service="demo")
+        revision = RevisionSettings(number=1, bundle="/", interpreter=["python"])
+        settings = ServiceSettings(name="demo", workspace="tests", revision=revision)
+        line, sent = WaitingLine(limits=Limits(), loop=loop), Sent()
+        router = Router(Traffic(), default=1, others={}, submit_to_default=line.put, counts=Desk())
+        exchange = Exchange(Head(method=b"POST", target=b"/score", version="1.1", headers={}), b"x", sent)
+        ticket = Scoring(exchange, Service(settings, folder=tmp_path, loop=loop, telemetry=telemetry))
+        router.submit(ticket, exchange)
+        kept: list[weakref.ref[Ticket] | weakref.ref[Sent]] = [weakref.ref(ticket), weakref.ref(sent)]
+        ticket.client_gone()
+        exchange.work = None  # as the connection does that ends
+        line.clear()
+        del ticket, exchange, sent
+        return [found() for found in kept]
+
+    assert asyncio.run(left()) == [None, None]
 
 
 def test_a_revision_that_has_not_begun_is_not_ready() -> None:

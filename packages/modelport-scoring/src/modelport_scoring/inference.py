@@ -97,6 +97,7 @@ class InferenceTicket(Scoring):
         super().client_gone()
         if self.away is not None:
             self.abandoned = True
+            self._exchange.let_go()
 
     def admit(self, contract: Contract, numbers: NumberReader | None) -> bool:
         version = str(self.revision)

@@ -62,7 +62,7 @@ class Scoring(CopiableTicket):
             self.client_has_gone = True
             if self.line is not None:
                 self.line.abandon(self)
-                self._exchange.body = b""  # it stays in the line until its turn
+                self._exchange.let_go()
         else:
             self.settled = True
             self._cancel_body()

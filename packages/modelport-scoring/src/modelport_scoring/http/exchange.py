@@ -32,6 +32,14 @@ class Work(Protocol):
         """The client has caught up."""
 
 
+class Nobody:
+    """Where an answer goes that is for nobody."""
+
+    def answered(self, exchange: Exchange) -> None: ...
+
+    def streamed(self, exchange: Exchange) -> None: ...
+
+
 class Exchange:
     """Is answered exactly once, whenever; its connection keeps the order."""
 
@@ -75,6 +83,12 @@ class Exchange:
         if response.stream is None:
             self.work = None
         self.order.answered(self)
+
+    def let_go(self) -> None:
+        """Its client has gone, and no worker has it: it stays in a line until its turn, without what it holds. Who
+        stands between it and its connection may hold it, too, and an answer that would part them does not come."""
+        self.body = b""
+        self.order = Nobody()
 
     def send(self, chunk: bytes) -> None:
         """Send more of the body of an answer with a stream."""
