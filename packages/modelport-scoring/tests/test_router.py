@@ -349,12 +349,16 @@ def refusing_early(channel: socket.socket, server: Scripted) -> None:
     time.sleep(0.5)
 
 
+CODED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n2\r\n\x1f\x8b\r\n0\r\n\r\n"
+
+
 def test_servers_that_misbehave(tmp_path: Path) -> None:
     limits = {"queue_wait_ms": 1, "scoring_timeout_ms": 1, "scoring_grace_ms": 1}
     for number, (behaviour, status, body) in enumerate(
         [
             (closing_without_an_answer, 502, b"Replica closed connection before replying"),
             (answering(b"SSH-2.0-OpenSSH\r\n"), 502, b"Replica closed connection before replying"),
+            (answering(CODED), 502, b"Replica closed connection before replying"),
             (until_the_end, 200, b"all of it"),
             (silent, 504, b'{"message": "Scoring timeout after 1 ms: limits.scoring_timeout_ms is 1.'),
         ]

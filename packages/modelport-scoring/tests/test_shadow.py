@@ -221,7 +221,7 @@ def test_a_client_that_leaves_the_queue_leaves_nothing_to_the_collector(tmp_path
         exchange = Exchange(Head(method=b"POST", target=b"/score", version="1.1", headers={}), b"x", sent)
         ticket = Scoring(exchange, Service(settings, folder=tmp_path, loop=loop, telemetry=telemetry))
         router.submit(ticket, exchange)
-        kept: list[weakref.ref[Ticket] | weakref.ref[Sent]] = [weakref.ref(ticket), weakref.ref(sent)]
+        kept: list[weakref.ref[Scoring] | weakref.ref[Sent]] = [weakref.ref(ticket), weakref.ref(sent)]
         ticket.client_gone()
         exchange.work = None  # as the connection does that ends
         line.clear()

@@ -183,6 +183,8 @@ class UpstreamConnection(asyncio.Protocol):
         status = parser.get_status_code()
         if status < 200 or asking is None or self._complete:
             return
+        if not head.is_readable:
+            raise ValueError("a transfer coding besides chunked")
         head.status = status
         self._has_head = True
         self._keeps = parser.should_keep_alive()

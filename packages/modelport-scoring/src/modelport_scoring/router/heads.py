@@ -60,13 +60,15 @@ def named_by(connection: bytes) -> frozenset[bytes]:
 class AnswerHead:
     """The head of an upstream server's answer, while it is read, and after that."""
 
-    __slots__ = ("chunked", "connection", "length", "lines", "status")
+    __slots__ = ("chunked", "connection", "is_readable", "length", "lines", "status")
 
     def __init__(self) -> None:
         self.status = 0
         self.lines: list[tuple[bytes, bytes]] = []
         self.length: bytes | None = None
         self.chunked = False
+        self.is_readable = True
+        """Whether chunks are all that the body is coded in: nobody was asked for more, and we pass on none."""
         self.connection = b""
 
     def add(self, name: bytes, value: bytes) -> None:
@@ -76,6 +78,7 @@ class AnswerHead:
         elif lower == b"content-length":
             self.length = value
         elif lower == b"transfer-encoding":
+            self.is_readable = value.strip().lower() == b"chunked" and not self.chunked
             self.chunked = True
         elif lower not in OF_ONE_HOP:
             self.lines.append((name, value))
