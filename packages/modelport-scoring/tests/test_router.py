@@ -575,6 +575,16 @@ def test_requests_wait_for_a_server_within_limits(services: Services, tmp_path: 
         assert [each.result().json for each in waiting] == ["blue", "blue"]
 
 
+def test_who_waits_for_a_server_goes_where_the_settings_say_meanwhile(tmp_path: Path) -> None:
+    with Scripted(answering()) as server, ThreadPoolExecutor(2) as pool:
+        urls = {1: f"http://127.0.0.1:{free_port()}", 2: server.url}
+        with routing(tmp_path, urls, traffic={"version_header": "modelport-revision"}) as router:
+            waiting = [pool.submit(router.score), pool.submit(router.score, modelport_revision="v1")]
+            wait_until(lambda: router.metric("modelport_router_requests_waiting") == 2, what="two that wait")
+            router.tell(default=2, upstreams=[{"revision": 2, "url": server.url}])
+            assert [each.result().status for each in waiting] == [200, 404]
+
+
 def test_the_router_drains(services: Services, gate: Gate, tmp_path: Path) -> None:
     service = services.start(who("blue").replace("time.sleep(float(x.split()[1]))", gate.wait), workers=2)
     router = RunningRouter(tmp_path, {1: url(service)}).start()

@@ -8,9 +8,9 @@ from typing import Protocol
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import CHUNKED, LAST_CHUNK, Response, in_chunk
 from modelport_scoring.router.answers import UpstreamConnection
+from modelport_scoring.router.connecting import connected
 from modelport_scoring.router.heads import AnswerHead, request_head
-from modelport_scoring.router.routing import Choice, Routing, closed, no_replica, overloaded, timed_out
-from modelport_scoring.router.upstream import Unreachable
+from modelport_scoring.router.routing import Choice, Routing, closed, overloaded, timed_out
 
 MOST_KEPT_BYTES = 256 * 1024
 """So much of a request is kept until the answer begins, to be sent once more where it has not reached anybody."""
@@ -18,8 +18,6 @@ MOST_KEPT_BYTES = 256 * 1024
 CLOSE = b"connection: close\r\n"
 KEEP_ALIVE = b"connection: keep-alive\r\n"
 
-FIRST_WAIT_S = 0.05
-LONGEST_WAIT_S = 1.0
 MOST_TRIES = 3
 """Times that a request is sent, where it did not reach anybody."""
 
@@ -184,48 +182,16 @@ class Forward:
         self._connecting = self._routing.loop.create_task(self._connect_and_send())
 
     async def _connect_and_send(self) -> None:
-        routing, choice = self._routing, self._choice
-        assert choice is not None
-        until, wait_s = routing.now() + routing.settings.limits.queue_wait_ms / 1000, FIRST_WAIT_S
-        while True:
-            try:
-                connection = await self._any_of(choice)
-            except Unreachable:
-                if routing.now() + wait_s > until:
-                    self.answer(no_replica(routing.settings))
-                    return
-                if routing.waiting >= routing.settings.limits.max_queue_length:
-                    self.answer(overloaded(routing.settings, "max_queue_length"))
-                    return
-                await self._wait(wait_s)
-                wait_s = min(LONGEST_WAIT_S, 2 * wait_s)
-            else:
-                if self.is_over:
-                    connection.release(whole=True)
-                else:
-                    self._send_all(connection)
-                return
-
-    async def _wait(self, seconds: float) -> None:
-        self._routing.waiting += 1
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            self._routing.waiting -= 1
-
-    async def _any_of(self, choice: Choice) -> UpstreamConnection:
-        """A connection to the version that was chosen, or to the one that takes its place. Raises Unreachable."""
-        try:
-            if choice.instead is not None and choice.upstream.is_down:
-                raise Unreachable
-            return await choice.upstream.connect()
-        except Unreachable:
-            if choice.instead is None:
-                raise
-            self._routing.metrics.fallbacks[choice.upstream.revision] += 1
-            self._choice = Choice(choice.instead, None)
-            kept = choice.instead.kept_connection()
-            return kept if kept is not None else await choice.instead.connect()
+        assert self._choice is not None
+        found = await connected(self._routing, self.head, self._choice)
+        if isinstance(found, Response):
+            self.answer(found)
+            return
+        self._choice, connection = found
+        if self.is_over:
+            connection.release(whole=True)
+        else:
+            self._send_all(connection)
 
     def _send_all(self, connection: UpstreamConnection) -> None:
         """The head, and all of the body that is there."""
