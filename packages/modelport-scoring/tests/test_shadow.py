@@ -22,6 +22,7 @@ from modelport_scoring.service import Service
 from modelport_scoring.settings import Limits, WorkerOptions
 from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.telemetry.telemetry import Telemetry
+from modelport_scoring.telemetry.tracer import Described
 from modelport_scoring.traffic.router import Marked, Router
 from modelport_scoring.traffic.shadow import MOST_KEPT_BYTES, CopiableTicket, Shadow
 from modelport_scoring.workers.contract import Contract
@@ -213,7 +214,7 @@ def test_nothing_is_left_for_the_collector(refused: bool) -> None:
 @pytest.mark.usefixtures("no_collector")
 def test_a_client_that_leaves_the_queue_leaves_nothing_to_the_collector(tmp_path: Path) -> None:
     async def left() -> list[object]:
-        loop, telemetry = asyncio.get_running_loop(), Telemetry(TelemetrySettings(), service="demo")
+        loop, telemetry = asyncio.get_running_loop(), Telemetry(TelemetrySettings(), service=Described("demo"))
         revision = RevisionSettings(number=1, bundle="/", interpreter=["python"])
         settings = ServiceSettings(name="demo", workspace="tests", revision=revision)
         line, sent = WaitingLine(limits=Limits(), loop=loop), Sent()
