@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from image_packages import Package
-from modelport_scoring import WorkerStart, read_failure
+from modelport_scoring import SettingsInvalid, WorkerStart, read_failure
 from modelport_scoring.packaged import notes_on
 from modelport_scoring.service_folder import read_settings
 from modelport_scoring.service_lock import is_alive
@@ -123,9 +123,13 @@ def test_without_an_output_that_can_be_opened_again_logs_are_files(package: Pack
 def test_settings_that_cannot_be_are_named(package: Package) -> None:
     assert package.start({"WORKER_COUNT": "many"}).wait(PATIENCE_S) == 1
     assert "WORKER_COUNT must be a whole number of at least 1, not 'many'" in package.log
+    assert package.start({"AML_APP_ROOT": "/nowhere"}).wait(PATIENCE_S) == 1
+    assert "The package cannot be served: the app root of revision 1: /nowhere is no folder here" in package.log
+    with pytest.raises(SettingsInvalid, match="WORKER_TIMEOUT must be a whole number"):
+        package.placed({"WORKER_TIMEOUT": "9" * 5000})
 
 
-def test_the_variables_of_v1_change_settings(package: Package) -> None:
+def test_the_variables_of_v1_change_settings(package: Package, tmp_path: Path) -> None:
     package.write(port=5001)
     variables = {
         "SERVICE_VERSION": "7",
@@ -135,7 +139,7 @@ def test_the_variables_of_v1_change_settings(package: Package) -> None:
         "SCORING_TIMEOUT_MS": "90000",
         "WORKER_TIMEOUT": "30",
         "WORKER_PRELOAD": "true",
-        "AML_APP_ROOT": "/elsewhere",
+        "AML_APP_ROOT": str(tmp_path),
         "HEALTH_PORT": "5003",
         "SEPERATE_HEALTH_ENDPOINT": "true",
         "AZUREML_DEBUG_PORT": "5678",
@@ -144,7 +148,7 @@ def test_the_variables_of_v1_change_settings(package: Package) -> None:
     assert (settings.version, settings.path_prefix, settings.workspace) == ("7", "/api/v1/service/demo", "ws")
     assert (settings.workers, settings.worker_start) == (3, WorkerStart.FORK)
     assert settings.limits.scoring_timeout_ms == 30_000
-    assert settings.revision.app_root == "/elsewhere"
+    assert settings.revision.app_root == str(tmp_path)
     assert settings.health_port == 5003
     assert notes_on(variables) == ["AZUREML_DEBUG_PORT has no effect on this server"]
     plain = package.placed({"SCORING_TIMEOUT_MS": "90000", "HEALTH_PORT": "5003"})

@@ -20,6 +20,8 @@ from modelport_scoring.version import WANTED
 
 HEALTH_PORT = 5000
 MOST_PORT = 0xFFFF
+MOST_DIGITS = 12
+"""Of a number in a variable."""
 
 UNBOUNDED_LOG_BYTES = 1 << 50
 """The engine that takes the container's output also bounds it."""
@@ -156,7 +158,7 @@ class Placement:
 
 
 def check_files(revision: RevisionSettings) -> None:
-    """Raise SettingsInvalid for a revision whose bundle or interpreter is not there."""
+    """Raise SettingsInvalid for a revision whose bundle, interpreter or app root is not there."""
     try:
         read_manifest(Path(revision.bundle))
     except BundleInvalid as error:
@@ -164,6 +166,9 @@ def check_files(revision: RevisionSettings) -> None:
     interpreter = revision.interpreter[0]
     if "/" in interpreter and not os.access(interpreter, os.X_OK):
         raise SettingsInvalid(f"the interpreter of revision {revision.number}: {interpreter} is no program here")
+    if revision.app_root is not None and not Path(revision.app_root).is_dir():
+        text = f"the app root of revision {revision.number}: {revision.app_root} is no folder here"
+        raise SettingsInvalid(f"{text}; AML_APP_ROOT may name another one than the settings do")
 
 
 def notes_on(environ: Mapping[str, str]) -> list[str]:
@@ -204,7 +209,7 @@ def _number(environ: Mapping[str, str], variable: str, default: int) -> int:
     given = environ.get(variable)
     if not given:
         return default
-    if not given.isdecimal() or int(given) < 1:
+    if not given.isdecimal() or len(given) > MOST_DIGITS or int(given) < 1:
         raise SettingsInvalid(f"{variable} must be a whole number of at least 1, not {given!r}")
     return int(given)
 
