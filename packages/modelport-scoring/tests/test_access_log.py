@@ -6,6 +6,8 @@ import json
 import re
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,3 +182,27 @@ def test_messages_as_json(tmp_path: Path) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", message.pop("timestamp"))
     assert message.pop("pid") > 0
     assert message == {"message": 'it "broke"\nfor a reason ?'}
+
+
+FAULTY = """
+import asyncio
+from modelport_scoring.complaints import take_complaints
+from modelport_scoring.journal import write_as
+from modelport_scoring.telemetry.settings import LogFormat
+
+async def main():
+    asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+    await asyncio.sleep(0)
+
+take_complaints()
+write_as(LogFormat.JSON)
+asyncio.run(main())
+"""
+
+
+def test_a_fault_in_the_loop_is_one_message() -> None:
+    done = subprocess.run([sys.executable, "-c", FAULTY], capture_output=True, text=True, check=True)
+    (line,) = done.stderr.splitlines()
+    message = json.loads(line)["message"]
+    assert message.startswith("Exception in callback ")
+    assert message.endswith("ZeroDivisionError: division by zero")

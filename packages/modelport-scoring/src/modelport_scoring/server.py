@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import uvloop
 
+from modelport_scoring.complaints import take_complaints
 from modelport_scoring.control.dialect import dialect
 from modelport_scoring.control.endpoint import ControlEndpoint
 from modelport_scoring.control.messages import Status, together
@@ -356,6 +357,7 @@ def main() -> int:
     if probed is not None:
         probed.setblocking(False)
     keep_freed_memory()
+    take_complaints()
     share = Share(arguments.process, arguments.processes)
     try:
         return uvloop.run(
