@@ -172,7 +172,7 @@ def test_the_sampling_ratio_is_for_traces_that_begin_here(ratio: float, least: i
 def traced(collector: Collector) -> Telemetry:
     settings = TelemetrySettings(tracing=True, otlp_endpoint=collector.endpoint)
     assert check_telemetry(settings) is None
-    return Telemetry(settings, service=Described("diabetes", "https", "/behind/score"))
+    return Telemetry(settings, service=Described("diabetes", "https"))
 
 
 def tracer_of(telemetry: Telemetry) -> Tracer:
@@ -187,7 +187,15 @@ def test_a_collector_gets_the_request_and_its_run_as_its_child() -> None:
             trace = tracer.begin({b"traceparent": GIVEN, b"tracestate": b"a=1"})
             now, clock = time.monotonic(), time.time_ns()
             tracer.end(
-                trace, status=200, started=now - 1.0, sent=now - 0.75, micros=500_000, ended=now, revision=3, batch=4
+                trace,
+                status=200,
+                started=now - 1.0,
+                sent=now - 0.75,
+                micros=500_000,
+                ended=now,
+                path=b"/behind/score",
+                revision=3,
+                batch=4,
             )
         server, run = sorted(collector.spans, key=lambda span: span.start_time_unix_nano)
     assert (collector.paths, collector.services) == (["/v1/traces"], {"diabetes"})
@@ -269,6 +277,7 @@ def test_a_collector_that_hangs_costs_spans_and_neither_time_nor_memory() -> Non
         request = Request(
             Trace(TRACE, None, sampled=True, state=b""),
             b"POST",
+            b"/score",
             200,
             1,
             started=1.0,
@@ -287,7 +296,7 @@ def test_a_collector_that_hangs_costs_spans_and_neither_time_nor_memory() -> Non
 
 
 def test_every_lost_span_is_counted_once_however_long_a_batch_takes() -> None:
-    request = Request(Trace(TRACE, None, sampled=True, state=b""), b"POST", 200, 1, 1.0, 1.0, 0, 1, 2.0)
+    request = Request(Trace(TRACE, None, sampled=True, state=b""), b"POST", b"/score", 200, 1, 1.0, 1.0, 0, 1, 2.0)
     began, may_go_on = threading.Event(), threading.Event()
 
     def send(requests: Sequence[Request]) -> int:

@@ -200,6 +200,7 @@ class Scoring(CopiableTicket):
             micros=micros,
             ended=ended,
             method=self._exchange.head.method,
+            path=self._exchange.head.path,
             revision=self.revision,
             batch=together,
         )

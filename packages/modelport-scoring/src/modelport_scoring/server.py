@@ -31,7 +31,6 @@ from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.journal import say, write_as
 from modelport_scoring.leaving import answer_newest, stop_listening
-from modelport_scoring.openapi import normal_prefix
 from modelport_scoring.resources import SPARE_DESCRIPTORS, raise_descriptor_limit
 from modelport_scoring.routes import Routes
 from modelport_scoring.service import Service
@@ -306,8 +305,7 @@ class Follower:
 
 def described(settings: ServiceSettings) -> Described:
     """The service, for its spans."""
-    scheme = "http" if settings.tls is None else "https"
-    return Described(settings.name, scheme, f"{normal_prefix(settings.path_prefix)}/score")
+    return Described(settings.name, "http" if settings.tls is None else "https")
 
 
 def settings_of_moment(port: int) -> ServiceSettings:

@@ -46,7 +46,7 @@ def make_spans(request: Request, service: Described, resource: Resource, *, offs
     """The request's span and, where ``run()`` was called, its child's."""
     trace = request.trace
     yield ReadableSpan(
-        f"{request.method.decode('latin-1')} {service.path}",
+        f"{request.method.decode('latin-1')} {request.path.decode('latin-1')}",
         context=context(trace, trace.span_id),
         parent=context(trace, trace.parent_id, is_remote=True) if trace.parent_id else None,
         resource=resource,
@@ -80,11 +80,12 @@ def run_span(request: Request, *, resource: Resource, offset: int) -> ReadableSp
 
 def attributes(request: Request, service: Described) -> dict[str, str | int | float]:
     """Names follow OpenTelemetry's semantic conventions; what they do not know begins with ``modelport.``."""
+    path = request.path.decode("latin-1")  # a plain one, of few: those of a service's routes
     known: dict[str, str | int | float] = {
         "http.request.method": request.method.decode("latin-1"),
         "http.response.status_code": request.status,
-        "http.route": service.path,
-        "url.path": service.path,
+        "http.route": path,
+        "url.path": path,
         "url.scheme": service.scheme,
         "modelport.revision": request.revision,
     }

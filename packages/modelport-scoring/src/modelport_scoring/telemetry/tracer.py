@@ -37,8 +37,6 @@ class Described(NamedTuple):
 
     name: str
     scheme: str = "http"
-    path: str = "/score"
-    """Where it is scored, its prefix included."""
 
 
 class Request(NamedTuple):
@@ -46,6 +44,7 @@ class Request(NamedTuple):
 
     trace: Trace
     method: bytes
+    path: bytes
     status: int
     revision: int
     started: float
@@ -98,9 +97,10 @@ class Tracer:
         micros: int,
         ended: float,
         method: bytes = b"POST",
+        path: bytes = b"/score",
         revision: int = 0,
         batch: int = 1,
     ) -> None:
         """The request was answered; the arguments are those of ``Telemetry.scored``."""
         if self.export is not None and trace.sampled:
-            self.export.add(Request(trace, method, status, revision, started, sent, micros, batch, ended))
+            self.export.add(Request(trace, method, path, status, revision, started, sent, micros, batch, ended))
