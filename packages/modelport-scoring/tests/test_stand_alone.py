@@ -19,7 +19,7 @@ import pytest
 
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.packaged import VARIABLES
-from modelport_scoring.stand_alone import OPTIONS, conclude
+from modelport_scoring.stand_alone import HEEDED, OPTIONS, conclude
 from modelport_scoring.version import __version__
 from routers import free_port
 from scoring_services import PATIENCE_S, kill_session, wait_until
@@ -234,17 +234,17 @@ def test_options_before_variables_before_the_file(server: StandAlone) -> None:
 
 
 def test_what_the_file_says_has_effect_or_is_said_to_have_none(server: StandAlone) -> None:
-    config = {"SERVER_VERSION_LOG_RESPONSE_ENABLED": False, "AZUREML_LOG_LEVEL": "DEBUG"}
+    config = {"SERVER_VERSION_LOG_RESPONSE_ENABLED": False, "AZUREML_DEBUG_PORT": 5678}
     (server.app / "other.json").write_text(json.dumps(config))
     server.start("--entry_script", "score.py", "--config_file", "other.json")
     server.healthy()
     assert "x-ms-server-version" not in server.ask("POST", "/score", "1")[2]
-    assert "AZUREML_LOG_LEVEL has no effect on this server" in server.log
+    assert "AZUREML_DEBUG_PORT has no effect on this server" in server.log
     assert "AZUREML_CONFIG_FILE" not in server.log
 
 
-def test_every_option_stands_for_a_variable() -> None:
-    assert VARIABLES.issuperset(OPTIONS.values())
+def test_what_is_heeded_is_a_variable() -> None:
+    assert VARIABLES.issuperset((*OPTIONS.values(), *HEEDED, "SEPERATE_HEALTH_ENDPOINT"))
 
 
 def test_another_python(server: StandAlone) -> None:
