@@ -51,7 +51,9 @@ def read(pieces: list[bytes], known: KnownHeads) -> tuple[list[Seen], int | None
         for piece in pieces:
             reader.feed(piece)
     except Unreadable as unreadable:
-        return recorder.seen, unreadable.response.status
+        status = unreadable.response.status
+        # A method that HTTP has not registered is named where its line begins what was read; elsewhere it is malformed.
+        return recorder.seen, 400 if status == 405 else status
     return recorder.seen, None
 
 
