@@ -19,9 +19,8 @@ import pytest
 
 from modelport_scoring.inference import do
 from modelport_scoring.inference_protocol import side_process
-from modelport_scoring.inference_protocol.jobs import Done, Job, Wanted, Write
-from modelport_scoring.inference_protocol.protocol import Body
-from modelport_scoring.inference_protocol.side_process import SideProcess
+from modelport_scoring.inference_protocol.jobs import Done, Wanted, Write
+from modelport_scoring.inference_protocol.side_process import NoTurn, SideProcess
 from modelport_scoring.workers.contract import Contract
 from scoring_services import Answer, RunningService, Services, ask, session_members, wait_until
 
@@ -228,20 +227,54 @@ def test_a_name_that_is_no_text_ends_no_process(service: RunningService, name: s
     assert (answer.status, "surrogates not allowed" in answer.json["error"]) == (400, True)
 
 
+JOB = Write(
+    model="demo",
+    version="1",
+    contract=Contract(input="json"),
+    wanted=Wanted(id=None, outputs=None, is_binary=False),
+    status=200,
+)
+
+
 class OutOfMemory(SideProcess):
-    async def do(self, job: Job, body: Body) -> tuple[Done, bytes]:
+    async def do(self, *_: Any, **__: Any) -> tuple[Done, bytes]:
         raise MemoryError
 
 
-async def work_without_memory() -> Done:
-    wanted = Wanted(id=None, outputs=None, is_binary=False)
-    job = Write(model="demo", version="1", contract=Contract(input="json"), wanted=wanted, status=200)
-    return (await do(OutOfMemory(), job, b"[1]"))[0]
-
-
 def test_work_that_cannot_be_done_is_answered() -> None:
-    done = asyncio.run(work_without_memory())
+    async def work() -> Done:
+        return (await do(OutOfMemory(), JOB, b"[1]"))[0]
+
+    done = asyncio.run(work())
     assert (done.status, done.error) == (500, "the work on large tensors failed (MemoryError)")
+
+
+def test_work_that_nobody_wants_is_not_done() -> None:
+    async def work() -> None:
+        process = SideProcess()
+        with pytest.raises(NoTurn):
+            await process.do(JOB, b"[1]", is_wanted=lambda: False)
+        assert process.held_bytes == 0
+        await process.do(JOB, b"[1]", wait_s=0.0)
+        process.close()
+
+    asyncio.run(work())
+
+
+def test_what_waits_for_its_turn_for_too_long_is_refused(services: Services) -> None:
+    service = services.start(SCRIPT, limits={"queue_wait_ms": 1000})
+    infer(service, request(20_000))
+    (pid,) = side_processes(service)
+    os.kill(pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(infer, service, request(20_000)) for _ in range(2)]
+        wait_until(lambda: any(each.done() for each in both), what="one is refused")
+        os.kill(pid, signal.SIGCONT)
+        answers = sorted((each.result() for each in both), key=lambda answer: answer.status)
+    assert [answer.status for answer in answers] == [200, 503]
+    assert "limits.queue_wait_ms" in answers[1].json["error"]
+    assert "retry-after" in answers[1].headers
+    assert (service.status.requests_in_flight, service.status.requests_waiting) == (0, 0)
 
 
 def test_more_than_may_wait_is_refused(services: Services) -> None:

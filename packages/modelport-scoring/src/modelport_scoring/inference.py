@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import Body, Head
@@ -23,7 +24,7 @@ from modelport_scoring.inference_protocol.protocol import (
     error_reply,
     error_reply_from,
 )
-from modelport_scoring.inference_protocol.side_process import SideProcess, SideProcessEnded
+from modelport_scoring.inference_protocol.side_process import NoTurn, SideProcess, SideProcessEnded
 from modelport_scoring.journal import say
 from modelport_scoring.scoring import Scoring, describe_request
 from modelport_scoring.script_answers import RUN_OK, failed, returned, run_lines
@@ -174,7 +175,13 @@ class InferenceTicket(Scoring):
         )
 
         async def read() -> None:
-            self._read = await do(side_process, job, body)
+            wait_s = max(0.0, limits.queue_wait_ms / 1000 - (time.monotonic() - self._started))
+            try:
+                self._read = await do(side_process, job, body, wait_s=wait_s, is_wanted=lambda: not self.abandoned)
+            except NoTurn:
+                if not self.abandoned:
+                    self.abandoned = True
+                    self.refused(Refusal.QUEUE_WAIT)
 
         self.away = service.do_aside(read())
 
@@ -226,11 +233,20 @@ class InferenceTicket(Scoring):
         super()._answer(Response(reply.status, lines=reply.lines, body=reply.body))
 
 
-async def do(side_process: SideProcess, job: Job, body: Body) -> Outcome:
+async def do(
+    side_process: SideProcess,
+    job: Job,
+    body: Body,
+    *,
+    wait_s: float | None = None,
+    is_wanted: Callable[[], bool] = lambda: True,
+) -> Outcome:
     """What comes of the job; that the process ended is an error of the server, as is whatever else keeps the job from
-    being done: the client gets an answer."""
+    being done: the client gets an answer. Raises NoTurn."""
     try:
-        return await side_process.do(job, body)
+        return await side_process.do(job, body, wait_s=wait_s, is_wanted=is_wanted)
+    except NoTurn:
+        raise
     except SideProcessEnded as ended:
         return Done(error=str(ended), status=500), b""
     except Exception as error:

@@ -13,7 +13,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -36,6 +36,10 @@ class SideProcessEnded(Exception):
     """It ended while it had the job, or could not be started; the message says how."""
 
 
+class NoTurn(Exception):
+    """Nobody waits for the job any more, or it has waited as long as it may."""
+
+
 class SideProcess:
     """Seen from the server: at most one process at a time."""
 
@@ -47,14 +51,29 @@ class SideProcess:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._idle: asyncio.TimerHandle | None = None
 
-    async def do(self, job: Job, body: Body) -> tuple[Done, bytes]:
-        """What comes of the job, in its turn. Raises SideProcessEnded."""
+    async def do(
+        self, job: Job, body: Body, *, wait_s: float | None = None, is_wanted: Callable[[], bool] = lambda: True
+    ) -> tuple[Done, bytes]:
+        """What comes of the job, in its turn. Raises SideProcessEnded; and NoTurn where others take longer than
+        ``wait_s`` seconds, or it is not wanted any more when its turn has come."""
         self.held_bytes += len(body)
         try:
-            async with self._turn:
+            await self._wait_for_turn(wait_s)
+            try:
+                if not is_wanted():
+                    raise NoTurn
                 return await self._do(job, body)
+            finally:
+                self._turn.release()
         finally:
             self.held_bytes -= len(body)
+
+    async def _wait_for_turn(self, wait_s: float | None) -> None:
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise NoTurn from error
 
     def close(self) -> None:
         """End it, whatever it does."""
