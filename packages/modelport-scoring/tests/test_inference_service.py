@@ -187,6 +187,35 @@ def test_an_output_whose_name_is_no_text(services: Services, size: int) -> None:
     assert [worker.restarts for worker in service.status.workers] == [0]
 
 
+HEADERS_OF_THE_BODY = """
+import gzip
+from azureml.contrib.services.aml_response import AMLResponse
+from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
+from inference_schema.schema_decorators import input_schema
+
+def init():
+    pass
+
+@input_schema("packed", StandardPythonParameterType(True))
+def run(packed):
+    body = gzip.compress(b"[1.5]") if packed else b"[1.5]"
+    headers = {"ETag": "of-the-json", "X-Own": "kept"}
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+    return AMLResponse(body, 200, headers, json_str=False)
+"""
+
+
+def test_headers_of_the_scripts_body_are_not_those_of_the_tensors(services: Services) -> None:
+    service = services.start(HEADERS_OF_THE_BODY)
+    for packed, status in ((False, 200), (True, 500)):
+        inputs = [{"name": "packed", "datatype": "BOOL", "shape": [1], "data": [packed]}]
+        answer = service.ask("POST", "/v2/models/demo/infer", body=json.dumps({"inputs": inputs}))
+        assert (answer.status, answer.headers["x-own"]) == (status, "kept")
+        assert not {"etag", "content-encoding"} & answer.headers.keys()
+        assert answer.json["outputs"][0]["data"] == [1.5] if status == 200 else "is not JSON" in answer.json["error"]
+
+
 def test_probes_need_no_key_and_the_rest_does(services: Services) -> None:
     digest = hashlib.sha256(KEY.encode()).hexdigest()
     service = services.start(SUM.format(dtype="float64"), auth={"enabled": True, "key_digests": [digest]})

@@ -43,6 +43,9 @@ milliseconds."""
 HEAVY_COMPRESSED_BYTES = 4 * 1024
 """They may be a thousand times as long as they look."""
 
+OF_THE_BODY = (b"content-type:", b"content-encoding:", b"content-md5:", b"digest:", b"etag:", HEADER_LENGTH + b":")
+"""Headers that say something of a body; tensors are made of the one that they are said of."""
+
 Outcome = tuple[Done, bytes]
 
 
@@ -255,8 +258,8 @@ async def do(
 
 
 def in_protocol(response: Response, reply: Reply) -> Response:
-    """The reply, with the headers of the response but its content type."""
-    kept = [line for line in response.lines.splitlines(keepends=True) if not line.lower().startswith(b"content-type:")]
+    """The reply, with the headers of the response but for those of its body."""
+    kept = [line for line in response.lines.splitlines(keepends=True) if not line.lower().startswith(OF_THE_BODY)]
     return Response(reply.status, lines=reply.lines + b"".join(kept), body=reply.body, close=response.close)
 
 
