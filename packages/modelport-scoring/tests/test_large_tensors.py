@@ -6,8 +6,10 @@ import asyncio
 import gzip
 import json
 import os
+import select
 import signal
 import threading
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,7 +24,7 @@ from modelport_scoring.inference_protocol import side_process
 from modelport_scoring.inference_protocol.jobs import Done, Wanted, Write
 from modelport_scoring.inference_protocol.side_process import NoTurn, SideProcess
 from modelport_scoring.workers.contract import Contract
-from scoring_services import Answer, RunningService, Services, ask, session_members, wait_until
+from scoring_services import Answer, RunningService, Services, ask, read_all, session_members, stop, wait_until
 
 SCRIPT = """
 import numpy as np
@@ -254,7 +256,6 @@ def test_work_that_nobody_wants_is_not_done() -> None:
         process = SideProcess()
         with pytest.raises(NoTurn):
             await process.do(JOB, b"[1]", is_wanted=lambda: False)
-        assert process.held_bytes == 0
         await process.do(JOB, b"[1]", wait_s=0.0)
         process.close()
 
@@ -275,6 +276,37 @@ def test_what_waits_for_its_turn_for_too_long_is_refused(services: Services) -> 
     assert "limits.queue_wait_ms" in answers[1].json["error"]
     assert "retry-after" in answers[1].headers
     assert (service.status.requests_in_flight, service.status.requests_waiting) == (0, 0)
+
+
+def test_what_comes_at_the_same_moment_is_counted(services: Services) -> None:
+    """Both are read from their sockets before either is given to the process."""
+    service = services.start(SCRIPT, limits={"max_queue_bytes": 8000})
+    numbers = np.random.default_rng(1).normal(size=600).tolist()
+    tensor = {"name": "data", "datatype": "FP64", "shape": [300, 2], "data": numbers}
+    body = zlib.compress(json.dumps({"id": "7", "inputs": [tensor]}).encode(), 1)
+    assert side_process_only(service, body)
+    head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Encoding: deflate\r\nContent-Length: {len(body)}\r\n"
+    (pid,), server = side_processes(service), service.status.pid
+    with service.raw_connection() as first, service.raw_connection() as second:
+        for channel in (first, second):
+            channel.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert channel.recv(4096).startswith(b"HTTP/1.1 200")
+        os.kill(pid, signal.SIGSTOP)
+        stop(server)
+        for channel in (first, second):
+            channel.sendall(head.encode() + b"Connection: close\r\n\r\n" + body)
+        os.kill(server, signal.SIGCONT)
+        ready, _, _ = select.select([first, second], [], [], 15.0)
+        os.kill(pid, signal.SIGCONT)
+        assert ready, "both wait"
+        statuses = sorted(read_all(channel).split()[1] for channel in (first, second))
+    assert statuses == [b"200", b"503"]
+
+
+def side_process_only(service: RunningService, body: bytes) -> bool:
+    """Whether a request with that body, of which one fits where two do not, is read by the process."""
+    answer = infer(service, body, **{"Content-Encoding": "deflate"})
+    return 4096 < len(body) < 8000 and outputs(answer)[1] == 300 and bool(side_processes(service))
 
 
 def test_more_than_may_wait_is_refused(services: Services) -> None:

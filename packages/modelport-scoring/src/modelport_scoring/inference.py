@@ -187,6 +187,7 @@ class InferenceTicket(Scoring):
                     self.refused(Refusal.QUEUE_WAIT)
 
         self.away = service.do_aside(read())
+        side_process.hold(len(body), until=self.away)
 
     def scored(
         self, code: int, flags: int, micros: int, meta: bytes, payload: bytes | memoryview, together: int
@@ -222,7 +223,7 @@ class InferenceTicket(Scoring):
                 reply = error_reply(done.status, done.error)
             super(InferenceTicket, self)._answer(in_protocol(response, reply), run, micros, together)
 
-        service.do_aside(write())
+        service.side_process.hold(len(response.body), until=service.do_aside(write()))
 
     def stream_began(self, code: int, flags: int, micros: int, meta: bytes) -> None:
         self._refuse(error_reply(500, "run() answered with a stream, which holds no tensors"))

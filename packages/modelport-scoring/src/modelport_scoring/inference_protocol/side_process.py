@@ -56,17 +56,21 @@ class SideProcess:
     ) -> tuple[Done, bytes]:
         """What comes of the job, in its turn. Raises SideProcessEnded; and NoTurn where others take longer than
         ``wait_s`` seconds, or it is not wanted any more when its turn has come."""
-        self.held_bytes += len(body)
+        await self._wait_for_turn(wait_s)
         try:
-            await self._wait_for_turn(wait_s)
-            try:
-                if not is_wanted():
-                    raise NoTurn
-                return await self._do(job, body)
-            finally:
-                self._turn.release()
+            if not is_wanted():
+                raise NoTurn
+            return await self._do(job, body)
         finally:
-            self.held_bytes -= len(body)
+            self._turn.release()
+
+    def hold(self, size: int, *, until: asyncio.Future[None]) -> None:
+        """Count the bytes of a job from now on: the task that has it done begins when others may have come."""
+        self.held_bytes += size
+        until.add_done_callback(lambda _: self._let_go(size))
+
+    def _let_go(self, size: int) -> None:
+        self.held_bytes -= size
 
     async def _wait_for_turn(self, wait_s: float | None) -> None:
         try:
