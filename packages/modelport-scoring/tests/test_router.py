@@ -575,6 +575,20 @@ def test_requests_wait_for_a_server_within_limits(services: Services, tmp_path: 
         assert [each.result().json for each in waiting] == ["blue", "blue"]
 
 
+def test_a_router_that_is_overloaded_says_how_it_is(tmp_path: Path) -> None:
+    """Else it would be started again, for nothing but that it has much to do."""
+    with (
+        Scripted(silent) as server,
+        routing(tmp_path, {1: server.url}, limits={"max_concurrent_requests": 1}) as router,
+        socket.create_connection(("127.0.0.1", router.port)) as channel,
+    ):
+        channel.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        wait_until(lambda: len(server.requests) == 1, what="one under way")
+        assert router.score().headers["modelport-limit"] == "max_concurrent_requests"
+        assert router.ask("GET", "/").body == b"Healthy"
+        assert router.metric("modelport_router_requests_in_flight") == 1
+
+
 def test_who_waits_for_a_server_goes_where_the_settings_say_meanwhile(tmp_path: Path) -> None:
     with Scripted(answering()) as server, ThreadPoolExecutor(2) as pool:
         urls = {1: f"http://127.0.0.1:{free_port()}", 2: server.url}

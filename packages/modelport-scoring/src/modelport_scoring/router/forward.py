@@ -107,10 +107,9 @@ class Forward:
     def start(self) -> None:
         """Choose a version, and send what there is."""
         routing = self._routing
-        if routing.is_overloaded:
-            self.answer(overloaded(routing.settings))
-            return
-        choice = routing.choose(self.head)
+        choice: Choice | Response | None = routing.own_answer(self.head)
+        if choice is None:
+            choice = overloaded(routing.settings) if routing.is_overloaded else routing.choose(self.head)
         if isinstance(choice, Response):
             self.answer(choice)
             return

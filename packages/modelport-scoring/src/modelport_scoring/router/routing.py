@@ -96,12 +96,16 @@ class Routing:
         for upstream in self._upstreams.values():
             upstream.sweep()
 
-    def choose(self, head: Head) -> Choice | Response:
-        """Who answers: a version, or the router itself."""
+    def own_answer(self, head: Head) -> Response | None:
+        """What the router answers by itself, however much it has to do: how it is."""
         if head.path in self._health and head.method in READING:
             return Response(200, lines=b"content-type: text/html; charset=utf-8\r\n", body=b"Healthy")
         if head.path == b"/metrics" and head.method in READING:
             return Response(200, lines=b"content-type: %b\r\n" % CONTENT_TYPE, body=self.metrics.render())
+        return None
+
+    def choose(self, head: Head) -> Choice | Response:
+        """The version that answers, or that there is none."""
         asked = self._split.asked(head.headers)
         if asked is not None:
             number = self._names.get(asked, self._split.find(asked))
