@@ -71,6 +71,24 @@ def test_a_script_that_is_too_slow(services: Services, front_end: str, begins: b
     assert b"scoring_timeout_ms" in answer.body or answer.headers["modelport-limit"] == "scoring_timeout_ms"
 
 
+@pytest.mark.parametrize(
+    ("mode", "front_end", "status", "body"),
+    [
+        ("json", "own", 500, b'{"message": "Scoring timeout after 50 ms"}'),
+        ("container", "own", 500, b"Scoring timeout after 50 ms"),
+        ("json", "aks", 504, b'{"message": "Scoring timeout after 50 ms: limits.scoring_timeout_ms is 50. '),
+    ],
+)
+def test_a_container_with_nothing_before_it(
+    services: Services, mode: str, front_end: str, status: int, body: bytes
+) -> None:
+    limits = {"scoring_timeout_ms": 50, "drain_timeout_s": 0.1}
+    answer = services.start(SLEEPER, error_mode=mode, front_end=front_end, limits=limits).score("0.3")
+    assert (answer.status, answer.headers["x-ms-run-function-failed"]) == (status, "True")
+    assert answer.body.startswith(body)
+    assert status == 504 or (answer.body, answer.headers["modelport-limit"]) == (body, "scoring_timeout_ms")
+
+
 def test_what_counts_as_taken_waits_as_long_as_it_takes(services: Services, gate: Gate) -> None:
     """Three for each worker: only the fourth waits for one."""
     service = services.start(holding(gate), limits={"queue_wait_ms": 50, "requests_per_worker": 3})

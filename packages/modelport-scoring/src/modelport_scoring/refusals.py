@@ -8,9 +8,11 @@ from typing import Any
 from modelport_scoring.front_end import OVERLOADED, RETRY_AFTER, TIMED_OUT_ON_ACI, plain
 from modelport_scoring.http.response import Response, limit_message, message
 from modelport_scoring.service import Service
-from modelport_scoring.settings import FrontEnd, Limits
+from modelport_scoring.settings import ErrorMode, FrontEnd, Limits
 from modelport_scoring.states import ServiceState
 from modelport_scoring.workers.ticket import Refusal
+
+TIME_LIMIT = b"modelport-limit: scoring_timeout_ms\r\n"
 
 
 def limit_refusal(status: int, what: str, *, limit: str) -> Callable[[Service, Limits], Response]:
@@ -39,9 +41,14 @@ def no_worker(service: Service) -> Response:
 def timed_out(service: Service, limits: Limits) -> Response:
     """A worker that took the request has not answered in time."""
     if service.settings.front_end is FrontEnd.ACI:
-        return plain(504, TIMED_OUT_ON_ACI, lines=b"modelport-limit: scoring_timeout_ms\r\n")
+        return plain(504, TIMED_OUT_ON_ACI, lines=TIME_LIMIT)
     limit = limits.scoring_timeout_ms
-    return limit_message(504, f"Scoring timeout after {limit} ms", limit="scoring_timeout_ms", value=limit)
+    text = f"Scoring timeout after {limit} ms"
+    if service.settings.front_end is FrontEnd.OWN and service.settings.error_mode is not ErrorMode.CLOUD:
+        # Nothing stood before v1's container to say 504 (reference, 5.9).
+        is_json = service.settings.error_mode is ErrorMode.JSON
+        return message(500, text, lines=TIME_LIMIT) if is_json else plain(500, text, lines=TIME_LIMIT)
+    return limit_message(504, text, limit="scoring_timeout_ms", value=limit)
 
 
 def no_such_revision(service: Service) -> Response:
