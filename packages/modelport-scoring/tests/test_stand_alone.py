@@ -17,6 +17,11 @@ from pathlib import Path
 
 import pytest
 
+import azureml_inference_server_http
+from azureml.contrib.services.aml_request import AMLRequest, rawhttp
+from azureml.contrib.services.aml_response import AMLResponse
+from azureml_inference_server_http.api import aml_request as raw_request
+from azureml_inference_server_http.api import aml_response as raw_response
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.packaged import VARIABLES
 from modelport_scoring.stand_alone import HEEDED, OPTIONS, conclude
@@ -278,6 +283,15 @@ def test_what_cannot_be_served(server: StandAlone, options: Sequence[str], statu
     assert server.start(*options).wait(PATIENCE_S) == status, server.log
     assert words in server.log
     assert list(server.temporary.iterdir()) == []
+
+
+def test_the_package_of_v1_by_its_name() -> None:
+    command = [sys.executable, "-P", "-m", "azureml_inference_server_http", "--entry_script", "absent.py"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert (done.returncode, "absent.py; name it with --entry_script" in done.stderr) == (1, True)
+    assert azureml_inference_server_http.__version__ == __version__
+    assert (raw_request.AMLRequest, raw_request.rawhttp) == (AMLRequest, rawhttp)
+    assert raw_response.AMLResponse is AMLResponse
 
 
 def test_a_port_that_is_taken(server: StandAlone) -> None:

@@ -1,0 +1,1 @@
+"""What entry scripts import from v1's server package."""
