@@ -25,7 +25,7 @@ from azureml_inference_server_http.api import aml_response as raw_response
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.packaged import VARIABLES
 from modelport_scoring.stand_alone import HEEDED, OPTIONS, conclude
-from modelport_scoring.version import __version__
+from modelport_scoring.version import __version__, server_line
 from routers import free_port
 from scoring_services import PATIENCE_S, kill_session, wait_until
 
@@ -215,6 +215,21 @@ def test_a_line_for_each_request_at_once(server: StandAlone) -> None:
 )
 def test_application_insights_need_a_word_and_a_key(variables: dict[str, str], enabled: str) -> None:
     assert conclude(variables, port=5001)["AML_APP_INSIGHTS_ENABLED"] == enabled
+
+
+@pytest.mark.parametrize(
+    ("wanted", "named", "value"),
+    [
+        (None, None, f"modelport/{__version__}"),
+        ("TRUE ", "mine/1", "mine/1"),
+        ("false", "mine/1", None),
+        (None, "", f"modelport/{__version__}"),
+        (None, "a\r\nX-Injected: 1", f"modelport/{__version__}"),
+    ],
+)
+def test_how_answers_name_the_server(wanted: str | None, named: str | None, value: str | None) -> None:
+    line = b"" if value is None else f"x-ms-server-version: {value}\r\n".encode()
+    assert server_line(wanted, named=named) == line
 
 
 def test_ports_for_probes() -> None:

@@ -14,13 +14,12 @@ NAMED = "HTTP_X_MS_SERVER_VERSION"
 
 
 def server_line(wanted: str | None, *, named: str | None = None) -> bytes:
-    """The header line that names the version (reference, 6.3), from the variables' values, None where unset. Raises
-    ValueError for a name that is no header's value."""
+    """The header line that names the version (reference, 6.3), from the variables' values, None where unset. A name
+    that is no header's value, which is printable ASCII, counts as unset."""
     if wanted is not None and wanted.strip().lower() != "true":
         return b""
-    value = named or f"modelport/{__version__}"
-    if not (value.isascii() and value.isprintable()):
-        raise ValueError(f"{NAMED} must be printable ASCII, to be a header of every answer, not {value!r}")
+    is_value = named is not None and named.isascii() and named.isprintable() and named.strip()
+    value = named if is_value else f"modelport/{__version__}"
     return f"x-ms-server-version: {value}\r\n".encode()
 
 
