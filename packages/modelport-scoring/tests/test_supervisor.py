@@ -32,6 +32,7 @@ from modelport_scoring import (
     write_settings,
 )
 from modelport_scoring.journal import cut, move
+from modelport_scoring.service_lock import is_alive
 from scoring_services import (
     PATIENCE_S,
     Gate,
@@ -273,6 +274,28 @@ def test_nothing_outlives_a_killed_supervisor_and_the_next_one_takes_over(servic
     wait_until(lambda: running(service) and service.status.supervisor_pid == second, what="the next one serves")
     assert service.score("x").status == 200
     wait_until(lambda: session_members(first.pid) == [], what="the first one's processes have ended")
+
+
+@pytest.mark.parametrize("how", ["spawn", "fork"])
+def test_the_next_supervisor_ends_what_does_not_end_by_itself(services: Services, how: str) -> None:
+    """Where the supervisor and the scoring server were killed at once, while ``run()`` does not come back."""
+    service = services.start("import time\ndef init(): pass\ndef run(x): time.sleep(600)\n", worker_start=how)
+    status, supervisor = service.status, service.process
+    assert supervisor is not None
+    service.connect().request("POST", "/score", body="x")
+    wait_until(lambda: service.status.requests_in_flight == 1, what="it runs")
+    members = session_members(supervisor.pid)
+    for pid in (supervisor.pid, status.pid):
+        os.kill(pid, signal.SIGKILL)
+    supervisor.wait()
+    wait_until(lambda: not is_alive(status.pid), what="the server's end")
+    left = set(members) - {supervisor.pid, status.pid}
+    worker = status.workers[0].pid
+    assert worker in left
+    assert worker is not None
+    assert is_alive(worker)
+    service.start()
+    assert not any(is_alive(pid) for pid in left)
 
 
 def test_a_folder_with_a_long_path(services: Services, tmp_path: Path) -> None:

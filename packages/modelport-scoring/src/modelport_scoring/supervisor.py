@@ -24,6 +24,7 @@ from modelport_scoring.failures import Failure, describe_exit
 from modelport_scoring.handover import LINGER_S, TAKEN_OVER, Handover, HandoverFailed
 from modelport_scoring.journal import cut_logs, say, write_as
 from modelport_scoring.listening import CannotServe, find_socket, open_socket, write_port
+from modelport_scoring.orphans import end_left_behind, end_orphans
 from modelport_scoring.service_folder import (
     LOGS,
     SETTINGS,
@@ -90,6 +91,7 @@ def supervise(
     lock = service_lock.acquire(Path())
     signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_SIGNALS)
     clear_failure(Path())
+    end_orphans(Path())
     try:
         redirect_output()
         settings = read_settings(Path())
@@ -383,19 +385,3 @@ def reap_others(servers: Collection[int]) -> None:
             if ended.si_pid in servers:
                 return
             os.waitpid(ended.si_pid, 0)
-
-
-def end_left_behind(session: int) -> None:
-    """End what a scoring server that died has left behind in its session, but for ourselves."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid() and session_of(int(entry.name)) == session:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(int(entry.name), signal.SIGKILL)
-
-
-def session_of(pid: int) -> int | None:
-    """The session of that process, None where it has gone."""
-    try:
-        return os.getsid(pid)
-    except (ProcessLookupError, PermissionError):
-        return None

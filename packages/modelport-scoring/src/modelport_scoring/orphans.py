@@ -1,0 +1,44 @@
+"""What is left of a service whose scoring server was killed, alone or together with the supervisor.
+
+Workers end when their link closes, but not before ``run()`` returns, which it may never do; and nobody is there any
+more who would end them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+from modelport_scoring.service_folder import WORK
+from modelport_scoring.service_lock import is_alive
+
+
+def end_orphans(folder: Path) -> None:
+    """End what runs in the working folders of the service, in a session whose leader has gone: workers, and what their
+    scripts have started. Only for who holds the service's lock: then no scoring server of it is there."""
+    mark = f"AML_APP_ROOT={folder.resolve() / WORK}/".encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it has gone, or is another user's
+                environment = (entry / "environ").read_bytes().split(b"\0")
+                pid = int(entry.name)
+                if any(variable.startswith(mark) for variable in environment) and not is_alive(os.getsid(pid)):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def end_left_behind(session: int) -> None:
+    """End what a scoring server that died has left behind in its session, but for ourselves."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and session_of(int(entry.name)) == session:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(int(entry.name), signal.SIGKILL)
+
+
+def session_of(pid: int) -> int | None:
+    """The session of that process, None where it has gone."""
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
