@@ -276,6 +276,18 @@ def test_nothing_outlives_a_killed_supervisor_and_the_next_one_takes_over(servic
     wait_until(lambda: session_members(first.pid) == [], what="the first one's processes have ended")
 
 
+def test_the_next_supervisor_does_not_wait_for_a_revision_that_was_retired(services: Services, gate: Gate) -> None:
+    """It still finished what it held when the supervisor was killed."""
+    service = services.start(f"import os, time\ndef init(): pass\ndef run(x):\n    {gate.wait}\n")
+    service.connect().request("POST", "/score", body="x")
+    wait_until(lambda: service.status.requests_in_flight == 1, what="it runs")
+    service.control.switch(service.revision(2, "def init(): pass\ndef run(x): return 'two'"))
+    assert service.process is not None
+    service.process.kill()
+    service.process.wait()
+    assert service.start().score("x").json == "two"
+
+
 @pytest.mark.parametrize("how", ["spawn", "fork"])
 def test_the_next_supervisor_ends_what_does_not_end_by_itself(services: Services, how: str) -> None:
     """Where the supervisor and the scoring server were killed at once, while ``run()`` does not come back."""

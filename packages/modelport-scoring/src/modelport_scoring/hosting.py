@@ -63,7 +63,7 @@ class Hosting:
         """What is being brought up, or is, and waits for ``adopt``."""
         self._preparing = asyncio.Lock()
         self._discards = 0
-        self._ending: dict[int, set[asyncio.Task[None]]] = {}
+        self._ending: dict[int, dict[asyncio.Task[None], Revision]] = {}
 
     @property
     def all(self) -> list[Hosted]:
@@ -99,11 +99,19 @@ class Hosting:
         await asyncio.gather(*(self._start(each) for each in hosted))
 
     async def stop(self, *, drain_timeout_s: float) -> None:
-        """Finish what is held, end all workers, and remove the working folders."""
+        """Finish what is held, end all workers, and remove the working folders. Those that were retired before have no
+        more time for that than the others."""
         self.stopping = True
         self._stopped.set()
+        hurry = self._loop.call_later(drain_timeout_s, self._hurry)
         await asyncio.gather(*(self._end(revision, drain_timeout_s) for revision in self.running))
         await asyncio.gather(*(task for tasks in self._ending.values() for task in tasks))
+        hurry.cancel()
+
+    def _hurry(self) -> None:
+        for tasks in self._ending.values():
+            for revision in tasks.values():
+                revision.pool.hurry()
 
     async def _make_revision(self, hosted: Hosted) -> None:
         try:
@@ -269,9 +277,9 @@ class Hosting:
             self._pass_on(revision.pool.hand_over(), revision, successor)
         timeout_s = revision.pool.limits.drain_timeout_s
         task = self._loop.create_task(self._end(revision, timeout_s, successor=successor))
-        ending = self._ending.setdefault(hosted.number, set())
-        ending.add(task)
-        task.add_done_callback(ending.discard)
+        ending = self._ending.setdefault(hosted.number, {})
+        ending[task] = revision
+        task.add_done_callback(lambda ended: ending.pop(ended, None))
 
     async def _end(self, revision: Revision, timeout_s: float, *, successor: Hosted | None = None) -> None:
         untouched = await revision.pool.drain(timeout_s)

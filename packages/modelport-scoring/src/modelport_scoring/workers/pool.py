@@ -101,6 +101,11 @@ class Pool:
         await self.group.end(patience_s=0.0 if self.in_flight else STOP_PATIENCE_S)
         return self.line.clear()
 
+    def hurry(self) -> None:
+        """Have ``drain`` wait no longer: what the workers still hold is lost."""
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
     @property
     def failure(self) -> Failure | None:
         """Why the last start of a worker failed; None again once one is ready."""
