@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -436,6 +437,31 @@ def test_a_full_disk_stops_nothing(services: Services, small_disk: Path) -> None
     assert service.score("room").json == "room"
     wait_until(lambda: "scoring" in service.log[-6000:], what="it is logged again")
     service.end()
+
+
+def test_a_worker_starts_where_there_can_be_no_log(services: Services) -> None:
+    service = services.start(PRINTS)
+    logs = service.folder / "logs"
+    logs.rename(service.folder / "away")
+    logs.write_text("no folder")
+    assert service.score("die").status == 502
+    assert service.score("again").json == "again"
+    logs.unlink()
+    assert service.score("die").status == 502
+    assert service.score("once more").json == "once more"
+    assert "scoring" in service.log, "the folder is made again"
+
+
+def test_a_working_folder_that_was_removed_is_named(services: Services) -> None:
+    service = services.start(PRINTS)
+    shutil.rmtree(service.folder / "work")
+    assert service.score("die").status == 502
+    wait_until(lambda: service.status.failure is not None, what="it is told")
+    failure = service.status.failure
+    assert failure is not None
+    assert "work/1/app has been removed: reload the service" in failure.message
+    service.control.switch(service.revision(2, PRINTS))
+    assert service.score("again").json == "again"
 
 
 def test_no_descriptors_left(services: Services) -> None:

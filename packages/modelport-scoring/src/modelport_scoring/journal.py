@@ -12,6 +12,8 @@ import msgspec
 
 from modelport_scoring.telemetry.settings import LogFormat
 
+APPENDING = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+
 CHUNK = 256 * 1024
 
 FLOOD = 10
@@ -35,8 +37,21 @@ class Journal:
                 os.close(descriptor)
 
     def open(self) -> int:
-        """A descriptor that appends, for the output of a process. Raises OSError."""
-        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """A descriptor that appends. Raises OSError."""
+        try:
+            return os.open(self.path, APPENDING, 0o600)
+        except FileNotFoundError:  # somebody has cleared the whole folder away
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            return os.open(self.path, APPENDING, 0o600)
+
+    def open_for_process(self) -> int:
+        """A descriptor for the output of a process: where there can be no log, the output is lost, and the process is
+        started all the same. Raises OSError where there are no descriptors left."""
+        try:
+            return self.open()
+        except OSError as error:
+            say(f"{self.path} cannot be written ({error.strerror}): what the next process prints is lost")
+            return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 
 def write_as(form: LogFormat) -> None:

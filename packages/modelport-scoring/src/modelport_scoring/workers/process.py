@@ -187,7 +187,7 @@ def led_group(process: subprocess.Popen[bytes]) -> ProcessGroup:
 def start(launch: Launch, *, shared: Shared) -> subprocess.Popen[bytes]:
     """Start the process with its part of what is shared. Raises OSError."""
     channel, page = shared.descriptors
-    log = Journal(launch.log).open()
+    log = Journal(launch.log).open_for_process()
     try:
         process = subprocess.Popen(
             [*launch.command, "--socket", str(channel), "--page", str(page)],
@@ -219,6 +219,9 @@ def run_as_batch(pid: int) -> None:
 def cannot_start(launch: Launch, error: OSError | ValueError) -> Failure:
     """The system refused: no such interpreter, not a program, no rights, no processes or descriptors left."""
     reason = error.strerror if isinstance(error, OSError) else None
+    if not launch.cwd.is_dir():
+        message = f"the working folder {launch.cwd} has been removed: reload the service, which makes it anew"
+        return Failure(phase="start", type=type(error).__name__, message=message)
     return Failure(
         phase="start",
         type=type(error).__name__,
