@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from modelport_scoring import ServiceNotRunning, ServiceState, write_settings
-from scoring_services import RunningService, Services, wait_until
+from scoring_services import Gate, RunningService, Services, wait_until
 
 
 def script(obstacle: Path) -> str:
@@ -99,6 +99,31 @@ def test_requests_that_wait_for_files_keep_no_place_of_clients_that_go(services:
     wait_until(lambda: service.status.requests_waiting == 1, what="the next one waits")
     bundle.with_name("away").rename(bundle)
     assert connection.getresponse().read() == b'"stays"'
+
+
+def test_a_worker_that_dies_while_another_one_has_not_started_yet_is_replaced(services: Services, gate: Gate) -> None:
+    started = gate.path.with_name("started")
+    begins = f"""
+    import os, time
+
+    def init():
+        try:
+            os.mkdir({str(started)!r})
+        except FileExistsError:
+            {gate.wait}
+
+    def run(data):
+        if data == "die":
+            os._exit(1)
+        return data
+    """
+    service = services.start(begins, workers=2)
+    first = next(worker.pid for worker in service.status.workers if worker.state == "ready")
+    assert service.score("die").status == 502
+    wait_until(lambda: all(worker.pid != first for worker in service.status.workers), what="it is replaced")
+    gate.open()
+    wait_until(lambda: [worker.state for worker in service.status.workers] == ["ready"] * 2, what="both are ready")
+    assert service.score("x").json == "x"
 
 
 NO_THREADS = """

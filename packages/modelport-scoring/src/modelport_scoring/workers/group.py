@@ -85,7 +85,8 @@ class WorkerGroup:
             ForkedProcesses(launch, loop=loop) if launch.start is WorkerStart.FORK else SpawnedProcesses(launch)
         )
         self._verdict: asyncio.Future[bool] = loop.create_future()
-        """Whether any of the first workers came up, or is tried again."""
+        """Whether any of the first workers came up, or is tried again. Known as soon as one has: another one may not be
+        through with its first try for an hour."""
         self._settled = asyncio.Event()
         """Set once one was ready, or all are given up."""
         self._came_up = False
@@ -120,8 +121,7 @@ class WorkerGroup:
             self._keep(slot)
         failures = await asyncio.gather(*(slot.first_attempt for slot in first))
         if None in failures or self.is_proven:
-            self._verdict.set_result(True)
-            self._fit()
+            self._stay()
             await self._settled.wait()
             if not self._came_up:
                 raise StartFailed(self.failure or STOPPED)
@@ -161,6 +161,12 @@ class WorkerGroup:
             worker.kill()
         await asyncio.gather(*self._keepers)
         await self._processes.end()
+
+    def _stay(self) -> None:
+        """Keep workers in their places from now on, as many as are wanted."""
+        if not self._verdict.done():
+            self._verdict.set_result(True)
+            self._fit()
 
     # --- how many -----------------------------------------------------------------------------------------------------
 
@@ -244,6 +250,7 @@ class WorkerGroup:
         slot.failed_starts, slot.is_failing = 0, False
         for note in contract.notes:
             self._say(note)
+        self._stay()
         if not slot.first_attempt.done():
             slot.first_attempt.set_result(None)
         if slot.given_up.is_set():
