@@ -10,6 +10,7 @@ from prometheus_client import parser
 
 from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.telemetry.telemetry import Telemetry
+from modelport_scoring.telemetry.tracer import Described
 
 METRICS = Path(__file__).parent / "metrics.md"
 SETTINGS = Path(__file__).parent / "settings.md"
@@ -18,7 +19,7 @@ Row = tuple[str, str, frozenset[str]]
 
 
 def rendered() -> set[Row]:
-    telemetry = Telemetry(TelemetrySettings(), service="demo")
+    telemetry = Telemetry(TelemetrySettings(), service=Described("demo"))
     telemetry.scored(200, 1, 1.0, 1.1, 5, 1, 1.2)
     telemetry.answered("/", 200)
     telemetry.shadow_compared(1, equal=True)

@@ -12,6 +12,9 @@ from routers import RunningRouter
 from scoring_services import RunningService, Services
 from test_smuggling import (
     COUNTS,
+    UNKNOWN_METHOD,
+    check,
+    every_way,
     test_a_path_is_taken_as_it_is,
     test_a_request_that_ends_early_is_none,
     test_a_target_in_absolute_form_is_served,
@@ -67,3 +70,11 @@ def counting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServic
     assert routed.router.end() == 0
     assert "Traceback" not in routed.router.log
     made.end()
+
+
+@every_way
+def test_an_unknown_method(counting: RunningService, way: str) -> None:
+    """It is named where it is the first thing in what was read: a router knows no heads, and takes those before it for
+    the parser's, which does not tell where one begins."""
+    expected = 400 if way == "behind a known head" else 405
+    check(counting, UNKNOWN_METHOD, way=way, expected=[expected], runs=[])

@@ -172,7 +172,7 @@ def check_responses(worker: WorkerProcess) -> None:
     assert [value for name, value in aml.headers if name == "X-Two"] == ["1", "2"]
     assert ["Access-Control-Allow-Origin", "*"] in aml.headers
     assert ["Set-Cookie", "a=b; Path=/"] in aml.headers
-    assert [value for name, value in aml.headers if name.lower() == "content-type"] == ["text/x"]
+    assert [value for name, value in aml.headers if name.lower() == "content-type"] == ["application/json"]
     none = worker.ask(b"", request=describe("none"))
     assert (none.payload, ["Content-Type", "application/json"] in none.headers) == (b"{}", True)
     assert worker.ask(b"", request=describe("failed")).flags & RUN_FAILED

@@ -50,6 +50,7 @@ class Ticket(ABC):
 
     __slots__ = (
         "__dict__",
+        "__weakref__",
         "alone",
         "attempts",
         "flags",
