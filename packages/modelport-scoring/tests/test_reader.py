@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -118,6 +119,33 @@ def test_a_known_head_passes_the_parser_by() -> None:
     (head,) = known.values()
     head.path = b"/marked"
     assert read([with_length(b"/score", b"def")], known)[0] == [(b"POST", b"/marked", b"", b"def")]
+
+
+def expire(known: KnownHeads) -> None:
+    for head in known.values():
+        head.until = 1.0
+    known.forget_expired(2.0)
+
+
+def learn_anew(known: KnownHeads) -> None:
+    (raw,) = known
+    known.learn(raw, Head(method=b"POST", target=b"/score", version="1.1", headers={b"content-length": b"3"}))
+    known.clear()
+
+
+@pytest.mark.parametrize("forget", [KnownHeads.clear, expire, learn_anew])
+def test_a_forgotten_head_is_not_used_by_those_who_used_it_last(forget: Callable[[KnownHeads], None]) -> None:
+    """What permits a request is forgotten with it: a key that has been changed, a token that has run out."""
+    known, recorder = KnownHeads(), Recorder()
+    reader = RequestReader(recorder, known)
+    request = with_length(b"/score", b"abc")
+    reader.feed(request)
+    (head,) = known.values()
+    head.path = b"/marked"
+    reader.feed(request + request)
+    forget(known)
+    reader.feed(request + request)
+    assert [path for _, path, _, _ in recorder.seen] == [b"/score", b"/marked", b"/marked", b"/score", b"/score"]
 
 
 @pytest.mark.parametrize(("around", "is_view"), [(0, True), (40_000, True), (150_000, False)])

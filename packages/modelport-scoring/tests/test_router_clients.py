@@ -12,7 +12,7 @@ import psutil
 import uvloop
 
 from modelport_scoring.http.listener import Listener
-from modelport_scoring.http.reader import RequestReader
+from modelport_scoring.http.parser import RequestParser
 from modelport_scoring.router.answers import UpstreamConnection
 from modelport_scoring.router.client import ClientConnection
 from modelport_scoring.router.forward import Forward
@@ -28,7 +28,7 @@ LARGE = 'def init(): pass\ndef run(data): return "y" * int(data)\n'
 MB = 1 << 20
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-OF_A_REQUEST = ClientConnection, RequestReader, Forward, UpstreamConnection
+OF_A_REQUEST = ClientConnection, RequestParser, Forward, UpstreamConnection
 
 
 def connect(router: RunningRouter) -> socket.socket:

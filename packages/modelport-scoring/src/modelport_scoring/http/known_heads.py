@@ -31,12 +31,25 @@ class KnownHeads(dict[bytes, Head]):
             return
         if len(self) >= MOST_HEADS:
             self.clear()
+        self._forget(raw)
         self[raw] = head
+        head.known_as = raw
 
     def forget_expired(self, unix_now: float) -> None:
         """Forget those whose permission has ended."""
         for raw in [raw for raw, head in self.items() if head.until <= unix_now]:
-            del self[raw]
+            self._forget(raw)
+
+    def clear(self) -> None:
+        """Forget all."""
+        for head in self.values():
+            head.known_as = b""
+        super().clear()
+
+    def _forget(self, raw: bytes) -> None:
+        head = self.pop(raw, None)
+        if head is not None:
+            head.known_as = b""
 
 
 def is_plain(raw: bytes, head: Head) -> bool:

@@ -17,7 +17,7 @@ class Head:
     joined with commas.
 
     One object may serve many requests, namely all whose heads have the same bytes; nothing but ``described``, which is
-    made when it is needed, changes once the application has screened it.
+    made when it is needed, and ``known_as`` changes once the application has screened it.
     """
 
     __slots__ = (
@@ -26,6 +26,7 @@ class Head:
         "ids",
         "is_json",
         "keep_alive",
+        "known_as",
         "length",
         "lines",
         "method",
@@ -42,6 +43,8 @@ class Head:
         self.version = version
         self.headers = headers
         self.keep_alive = True
+        self.known_as = b""
+        """The bytes by which it is known at the moment, its end included; nothing where it is not."""
         self.is_json = names_json(headers.get(b"content-type", b""))
         """Whether the body is said to be JSON."""
         self.length: int | None = 0

@@ -6,10 +6,9 @@ import asyncio
 from collections import deque
 
 from modelport_scoring.http.framing import Unreadable
-from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.outgoing import CONTINUE
-from modelport_scoring.http.reader import RequestReader
+from modelport_scoring.http.parser import RequestParser
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response, limit_message
 from modelport_scoring.http.watched import WatchedConnection
@@ -21,20 +20,14 @@ MOST_WAITING = 8
 """Requests of one connection that wait for the one before; more are not read."""
 
 
-class NoHeads(KnownHeads):
-    """Every head is read by the parser: what matters of it is another for each request."""
-
-    def learn(self, raw: bytes, head: Head) -> None:
-        """Nothing is remembered."""
-
-
-class StreamingReader(RequestReader):
-    """As strict as that of the scoring server, and hands bodies over as they come."""
+class StreamingParser(RequestParser):
+    """As strict as that of the scoring server, and hands bodies over as they come. It knows no heads: what matters of
+    one is another for each request."""
 
     __slots__ = ("_client",)
 
     def __init__(self, client: ClientConnection) -> None:
-        super().__init__(client, NoHeads())
+        super().__init__(client)
         self._client = client
 
     def _keep(self, piece: bytes) -> None:
@@ -53,7 +46,7 @@ class ClientConnection(WatchedConnection):
         self.address = b"unknown"
         self.scheme = scheme
         self._routing = routing
-        self._reader = StreamingReader(self)
+        self._reader = StreamingParser(self)
         self._queue: deque[Forward] = deque()
         """The first is being answered; of the last, the body may still come."""
         self._last: Response | None = None

@@ -1,0 +1,252 @@
+"""Bytes of a connection to requests: httptools, and the rules and limits that it leaves to us."""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+import httptools
+
+from modelport_scoring.http.framing import (
+    Unreadable,
+    body_length,
+    check_trailer,
+    expects_continue,
+    long_framing,
+    long_head,
+    malformed,
+    no_such_method,
+    origin_form,
+    too_large,
+)
+from modelport_scoring.http.request import Body, Head
+from modelport_scoring.http.response import Response
+from modelport_scoring.settings import Limits
+
+WHITESPACE = b" \t"
+
+MOST_OVERHEAD = 16
+"""Bytes of framing for each byte of a chunked body: one byte in a chunk of its own needs five."""
+
+LINE_OVERHEAD = 4
+"""Bytes that a header line has beside its name and its value."""
+
+UNKNOWN_METHOD = re.compile(rb"([A-Z][A-Z0-9_-]{2,31}) [!-~]+ HTTP/1\.[01]\r\n")
+"""The start of a request that is whole, with a method that HTTP has not registered."""
+
+
+class RequestSink(Protocol):
+    """Who gets the requests."""
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
+        """The head of a request is there. False: its body does not matter and is skipped. Raises Unreadable."""
+
+    def request_received(self, head: Head, body: Body) -> None:
+        """The body is there as well. Called without ``head_received`` where the head is known."""
+
+
+class RequestParser:
+    """Feeds one connection's bytes to httptools and hands over what comes out. A callback of it may not be renamed: it
+    is found by its name."""
+
+    __slots__ = (
+        "_body",
+        "_body_bytes",
+        "_chunked_bytes",
+        "_fed_bytes",
+        "_head_size",
+        "_headers",
+        "_in_head",
+        "_keeps_body",
+        "_parsed_head",
+        "_parser",
+        "_sink",
+        "_target",
+        "_unfinished_head",
+        "_upgrading",
+        "ended",
+        "in_request",
+    )
+
+    def __init__(self, sink: RequestSink) -> None:
+        self._sink = sink
+        self._parser = httptools.HttpRequestParser(self)
+        self._headers: dict[bytes, bytes] = {}
+        self._target = b""
+        self._head_size = 0
+        self._fed_bytes = 0
+        """Of a head that has not ended."""
+        self._in_head = True
+        self._unfinished_head = True
+        """All that was fed at last belongs to a head that has not ended."""
+        self._parsed_head: Head | None = None
+        self._body: bytes | bytearray = b""
+        self._body_bytes = 0
+        self._chunked_bytes = 0
+        """Bytes that were fed while a chunked body was read, its framing included."""
+        self._keeps_body = True
+        self._upgrading = False
+        """The head asks for another protocol, and a body follows: the parser believes that it is not ours to read."""
+        self.in_request = False
+        """A request has begun and is not whole yet."""
+        self.ended = False
+        """The last request said so: what follows is none, and is not read (RFC 9112, 9.6)."""
+
+    def close(self) -> None:
+        """Let go of the sink: the connection is gone, and nothing more may be fed.
+
+        It, this and the parser would keep each other until the garbage collector looks at objects of their age. Of a
+        busy server's connections most reach an age at which that is after hours.
+        """
+        del self._sink, self._parser
+
+    @property
+    def head(self) -> Head | None:
+        """That of the request that is being read, once it is there."""
+        return self._parsed_head
+
+    def feed(self, data: bytes) -> None:
+        """Parse. Raises Unreadable; then nothing more may be fed."""
+        if not self.ended:
+            self._parse_all(data)
+
+    def _parse_all(self, data: bytes) -> None:
+        self._unfinished_head = self._in_head
+        before = self._parsed_head
+        try:
+            self._parse(data)
+        except httptools.HttpParserError as error:
+            if self.ended:
+                return
+            if isinstance(error.__context__, Unreadable):
+                raise error.__context__ from None
+            if isinstance(error, httptools.HttpParserCallbackError):
+                raise  # a fault of ours, which the log has to show
+            raise Unreadable(self._refusal(error, data)) from error
+        if self._unfinished_head:
+            # httptools keeps what belongs to no whole line, and says nothing of it.
+            self._fed_bytes += len(data)
+            if self._fed_bytes > self._sink.limits.max_header_bytes:
+                raise Unreadable(long_head(self._sink.limits))
+        elif before is not None and self._parsed_head is before:
+            self._chunked_bytes += len(data)
+            self._check_overhead()
+
+    def _refusal(self, error: httptools.HttpParserError, data: bytes) -> Response:
+        is_first = self._unfinished_head and not self._fed_bytes  # no other head in what was fed
+        if is_first and isinstance(error, httptools.HttpParserInvalidMethodError):
+            unknown = UNKNOWN_METHOD.match(data)
+            if unknown is not None:
+                return no_such_method(unknown[1])
+        return malformed(error)
+
+    def _parse(self, data: bytes) -> None:
+        while True:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                # No protocol is spoken here but HTTP/1.1: the request is answered as if it had not asked.
+                data = data[upgrade.args[0] :]
+                if self._upgrading:
+                    self._read_its_body()
+                if not data:
+                    return
+
+    def _read_its_body(self) -> None:
+        """Have a new parser read the body behind a head that asked for another protocol."""
+        self._upgrading = False
+        head = self._parsed_head
+        assert head is not None
+        framing = b"Transfer-Encoding: chunked" if head.length is None else b"Content-Length: %d" % head.length
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
+
+    # --- callbacks of the parser --------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self.ended:  # the parser that reads the body of an upgrade does not know that
+            raise EOFError("the last request of this connection has been read")
+        self.in_request = True
+        self._headers = {}
+        self._target = b""
+        self._head_size = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+        self._head_size += len(url)
+        if self._head_size > self._sink.limits.max_header_bytes:
+            raise Unreadable(long_head(self._sink.limits))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if not self._in_head:
+            check_trailer(name)
+            return
+        value = value.rstrip(WHITESPACE)  # the parser takes off what is in front of it only
+        headers = self._headers
+        self._head_size += len(name) + len(value) + LINE_OVERHEAD
+        if name in headers:
+            value = headers[name] + b", " + value
+        headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        if self._parsed_head is not None:
+            return  # the one that ``_read_its_body`` made
+        if self._head_size > self._sink.limits.max_header_bytes:
+            raise Unreadable(long_head(self._sink.limits))
+        headers, parser = self._headers, self._parser
+        target, host = origin_form(self._target)
+        if host is not None:
+            headers[b"host"] = host
+        self._in_head = self._unfinished_head = False
+        self._fed_bytes = self._body_bytes = self._chunked_bytes = 0
+        version = parser.get_http_version()
+        head = Head(method=parser.get_method(), target=target, version=version, headers=headers)
+        head.keep_alive = parser.should_keep_alive()
+        self._parsed_head = head
+        head.length = body_length(head, self._sink.limits)
+        has_body = head.length != 0
+        self._upgrading = has_body and parser.should_upgrade()
+        expects = has_body and expects_continue(head)
+        self._keeps_body = self._sink.head_received(head, expects_continue=expects, has_body=has_body)
+        self._judged(head)
+
+    def _judged(self, head: Head) -> None:
+        """The sink has said whether it wants the body of the request with that head: ``_keeps_body``."""
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes > self._sink.limits.max_body_bytes:
+            raise Unreadable(too_large(self._sink.limits))
+        if self._keeps_body:
+            self._keep(body)
+
+    def _keep(self, piece: bytes) -> None:
+        if not self._body:
+            self._body = piece
+            return
+        if isinstance(self._body, bytes):  # no list of pieces: one object for every few bytes takes many times as much
+            self._body = bytearray(self._body)
+        self._body += piece
+
+    def on_message_complete(self) -> None:
+        if self._upgrading:
+            return
+        head = self._parsed_head
+        assert head is not None
+        body, self._body = self._body, b""
+        self._parsed_head = None
+        self._in_head = True
+        self.in_request = False
+        self.ended = not head.keep_alive
+        self._sink.request_received(head, body)
+
+    def _check_overhead(self) -> None:
+        """The extensions of chunks, and trailers: the parser keeps them, and nothing here needs them."""
+        limits = self._sink.limits
+        if self._chunked_bytes > limits.max_header_bytes + (1 + MOST_OVERHEAD) * self._body_bytes:
+            raise Unreadable(long_framing(limits))
