@@ -14,6 +14,8 @@ ECHO = b"x-ms-request-id: %b\r\nx-request-id: %b\r\n%b"
 SAME_PREFIX = 1 << 20
 """So many new ids share their random part."""
 
+ENDINGS = tuple(b"%03x" % number for number in range(1 << 12))
+
 
 class IdTooLong(ValueError):
     """An id header has more than 100 characters; the message is the client's. ``echo`` are the header lines of the
@@ -32,9 +34,11 @@ def make_new_ids() -> Iterator[bytes]:
         digits = f"{source.getrandbits(80):020x}"
         variant = "89ab"[int(digits[15], 16) & 3]
         prefix = f"{digits[:8]}-{digits[8:12]}-4{digits[12:15]}-{variant}{digits[16:19]}-".encode()
-        first = source.getrandbits(47)
-        for number in range(first, first + SAME_PREFIX):
-            yield b"%b%012x" % (prefix, number)
+        first = source.getrandbits(35)
+        for number in range(first, first + SAME_PREFIX // len(ENDINGS)):
+            start = b"%b%09x" % (prefix, number)
+            for ending in ENDINGS:
+                yield start + ending
 
 
 new_id = make_new_ids().__next__

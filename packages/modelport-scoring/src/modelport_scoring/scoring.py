@@ -115,7 +115,10 @@ class Scoring(CopiableTicket):
         self, code: int, flags: int, micros: int, meta: bytes, payload: bytes | memoryview, together: int
     ) -> None:
         if flags == RETURNED and code == 200 and not meta:  # nearly always
-            self._answer(Response(200, b"", payload), json_returned(micros), micros, together)
+            exchange = self._exchange
+            response = Response(200, json_returned(micros) + exchange.echo() + exchange.head.lines, payload)
+            exchange.answer(response)
+            self._tell(response, micros, together)
             return
         if flags & (RAISED | UNSERIALIZABLE):
             response = failed(flags, bytes(payload), mode=self._service.settings.error_mode)
@@ -158,13 +161,17 @@ class Scoring(CopiableTicket):
         self._answer(refused(refusal, self._service, self._service.limits_of(self.revision)))
 
     def _answer(self, response: Response, run: bytes = RUN_OK, micros: int = 0, together: int = 1) -> None:
-        exchange, service = self._exchange, self._service
+        exchange = self._exchange
         cors = exchange.head.lines
         if cors and names_origin(response.lines):
             cors = b""
         response.lines += run + exchange.echo() + cors
         exchange.answer(response)
-        telemetry, ended = service.telemetry, time.monotonic()
+        self._tell(response, micros, together)
+
+    def _tell(self, response: Response, micros: int, together: int) -> None:
+        """Count the answer, and write it down where that is asked for."""
+        telemetry, ended = self._service.telemetry, time.monotonic()
         if telemetry.settings.metrics:
             telemetry.scored(response.status, self.revision, self._started, self.sent_at, micros, together, ended)
         if telemetry.access_log is not None and not self.is_copy:
