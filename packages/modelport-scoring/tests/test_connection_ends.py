@@ -21,7 +21,7 @@ from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.settings import Limits
 from scoring_services import PATIENCE_S, Gate, Services, read_all, refuses, wait_until
-from test_http import post
+from test_http import post, read_answers
 from tls_services import secured, with_certificate
 
 UPLOAD = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n"
@@ -155,6 +155,8 @@ class Echo:
 
     def handle(self, exchange: Exchange) -> None:
         body = bytes(exchange.body)
+        if body == b"fault":
+            raise LookupError("a fault of the application")
         if body != b"never":
             exchange.answer(Response(200, body=body))
 
@@ -192,3 +194,29 @@ def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collector() -
             gc.enable()
 
     assert uvloop.run(left()) == []
+
+
+def test_a_fault_of_the_application_is_the_end_of_one_request() -> None:
+    """Of its connection, and of those that were sent with it, it is not."""
+
+    async def talk() -> tuple[bytes, list[str]]:
+        loop = asyncio.get_running_loop()
+        faults: list[str] = []
+        loop.set_exception_handler(lambda _, context: faults.append(str(context["exception"])))
+        listener = Listener(loop, most_connections=100)
+        application = Echo()
+        server = await loop.create_server(lambda: Connection(application, listener), "127.0.0.1")
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        for body in (b"one", b"fault", b"two", b"fault"):
+            writer.write(post(body))
+        writer.write(post(b"last", headers=b"Connection: close\r\n"))
+        async with asyncio.timeout(PATIENCE_S):
+            received = await reader.read()
+        server.close()
+        writer.close()
+        return received, faults
+
+    received, faults = uvloop.run(talk())
+    assert [status for status, _ in read_answers(received)] == [200, 500, 200, 500, 200]
+    assert received.endswith(b"last")
+    assert faults == ["a fault of the application"] * 2

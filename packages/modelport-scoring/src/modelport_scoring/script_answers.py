@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import orjson
 
-from modelport_scoring.http.response import JSON_TYPE, TEXT_TYPE, Response, message
+from modelport_scoring.http.response import INTERNAL_ERROR, JSON_TYPE, TEXT_TYPE, Response, message
 from modelport_scoring.settings import ErrorMode
 from modelport_scoring.version import SERVER_LINE
 from modelport_worker.frames import RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
@@ -19,7 +19,6 @@ RUN_TIME = b"x-ms-run-fn-exec-ms: %.3f\r\n"
 JSON_RETURNED = JSON_TYPE + RUN_OK.replace(b"%", b"%%") + RUN_TIME
 
 SCRIPT_ERROR = "An unexpected error occurred in scoring script. Check the logs for more info."
-INTERNAL_ERROR = "An unexpected internal error occurred. Check the logs for more info."
 INTERNAL_ERROR_TEXT = b"An unexpected internal error occurred. Encountered Exception: "
 
 OURS = frozenset(

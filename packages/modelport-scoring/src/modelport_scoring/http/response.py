@@ -15,6 +15,8 @@ OK_LINE = STATUS_LINES[200]
 WITH_LENGTH = b"%b%bcontent-length: %d\r\n%b%b\r\n%b"
 WITHOUT_BODY = frozenset((204, 304))
 
+INTERNAL_ERROR = "An unexpected internal error occurred. Check the logs for more info."
+
 SMALL_BODY_BYTES = 64 * 1024
 """Up to here one copy is cheaper than a second write."""
 
