@@ -43,7 +43,14 @@ class Outgoing:
         """Send a whole answer. ``last``: the connection ends with it. ``more_follow``: the client waits for others:
         what is ready within this turn of the event loop is then one write."""
         body = response.body
-        if not last and response.status == 200 and isinstance(body, bytes) and fits(request, body):  # nearly always
+        if (
+            response.status == 200
+            and isinstance(body, bytes)
+            and len(body) <= SMALL_BODY_BYTES
+            and not last
+            and request.version == "1.1"
+            and request.method != b"HEAD"
+        ):  # nearly always
             data = whole(response, body, date=self._listener.date_line)
         else:
             connection = CLOSE if last else KEEP_ALIVE if request.version == "1.0" else b""
@@ -114,11 +121,6 @@ class Outgoing:
             with contextlib.suppress(OSError):  # the socket is full; or broken, which the transport will find, too
                 sent = os.writev(self._descriptor, parts)
         self._transport.writelines(rest(parts, sent))
-
-
-def fits(request: Head, body: bytes) -> bool:
-    """Whether the body goes out with its head, and nothing has to be said of the connection."""
-    return len(body) <= SMALL_BODY_BYTES and request.version == "1.1" and request.method != b"HEAD"
 
 
 def descriptor_of(transport: asyncio.Transport) -> int | None:

@@ -169,17 +169,14 @@ class Link(asyncio.Protocol):
             self._write(head + meta, payload)
 
     def score(self, request_id: int, payload: Payload, flags: int) -> None:
-        """Send a request without ``meta``: in one frame with those before it, where they are alike. The ids of
-        successive calls of this and ``send`` follow each other."""
-        if len(payload) >= LARGE_BYTES or self._most_alike == 1:
-            self.send(request_id, SCORE, payload, b"", flags)
-            return
-        alike = self._alike
+        """Send a request with less than LARGE_BYTES and no ``meta``: in one frame with those before it, where they are
+        alike. The ids of successive calls of this and ``send`` follow each other."""
+        alike, size = self._alike, len(payload)
         if alike:
             if (
                 flags != self._alike_flags
                 or len(alike) >= self._most_alike
-                or self._alike_bytes + len(payload) > MOST_TOGETHER_BYTES
+                or self._alike_bytes + size > MOST_TOGETHER_BYTES
             ):
                 self._close_alike()
         elif not self._outgoing:
@@ -187,7 +184,7 @@ class Link(asyncio.Protocol):
         if not alike:
             self._alike_flags, self._first_alike = flags, request_id
         alike.append(payload)
-        self._alike_bytes += len(payload)
+        self._alike_bytes += size
 
     def _close_alike(self) -> None:
         alike, count = self._alike, len(self._alike)

@@ -222,8 +222,10 @@ class Pool:
     def _free_worker(self) -> Worker | None:
         if self._is_full():
             return None
-        free = None
-        for worker in self._ready:
+        ready, free = self._ready, None
+        if len(ready) == 1:
+            return ready[0] if ready[0].takes_more() else None
+        for worker in ready:
             if worker.takes_more() and (free is None or len(worker.in_flight) < len(free.in_flight)):
                 free = worker
         return free

@@ -64,6 +64,7 @@ class Worker:
         self.ended: asyncio.Future[None] = loop.create_future()
         self._process = process
         self._link = Link(self, loop=loop, most_alike=pool.batch_size.largest)
+        self._joins = pool.batch_size.largest > 1
         self.replies = Replies(process.page, self._link, pool=pool, garbage_received=self.garbage_received)
         self.in_flight = self.replies.in_flight
         self.answer_received = self.replies.answer_received
@@ -112,10 +113,10 @@ class Worker:
             self.replies.head_since = now
         self.in_flight.append(ticket)
         if len(ticket.payload) < SMALLEST_BYTES:
-            if ticket.meta or ticket.flags not in ALIKE:
-                self._link.send(request_id, SCORE, ticket.payload, ticket.meta, ticket.flags)
-            else:
+            if self._joins and not ticket.meta and ticket.flags in ALIKE:
                 self._link.score(request_id, ticket.payload, ticket.flags)
+            else:
+                self._link.send(request_id, SCORE, ticket.payload, ticket.meta, ticket.flags)
         else:
             payload, flags = self.replies.large_bodies.send(ticket)
             self._link.send(request_id, SCORE, payload, ticket.meta, flags)
