@@ -260,7 +260,7 @@ def test_a_worker_that_ends_in_a_body_of_a_batch_does_not_make_it_again(services
 
 
 def test_bodies_that_are_made_while_they_are_sent_in_a_batch(services: Services) -> None:
-    service = services.start(STREAMS_TOGETHER, batching={"max_requests": 16})
+    service = services.start(STREAMS_TOGETHER, batching={"max_requests": 16, "max_wait_ms": 5})
     numbers = range(1, 200)
     answers = score_all(service, [str(number) for number in numbers], clients=12)
     assert [(answer.status, answer.body) for answer in answers] == [
