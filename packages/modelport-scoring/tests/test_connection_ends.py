@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import socket
 import time
 
@@ -12,6 +11,7 @@ import psutil
 import pytest
 import uvloop
 
+from ended_connections import left_behind
 from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.known_heads import KnownHeads
@@ -174,24 +174,9 @@ def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collector() -
     """That looks rarely at what has once been in use for long: a busy server's memory would grow for days."""
 
     async def left() -> list[object]:
-        loop = asyncio.get_running_loop()
-        listener = Listener(loop, most_connections=100)
-        application = Echo()
-        server = await loop.create_server(lambda: Connection(application, listener), "127.0.0.1")
-        address = server.sockets[0].getsockname()
-        gc.collect()
-        gc.disable()
-        try:
-            for _ in range(10):
-                await loop.run_in_executor(None, ask_and_leave, address)
-            async with asyncio.timeout(PATIENCE_S):
-                while len(listener):
-                    await asyncio.sleep(0.01)
-            server.close()
-            await asyncio.sleep(0.1)
-            return [each for each in gc.get_objects() if isinstance(each, Connection | RequestReader | Exchange)]
-        finally:
-            gc.enable()
+        listener, application = Listener(asyncio.get_running_loop(), most_connections=100), Echo()
+        kinds = Connection, RequestReader, Exchange
+        return await left_behind(lambda: Connection(application, listener), listener, talk=ask_and_leave, kinds=kinds)
 
     assert uvloop.run(left()) == []
 

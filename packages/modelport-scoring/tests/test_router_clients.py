@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import psutil
 import uvloop
 
+from ended_connections import left_behind
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.parser import RequestParser
 from modelport_scoring.router.answers import UpstreamConnection
@@ -132,22 +132,13 @@ def test_connections_that_have_ended_leave_nothing_to_the_garbage_collector() ->
         loop = asyncio.get_running_loop()
         settings = RouterSettings(name="demo", upstreams=[UpstreamSettings(revision=1, url=url)], default=1)
         routing, listener = Routing(settings, loop=loop, metrics=Metrics()), Listener(loop, most_connections=100)
-        server = await loop.create_server(lambda: ClientConnection(routing, listener, scheme=b"http"), "127.0.0.1")
-        address = server.sockets[0].getsockname()
-        gc.collect()
-        gc.disable()
-        try:
-            for _ in range(10):
-                await loop.run_in_executor(None, ask_and_leave, address)
-            async with asyncio.timeout(PATIENCE_S):
-                while len(listener):
-                    await asyncio.sleep(0.01)
-            server.close()
-            routing.upstreams[1].close()
-            await asyncio.sleep(0.1)
-            return [each for each in gc.get_objects() if isinstance(each, OF_A_REQUEST)]
-        finally:
-            gc.enable()
+        return await left_behind(
+            lambda: ClientConnection(routing, listener, scheme=b"http"),
+            listener,
+            talk=ask_and_leave,
+            close=routing.upstreams[1].close,
+            kinds=OF_A_REQUEST,
+        )
 
     with Scripted(ending_as_asked) as upstream:
         assert uvloop.run(left(upstream.url)) == []
