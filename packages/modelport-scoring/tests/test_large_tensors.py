@@ -262,8 +262,8 @@ def test_work_that_nobody_wants_is_not_done() -> None:
     asyncio.run(work())
 
 
-def test_what_waits_for_its_turn_for_too_long_is_refused(services: Services) -> None:
-    service = services.start(SCRIPT, limits={"queue_wait_ms": 1000})
+def ask_twice_of_a_busy_process(service: RunningService) -> list[Answer]:
+    """The answers to two large requests, the process for which goes on once one of them has been answered."""
     infer(service, request(20_000))
     (pid,) = side_processes(service)
     os.kill(pid, signal.SIGSTOP)
@@ -271,7 +271,12 @@ def test_what_waits_for_its_turn_for_too_long_is_refused(services: Services) -> 
         both = [pool.submit(infer, service, request(20_000)) for _ in range(2)]
         wait_until(lambda: any(each.done() for each in both), what="one is refused")
         os.kill(pid, signal.SIGCONT)
-        answers = sorted((each.result() for each in both), key=lambda answer: answer.status)
+        return [each.result() for each in both]
+
+
+def test_what_waits_for_its_turn_for_too_long_is_refused(services: Services) -> None:
+    service = services.start(SCRIPT, limits={"queue_wait_ms": 1000})
+    answers = sorted(ask_twice_of_a_busy_process(service), key=lambda answer: answer.status)
     assert [answer.status for answer in answers] == [200, 503]
     assert "limits.queue_wait_ms" in answers[1].json["error"]
     assert "retry-after" in answers[1].headers
@@ -311,12 +316,5 @@ def side_process_only(service: RunningService, body: bytes) -> bool:
 
 def test_more_than_may_wait_is_refused(services: Services) -> None:
     service = services.start(SCRIPT, limits={"max_queue_bytes": 1_000_000})
-    infer(service, request(20_000))
-    (pid,) = side_processes(service)
-    os.kill(pid, signal.SIGSTOP)
-    with ThreadPoolExecutor(2) as pool:
-        both = [pool.submit(infer, service, request(20_000)) for _ in range(2)]
-        wait_until(lambda: any(each.done() for each in both), what="one is refused")
-        os.kill(pid, signal.SIGCONT)
-        statuses = [each.result().status for each in both]
+    statuses = [answer.status for answer in ask_twice_of_a_busy_process(service)]
     assert sorted(statuses) == [200, 503]

@@ -30,6 +30,15 @@ def kill_server(service: RunningService) -> None:
     os.kill(service.status.pid, signal.SIGKILL)
 
 
+def in_trouble(services: Services, obstacle: Path) -> RunningService:
+    """A service that was up, and whose new server cannot start its workers."""
+    service = services.start(script(obstacle))
+    obstacle.touch()
+    kill_server(service)
+    service.wait_for(ServiceState.UNHEALTHY)
+    return service
+
+
 @pytest.mark.parametrize("how", ["spawn", "fork"])
 def test_a_start_that_fails_after_a_servers_end_is_tried_again(services: Services, tmp_path: Path, how: str) -> None:
     obstacle = tmp_path / "obstacle"
@@ -47,22 +56,14 @@ def test_a_start_that_fails_after_a_servers_end_is_tried_again(services: Service
 
 
 def test_a_stop_does_not_wait_for_the_next_try(services: Services, tmp_path: Path) -> None:
-    obstacle = tmp_path / "obstacle"
-    service = services.start(script(obstacle))
-    obstacle.touch()
-    kill_server(service)
-    service.wait_for(ServiceState.UNHEALTHY)
+    service = in_trouble(services, tmp_path / "obstacle")
     service.control.stop()
     assert service.process is not None
     assert service.process.wait(10) == 0
 
 
 def test_a_switch_heals_it_too(services: Services, tmp_path: Path) -> None:
-    obstacle = tmp_path / "obstacle"
-    service = services.start(script(obstacle))
-    obstacle.touch()
-    kill_server(service)
-    service.wait_for(ServiceState.UNHEALTHY)
+    service = in_trouble(services, tmp_path / "obstacle")
     service.control.switch(service.revision(2, "def init(): pass\ndef run(data): return 'two'"))
     assert service.score("x").json == "two"
     assert len(service.status.revisions) == 1
