@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 from modelport_scoring.service_folder import WORK
@@ -19,26 +20,21 @@ def end_orphans(folder: Path) -> None:
     """End what runs in the working folders of the service, in a session whose leader has gone: workers, and what their
     scripts have started. Only for who holds the service's lock: then no scoring server of it is there."""
     mark = f"AML_APP_ROOT={folder.resolve() / WORK}/".encode()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):  # it has gone, or is another user's
-                environment = (entry / "environ").read_bytes().split(b"\0")
-                pid = int(entry.name)
-                if any(variable.startswith(mark) for variable in environment) and not is_alive(os.getsid(pid)):
-                    os.kill(pid, signal.SIGKILL)
+    for pid in processes():
+        with contextlib.suppress(OSError):  # it has gone, or is another user's
+            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            if any(variable.startswith(mark) for variable in environment) and not is_alive(os.getsid(pid)):
+                os.kill(pid, signal.SIGKILL)
 
 
 def end_left_behind(session: int) -> None:
     """End what a scoring server that died has left behind in its session, but for ourselves."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid() and session_of(int(entry.name)) == session:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(int(entry.name), signal.SIGKILL)
+    for pid in processes():
+        with contextlib.suppress(OSError):  # the same
+            if pid != os.getpid() and os.getsid(pid) == session:
+                os.kill(pid, signal.SIGKILL)
 
 
-def session_of(pid: int) -> int | None:
-    """The session of that process, None where it has gone."""
-    try:
-        return os.getsid(pid)
-    except (ProcessLookupError, PermissionError):
-        return None
+def processes() -> Iterator[int]:
+    """The ids of all that run at the moment."""
+    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())

@@ -18,7 +18,6 @@ from modelport_worker.frames import (
     HEADER,
     HEADER_SIZE,
     MEMORY_SIZE,
-    NUMBERS,
     RESULT,
     RESULTS,
     RETURNED,
@@ -305,20 +304,14 @@ class Link:
         else:
             self._outbox.put_large(head + meta, payload)
 
-    def answer_together(self, first_id: int, payloads: Sequence[bytes], micros: int, now: float) -> None:
-        """Send the answers to requests that one call of ``run`` has scored, and whose ids follow each other: small
-        ones, with status 200 and no headers. ``now``: time.perf_counter."""
-        count = len(payloads)
-        body = lengths(count).pack(*map(len, payloads)) + b"".join(payloads)
-        self._outbox.put(HEADER.pack(first_id, len(body), 0, micros, count, RESULTS, RETURNED) + body, now, 0.0)
-
-    def answer_with_numbers(
-        self, first_id: int, counts: Sequence[int], numbers: bytes, micros: int, now: float
+    def answer_together(
+        self, first_id: int, sizes: Sequence[int], bodies: bytes, micros: int, now: float, flags: int = 0
     ) -> None:
-        """The same, where each answer is a list of floats that the server has still to write. ``numbers``: all of them
-        as doubles."""
-        body = lengths(len(counts)).pack(*counts) + numbers
-        head = HEADER.pack(first_id, len(body), 0, micros, len(counts), RESULTS, RETURNED | NUMBERS)
+        """Send the answers to requests that one call of ``run`` has scored, and whose ids follow each other: small
+        ones, with status 200 and no headers, one behind another. ``now``: time.perf_counter. With NUMBERS, ``bodies``
+        are doubles, and ``sizes`` say how many of them each answer is the list of."""
+        body = lengths(len(sizes)).pack(*sizes) + bodies
+        head = HEADER.pack(first_id, len(body), 0, micros, len(sizes), RESULTS, RETURNED | flags)
         self._outbox.put(head + body, now, 0.0)
 
     def announce_batch(self, count: int, flags: int, micros: int, reason: bytes, now: float) -> None:

@@ -14,6 +14,7 @@ from modelport_worker.frames import (
     BROKEN,
     LAST,
     MORE,
+    NUMBERS,
     RAISED,
     REDONE,
     RETURNED,
@@ -144,7 +145,7 @@ def answer_together(
     answers: List[Answer] = []
     doubles = batcher.as_doubles(value, counts)
     if doubles is not None:
-        link.answer_with_numbers(gathered[0].id, counts, doubles, micros, finished)
+        link.answer_together(gathered[0].id, counts, doubles, micros, finished, NUMBERS)
         return
     texts = batcher.encode_at_once(value, counts)
     if texts is None:
@@ -152,7 +153,7 @@ def answer_together(
         answers = [encode(frame, part) for frame, part in zip(one_by_one(gathered), parts)]
         texts = [answer.payload for answer in answers if answer.is_plain]
     if len(texts) == len(counts) and sum(map(len, texts)) < LARGE_PAYLOAD:
-        link.answer_together(gathered[0].id, texts, micros, finished)
+        link.answer_together(gathered[0].id, list(map(len, texts)), b"".join(texts), micros, finished)
         return
     link.announce_batch(len(counts), 0, micros, b"", finished)
     answers = answers or [Answer(200, RETURNED, text, b"") for text in texts]

@@ -184,11 +184,18 @@ class Connection(WatchedConnection):
                 return
         if len(pending) > 1 and len(pending) > self._application.most_pipelined:
             self._backlog.append(exchange)
-            return
+        else:
+            self._begin(exchange)
+
+    def _begin(self, exchange: Exchange) -> None:
+        """Have the application answer it. A fault of ours is the end of this request, and not of the others."""
         try:
             self._application.handle(exchange)
         except Exception as error:
-            give_up(exchange, error)
+            context = {"message": "a request could not be begun with", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+            if exchange.response is None:
+                exchange.answer(message(500, INTERNAL_ERROR))
 
     def _refuse(self, response: Response) -> None:
         head = self._reader.head or Head(method=b"", target=b"", version="1.1", headers={})
@@ -237,11 +244,7 @@ class Connection(WatchedConnection):
         """Begin with requests that waited for those before them, as many as may be worked on at once."""
         backlog, pending, most = self._backlog, self._pending, self._application.most_pipelined
         while backlog and not self._ending and (pending[0] is backlog[0] or len(pending) - len(backlog) < most):
-            exchange = backlog.popleft()
-            try:
-                self._application.handle(exchange)
-            except Exception as error:
-                give_up(exchange, error)
+            self._begin(backlog.popleft())
 
     def _send(self, request: Head, response: Response) -> bool:
         """Whether another answer may follow."""
@@ -331,14 +334,6 @@ class Connection(WatchedConnection):
         if reading is not self._reading and self._reader.in_request and self._wait is not READER:
             self._wait_for(REST if reading else ANSWER)  # what we do not read is not late
         self._read(reading)
-
-
-def give_up(exchange: Exchange, error: Exception) -> None:
-    """A fault of ours kept a request from being begun with: that is its end, and not that of the others."""
-    context = {"message": "a request could not be begun with", "exception": error}
-    asyncio.get_running_loop().call_exception_handler(context)
-    if exchange.response is None:
-        exchange.answer(message(500, INTERNAL_ERROR))
 
 
 def is_long(head: Head) -> bool:

@@ -54,7 +54,6 @@ class NumberReader:
             return None
         if type(body) is memoryview:
             body = bytes(body)
-        # A search for brackets is slower than a look at each byte only where there are few bytes.
         arrays = body.count(b"[") if size < LONG_BYTES else size - len(body.replace(b"[", b""))
         try:
             # Nothing of the document may outlive this call: the parser would refuse the next one.
