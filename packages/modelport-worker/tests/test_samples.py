@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -17,9 +18,9 @@ from hypothesis import strategies as st
 from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
 from inference_schema.parameter_types.pandas_parameter_type import PandasParameterType
 from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
-from inference_schema.schema_decorators import input_schema
+from inference_schema.schema_decorators import input_schema, output_schema
 
-from modelport_worker.samples import ArraySample, TableSample, keeps_text, unchecked
+from modelport_worker.samples import ArraySample, TableSample, below_decorators, keeps_text, unchecked
 from modelport_worker.signature import describe_parameters, read_signature
 
 ARRAYS = {
@@ -198,6 +199,44 @@ def test_rows_of_another_shape_are_never_joined(kind: str, rows: list[Any]) -> N
 def test_an_optional_array_never_comes_as_an_array() -> None:
     """The decorator asks whether an optional argument is true, which an array of several numbers refuses to say."""
     assert ArraySample("data", NumpyParameterType(np.ones((1, 2))), optional=True).describe() is None
+
+
+def test_an_array_passes_by_the_decorators_that_would_hand_it_on() -> None:
+    array = NumpyParameterType(np.ones((1, 2)))
+    sample = ArraySample("data", array, optional=False)
+
+    def run(data: Any, other: int = 0) -> Any:
+        return data.sum()
+
+    def run_with_output(data: Any) -> Any:
+        return data.sum()
+
+    def traced(function: Callable[..., Any]) -> Callable[..., Any]:
+        return functools.wraps(function)(lambda **arguments: function(**arguments) + 1)
+
+    assert below_decorators(input_schema("data", array)(run), sample) is run
+    with_output = output_schema(StandardPythonParameterType(1))(run_with_output)
+    assert below_decorators(input_schema("data", array)(with_output), sample) is run_with_output
+    inner = traced(with_output)
+    assert below_decorators(input_schema("data", array)(inner), sample) is inner, (
+        "a decorator of the script's is called"
+    )
+    outer = traced(input_schema("data", array)(run))
+    assert below_decorators(outer, sample) is outer
+    both = input_schema("other", StandardPythonParameterType(1))(input_schema("data", array)(traced(run)))
+    assert below_decorators(both, sample) is both, "another argument is converted still"
+    own = input_schema("data", Shifted(np.ones((1, 2))))(run)
+    assert below_decorators(own, ArraySample("data", Shifted(np.ones((1, 2))), optional=False)) is own
+
+
+class Shifted(NumpyParameterType):  # type: ignore[misc]
+    """Converts arrays, too."""
+
+    takes_arrays = True
+
+    def __init__(self, sample: Any) -> None:
+        super().__init__(sample)
+        self.sample_data_type = str
 
 
 class Guessing(PandasParameterType):  # type: ignore[misc]

@@ -10,7 +10,7 @@ from modelport_worker.frames import ALONE, ARRAY, QUERY
 from modelport_worker.json_codec import dumps
 from modelport_worker.link import LARGE_PAYLOAD, Bundle, Frame
 from modelport_worker.orjson_if_present import orjson
-from modelport_worker.samples import ArraySample, Sample
+from modelport_worker.samples import ArraySample, Sample, below_decorators
 
 MOST_FAILURES = 8
 """After so many calls in a row whose result did not split, nothing is scored together any more."""
@@ -28,8 +28,10 @@ LARGEST = 2**63
 
 
 class Group(NamedTuple):
-    """What several requests are together: the argument of the call, and how many rows of it are each one's."""
+    """What several requests are together: what is called for them, with which argument, and how many rows of that are
+    each one's."""
 
+    run: Callable[[Any], Any]
     argument: Any
     counts: List[int]
 
@@ -62,9 +64,9 @@ class Batcher:
 
     def __init__(self, run: Callable[[Any], Any], arguments: Arguments, *, most: int, wait_s: float) -> None:
         """At most ``most`` requests are joined; a worker without other work waits ``wait_s`` seconds for more."""
-        self.run = run
         self.most = most
         self.wait_s = wait_s
+        self._run = run
         self._arguments = arguments
         self._failures = 0
 
@@ -72,7 +74,7 @@ class Batcher:
         """Requests with the same flags. Raises Mixed."""
         try:
             every = [self._arguments(frame) for frame in one_by_one(gathered)]
-            return Group(every, [1] * len(every))
+            return Group(self._run, every, [1] * len(every))
         except Rejected:
             raise Mixed("one of the requests is not valid")
 
@@ -110,7 +112,8 @@ class RowBatcher(Batcher):
     def __init__(
         self, run: Callable[..., Any], arguments: Arguments, sample: Sample, *, most: int, wait_s: float
     ) -> None:
-        super().__init__(lambda rows: run(**{sample.name: rows}), arguments, most=most, wait_s=wait_s)
+        super().__init__(by_name(run, sample.name), arguments, most=most, wait_s=wait_s)
+        self._run_array = by_name(below_decorators(run, sample), sample.name)
         self._sample = sample
 
     def join(self, gathered: Sequence[Requests]) -> Group:
@@ -122,7 +125,7 @@ class RowBatcher(Batcher):
         # A copy also of a single one: run() may write to its argument, and the requests be redone one by one then.
         array = self._sample.from_memory(bytearray().join(requests.payload for requests in gathered))
         row_bytes = self._sample.row_bytes
-        return Group(array, [size // row_bytes for requests in gathered for size in requests.sizes])
+        return Group(self._run_array, array, [size // row_bytes for requests in gathered for size in requests.sizes])
 
     def _join_rows(self, gathered: Sequence[Requests]) -> Group:
         rows: List[Any] = []
@@ -138,7 +141,7 @@ class RowBatcher(Batcher):
             counts.append(len(value))
         if not self._sample.rows_are_alike(rows):
             raise Mixed("the rows of the requests differ in kind")
-        return Group(rows, counts)
+        return Group(self._run, rows, counts)
 
     def encode_at_once(self, value: Any, counts: List[int]) -> Optional[List[bytes]]:
         return encode_numbers(value, counts)
@@ -156,6 +159,11 @@ class RowBatcher(Batcher):
             parts.append(value[start : start + count])
             start += count
         return parts
+
+
+def by_name(run: Callable[..., Any], name: str) -> Callable[[Any], Any]:
+    """``run`` with its one argument given by name, as requests give it."""
+    return lambda rows: run(**{name: rows})
 
 
 def encode_numbers(values: Sequence[Any], counts: List[int]) -> Optional[List[bytes]]:

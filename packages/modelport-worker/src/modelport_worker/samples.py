@@ -39,10 +39,15 @@ class ArraySample:
         self.name = name
         self._dtype = sample.dtype
         self._row = tuple(sample.shape[1:])
+        self._shape = (-1, *self._row)
         self.row_bytes = 8 * max(1, int(sample[0].size)) if len(sample) else 0
         checks = bool(parameter_type.enforce_column_type and parameter_type.enforce_shape)
         self.can_join = checks and sample.dtype.kind in "iufbSU" and 0 not in sample.shape[1:]
         self.shipped = SHIPPED.get(sample.dtype.name) if self.can_join and len(sample) and not optional else None
+        self._as_shipped = self.shipped == sample.dtype.str
+        self._numpy: Any = sys.modules["numpy"]
+        self.stays = getattr(parameter_type, "sample_data_type", None) is self._numpy.ndarray
+        """Whether the decorator hands on an array as it is."""
 
     def describe(self) -> Optional[Dict[str, Any]]:
         """The ``array`` of a READY frame."""
@@ -52,9 +57,8 @@ class ArraySample:
 
     def from_memory(self, memory: Union[bytes, bytearray]) -> Any:
         """The array that the decorator would have made of the same numbers."""
-        numpy: Any = sys.modules["numpy"]
-        array = numpy.frombuffer(memory, dtype=self.shipped).reshape((-1, *self._row))
-        return array.astype(self._dtype, copy=False)
+        array = self._numpy.frombuffer(memory, dtype=self.shipped).reshape(self._shape)
+        return array if self._as_shipped else array.astype(self._dtype)
 
     def rows_are_alike(self, rows: List[Any]) -> bool:
         """Whether all have the sample's shape, which an old NumPy does not tell from others where rows differ in it.
@@ -150,12 +154,27 @@ def parameter_types(run: Any) -> List[Dict[str, Any]]:
     """What each ``@input_schema`` around ``run`` was given, by its names for it, up to a decorator of another kind:
     that one may look at the argument before it is converted, or change it."""
     found = []
-    while getattr(getattr(run, "_self_wrapper", None), "__module__", "") == "inference_schema.schema_decorators":
+    while is_decorated(run):
         given = inspect.getclosurevars(run._self_wrapper).nonlocals
         if "param_type" in given and given.get("convert_to_provided_type"):
             found.append(dict(given))
         run = run.__wrapped__
     return found
+
+
+def is_decorated(run: Any) -> bool:
+    """Whether the outermost decorator around ``run`` is one of the package's."""
+    return getattr(getattr(run, "_self_wrapper", None), "__module__", "") == "inference_schema.schema_decorators"
+
+
+def below_decorators(run: Any, sample: Sample) -> Callable[..., Any]:
+    """What to call with an array that came as one. The package's decorators hand it on as it is, and take as long for
+    that as a small model for its answer: so what they call is called, unless one of them is for something else."""
+    if not isinstance(sample, ArraySample) or not sample.stays or len(parameter_types(run)) != 1:
+        return run  # type: ignore[no-any-return]
+    while is_decorated(run):
+        run = run.__wrapped__
+    return run  # type: ignore[no-any-return]
 
 
 def unchecked(run: Any) -> Dict[str, List[str]]:

@@ -11,6 +11,7 @@ from modelport_worker.batching import Batcher, Mixed, Requests, may_join, one_by
 from modelport_worker.bodies import Body, Piece, ScriptFailed
 from modelport_worker.failures import format_exception, text_of
 from modelport_worker.frames import (
+    ARRAY,
     BROKEN,
     LAST,
     MORE,
@@ -107,7 +108,7 @@ def score_together(link: Link, service: Service, batcher: Batcher, gathered: Seq
         link.flush()  # what was answered before is not lost, should these bring the process down
         link.mark_started(first.id, last.id + len(last.sizes) - 1)
         started = clock()
-        value = batcher.run(group.argument)
+        value = group.run(group.argument)
         finished = clock()
         splits = batcher.can_split(value, group.counts)
     except Mixed as mixed:
@@ -169,7 +170,7 @@ def score(link: Link, service: Service, frame: Frame) -> None:
     try:
         arguments = service.arguments(frame)
         started = clock()
-        value = service.script.run(**arguments)
+        value = service.run_array(**arguments) if frame.flags & ARRAY else service.script.run(**arguments)
         finished = clock()
     except Rejected as rejected:
         answer = rejection(str(rejected))

@@ -21,7 +21,7 @@ from modelport_worker.entry_script import EntryScript
 from modelport_worker.failures import ScriptError
 from modelport_worker.frames import SCORE
 from modelport_worker.link import Frame
-from modelport_worker.samples import ArraySample, Sample, find_sample, unchecked
+from modelport_worker.samples import ArraySample, Sample, below_decorators, find_sample, unchecked
 from modelport_worker.schema import collect_schemas, decorated_function, has_input_schema, input_example
 from modelport_worker.signature import RunSignature, describe_parameters, read_signature
 
@@ -31,7 +31,8 @@ SERVING_NAMES = "azureml._modelport"
 
 class Service(NamedTuple):
     """``input`` as in a READY frame; ``decorated`` is what ``inference_schema`` knows, if anything; ``sample`` is there
-    where ``run`` needs one parameter, whose rows are understood, and ``batcher`` where requests are to be joined."""
+    where ``run`` needs one parameter, whose rows are understood, and ``batcher`` where requests are to be joined;
+    ``run_array`` is what is called with rows that came as an array."""
 
     script: EntryScript
     signature: RunSignature
@@ -40,6 +41,7 @@ class Service(NamedTuple):
     arguments: Arguments
     sample: Optional[Sample]
     batcher: Optional[Batcher]
+    run_array: Callable[..., Any]
     wants_id: bool = False
 
 
@@ -59,7 +61,8 @@ def make_service(script: EntryScript, *, together: int = 1, wait_s: float = 0.0)
         arguments = with_headers(arguments)
     only = sample if len(signature.names) == 1 and not signature.wants_headers else None
     batcher = make_batcher(script, only, arguments, most=together, wait_s=wait_s) if together > 1 else None
-    return Service(script, signature, kind, decorated, arguments, sample, batcher)
+    run_array = below_decorators(script.run, sample) if sample is not None else script.run
+    return Service(script, signature, kind, decorated, arguments, sample, batcher, run_array)
 
 
 def note_requests(service: Service) -> Service:
