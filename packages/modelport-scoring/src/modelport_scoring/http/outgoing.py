@@ -21,6 +21,7 @@ from modelport_scoring.http.response import (
     whole,
 )
 from modelport_scoring.http.stream import BodyStream
+from modelport_scoring.written_now import descriptor_of, write_now
 
 CLOSE = b"connection: close\r\n"
 KEEP_ALIVE = b"connection: keep-alive\r\n"
@@ -70,8 +71,8 @@ class Outgoing:
             self._held.append(data)
         elif self._held:
             self._write(data)
-        else:
-            self._transport.write(data)
+        else:  # a client need not wait until all that has come at the same time has been seen to
+            write_now(self._transport, self._descriptor, data)
 
     def send_continue(self) -> None:
         """Tell the client that it may send the body."""
@@ -121,14 +122,6 @@ class Outgoing:
             with contextlib.suppress(OSError):  # the socket is full; or broken, which the transport will find, too
                 sent = os.writev(self._descriptor, parts)
         self._transport.writelines(rest(parts, sent))
-
-
-def descriptor_of(transport: asyncio.Transport) -> int | None:
-    """By which the transport's socket can be written to; None where what is written has to be encrypted first."""
-    if transport.get_extra_info("sslcontext") is not None:
-        return None
-    channel = transport.get_extra_info("socket")
-    return None if channel is None else int(channel.fileno())
 
 
 def rest(parts: Sequence[bytes | memoryview], sent: int) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ import asyncio
 import io
 from typing import Protocol, cast
 
+from modelport_scoring.written_now import descriptor_of, write_now
 from modelport_worker.frames import (
     BATCH,
     CHUNK,
@@ -103,6 +104,7 @@ class Link(asyncio.Protocol):
         "_alike_flags",
         "_chunks",
         "_closed",
+        "_descriptor",
         "_first_alike",
         "_garbage",
         "_large",
@@ -135,12 +137,14 @@ class Link(asyncio.Protocol):
         self._received = 0
         self._needed = HEADER_SIZE
         self._closed = False
+        self._descriptor: int | None = None
         self._garbage = False
         self._large: LargeFrame | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=MOST_UNSENT_BYTES)
+        self._descriptor = descriptor_of(self._transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closed = True
@@ -167,6 +171,15 @@ class Link(asyncio.Protocol):
         else:
             self._send_outgoing()
             self._write(head + meta, payload)
+
+    def send_now(self, request_id: int, payload: Payload, meta: bytes, flags: int) -> None:
+        """Send a request with less than LARGE_BYTES at once: the worker has nothing else to do."""
+        transport = self._transport
+        if transport is None or self._closed or transport.is_closing():
+            return
+        self._send_outgoing()
+        head = HEADER.pack(request_id, len(payload), len(meta), 0, 0, SCORE, flags)
+        write_now(transport, self._descriptor, head + meta + payload)
 
     def score(self, request_id: int, payload: Payload, flags: int) -> None:
         """Send a request with less than LARGE_BYTES and no ``meta``: in one frame with those before it, where they are

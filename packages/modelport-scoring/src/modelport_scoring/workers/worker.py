@@ -109,12 +109,15 @@ class Worker:
         request_id = ticket.id = next(self._ids)
         ticket.attempts += 1
         ticket.sent_at = now
-        if not self.in_flight:
+        is_idle = not self.in_flight
+        if is_idle:
             self.replies.head_since = now
         self.in_flight.append(ticket)
         if len(ticket.payload) < SMALLEST_BYTES:
             if self._joins and not ticket.meta and ticket.flags in ALIKE:
                 self._link.score(request_id, ticket.payload, ticket.flags)
+            elif is_idle:
+                self._link.send_now(request_id, ticket.payload, ticket.meta, ticket.flags)
             else:
                 self._link.send(request_id, SCORE, ticket.payload, ticket.meta, ticket.flags)
         else:
