@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from modelport_scoring import Limits, RevisionSettings, ServiceState, SwitchFailed
+from modelport_scoring import Limits, RevisionSettings, ServiceState, SwitchFailed, WorkerStart
 from modelport_scoring.service_lock import is_alive
 from modelport_worker.frames import NUMBERS, SHARED
 from scoring_services import Gate, RunningService, Services, wait_until
@@ -76,6 +76,33 @@ def test_a_script_that_fails_says_where(services: Services) -> None:
     assert failure.phase == "import"
     assert "not_there_at_all" in failure.message
     assert 'score.py", line 1' in failure.traceback
+
+
+@pytest.mark.parametrize("how", list(WorkerStart))
+def test_a_failure_without_end_is_told_shortened(services: Services, how: WorkerStart) -> None:
+    script = "raise ValueError('begin' + 'x' * 5_000_000 + 'end')\n"
+    service = services.start(script, until=ServiceState.FAILED, worker_start=how)
+    failure = service.status.failure
+    assert failure is not None
+    assert failure.message.startswith("beginx")
+    assert failure.message.endswith("xend")
+    assert 'score.py", line 1' in failure.traceback
+    assert len(failure.message) + len(failure.traceback) < 70_000
+
+
+def test_a_sample_that_is_no_unicode_keeps_nobody_from_serving(services: Services) -> None:
+    script = """
+    from inference_schema.schema_decorators import input_schema
+    from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
+
+    def init(): pass
+
+    @input_schema("data", StandardPythonParameterType({"a\\ud800": "b\\udc80ä"}))
+    def run(data): return list(data)
+    """
+    service = services.start(script, warm_up=True)
+    assert service.score('{"data": {"c": "d"}}', headers={"Content-Type": "application/json"}).json == ["c"]
+    assert {"a?": "b?ä"} in service.ask("GET", "/swagger.json").json["definitions"]["ServiceInput"]["example"].values()
 
 
 def test_a_start_that_takes_too_long(services: Services) -> None:

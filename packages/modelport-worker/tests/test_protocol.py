@@ -249,12 +249,16 @@ def test_unserializable_value(app: App, python: str) -> None:
         ("[b'x']", "$[0] is of type bytes. Return its hex(), or text instead."),
         ("{'a': {(1, 2): 3}}", "$.a has a key of type tuple, (1, 2). Return texts as keys."),
         ("[[1], loop]", "$[1][0] holds itself. Return something that ends."),
+        (
+            "functools.reduce(lambda inner, _: [inner], range(50000), 1)",
+            f"${'[0]' * 13}…"[:41] + " goes on deeper than JSON is read. Return something flatter.",
+        ),
         ("[twice, twice, {1: object()}]", "$[2][1] is of type object. Return lists, dicts, texts and numbers instead."),
     ],
 )
 def test_the_part_that_json_cannot_hold_is_named_first(app: App, value: str, said: str) -> None:
     code = f"""
-        import datetime
+        import datetime, functools
 
         def init():
             pass

@@ -72,6 +72,13 @@ def test_a_failure_names_a_file_whose_name_is_no_text(app: App, python: str) -> 
         assert worker.failure()["message"] == "cannot read mod\\udcffel"
 
 
+@pytest.mark.parametrize("deed", ["sys.stderr = sys.stdout = None", "sys.stderr.close()"])
+def test_a_failure_is_told_where_the_script_has_no_streams(app: App, python: str, deed: str) -> None:
+    with app.run(python, f"import sys\n{deed}\nraise ValueError('no model')") as worker:
+        assert worker.failure()["message"] == "no model"
+        worker.wait_for_output("The phase import failed: ValueError: no model")
+
+
 @pytest.mark.parametrize("statement", ["sys.exit(4)", "raise KeyboardInterrupt", "raise GeneratorExit"])
 def test_leaving_in_init_is_a_failure(app: App, python: str, statement: str) -> None:
     code = f"""
@@ -112,7 +119,10 @@ def test_leaving_in_init_is_a_failure(app: App, python: str, statement: str) -> 
         (INIT + "def run(data, **options): pass", "run() has **options"),
         (INIT + "run = ''.join.__class__.__call__", "run() has"),
         (INIT + "def run(a, b): pass", "requires several parameters (a, b)"),
-        (INIT + "async def run(data): pass", "asynchronous"),
+        (INIT + "async def run(data): pass", "run() of the entry script is asynchronous"),
+        (INIT + "async def run(data): yield", "run() of the entry script is asynchronous"),
+        (INIT + "def run(data): pass\nasync def run_batch(data): pass", "run_batch() of the entry script is asynchron"),
+        ("async def init(): pass\ndef run(data): pass", "init() of the entry script is asynchronous"),
     ],
 )
 def test_script_that_cannot_be_served(app: App, python: str, code: str, message: str) -> None:

@@ -28,7 +28,26 @@ class StartFailed(Exception):
         self.failure = failure
 
 
+MOST_CHARACTERS = 32 * 1024
+"""Of a message or a traceback: a line of the control socket holds those of every revision."""
+
 KILLED = "killed by signal"
+
+
+def read_failure_frame(payload: bytes) -> Failure:
+    """What a FAILED frame says. Scripts raise what they like, a whole table as text for one: of what is too long, the
+    middle is left out. Raises msgspec.MsgspecError."""
+    failure = msgspec.json.decode(payload, type=Failure)
+    texts = {name: shortened(getattr(failure, name)) for name in ("phase", "message", "type", "traceback")}
+    return msgspec.structs.replace(failure, **texts)
+
+
+def shortened(text: str) -> str:
+    """The text, or its two ends."""
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    half = MOST_CHARACTERS // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters are left out here …\n{text[-half:]}"
 
 
 def describe_exit(returncode: int) -> str:

@@ -84,9 +84,14 @@ def choose_functions(module: ModuleType) -> EntryScript:
     init = required_function(module, "init", "def init():")
     served = inner if wraps else module
     run = required_function(served, "run", "def run(data):")
-    if inspect.iscoroutinefunction(run):
-        raise ScriptError("run() of the entry script is asynchronous (async def). Make it an ordinary function.")
-    return EntryScript(init, run, getattr(served, "run_batch", None))
+    run_batch = getattr(served, "run_batch", None)
+    for name, function in (("init", init), ("run", run), ("run_batch", run_batch)):
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise ScriptError(
+                "{}() of the entry script is asynchronous (async def). Make it an ordinary function, in which "
+                "asyncio.run() calls what is asynchronous.".format(name)
+            )
+    return EntryScript(init, run, run_batch)
 
 
 def required_function(module: Any, name: str, example: str) -> Callable[..., Any]:

@@ -1,10 +1,11 @@
 """What is said of an exception: for a start that failed, and for a ``run`` that raised."""
 
 import os
-import sys
 import traceback
 from types import TracebackType
 from typing import Dict, List, Optional
+
+from modelport_worker.streams import log
 
 LISTED_FILES = 200
 
@@ -78,7 +79,7 @@ def list_folder(folder: str) -> str:
 
 def log_failure(failure: Dict[str, str]) -> None:
     """Write the failure to the log; for ``init``, which loads the models, also what model files there are."""
-    sys.stderr.write("The phase {phase} failed: {type}: {message}\n{traceback}".format(**failure))
+    log("The phase {phase} failed: {type}: {message}\n{traceback}".format(**failure))
     folder = os.environ.get("AZUREML_MODEL_DIR")
     if failure["phase"] == "init" and folder:
-        sys.stderr.write("Files in AZUREML_MODEL_DIR ({}):\n{}\n".format(folder, list_folder(folder)))
+        log("Files in AZUREML_MODEL_DIR ({}):\n{}".format(folder, list_folder(folder)))

@@ -78,7 +78,8 @@ def python_version() -> str:
 
 
 def to_json(value: Dict[str, Any]) -> bytes:
-    return json.dumps(value).encode("ascii")
+    """As JSON in UTF-8. A schema's sample may hold a lone surrogate, which that does not have: ``?`` stands for it."""
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def fail(link: Link, phase: str, error: BaseException) -> NoReturn:

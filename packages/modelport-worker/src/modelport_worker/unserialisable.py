@@ -21,6 +21,13 @@ REPLACEMENTS = (
 """An attribute of such a value, and what could be returned in its place; the first that fits."""
 
 
+DEEPEST = 500
+"""Levels that are looked at: json gives up at a thousand, orjson at half of that."""
+
+SHOWN = 40
+"""Characters of such a path."""
+
+
 class Part(NamedTuple):
     """A part of a value; ``path`` as in JSONPath, ``$`` is the whole."""
 
@@ -46,13 +53,15 @@ def first_wrong(value: Any) -> Optional[Part]:
     rest: List[Tuple[str, Any, int]] = [("$", value, 0)]
     while rest:
         path, here, depth = rest.pop()
-        if here is None or isinstance(here, KEYS):
+        if is_plain(here):
             continue
         if not isinstance(here, (list, tuple, dict)):
             return Part(path, "is of type {}".format(type_name(here)), replacement(here))
         del ancestors[depth:]
         if id(here) in ancestors:
             return Part(path, "holds itself", "something that ends")
+        if depth == DEEPEST:
+            return Part(path[:SHOWN] + "…", "goes on deeper than JSON is read", "something flatter")
         ancestors.append(id(here))
         if isinstance(here, dict):
             for key in here:
@@ -62,14 +71,21 @@ def first_wrong(value: Any) -> Optional[Part]:
     return None
 
 
+def is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, KEYS)
+
+
 def members(path: str, value: Any) -> Iterator[Tuple[str, Any]]:
+    """Those that are not plain: of millions of numbers nobody needs the paths."""
     if isinstance(value, dict):
         for key, member in value.items():
-            plain = isinstance(key, str) and key.isidentifier()
-            yield (path + "." + key if plain else "{}[{}]".format(path, json.dumps(key))), member
+            if not is_plain(member):
+                named = isinstance(key, str) and key.isidentifier()
+                yield (path + "." + key if named else "{}[{}]".format(path, json.dumps(key))), member
     else:
         for index, member in enumerate(value):
-            yield "{}[{}]".format(path, index), member
+            if not is_plain(member):
+                yield "{}[{}]".format(path, index), member
 
 
 def type_name(value: Any) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import msgspec
 
-from modelport_scoring.failures import Failure, StartFailed, describe_exit
+from modelport_scoring.failures import Failure, StartFailed, describe_exit, read_failure_frame
 from modelport_scoring.journal import Journal
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.process import ProcessGroup, Shared, SpawnedProcess, ended_early, late, share
@@ -182,7 +182,7 @@ class Template:
 
     def _start_failed(self, payload: bytes) -> None:
         with contextlib.suppress(msgspec.MsgspecError):
-            self._failure = msgspec.json.decode(payload, type=Failure)
+            self._failure = read_failure_frame(payload)
         self._loop.call_later(LAST_WORDS_S, self._process.kill)
 
     def _forked(self, number: int, code: int, payload: bytes) -> None:

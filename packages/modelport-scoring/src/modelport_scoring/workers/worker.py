@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from modelport_scoring.failures import Failure, StartFailed
+from modelport_scoring.failures import StartFailed, read_failure_frame
 from modelport_scoring.journal import Journal
 from modelport_scoring.workers.arena import SMALLEST_BYTES
 from modelport_scoring.workers.contract import Contract
@@ -189,7 +189,7 @@ class Worker:
             if kind == READY:
                 self._ready.set_result(msgspec.json.decode(payload, type=Contract))
             else:
-                self._ready.set_exception(StartFailed(msgspec.json.decode(payload, type=Failure)))
+                self._ready.set_exception(StartFailed(read_failure_frame(payload)))
         except msgspec.MsgspecError as error:
             self.garbage_received(f"a start report that cannot be read ({error})")
 
