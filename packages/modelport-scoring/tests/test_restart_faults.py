@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -182,3 +185,61 @@ def is_new_and_failed(service: RunningService, before: int) -> bool:
     except ServiceNotRunning:
         return False
     return status.pid != before and status.state is ServiceState.FAILED
+
+
+IMPATIENT = """
+import sys
+from pathlib import Path
+from modelport_scoring import pulse, supervisor
+pulse.PATIENCE_S = 3.0
+sys.exit(supervisor.supervise(Path(sys.argv[1])))
+"""
+
+
+def start_impatient(service: RunningService) -> int:
+    """With a supervisor that takes a server for hung after three seconds; returns its process id."""
+    service.process = subprocess.Popen([sys.executable, "-c", IMPATIENT, str(service.folder)], start_new_session=True)
+    service.wait_for(ServiceState.RUNNING)
+    return service.process.pid
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_server_that_hangs_is_ended_and_followed(services: Services, processes: int) -> None:
+    service = services.make(server_processes=processes, workers=processes)
+    start_impatient(service)
+    wait_until(lambda: len(service.status.workers) == processes, what="all are there")
+    hung, *others = [server.pid for server in service.status.servers]
+    assert hung is not None
+    os.kill(hung, signal.SIGSTOP)
+    wait_until(lambda: f"(process {hung}) does not do anything" in service.supervisor_log, what="it is noticed")
+    status = service.wait_for(ServiceState.RUNNING)
+    assert hung not in [server.pid for server in status.servers]
+    assert service.score("again").status == 200
+    assert set(others) <= {server.pid for server in service.status.servers}
+
+
+def test_a_server_that_was_stopped_together_with_its_supervisor_is_no_hung_one(services: Services) -> None:
+    """As where a whole container is paused."""
+    service = services.make()
+    supervisor = start_impatient(service)
+    server = service.status.pid
+    for pid in (supervisor, server):
+        os.kill(pid, signal.SIGSTOP)
+    paused = time.monotonic()
+    wait_until(lambda: time.monotonic() - paused > 4, what="the pause")
+    for pid in (supervisor, server):
+        os.kill(pid, signal.SIGCONT)
+    resumed = time.monotonic()
+    wait_until(lambda: time.monotonic() - resumed > 2, what="the supervisor has looked")
+    assert service.status.pid == server
+
+
+def test_folders_of_servers_that_are_not_there_any_more_are_removed(services: Services) -> None:
+    service = services.make()
+    left = [service.folder / "work" / name for name in ("1.1", "7.12", "7")]
+    kept = service.folder / "work" / "mine"
+    for folder in (*left, kept):
+        folder.mkdir(parents=True)
+    service.start()
+    assert not any(folder.exists() for folder in left)
+    assert kept.exists()

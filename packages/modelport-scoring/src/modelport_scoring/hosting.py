@@ -92,7 +92,7 @@ class Hosting:
         come up in a server process before this one: then it is tried until it does, or is wanted no more."""
         hosted = self.all
         numbers = [each.number for each in hosted]
-        await asyncio.to_thread(clear_work, self._folder, process=self._owner.share.process, keep=numbers)
+        await asyncio.to_thread(clear_work, self._folder, self._owner.share, keep=numbers)
         await asyncio.gather(*(self._make_revision(each) for each in hosted))
         self._has_folders.set()
         self._owner.revisions_changed()

@@ -29,7 +29,7 @@ from modelport_scoring.settings import (
     limits_of,
 )
 from modelport_scoring.settings_json import check_format, decode_json, read_bytes
-from modelport_scoring.share import DIVIDED
+from modelport_scoring.share import DIVIDED, Share
 from modelport_scoring.telemetry.settings import check_telemetry
 from modelport_scoring.traffic.settings import check_traffic
 from modelport_scoring.workers.size import size_of
@@ -246,12 +246,16 @@ def work_path(folder: Path, revision: int, *, process: int = 0) -> Path:
     return folder / WORK / (str(revision) if process == 0 else f"{revision}.{process}")
 
 
-def clear_work(folder: Path, *, process: int, keep: Collection[int]) -> None:
-    """Remove working folders that a server process of that number has left behind when it was killed."""
-    kept = {work_path(folder, revision, process=process).name for revision in keep}
+def clear_work(folder: Path, share: Share, *, keep: Collection[int]) -> None:
+    """Remove working folders that a server process of our number has left behind when it was killed; and the first one,
+    those of numbers that nobody has any more."""
+    kept = {work_path(folder, revision, process=share.process).name for revision in keep}
     for path in (folder / WORK).glob("*"):
-        revision, _, owner = path.name.partition(".")
-        if revision.isdigit() and (owner or "0") == str(process) and path.name not in kept:
+        revision, _, number = path.name.partition(".")
+        if not (revision.isdigit() and (number or "0").isdigit()) or path.name in kept:
+            continue
+        owner = int(number or "0")
+        if owner == share.process or (share.process == 0 and owner >= share.processes):
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -9,7 +9,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -17,14 +16,15 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from modelport_scoring import service_lock
-from modelport_scoring.backoff import BackOff
 from modelport_scoring.control.client import ControlClient
 from modelport_scoring.errors import ServiceNotRunning, SettingsInvalid
 from modelport_scoring.failures import Failure, describe_exit
 from modelport_scoring.handover import LINGER_S, TAKEN_OVER, Handover, HandoverFailed
 from modelport_scoring.journal import cut_logs, say, write_as
 from modelport_scoring.listening import CannotServe, find_socket, open_socket, write_port
-from modelport_scoring.orphans import end_left_behind, end_orphans
+from modelport_scoring.orphans import end_orphans
+from modelport_scoring.pulse import Pulse
+from modelport_scoring.server_process import ServerProcess
 from modelport_scoring.service_folder import (
     LOGS,
     SETTINGS,
@@ -137,57 +137,6 @@ def give_up(error: Exception) -> int:
     return STATUS_FAILED
 
 
-class ServerProcess:
-    """The place of one scoring server: who is in it, and when the next one is due.
-
-    Of several servers each leads a session of its own, by which what it leaves behind is told from what belongs to the
-    others; a single one is in ours.
-    """
-
-    def __init__(self, number: int, *, is_single: bool) -> None:
-        self.number = number
-        self.process: subprocess.Popen[bytes] | None = None
-        self._is_single = is_single
-        self.due_at = 0.0
-        self._born = 0.0
-        self._backoff = BackOff()
-
-    def start(self, command: list[str], *, descriptors: tuple[int, ...]) -> None:
-        """Start it with descriptors of ours. Where the system cannot, for want of memory for example, it is due again
-        later."""
-        self._born = time.monotonic()
-        command = [*command, "--process", str(self.number)]
-        try:
-            self.process = subprocess.Popen(command, pass_fds=descriptors, start_new_session=not self._is_single)
-        except OSError as error:
-            delay_s = self.start_later()
-            say(f"scoring server {self.number} could not be started ({error}); it is tried again in {delay_s:g} s")
-
-    def collect(self) -> int | None:
-        """The return code, once after its end; what it has left behind is ended too."""
-        process = self.process
-        if process is None or process.poll() is None:
-            return None
-        with contextlib.suppress(OSError):  # the system has no descriptor left to look with; workers end by themselves
-            if not self._is_single:
-                end_left_behind(process.pid)
-            elif os.getsid(0) == os.getpid():
-                end_left_behind(os.getpid())
-        self.process = None
-        return int(process.returncode)
-
-    def start_later(self) -> float:
-        """Have another one started after it ended; returns in how many seconds."""
-        delay_s = self._backoff.after(time.monotonic() - self._born)
-        self.due_at = time.monotonic() + delay_s
-        return delay_s
-
-    def send(self, number: signal.Signals) -> None:
-        """Have it finish what it holds and end."""
-        if self.process is not None:
-            self.process.send_signal(number)
-
-
 class Supervisor:
     """Keeps the scoring servers running until it is told to stop."""
 
@@ -211,11 +160,14 @@ class Supervisor:
         self._lock = lock
         self._parent = parent
         self._lifeline, self._life = os.pipe()
-        self._servers = [ServerProcess(number, is_single=processes == 1) for number in range(processes)]
+        self._metrics = share_memory()
+        self._servers = [
+            ServerProcess(number, is_single=processes == 1, pulse=Pulse(self._metrics, process=number))
+            for number in range(processes)
+        ]
         self._stopping = False
         self._kill_at = 0.0
         self._status = 0
-        self._metrics = share_memory()
         self._has_served = False
         self._settings_read_at = 0
         self._tick_s = TICK_S
@@ -231,6 +183,7 @@ class Supervisor:
                 returncode = server.collect()
                 if returncode is not None:
                     self._ended(server, returncode)
+                server.end_if_hung()
             reap_others({server.process.pid for server in self._servers if server.process is not None})
             self._cut_logs()
             if self._stopping and time.monotonic() > self._kill_at:

@@ -1,0 +1,48 @@
+"""Whether the loop of a scoring server still turns: every second it writes down the moment, where the supervisor looks.
+
+One that does not (stopped by a signal, say, or waiting for a file system that is gone) may take connections from the
+socket and answers nobody, and no control socket can tell it to end.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from modelport_scoring.telemetry import layout
+
+PATIENCE_S = 30.0
+"""A loop that has not turned for so long hangs."""
+
+LONGEST_LOOK_S = 1.5
+"""What counts between two looks: where the next one came later, the supervisor did not turn either; the whole container
+was paused, for one."""
+
+
+class Pulse:
+    """That of one server process, in its part of the memory for metrics."""
+
+    def __init__(self, memory: int, *, process: int) -> None:
+        self._memory = memory
+        self._offset = process * layout.PART_BYTES + layout.PUBLISHED_AT * layout.DOUBLE
+        self.begin()
+
+    def begin(self) -> None:
+        """A server process has been started."""
+        self._seen = self._read()
+        self._still_s = 0.0
+        self._looked_at = time.monotonic()
+
+    def has_stopped(self) -> bool:
+        """Whether it is to be taken for hung. To be asked about once a second."""
+        now = time.monotonic()
+        passed_s, self._looked_at = now - self._looked_at, now
+        seen = self._read()
+        if seen == self._seen:
+            self._still_s += min(passed_s, LONGEST_LOOK_S)
+        else:
+            self._seen, self._still_s = seen, 0.0
+        return self._still_s > PATIENCE_S
+
+    def _read(self) -> bytes:
+        return os.pread(self._memory, layout.DOUBLE, self._offset)
