@@ -34,6 +34,7 @@ def test_an_image_is_served_where_it_lies(package: Package) -> None:
         {"SERVICE_NAME": "renamed", "AML_APP_INSIGHTS_ENABLED": "true", "AZUREML_LOG_LEVEL": "INFO"}
     )
     package.healthy()
+    assert package.folder.stat().st_mode & 0o777 == 0o700, "the folder for temporary files is everybody's"
     assert "x-ms-server-version" in package.header_names()
     status, body = package.ask("POST", "/score", "1")
     assert (status, json.loads(body)) == (

@@ -16,6 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import pytest
 import trustme
 
 from image_packages import Package
+from modelport_scoring import ControlClient
 from modelport_scoring.handover import Handover, HandoverFailed
 from scoring_services import PATIENCE_S, has_pending, kill_session, read_all, refuses, stop, wait_until
 
@@ -272,6 +274,34 @@ def test_one_without_a_successor_answers_who_waits_to_be_accepted(generations: G
         wait_until(lambda: has_pending(server, signal.SIGTERM), what="the stop")
         os.kill(server, signal.SIGCONT)
         assert read_all(channel).startswith(b"HTTP/1.1 200 ")
+    assert exit_status(only) == 0
+    assert refuses(generations.port)
+
+
+def takes_leave(connection: http.client.HTTPConnection) -> bool:
+    """Whether the connection ends with its answer, or has ended."""
+    try:
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        response.read()
+    except (OSError, http.client.HTTPException):
+        return True
+    return response.getheader("connection") == "close"
+
+
+def test_one_that_is_told_to_stop_in_its_folder_answers_who_still_comes(generations: Generations) -> None:
+    only = generations.start()
+    generations.wait_for(0)
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(generations.generation, "sleep 1.5")
+        control = ControlClient(only.folder)
+        wait_until(lambda: control.status().requests_in_flight == 1, what="it is held")
+        kept = generations.connect()
+        kept.connect()
+        control.stop()
+        wait_until(lambda: takes_leave(kept), what="the stop has begun")
+        assert generations.generation() == "0", "its worker is still there"
+        assert held.result() == "0"
     assert exit_status(only) == 0
     assert refuses(generations.port)
 

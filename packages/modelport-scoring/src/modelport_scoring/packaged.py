@@ -107,7 +107,8 @@ class Placement:
     def make_folder(self) -> None:
         """Make the service's folder, and have its logs be the output of this process. Raises OSError."""
         try:
-            (self.folder / LOGS).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.folder / LOGS).mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             text = f"{error.strerror}; mount a folder there that user {os.geteuid()} may write to, or name another one"
             raise OSError(error.errno, f"{text} with --folder", str(self.folder)) from error

@@ -92,7 +92,7 @@ class Server:
         self._stopped: asyncio.Future[float | None] = loop.create_future()
         self._given_up = False
         self._leaving = False
-        self._is_shared = False
+        self.is_shared = False
         """Whether another supervisor accepts on our socket, or may."""
         self._acceptors: list[asyncio.Server | Acceptor] = []
         self._reception = Reception(
@@ -110,7 +110,7 @@ class Server:
         supervisor's too then, and is not for us to shut down unless ours says that it is to stop. ``probed``: another
         socket for the same.
         """
-        self._is_shared = gate is not None
+        self.is_shared = gate is not None
         self._loop.add_reader(lifeline, self._orphaned)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._told_to_stop)
@@ -143,7 +143,7 @@ class Server:
     async def _take_leave(self, listening: socket.socket) -> None:
         """Accept no more, but have those answered who have connected and are about to ask, or are sent here by somebody
         who does not know yet."""
-        if not (self._is_shared or self._given_up):
+        if not (self.is_shared or self._given_up):
             await stop_listening(listening, self._reception, self._listener, is_leaving=self._leaving)
             self._stop_accepting()
             return
@@ -195,7 +195,7 @@ class Server:
 
     def _told_to_stop(self) -> None:
         """By the supervisor, which knows that nobody else has its socket."""
-        self._is_shared = False
+        self.is_shared = False
         self._leaving = self._lingers
         self._stop(None)
 
@@ -274,6 +274,9 @@ class Leader:
         return msgspec.structs.replace(status, version=__version__, dialect=dialect())
 
     async def _stop(self) -> None:
+        if self._server.is_shared:  # the supervisor alone knows whether another one has the socket too
+            os.kill(os.getppid(), signal.SIGTERM)
+            return
         await self._peers.stop()
         self._server.stop()
 
