@@ -138,7 +138,24 @@ _INSTALLING = """
 """
 
 
-@pytest.mark.parametrize("code", [_INSTALLING])
+_COMPILING = """
+    import os, pathlib, shlex, sys
+    from modelport.environments.venv import compile_packages
+""" + _INSTALLING.replace(
+    """
+        run = ("run", "--quiet", "--no-project", "--python", sys.executable, "python", "-c", installer)
+        assert run_uv(*run, *sys.argv[2:], cwd=root, indexes=False).succeeded
+""",
+    """
+        slow = root / "slow-python"
+        slow.write_text("#!/bin/sh\\nexec " + shlex.join([sys.executable, "-c", installer, *sys.argv[2:]]))
+        slow.chmod(0o755)
+        compile_packages(str(slow))
+""",
+)
+
+
+@pytest.mark.parametrize("code", [_INSTALLING, _COMPILING], ids=["installing", "compiling"])
 def test_an_installer_whose_program_was_killed_is_waited_for(tmp_path: Path, start: Start) -> None:
     builds = tmp_path / "builds"
     killed = start()

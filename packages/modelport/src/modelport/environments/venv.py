@@ -93,17 +93,18 @@ def install_pins(pins: str, python: str) -> None:
         answer = run_uv(*arguments, cwd=Path(name))
     if not answer.succeeded:
         raise installation_failed(answer.complaint)
-    _compile(python)
+    compile_packages(python)
 
 
-def _compile(python: str) -> None:
+def compile_packages(python: str) -> None:
     """Compile once here, not at each start of a worker: where PYTHONDONTWRITEBYTECODE is set no start would keep it.
 
     By the interpreter itself, on all cores: uv's own compilation needs Python 3.7. A file that does not compile
     (packages ship some for other Pythons) is no failure.
     """
     code = "import compileall, sysconfig; compileall.compile_dir(sysconfig.get_paths()['purelib'], quiet=2, workers=0)"
-    subprocess.run([python, "-I", "-c", code], capture_output=True)
+    # As uv, it holds the lock of the environment (prefixes.py): where this process is killed, it goes on writing.
+    subprocess.run([python, "-I", "-c", code], capture_output=True, close_fds=False)
 
 
 def _build(lock: Lock, folder: Path) -> None:
