@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from modelport_scoring import ServiceNotRunning, ServiceState, write_settings
-from scoring_services import Gate, RunningService, Services, wait_until
+from scoring_services import Gate, RunningService, Services, kill_session, wait_until, write_bundle
 
 
 def script(obstacle: Path) -> str:
@@ -168,6 +168,42 @@ def test_a_bundle_whose_path_cannot_be_is_a_failed_start(services: Services) -> 
     failure = service.start(until=ServiceState.FAILED).status.failure
     assert failure is not None
     assert "null byte" in failure.message
+
+
+def test_what_was_up_before_the_machine_was_started_again_comes_back(services: Services, tmp_path: Path) -> None:
+    obstacle = tmp_path / "away"
+    service = services.start(script(obstacle))
+    assert service.process is not None
+    kill_session(service.process.pid)
+    service.process.wait()
+    obstacle.touch()
+    failure = service.start(until=ServiceState.FAILED).status.failure
+    assert failure is not None
+    assert (failure.phase, failure.message) == ("init", "the database is away")
+    assert service.score("x").status == 503
+    kill_server(service)
+    service.wait_for(ServiceState.FAILED)
+    obstacle.unlink()
+    service.wait_for(ServiceState.RUNNING)
+    assert service.score("x").status == 200
+    obstacle.touch()
+    kill_server(service)
+    service.wait_for(ServiceState.UNHEALTHY)
+
+
+def test_another_bundle_has_to_come_up_by_itself(services: Services, tmp_path: Path) -> None:
+    """Under the number of one that was up once."""
+    obstacle = tmp_path / "away"
+    service = services.start(script(obstacle))
+    service.end()
+    other = write_bundle(tmp_path / "other", script(obstacle))
+    revision = msgspec.structs.replace(service.settings.revision, bundle=str(other))
+    write_settings(service.folder, msgspec.structs.replace(service.settings, revision=revision))
+    obstacle.touch()
+    service.start(until=ServiceState.FAILED)
+    wait_until(lambda: "the service failed to start" in service.log, what="it is given up")
+    service.control.switch(service.revision(2, "def init(): pass\ndef run(x): return 2"))
+    assert sorted(file.name for file in (service.folder / "started").iterdir()) == ["1", "2"]
 
 
 def test_what_never_came_up_is_not_tried_again(services: Services, tmp_path: Path) -> None:

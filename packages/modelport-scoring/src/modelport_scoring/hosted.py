@@ -23,6 +23,9 @@ class Hosted:
         """Why its first start failed; nothing is tried again."""
         self.late_failure: Failure | None = None
         """Why its working folder could not be made at the last try, where it is tried again."""
+        self.comes_back = False
+        """It was up under an earlier supervisor, and was not yet under this one: its start is tried until it succeeds,
+        and has failed as long as it does not."""
 
     @property
     def number(self) -> int:
@@ -35,7 +38,7 @@ class Hosted:
         if self.start_failure is not None:
             return ServiceState.FAILED
         if self.late_failure is not None or (self.revision is not None and self.revision.pool.was_up):
-            return ServiceState.UNHEALTHY
+            return ServiceState.FAILED if self.comes_back else ServiceState.UNHEALTHY
         return ServiceState.STARTING
 
     @property

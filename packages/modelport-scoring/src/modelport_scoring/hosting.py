@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from modelport_scoring.backoff import BackOff
+from modelport_scoring.earlier_starts import EarlierStarts
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.hosted import Hosted
 from modelport_scoring.journal import Journal, say
@@ -57,6 +58,7 @@ class Hosting:
         self._folder = folder
         self._loop = loop
         self._telemetry = telemetry
+        self._earlier = EarlierStarts(folder, telemetry)
         self._has_folders = asyncio.Event()
         """Whether what was there at the start has its working folders."""
         self._prepared: dict[int, Hosted] = {}
@@ -89,10 +91,12 @@ class Hosting:
 
     async def start(self) -> None:
         """Start what the settings say, at once. What fails is kept with its failure, and not tried again, unless it had
-        come up in a server process before this one: then it is tried until it does, or is wanted no more."""
+        come up before: then it is tried until it does, or is wanted no more."""
         hosted = self.all
         numbers = [each.number for each in hosted]
         await asyncio.to_thread(clear_work, self._folder, self._owner.share, keep=numbers)
+        if not self._owner.settings.ends_with_script:  # else whoever sees its end has it tried again
+            self._earlier.recall(hosted)
         await asyncio.gather(*(self._make_revision(each) for each in hosted))
         self._has_folders.set()
         self._owner.revisions_changed()
@@ -117,7 +121,7 @@ class Hosting:
         try:
             revision = await self._prepare(hosted.settings, self._owner.settings)
         except StartFailed as failed:
-            if self._telemetry.was_ready(hosted.number):
+            if self._earlier.knows(hosted):
                 hosted.late_failure = failed.failure
             else:
                 self._start_failed(hosted, failed.failure)
@@ -148,7 +152,8 @@ class Hosting:
         if hosted.revision is None:
             return
         try:
-            await hosted.revision.start(is_proven=self._telemetry.was_ready(hosted.number))
+            await hosted.revision.start(is_proven=self._earlier.knows(hosted))
+            self._earlier.note(hosted)
         except StartFailed as failed:
             self._start_failed(hosted, failed.failure)
         self._owner.revisions_changed()
@@ -239,6 +244,7 @@ class Hosting:
         self._prepared[settings.number] = prepared
         try:
             await revision.start()
+            self._earlier.note(prepared)
         except StartFailed:
             if self._prepared.get(settings.number) is prepared:
                 del self._prepared[settings.number]

@@ -78,7 +78,7 @@ class Service:
         """Give the ticket to the default revision."""
         if self.active is not None:
             self.active.pool.submit(ticket)
-        elif self.failure is not None:
+        elif self.state is ServiceState.FAILED:
             ticket.refused(Refusal.NO_WORKER)
         else:
             self._early.put(ticket)
@@ -223,7 +223,7 @@ class Service:
         )
 
     def _submit_early(self) -> None:
-        if self.active is not None or self.failure is not None:
+        if self.active is not None or self.state is ServiceState.FAILED:
             for ticket in self._early.clear():
                 self.submit_to_default(ticket)
 

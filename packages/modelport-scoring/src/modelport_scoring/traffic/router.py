@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from modelport_scoring.hosted import Hosted
 from modelport_scoring.http.exchange import AnswerOrder, Exchange
+from modelport_scoring.states import ServiceState
 from modelport_scoring.traffic.settings import Traffic
 from modelport_scoring.traffic.shadow import Comparison, CopiableTicket, Counts, Shadow
 from modelport_scoring.traffic.split import Split
@@ -82,7 +83,7 @@ class Router:
         ticket.tied = True
         if number is None:
             ticket.refused(Refusal.NO_SUCH_REVISION)
-        elif number != self._default and self._others[number].start_failure is not None:
+        elif number != self._default and self._others[number].state is ServiceState.FAILED:
             ticket.refused(Refusal.REVISION_DOWN)
         else:
             self._submit(ticket, number)
