@@ -3,6 +3,7 @@
 from typing import List, NamedTuple, Optional, Tuple
 from urllib.parse import unquote_plus
 
+from azureml.contrib.services._mappings import Headers
 from azureml.contrib.services._multipart import read_parameters, read_parts
 from azureml.contrib.services._uploaded_file import BodyFile, UploadedFile
 
@@ -39,6 +40,6 @@ def parse_multipart(body: bytes, boundary: Optional[str]) -> Form:
         if part.filename is None:
             form.fields.append((part.name, content.read().decode("utf-8", "replace")))
         else:
-            file = UploadedFile(content, filename=part.filename, name=part.name, content_type=part.content_type)
+            file = UploadedFile(content, filename=part.filename, name=part.name, headers=Headers(part.headers))
             form.files.append((part.name, file))
     return form

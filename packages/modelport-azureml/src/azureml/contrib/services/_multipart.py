@@ -1,7 +1,7 @@
 """``multipart/form-data`` (RFC 7578, in the framing of RFC 2046), read where it lies: no content is copied."""
 
 import re
-from typing import Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 from urllib.parse import unquote_to_bytes
 
 MOST_PARTS = 1000
@@ -20,7 +20,7 @@ class Part(NamedTuple):
 
     name: str
     filename: Optional[str]
-    content_type: Optional[str]
+    headers: List[Tuple[str, str]]
     start: int
     end: int
 
@@ -92,19 +92,20 @@ def end_of_head(body: bytes, position: int, delimiter: bytes) -> int:
 
 
 def describe_part(head: bytes, *, start: int, end: int) -> Part:
-    headers = dict(read_header(line) for line in head.decode("utf-8", "replace").split("\r\n") if line)
-    disposition, parameters = read_parameters(headers.get("content-disposition", ""))
+    headers = [read_header(line) for line in head.decode("utf-8", "replace").split("\r\n") if line]
+    described = {name.lower(): value for name, value in headers}
+    disposition, parameters = read_parameters(described.get("content-disposition", ""))
     if disposition != "form-data" or "name" not in parameters:
         raise ValueError("A part of the multipart/form-data body has no name.")
     filename = parameters.get("filename*", parameters.get("filename"))
-    return Part(parameters["name"], filename, headers.get("content-type"), start, end)
+    return Part(parameters["name"], filename, headers, start, end)
 
 
 def read_header(line: str) -> Tuple[str, str]:
     found = HEADER.match(line)
     if found is None:
         raise ValueError("A part of the multipart/form-data body has a header that is none: {!r}".format(line[:100]))
-    return found.group(1).lower(), found.group(2).strip(" \t")
+    return found.group(1), found.group(2).strip(" \t")
 
 
 def read_parameters(value: str) -> Tuple[str, Dict[str, str]]:

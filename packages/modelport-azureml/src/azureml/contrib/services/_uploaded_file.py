@@ -2,7 +2,10 @@
 
 import io
 import os
-from typing import IO, Any, Optional, Union
+from typing import IO, Any, Dict, Optional, Union
+
+from azureml.contrib.services._mappings import Headers
+from azureml.contrib.services._multipart import read_parameters
 
 
 class BodyFile(io.BufferedIOBase):
@@ -66,30 +69,48 @@ class BodyFile(io.BufferedIOBase):
 
 
 class UploadedFile:
-    """A file of a form. Reads as a binary file does."""
+    """A file of a form. Reads as a binary file does. False where it has no name: a browser sends that for a field
+    where no file was chosen."""
 
-    def __init__(self, stream: BodyFile, *, filename: str, name: str, content_type: Optional[str]) -> None:
+    def __init__(self, stream: BodyFile, *, filename: str, name: str, headers: Headers) -> None:
         self.stream = stream
         self.filename = filename
         self.name = name
-        self.content_type = content_type or "application/octet-stream"
+        self.headers = headers
+        """Those of its part of the form."""
+
+    @property
+    def content_type(self) -> Optional[str]:
+        """None where its part of the form has none."""
+        return self.headers.get("Content-Type")
 
     @property
     def mimetype(self) -> str:
-        """The content type without its parameters, in small letters."""
-        return self.content_type.partition(";")[0].strip().lower()
+        """The content type without its parameters, in small letters; empty where there is none."""
+        return (self.content_type or "").partition(";")[0].strip().lower()
+
+    @property
+    def mimetype_params(self) -> Dict[str, str]:
+        """The parameters of the content type, such as ``charset``."""
+        return read_parameters(self.content_type or "")[1]
 
     @property
     def content_length(self) -> int:
         return len(self.stream.getbuffer())
 
-    def save(self, destination: Union[str, IO[bytes]]) -> None:
-        """Write the content to a path or a binary file."""
-        if hasattr(destination, "write"):
-            destination.write(self.stream.getbuffer())
+    def save(self, dst: Union[str, "os.PathLike[str]", IO[bytes]], buffer_size: int = 0) -> None:
+        """Write the content to a path or a binary file. ``buffer_size`` is accepted and changes nothing."""
+        if hasattr(dst, "write"):
+            dst.write(self.stream.getbuffer())
         else:
-            with open(destination, "wb") as file:
+            with open(dst, "wb") as file:
                 file.write(self.stream.getbuffer())
+
+    def close(self) -> None:
+        """Nothing: it is a part of the request's body."""
+
+    def __bool__(self) -> bool:
+        return bool(self.filename)
 
     def __iter__(self) -> Any:
         return iter(self.stream)

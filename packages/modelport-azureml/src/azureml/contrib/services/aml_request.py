@@ -3,8 +3,10 @@
 import importlib
 import io
 import json
+import logging
 import re
 from typing import IO, Any, Callable, Dict, Iterable, Iterator, Optional, Sequence, Tuple, TypeVar, Union
+from urllib.parse import quote, unquote_to_bytes
 
 from azureml._modelport import request_raw_http
 from azureml.contrib.services import _flask_if_imported
@@ -12,12 +14,21 @@ from azureml.contrib.services._forms import TYPES, Form, parse_form, parse_pairs
 from azureml.contrib.services._made_once import made_once
 from azureml.contrib.services._mappings import Fields, Headers
 from azureml.contrib.services._multipart import read_parameters
+from azureml.contrib.services._request_details import detail
 from azureml.contrib.services._uploaded_file import UploadedFile
 
 __all__ = ["AMLRequest", "rawhttp"]
 
 ESCAPED = re.compile(r"\\([0-3][0-7]{2}|.)")
 """In the quoted value of a cookie, as ``http.cookies`` writes it."""
+
+ESCAPED_LETTERS = re.compile(r"(?:%[89A-Fa-f][0-9A-Fa-f])+")
+"""In a query, what is not ASCII."""
+
+UNREAD = object()
+"""In the place of the JSON value of a body that was not parsed yet."""
+
+logger = logging.getLogger("azureml.contrib.services")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,14 +37,14 @@ class AMLRequest:
     """A request as it came, with the names of Flask's request object. The body is held whole, in memory.
 
     It is a request of Flask's too, with all that those can do, where Flask has been imported. What is here by none of
-    these names is asked of Werkzeug's request, on which Flask's is built, where that is installed.
+    these names is asked of Werkzeug's request, on which Flask's is built, where that is installed; where it is not,
+    what it makes of single headers is there all the same (``_request_details``).
     """
 
     scheme = "http"
     is_secure = False
     root_path = script_root = ""
-    remote_addr = remote_user = None
-    """Nobody but the server talks to a worker."""
+    remote_user = None
 
     def __init__(
         self, method: str, path: str, *, query: str = "", headers: Iterable[Tuple[str, str]] = (), body: bytes = b""
@@ -44,6 +55,7 @@ class AMLRequest:
         self._query = query
         self._body = body
         self._form: Optional[Form] = None
+        self._json: Any = UNREAD
         self._werkzeugs: Any = None
 
     def __getattr__(self, name: str) -> Any:
@@ -51,19 +63,27 @@ class AMLRequest:
         if name.startswith("_") or type(self) is not AMLRequest:
             raise AttributeError("{!r} object has no attribute {!r}".format(type(self).__name__, name))
         if self._werkzeugs is None:
-            self._werkzeugs = self._as_werkzeugs(name)
-        return getattr(self._werkzeugs, name)
-
-    def _as_werkzeugs(self, name: str) -> Any:
+            self._werkzeugs = self._as_werkzeugs()
+        if self._werkzeugs is not None:
+            return getattr(self._werkzeugs, name)
+        if name == "environ":
+            return self._environment()
         try:
-            wrappers = importlib.import_module("werkzeug.wrappers")
-        except ImportError as error:
+            return detail(name, self.headers)
+        except AttributeError as error:
             text = "AMLRequest has no {!r} of its own. If Flask's request has it, add flask to the environment."
             raise AttributeError(text.format(name)) from error
+
+    def _as_werkzeugs(self) -> Any:
+        try:
+            wrappers = importlib.import_module("werkzeug.wrappers")
+        except ImportError:
+            return None
+        return wrappers.Request(self._environment())
+
+    def _environment(self) -> Dict[str, Any]:
         headers = list(self._given_headers)
-        return wrappers.Request(
-            _flask_if_imported.wsgi_environment(self.method, self.path, self._query, headers, self._body)
-        )
+        return _flask_if_imported.wsgi_environment(self.method, self.path, self._query, headers, self._body)
 
     @made_once
     def headers(self) -> Headers:
@@ -101,7 +121,8 @@ class AMLRequest:
 
     @property
     def url(self) -> str:
-        return self.base_url + ("?" + self._query if self._query else "")
+        """With letters instead of the escapes of UTF-8 in its query, as Flask shows it."""
+        return self.base_url + ("?" + readable(self._query) if self._query else "")
 
     @property
     def content_type(self) -> Optional[str]:
@@ -130,17 +151,18 @@ class AMLRequest:
         return self.headers.get("Origin")
 
     @property
-    def content_length(self) -> int:
-        return len(self._body)
+    def content_length(self) -> Optional[int]:
+        """The body's bytes; None for a request that has none and says no length."""
+        return len(self._body) if self._body or "Content-Length" in self.headers else None
 
-    @property
+    @made_once
     def cookies(self) -> "Fields[str]":
         """The cookies that the client sent. One that cannot be read costs no other."""
         return Fields(parse_cookies(self.headers.get("Cookie", "")))
 
-    @property
+    @made_once
     def stream(self) -> IO[bytes]:
-        """The body as a file, from its beginning."""
+        """The body as a file, which can be read once."""
         return io.BytesIO(self._body)
 
     @property
@@ -165,38 +187,66 @@ class AMLRequest:
         return self.get_json()
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
-        """As ``json``; ``force`` ignores the content type, ``silent`` gives None instead of an error."""
+        """As ``json``; ``force`` ignores the content type, ``silent`` gives None instead of an error; ``cache``: what
+        the script changes in the value is there the next time."""
         if not (force or self.is_json):
             return None
+        if cache and self._json is not UNREAD:
+            return self._json
         try:
-            return json.loads(self._body)
+            value = json.loads(self._body)
         except ValueError:
             if silent:
                 return None
             raise
+        if cache:
+            self._json = value
+        return value
 
-    @property
+    @made_once
     def form(self) -> "Fields[str]":
-        """The fields of a form. Raises ValueError where the body is cut off."""
+        """The fields of a form; none where its body is damaged, which the log says."""
         return Fields(self._parsed_form().fields)
 
-    @property
+    @made_once
     def files(self) -> "Fields[UploadedFile]":
-        """The uploaded files of a form, by the names of their fields. Raises ValueError where the body is cut off."""
+        """The uploaded files of a form, by the names of their fields; none where its body is damaged."""
         return Fields(self._parsed_form().files)
 
-    @property
+    @made_once
     def values(self) -> "Fields[str]":
         """The fields of the query and of the form, those of the query first."""
         return Fields([*parse_pairs(self._query), *self._parsed_form().fields])
 
     def _parsed_form(self) -> Form:
         if self._form is None:
-            self._form = parse_form(self.content_type or "", self._body)
+            try:
+                self._form = parse_form(self.content_type or "", self._body)
+            except ValueError as error:
+                self._form = Form([], [])  # as with Flask's: scripts ask whether a field is there
+                logger.warning("The form of a request cannot be read, its fields and files count as absent: %s", error)
         return self._form
+
+    def close(self) -> None:
+        """Nothing: what a request holds goes with it."""
 
     def __repr__(self) -> str:
         return "<AMLRequest {} {!r}>".format(self.method, self.url)
+
+
+def readable(query: str) -> str:
+    """The query with the letters of its escapes; what is not UTF-8, not printable or could be read as punctuation of an
+    address stays escaped."""
+    return ESCAPED_LETTERS.sub(letters, query)
+
+
+def letters(found: Any) -> str:
+    text: str = found.group()
+    try:
+        whole = unquote_to_bytes(text).decode("utf-8")
+    except UnicodeDecodeError:
+        return text
+    return "".join(letter if letter > "~" and letter.isprintable() else quote(letter) for letter in whole)
 
 
 def parse_cookies(text: str) -> Iterator[Tuple[str, str]]:
