@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import json
 import sys
+from datetime import datetime, timedelta, timezone
+from http.cookies import SimpleCookie
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -344,6 +347,141 @@ def test_response_headers() -> None:
     del response.headers["VARY"]
     assert "Vary" not in response.headers
     del response.headers["Vary"]  # as with Flask's: there may be none
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "line"),
+    [
+        (404, 404, "404 NOT FOUND"),
+        ("404", 404, "404 NOT FOUND"),
+        ("202 My Reason", 202, "202 ACCEPTED"),
+        (None, 200, "200 OK"),
+        (299, 299, "299 UNKNOWN"),
+    ],
+)
+def test_a_status_is_a_number_or_a_line(status: Any, code: int, line: str) -> None:
+    first, second, third = AMLResponse("x", status), AMLResponse("x", 201), AMLResponse("x", 201)
+    second.status = status
+    third.status_code = status
+    for response in (first, second, third):
+        assert (response.status_code, response.status) == (code, line)
+
+
+@pytest.mark.parametrize("status", ["", "OK", [200], object()])
+def test_a_status_that_is_none(status: Any) -> None:
+    with pytest.raises(ValueError, match="as in 404 or '404 Not Found'"):
+        AMLResponse("x", status)
+
+
+def headers_after(**attributes: Any) -> list[tuple[str, str]]:
+    """What stands in the headers behind the content type, once the attributes were set."""
+    response = AMLResponse("x", 200)
+    for name, value in attributes.items():
+        setattr(response, name, value)
+        assert getattr(response, name) is not None
+    return response.headers.items()[1:]
+
+
+def test_headers_that_are_attributes() -> None:
+    assert headers_after(location="/z", content_encoding="gzip", retry_after=5) == [
+        ("Location", "/z"),
+        ("Content-Encoding", "gzip"),
+        ("Retry-After", "5"),
+    ]
+    assert headers_after(access_control_allow_origin="*", access_control_allow_headers=["A", "B"]) == [
+        ("Access-Control-Allow-Origin", "*"),
+        ("Access-Control-Allow-Headers", "A, B"),
+    ]
+    moment = datetime(2020, 1, 2, tzinfo=timezone(timedelta(hours=1)))
+    assert headers_after(expires=0, last_modified=moment, date=datetime(2020, 1, 2)) == [
+        ("Expires", "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ("Last-Modified", "Wed, 01 Jan 2020 23:00:00 GMT"),
+        ("Date", "Thu, 02 Jan 2020 00:00:00 GMT"),
+    ]
+    response = AMLResponse("x", 200, {"Location": "/z", "Age": "3", "Expires": "soon"})
+    assert (response.location, response.age, response.expires, response.retry_after) == ("/z", "3", None, None)
+    response.location = None
+    del response.age
+    response.access_control_allow_credentials = True
+    assert response.headers.keys() == ["Content-Type", "Expires", "Access-Control-Allow-Credentials"]
+
+
+def test_names_in_a_header() -> None:
+    response = AMLResponse("x", 200, {"Vary": "Accept"})
+    response.vary.add("Origin")
+    response.vary.update(["accept", "Cookie"])
+    assert response.headers.getlist("Vary") == ["Accept, Origin, Cookie"]
+    response.vary.discard("ORIGIN")
+    assert ("cookie" in response.vary, list(response.vary)) == (True, ["Accept", "Cookie"])
+    response.vary = "X"
+    response.vary.remove("x")
+    assert "Vary" not in response.headers
+
+
+def test_cache_control() -> None:
+    response = AMLResponse("x", 200, {"Cache-Control": "public"})
+    response.cache_control.max_age = 5
+    response.cache_control.no_store = True
+    response.cache_control.public = False
+    assert response.headers["Cache-Control"] == "max-age=5, no-store"
+    cache = response.cache_control
+    assert (cache.max_age, cache.no_store, cache.public, cache.private) == (5, True, None, None)
+    del cache.max_age, cache.no_store
+    assert "Cache-Control" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("b",), "a=b; Path=/"),
+        (("b", 5), "a=b; Max-Age=5; Path=/"),
+        (("b", timedelta(minutes=1), 0), "a=b; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=60; Path=/"),
+        (("b", None, None, "/p", "h", True, True, "Lax"), "a=b; Domain=h; Secure; HttpOnly; Path=/p; SameSite=Lax"),
+        (('b c;"ü',), 'a="b c\\073\\042\\303\\274"; Path=/'),
+    ],
+)
+def test_cookies_that_are_set(arguments: Any, line: str) -> None:
+    response = AMLResponse("x", 200)
+    response.set_cookie("a", *arguments)
+    assert response.headers.getlist("Set-Cookie") == [line]
+    (cookie,) = SimpleCookie(line).values()
+    assert cookie.value.encode("latin-1").decode() == arguments[0]
+
+
+def test_a_cookie_that_is_deleted() -> None:
+    response = AMLResponse("x", 200)
+    response.delete_cookie("a", path="/p")
+    assert response.headers["Set-Cookie"] == "a=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/p"
+
+
+def test_the_body_of_a_response() -> None:
+    response = AMLResponse({"a": 1}, 200, json_str=True)
+    assert (response.is_json, response.json, response.get_data(as_text=True)) == (True, {"a": 1}, '{"a": 1}')
+    response.mimetype = "text/csv"
+    assert (response.content_type, response.mimetype_params) == ("text/csv; charset=utf-8", {"charset": "utf-8"})
+    assert (response.json, response.get_json(force=True)) == (None, {"a": 1})
+    response.response = ["a", b"b"]
+    assert response.data == b"ab"
+    assert response.get_json(force=True, silent=True) is None
+    response.add_etag()
+    assert response.get_etag() == ("da23614e02469a0d7c7bd1bdab5c9c474b1904dc", False)
+    response.set_etag("e", weak=True)
+    assert (response.headers["etag"], response.get_etag()) == ('W/"e"', ("e", True))
+    response.mimetype = "image/png"
+    assert response.content_type == "image/png"
+
+
+def test_what_only_flasks_response_has() -> None:
+    with pytest.raises(AttributeError, match=r"no 'freeze' of its own\. If Flask's response has it, import flask"):
+        AMLResponse("x", 200).freeze()
+    assert copy.deepcopy(AMLResponse("x", 404)).status_code == 404
+
+
+@pytest.mark.parametrize("value", [None, ["a"], b"a"])
+def test_a_header_that_is_no_text(value: object) -> None:
+    with pytest.raises(TypeError, match=r"'X' of an AMLResponse is .*, not text"):
+        AMLResponse("x", 200, {"X": value})
+    assert AMLResponse("x", 200, {"X": 5}).headers["X"] == "5"
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "a\0"])

@@ -98,6 +98,15 @@ SCRIPT = """
             response.call_on_close(lambda: print("response: closed", flush=True))
             return response
 
+        def after(self, request):
+            @flask.after_this_request
+            def mark(response):
+                response.headers["X-After"] = request.args["way"]
+                return response
+            response = flask.make_response("whole")
+            response.call_on_close(lambda: print("whole: closed", flush=True))
+            return response
+
         def broken(self, request):
             def parts():
                 yield "one"
@@ -181,6 +190,9 @@ def check_responses(worker: WorkerProcess) -> None:
     image = worker.ask(b"", request=describe("werkzeug_response"))
     assert (image.payload, ["Content-Type", "image/png"] in image.headers) == (b"\x00\xff", True)
     assert json.loads(worker.ask(b"", request=describe("jsonify")).payload) == {"a": [1]}
+    after = worker.ask(b"", request=describe("after"))
+    assert (after.payload, ["X-After", "after"] in after.headers) == (b"whole", True)
+    worker.wait_for_output("whole: closed")
     made = worker.ask(b"", request=describe("make_response"))
     assert (made.code, made.payload) == (203, b"made")
 

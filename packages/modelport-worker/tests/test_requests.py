@@ -345,3 +345,28 @@ def test_raw_http_with_a_schema_is_refused(app: App) -> None:
         failure = worker.failure()
         assert (failure["phase"], failure["type"]) == ("import", "ScriptError")
         assert "@rawhttp and @input_schema" in failure["message"]
+
+
+def test_a_response_is_closed_when_it_was_read(app: App, python: str) -> None:
+    code = """
+        from azureml.contrib.services.aml_response import AMLResponse
+
+        def init():
+            pass
+
+        def fail():
+            raise OSError("no such file")
+
+        def run(data):
+            response = AMLResponse("whole", 200)
+            response.headers.pop("Content-Type")
+            response.call_on_close(lambda: print("closed", flush=True))
+            response.call_on_close(fail)
+            return response
+    """
+    with app.run(python, code) as worker:
+        worker.start()
+        answer = worker.ask("")
+        assert (answer.code, answer.flags, answer.payload, answer.headers) == (200, RETURNED, b"whole", [])
+        worker.wait_for_output("OSError: no such file")
+        assert "closed" in worker.output

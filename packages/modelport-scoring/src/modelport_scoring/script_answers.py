@@ -104,16 +104,14 @@ def lines_of(meta: bytes) -> bytes:
 
 
 def script_lines(headers: list[tuple[str, str]]) -> bytes:
-    """Header lines. Raises ValueError for a name or a value that would break out of its line."""
+    """Header lines; without a content type where the script has taken it out of its response. Raises ValueError for a
+    name or a value that would break out of its line."""
     lines: list[bytes] = []
-    has_type = False
     for name, value in headers:
         if not isinstance(name, str) or not TOKEN.match(name):
             raise ValueError(f"the header name {name!r}")
-        lower = name.lower()
         if FORBIDDEN_IN_VALUE.search(value):
             raise ValueError(f"the value {value!r} of the header {name}")
-        has_type = has_type or lower == "content-type"
-        if lower not in OURS:
+        if name.lower() not in OURS:
             lines.append(f"{name}: {value}\r\n".encode("latin-1"))
-    return b"".join(lines) if has_type else JSON_TYPE + b"".join(lines)
+    return b"".join(lines)

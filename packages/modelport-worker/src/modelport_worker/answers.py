@@ -9,6 +9,7 @@ from operator import index
 from types import GeneratorType
 from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
 
+from modelport_worker.bodies import close_body
 from modelport_worker.frames import NUMBERS, RETURNED, ROW, RUN_FAILED
 from modelport_worker.json_codec import dumps
 from modelport_worker.orjson_if_present import orjson
@@ -104,10 +105,17 @@ def answer_of_response(response: Any) -> Answer:
     return Answer(
         index(response.status_code),
         RETURNED | (RUN_FAILED if failed else 0),
-        b"" if streamed else response.get_data(),
+        b"" if streamed else whole_body(response),
         encode_headers(tuple(map(tuple, response.headers.items()))),
         chunks_of(response) if streamed else None,
     )
+
+
+def whole_body(response: Any) -> bytes:
+    """The body of a response that is no stream; the response is closed then (Flask's ``call_on_close``)."""
+    body: bytes = response.get_data()
+    close_body(response)
+    return body
 
 
 @lru_cache(maxsize=16)

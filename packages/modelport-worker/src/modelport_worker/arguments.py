@@ -152,7 +152,7 @@ def with_context(run: Callable[..., Any], name: str) -> Callable[..., Any]:
         if context is None:
             return run(**arguments)
         with context:
-            return run(**arguments)
+            return context.finish(run(**arguments))
 
     return run_in_context
 

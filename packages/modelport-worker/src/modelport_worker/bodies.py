@@ -35,13 +35,18 @@ class Body:
 
     def close(self) -> None:
         """Have the script end its work on it: its ``finally`` clauses run."""
-        close = getattr(self._chunks, "close", None)
-        if close is None:
-            return
-        try:
-            close()
-        except Exception as error:
-            log("The end of the body of an answer failed.\n{}".format(format_exception(error)))
+        close_body(self._chunks)
+
+
+def close_body(body: Any) -> None:
+    """Close what has been sent, if it can be; where that fails, the answer stands, and the log says so."""
+    close = getattr(body, "close", None)
+    if close is None:
+        return
+    try:
+        close()
+    except Exception as error:
+        log("The end of the body of an answer failed.\n{}".format(format_exception(error)))
 
 
 def pieces_of(chunks: Iterable[Any]) -> Iterator[Piece]:

@@ -40,8 +40,30 @@ def make_request(
     request = context.request
     if request.mimetype not in FORMS:
         request._cached_data = body  # what get_data() gives; read from the stream it would be copied in pieces
-    setattr(request, REQUEST_CONTEXT, context)
+    setattr(request, REQUEST_CONTEXT, FlaskContext(flask, context))
     return request
+
+
+class FlaskContext:
+    """Flask's request context, and behind ``run`` what the script left for its response (``after_this_request``)."""
+
+    def __init__(self, flask: Any, context: Any) -> None:
+        self._flask = flask
+        self._context = context
+
+    def __enter__(self) -> "FlaskContext":
+        self._context.push()
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        self._context.pop(failure[1])
+
+    def finish(self, returned: Any) -> Any:
+        """What is sent instead of what ``run`` returned."""
+        if isinstance(returned, self._flask.Response):
+            for function in getattr(self._context, "_after_request_functions", ()):
+                returned = function(returned)
+        return returned
 
 
 def application(flask: Any, ours: type) -> Any:

@@ -1,11 +1,13 @@
 """Whole HTTP responses from an entry script."""
 
 import json
-from http.cookies import SimpleCookie
-from typing import Any, Dict, Iterator, Optional, Tuple
+from hashlib import sha1
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from azureml.contrib.services._flask_if_imported import imported_flask, joined_class
 from azureml.contrib.services._mappings import Headers
+from azureml.contrib.services._multipart import read_parameters
+from azureml.contrib.services._response_details import ResponseHeaders, content_type_of, status_code_of, status_line
 
 __all__ = ["AMLResponse"]
 
@@ -13,7 +15,7 @@ JSON_TYPE = "application/json"
 HTML_TYPE = "text/html; charset=utf-8"
 
 
-class AMLResponse:
+class AMLResponse(ResponseHeaders):
     """A response with a status, headers and a body of the script's own.
 
     ``message``: None gives ``{}`` as JSON; with ``json_str`` its JSON text; else a str, bytes, or an iterable of
@@ -23,9 +25,11 @@ class AMLResponse:
     can be set in ``headers``, and there everything can be replaced.
     ``run_function_failed``: reported to the client as ``x-ms-run-function-failed``; a status from 500 on is too.
 
-    It is a response of Flask's too, with all that those can do, where Flask has been imported.
+    It is a response of Flask's too, with all that those can do, where Flask has been imported. Where it has not, most
+    of that is there by the same names.
 
-    Raises TypeError where the body is none of these, and where ``json_str`` is given and it is no JSON value.
+    Raises TypeError where the body is none of these, where ``json_str`` is given and it is no JSON value, and where the
+    value of a header is neither text nor a number; ValueError where the status is none.
     """
 
     def __new__(cls, *_: Any, **__: Any) -> "AMLResponse":
@@ -42,7 +46,7 @@ class AMLResponse:
         run_function_failed: bool = False,
     ) -> None:
         body, content_type = body_of(message, json_str)
-        self._start(body, int(status_code), content_type)
+        self._start(body, status_code_of(status_code), content_type)
         self.run_function_failed = bool(run_function_failed)
         add_headers(self.headers, response_headers or {}, keeps_type=content_type == JSON_TYPE)
 
@@ -50,26 +54,78 @@ class AMLResponse:
         self.status_code = status_code
         self.headers = Headers([("Content-Type", content_type)])
         self._body = list(body) if isinstance(body, tuple) else body
+        self._at_end: List[Callable[[], Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        text = "{} has no {!r} of its own. If Flask's response has it, import flask in the script."
+        if type(self) is not AMLResponse:
+            text = "{!r} object has no attribute {!r}"
+        raise AttributeError(text.format(type(self).__name__, name))
+
+    @property
+    def status_code(self) -> int:
+        return self._status_code
+
+    @status_code.setter
+    def status_code(self, value: Any) -> None:
+        self._status_code = status_code_of(value)
 
     @property
     def status(self) -> str:
-        return str(self.status_code)
+        """As ``404 NOT FOUND``; can be set to that, and to a number."""
+        return status_line(self.status_code)
 
-    @property
-    def content_type(self) -> Optional[str]:
-        return self.headers.get("Content-Type")
-
-    @content_type.setter
-    def content_type(self, value: str) -> None:
-        self.headers["Content-Type"] = value
+    @status.setter
+    def status(self, value: Any) -> None:
+        self._status_code = status_code_of(value)
 
     @property
     def mimetype(self) -> str:
-        """The content type without its parameters, in small letters."""
+        """The content type without its parameters, in small letters. Where it is set, text gets a charset."""
         return (self.content_type or "").partition(";")[0].strip().lower()
 
+    @mimetype.setter
+    def mimetype(self, value: str) -> None:
+        self.content_type = content_type_of(value)
+
     @property
-    def data(self) -> bytes:
+    def mimetype_params(self) -> Dict[str, str]:
+        """The parameters of the content type, such as ``charset``."""
+        return read_parameters(self.content_type or "")[1]
+
+    @property
+    def is_json(self) -> bool:
+        return self.mimetype == JSON_TYPE or (
+            self.mimetype.startswith("application/") and self.mimetype.endswith("+json")
+        )
+
+    @property
+    def json(self) -> Any:
+        """The body's JSON value; None where the content type is not JSON."""
+        return self.get_json()
+
+    def get_json(self, force: bool = False, silent: bool = False) -> Any:
+        """As ``json``; ``force`` ignores the content type, ``silent`` gives None instead of a ValueError."""
+        if not (force or self.is_json):
+            return None
+        try:
+            return json.loads(self.get_data())
+        except ValueError:
+            if silent:
+                return None
+            raise
+
+    @property
+    def response(self) -> Any:
+        """The iterable that makes the body."""
+        return self._body
+
+    @response.setter
+    def response(self, body: Any) -> None:
+        self._body = body_of(body, False)[0]
+
+    @property
+    def data(self) -> Any:
         return self.get_data()
 
     @data.setter
@@ -86,29 +142,33 @@ class AMLResponse:
         for chunk in self._body:
             yield as_bytes(chunk)
 
-    def get_data(self) -> bytes:
+    def get_data(self, as_text: bool = False) -> Any:
         """The whole body. An iterator is used up here, once, and its parts are kept joined."""
-        self._body = [b"".join(self.iter_encoded())]
-        return self._body[0]  # type: ignore[no-any-return]
+        whole = b"".join(self.iter_encoded())
+        self._body = [whole]
+        return whole.decode("utf-8") if as_text else whole
 
     def set_data(self, value: Any) -> None:
         """Replace the body by a str or bytes."""
         self._body = [as_bytes(value)]
 
-    def set_cookie(self, key: str, value: str = "", **attributes: Any) -> None:
-        """Add a Set-Cookie header; ``attributes`` are those of ``http.cookies``: path, max_age, httponly, …"""
-        cookie: Any = SimpleCookie({key: value})
-        morsel = cookie[key]
-        for name, attribute in dict({"path": "/"}, **attributes).items():
-            if attribute is not None and attribute is not False:
-                morsel[name.replace("_", "-")] = attribute
-        self.headers.add("Set-Cookie", morsel.OutputString())
+    def add_etag(self, overwrite: bool = False, weak: bool = False) -> None:
+        """Add an ETag made of the body, unless there is one."""
+        if overwrite or "ETag" not in self.headers:
+            self.set_etag(sha1(self.get_data()).hexdigest(), weak)  # noqa: S324 - no secret, as in Werkzeug
+
+    def call_on_close(self, func: Callable[[], Any]) -> Callable[[], Any]:
+        """Have a function called when the body has been sent."""
+        self._at_end.append(func)
+        return func
 
     def close(self) -> None:
-        """End the iterator that makes the body: its ``finally`` clauses run."""
+        """End the iterator that makes the body: its ``finally`` clauses run; then what ``call_on_close`` was given."""
         close = getattr(self._body, "close", None)
         if close is not None:
             close()
+        for function in self._at_end:
+            function()
 
     def __repr__(self) -> str:
         return "<AMLResponse {}>".format(self.status_code)
@@ -147,6 +207,9 @@ def add_headers(headers: Any, given: Dict[str, Any], *, keeps_type: bool) -> Non
             if not keeps_type:
                 headers[name] = value
             continue
+        if not isinstance(value, (str, int, float)):
+            text = "The header {!r} of an AMLResponse is {}, not text: join several values with commas."
+            raise TypeError(text.format(name, type(value).__name__))
         for part in str(value).split(","):
             headers.add(name, part.strip())
 
