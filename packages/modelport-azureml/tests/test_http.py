@@ -121,6 +121,17 @@ def test_a_damaged_form_is_empty_and_the_log_says_why(
     assert message in record.getMessage()
 
 
+def test_where_a_request_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "werkzeug.wrappers", None)
+    forwarded = [("X-Forwarded-For", "192.0.2.7, 192.0.2.8")]
+    direct, behind = AMLRequest("GET", "/", address="::1"), AMLRequest("GET", "/", headers=forwarded, address="::1")
+    unknown = AMLRequest("GET", "/")
+    assert [request.remote_addr for request in (direct, behind, unknown)] == ["::1", "::1", None]
+    assert direct.access_route == [direct.environ["REMOTE_ADDR"]] == ["::1"]
+    assert (behind.access_route, unknown.access_route) == (["192.0.2.7", "192.0.2.8"], [])
+    assert "REMOTE_ADDR" not in unknown.environ
+
+
 def test_a_body_is_read_from_one_stream() -> None:
     request = AMLRequest("POST", "/", body=b"one two")
     pieces = [request.stream.read(4), request.stream.read(4), request.stream.read(4)]

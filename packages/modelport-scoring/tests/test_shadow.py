@@ -81,6 +81,8 @@ class Told(CopiableTicket):
 class Sent:
     """Where answers go."""
 
+    address = b"192.0.2.1"
+
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
 
@@ -140,6 +142,7 @@ def test_the_order_of_the_answers_does_not_matter(copy_first: bool, body: bytes,
     desk = Desk()
     ticket, copy = desk.request()
     assert copy is not None
+    assert copy.exchange.order.address == ticket.exchange.order.address == b"192.0.2.1"
     if copy_first:
         copy.answer(body, revision=2, status=status)
         ticket.answer(b"[1]", revision=1)

@@ -1,6 +1,6 @@
 """Modelport's marker: a folder ``azureml`` that holds this module is ours. Also the door between script and worker."""
 
-from typing import Any, Callable, List, Sequence, Tuple
+from typing import Any, Callable, List
 
 IN_SERVICE = False
 """Whether a worker of a service runs this: the package's ``__init__`` says so."""
@@ -31,9 +31,9 @@ def client_noted() -> bool:
     return _state["client"]
 
 
-def make_request(method: str, path: str, *, query: str, headers: Sequence[Tuple[str, str]], body: bytes) -> Any:
-    """The object that a function under ``@rawhttp`` is called with."""
-    return _request_factory[0](method, path, query=query, headers=headers, body=body)
+def make_request(method: str, path: str, **more: Any) -> Any:
+    """The object that a function under ``@rawhttp`` is called with; see ``azureml.contrib.services.aml_request``."""
+    return _request_factory[0](method, path, **more)
 
 
 def want_request_ids() -> None:

@@ -97,6 +97,8 @@ class Scoring(CopiableTicket):
         if contract.wants_request:
             hides_key = self._service.settings.auth.is_required
             self.meta = describe_request(self._exchange, hides_key=hides_key, trace=self._trace)
+            if contract.input == "raw":
+                self.meta += b"\n" + self._exchange.order.address
         return True
 
     def _admit_json(self, head: Head, numbers: NumberReader | None) -> bool:
@@ -214,8 +216,8 @@ class Scoring(CopiableTicket):
 
 
 def describe_request(exchange: Exchange, *, hides_key: bool, trace: Trace | None) -> bytes:
-    """The ``meta`` of a SCORE frame. The script does not get the service's key; it always finds a request id; and where
-    requests are traced, the headers by which it continues the trace."""
+    """The ``meta`` of a SCORE frame, but for the client's address. The script does not get the service's key; it always
+    finds a request id; and where requests are traced, the headers by which it continues the trace."""
     head = exchange.head
     if trace is not None:
         described = describe_head(head, hides_key=hides_key, trace=trace)

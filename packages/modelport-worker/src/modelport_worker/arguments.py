@@ -113,7 +113,10 @@ def raw_arguments(signature: RunSignature, make_request: Callable[..., Any]) -> 
     def arguments(frame: Frame) -> Dict[str, Any]:
         head = describe(frame)
         body = b"" if frame.flags & QUERY else frame.payload
-        return {name: make_request(head.method, head.path, query=head.query, headers=head.headers, body=body)}
+        made = make_request(
+            head.method, head.path, query=head.query, headers=head.headers, body=body, address=address_in(frame.meta)
+        )
+        return {name: made}
 
     return arguments
 
@@ -129,7 +132,7 @@ class RequestHead(NamedTuple):
 
 def describe(frame: Frame) -> RequestHead:
     """What a SCORE frame tells of its request. Most of it is the same for all requests of a client: it is read once."""
-    text, _, request_id = frame.meta.partition(b"\n")
+    text, request_id = (frame.meta + b"\n").split(b"\n", 2)[:2]
     known = KNOWN_HEADS.get(text)
     if known is None:
         told = json.loads(text.decode("utf-8"))
@@ -142,6 +145,12 @@ def describe(frame: Frame) -> RequestHead:
     if not request_id:
         return known
     return RequestHead(known[0], known[1], known[2], known[3] + ((REQUEST_ID, request_id.decode("latin-1")),))
+
+
+def address_in(meta: bytes) -> Optional[str]:
+    """The address of the client, behind the request's id; None where it is not told."""
+    lines = meta.split(b"\n", 2)
+    return lines[2].decode("latin-1") or None if len(lines) > 2 else None
 
 
 def with_context(run: Callable[..., Any], name: str) -> Callable[..., Any]:

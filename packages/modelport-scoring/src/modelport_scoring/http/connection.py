@@ -49,6 +49,7 @@ class Connection(WatchedConnection):
     """Takes requests from a client and gives it their answers."""
 
     __slots__ = (
+        "_address",
         "_application",
         "_backlog",
         "_continue_due",
@@ -64,6 +65,7 @@ class Connection(WatchedConnection):
 
     def __init__(self, application: Application, listener: Listener) -> None:
         super().__init__(listener)
+        self._address: bytes | None = None
         self._application = application
         self._reader = RequestReader(self, application.known_heads)
         self._wait = ANSWER
@@ -80,6 +82,14 @@ class Connection(WatchedConnection):
     @property
     def limits(self) -> Limits:
         return self._application.limits
+
+    @property
+    def address(self) -> bytes:
+        """The client's, as text; nothing where it has gone, and on a socket whose clients have none."""
+        if self._address is None:
+            peer = None if self._transport is None else self._transport.get_extra_info("peername")
+            self._address = str(peer[0]).encode() if peer else b""
+        return self._address
 
     @property
     def is_idle(self) -> bool:

@@ -12,6 +12,10 @@ from modelport_scoring.http.stream import BodyStream
 class AnswerOrder(Protocol):
     """Who sends answers in the order of the requests."""
 
+    @property
+    def address(self) -> bytes:
+        """The client's, as text; nothing where it is not known."""
+
     def answered(self, exchange: Exchange) -> None:
         """The exchange has its answer."""
 
@@ -34,6 +38,8 @@ class Work(Protocol):
 
 class Nobody:
     """Where an answer goes that is for nobody."""
+
+    address = b""
 
     def answered(self, exchange: Exchange) -> None: ...
 

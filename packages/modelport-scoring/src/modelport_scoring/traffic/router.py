@@ -25,6 +25,10 @@ class Marked:
         self._ticket = ticket
         self.comparison: Comparison | None = None
 
+    @property
+    def address(self) -> bytes:
+        return self._order.address
+
     def answered(self, exchange: Exchange) -> None:
         response = exchange.response
         assert response is not None

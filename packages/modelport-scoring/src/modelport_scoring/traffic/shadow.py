@@ -66,7 +66,7 @@ class Shadow:
         if self._held >= self._most or (self._held and self._held_bytes + len(exchange.body) > MOST_COPIED_BYTES):
             self._counts.shadow_dropped(self._revision)
             return None
-        comparison = Comparison(self, ticket)
+        comparison = Comparison(self, ticket, address=exchange.order.address)
         twin = comparison.twin = Exchange(exchange.head, exchange.body, comparison)
         twin.request_id = exchange.request_id
         comparison.copy = ticket.copied_to(twin, posing_as=posing_as)
@@ -105,9 +105,10 @@ Kept = tuple[int, bytes]
 class Comparison:
     """One request and its copy, until both are answered. To the copy it is what a connection is to a request."""
 
-    __slots__ = ("_copy_answer", "_missing", "_real", "_real_answer", "_shadow", "copy", "twin")
+    __slots__ = ("_copy_answer", "_missing", "_real", "_real_answer", "_shadow", "address", "copy", "twin")
 
-    def __init__(self, shadow: Shadow, real: Ticket) -> None:
+    def __init__(self, shadow: Shadow, real: Ticket, *, address: bytes) -> None:
+        self.address = address
         self.copy: Ticket | None = None
         self.twin: Exchange | None = None
         """Where the copy's answer goes."""

@@ -6,7 +6,7 @@ Once the script, or a library of its, has imported it, requests and responses ar
 
 import io
 import sys
-from typing import Any, Dict, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 from urllib.parse import unquote_to_bytes
 
 REQUEST_CONTEXT = "_modelport_context"
@@ -32,11 +32,19 @@ def joined_class(flasks: type, ours: type, **members: Any) -> Any:
 
 
 def make_request(
-    flask: Any, ours: type, method: str, path: str, *, query: str, headers: Sequence[Tuple[str, str]], body: bytes
+    flask: Any,
+    ours: type,
+    method: str,
+    path: str,
+    *,
+    query: str,
+    headers: Sequence[Tuple[str, str]],
+    body: bytes,
+    address: Optional[str],
 ) -> Any:
     """A request of Flask's, which is one of ours too. Its context, in which ``flask.request`` is this request and
     ``jsonify`` or ``send_file`` work, is left for the worker to enter."""
-    context = application(flask, ours).request_context(wsgi_environment(method, path, query, headers, body))
+    context = application(flask, ours).request_context(wsgi_environment(method, path, query, headers, body, address))
     request = context.request
     if request.mimetype not in FORMS:
         request._cached_data = body  # what get_data() gives; read from the stream it would be copied in pieces
@@ -75,7 +83,7 @@ def application(flask: Any, ours: type) -> Any:
 
 
 def wsgi_environment(
-    method: str, path: str, query: str, headers: Sequence[Tuple[str, str]], body: bytes
+    method: str, path: str, query: str, headers: Sequence[Tuple[str, str]], body: bytes, address: Optional[str]
 ) -> Dict[str, Any]:
     """The request as a WSGI server would tell of it (PEP 3333)."""
     environment: Dict[str, Any] = {
@@ -94,6 +102,8 @@ def wsgi_environment(
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
     }
+    if address:
+        environment["REMOTE_ADDR"] = address
     for name, value in headers:
         key = name.upper().replace("-", "_")
         environment[key if key == "CONTENT_TYPE" else "HTTP_" + key] = value

@@ -5,7 +5,7 @@ import io
 import json
 import logging
 import re
-from typing import IO, Any, Callable, Dict, Iterable, Iterator, Optional, Sequence, Tuple, TypeVar, Union
+from typing import IO, Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, TypeVar, Union
 from urllib.parse import quote, unquote_to_bytes
 
 from azureml._modelport import request_raw_http
@@ -47,9 +47,17 @@ class AMLRequest:
     remote_user = None
 
     def __init__(
-        self, method: str, path: str, *, query: str = "", headers: Iterable[Tuple[str, str]] = (), body: bytes = b""
+        self,
+        method: str,
+        path: str,
+        *,
+        query: str = "",
+        headers: Iterable[Tuple[str, str]] = (),
+        body: bytes = b"",
+        address: Optional[str] = None,
     ) -> None:
         self.method = method
+        self.remote_addr = address
         self.path = path
         self._given_headers = headers
         self._query = query
@@ -83,7 +91,9 @@ class AMLRequest:
 
     def _environment(self) -> Dict[str, Any]:
         headers = list(self._given_headers)
-        return _flask_if_imported.wsgi_environment(self.method, self.path, self._query, headers, self._body)
+        return _flask_if_imported.wsgi_environment(
+            self.method, self.path, self._query, headers, self._body, self.remote_addr
+        )
 
     @made_once
     def headers(self) -> Headers:
@@ -154,6 +164,13 @@ class AMLRequest:
     def content_length(self) -> Optional[int]:
         """The body's bytes; None for a request that has none and says no length."""
         return len(self._body) if self._body or "Content-Length" in self.headers else None
+
+    @property
+    def access_route(self) -> List[str]:
+        """The addresses from the client to here: those that X-Forwarded-For tells, or the peer's alone."""
+        told = self.headers.get("X-Forwarded-For", "")
+        route = [address.strip() for address in told.split(",") if address.strip()]
+        return route or ([self.remote_addr] if self.remote_addr else [])
 
     @made_once
     def cookies(self) -> "Fields[str]":
@@ -270,12 +287,20 @@ def rawhttp(func: F) -> F:
     return func
 
 
-def make_request(method: str, path: str, *, query: str, headers: Sequence[Tuple[str, str]], body: bytes) -> AMLRequest:
+def make_request(
+    method: str,
+    path: str,
+    *,
+    query: str,
+    headers: Sequence[Tuple[str, str]],
+    body: bytes,
+    address: Optional[str] = None,
+) -> AMLRequest:
     """The request, as Flask's where the script uses Flask."""
     flask = _flask_if_imported.imported_flask()
     if flask is None:
-        return AMLRequest(method, path, query=query, headers=headers, body=body)
+        return AMLRequest(method, path, query=query, headers=headers, body=body, address=address)
     made: AMLRequest = _flask_if_imported.make_request(
-        flask, AMLRequest, method, path, query=query, headers=headers, body=body
+        flask, AMLRequest, method, path, query=query, headers=headers, body=body, address=address
     )
     return made
