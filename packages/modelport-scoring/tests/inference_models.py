@@ -17,7 +17,8 @@ from inference_schema.parameter_types.abstract_parameter_type import AbstractPar
 from inference_schema.schema_decorators import input_schema, output_schema
 from inference_schema.schema_util import get_input_schema, get_output_schema
 
-from modelport_scoring.inference_protocol.endpoint import Endpoint, Place, ServedVersion, Target, read_target
+from modelport_scoring.inference_protocol.endpoint import Endpoint, ServedVersion
+from modelport_scoring.inference_protocol.paths import Place, Target, read_target
 from modelport_scoring.inference_protocol.protocol import ProtocolError, Reply, error_reply, error_reply_from
 from modelport_scoring.workers.contract import Contract, Parameter
 
@@ -30,7 +31,7 @@ def schemas(*, output: AbstractParameterType | None = None, **inputs: AbstractPa
     """``@input_schema`` for each of the inputs, and ``@output_schema``, on a function of its own."""
 
     def decorate(run: Run) -> Run:
-        run.__qualname__ += f"_{next(NUMBERS)}"  # the package tells functions apart by it
+        run.__name__ += f"_{next(NUMBERS)}"  # the package tells functions apart by it
         for name, sample in inputs.items():
             run = input_schema(name, sample)(run)
         return run if output is None else output_schema(output)(run)
@@ -73,7 +74,7 @@ class Model:
         refused = self.endpoint.screen(method.encode(), target)
         if refused is not None:
             return refused
-        return self._infer(headers, body) if target.place is Place.INFER else self.endpoint.answer(target)
+        return self._infer(headers, body) if target.place is Place.INFER else self.endpoint.answer(target, body)
 
     def _infer(self, headers: dict[str, str], body: bytes) -> Reply:
         length = headers.get("inference-header-content-length")

@@ -21,8 +21,8 @@ from inference_schema.parameter_types.standard_py_parameter_type import Standard
 from inference_models import Model, contract_from, contract_of, schemas, target
 from modelport_scoring.inference_protocol.answers import read_answer
 from modelport_scoring.inference_protocol.codec import decode_request
-from modelport_scoring.inference_protocol.endpoint import Place, read_target
 from modelport_scoring.inference_protocol.mapping import TensorMapping, map_tensors
+from modelport_scoring.inference_protocol.paths import Place, read_target
 from modelport_scoring.inference_protocol.protocol import ProtocolError, error_reply_from
 from modelport_scoring.inference_protocol.schemas import NoTensors, ObjectPart
 from modelport_scoring.inference_protocol.score_input import ScoreInput
@@ -397,6 +397,9 @@ class TestPaths:
             ("/v2/models/m/ready", Place.MODEL_READY, "m", None),
             ("/v2/models/m/versions/3/ready", Place.MODEL_READY, "m", "3"),
             ("/v2/models/m/infer", Place.INFER, "m", None),
+            ("/v2/models/m/config", Place.CONFIGURATION, "m", None),
+            ("/v2/models/m/versions/3/config", Place.CONFIGURATION, "m", "3"),
+            ("/v2/repository/index", Place.INDEX, "", None),
             ("/v2/models/m/stats", Place.STATISTICS, "m", None),
             ("/v2/models/m/versions/3/stats", Place.STATISTICS, "m", "3"),
             ("/v2/models/a%2Fb/versions/3/infer", Place.INFER, "a/b", "3"),
@@ -412,7 +415,8 @@ class TestPaths:
         [
             "/v2/health", "/v2/health/alive", "/v2/health/live/", "/v2/models", "/v2/models/", "/v2/models//ready",
             "/v2/models/m/", "/v2/models/m/versions", "/v2/models/m/versions/", "/v2/models/m/versions/3/",
-            "/v2/models/m/versions//infer", "/v2/models/m/config", "/v2/models/m/versions/3/infer/x", "/v2//health",
+            "/v2/models/m/versions//infer", "/v2/models/m/configs", "/v2/repository",
+            "/v2/models/m/versions/3/infer/x", "/v2//health",
         ],
     )  # fmt: skip
     def test_unknown(self, path: str) -> None:
@@ -434,7 +438,7 @@ class TestEndpoint:
         return reply.status, json.loads(reply.body)
 
     def test_a_path_that_there_is_not(self) -> None:
-        assert self.ask("GET", "/v2/models/iris/config")[0] == 404
+        assert self.ask("GET", "/v2/models/iris/configs")[0] == 404
 
     def test_methods(self) -> None:
         assert self.ask("POST", "/v2")[0] == 405

@@ -141,8 +141,10 @@ def test_errors_have_the_protocols_shape(client: InferenceServerClient, service:
         client.infer("other", [tensor(np.ones((1, 2)))])
     answer = service.ask("GET", "/api/v1/service/demo/v2/models/demo/infer")
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
-    answer = service.ask("GET", "/api/v1/service/demo/v2/models/demo/config")
+    answer = service.ask("GET", "/api/v1/service/demo/v2/models/demo/configs")
     assert (answer.status, list(answer.json)) == (404, ["error"])
+    answer = service.ask("POST", "/api/v1/service/demo/v2/repository/index", body='{"ready": true}')
+    assert [(found["name"], found["state"]) for found in answer.json] == [("demo", "READY")]
     answer = service.ask("POST", "/api/v1/service/demo/v2/models/demo/infer", body="no json")
     assert answer.status == 400
     assert list(answer.json) == ["error"]
@@ -158,6 +160,18 @@ def test_a_script_without_tensors(services: Services) -> None:
     assert service.ask("GET", "/v2/models/demo/ready").json == {"name": "demo", "ready": True}
 
 
+ROWS = """
+from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
+from inference_schema.schema_decorators import input_schema
+
+def init():
+    pass
+
+@input_schema("size", StandardPythonParameterType(1))
+def run(size):
+    return [list(range(size))] * 2
+"""
+
 NAMES_FROM_THE_CLIENT = """
 from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
 from inference_schema.schema_decorators import input_schema
@@ -170,6 +184,17 @@ def init():
 def run(labels, size=1):
     return {chr(int(label, 16)): "x" * size for label in labels}
 """
+
+
+def test_classes_of_a_large_answer(services: Services) -> None:
+    """They are chosen in the process beside the server, and only they are sent."""
+    service = services.start(ROWS)
+    inputs = [{"name": "size", "datatype": "INT64", "shape": [1], "data": [100_000]}]
+    body = {"inputs": inputs, "outputs": [{"name": "output", "parameters": {"classification": 2}}]}
+    answer = service.ask("POST", "/v2/models/demo/infer", body=json.dumps(body))
+    (output,) = answer.json["outputs"]
+    assert (output["datatype"], output["shape"]) == ("BYTES", [2, 2])
+    assert output["data"] == ["99999:99999", "99998:99998"] * 2
 
 
 @pytest.mark.parametrize("size", [1, 600_000])

@@ -9,14 +9,9 @@ from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.inference_protocol.codec import is_light, read_header_length
-from modelport_scoring.inference_protocol.endpoint import (
-    Endpoint,
-    InferCall,
-    Place,
-    ServedVersion,
-    Target,
-)
+from modelport_scoring.inference_protocol.endpoint import Endpoint, InferCall, ServedVersion
 from modelport_scoring.inference_protocol.jobs import Done, Job, Read, Wanted, Write
+from modelport_scoring.inference_protocol.paths import Place, Target
 from modelport_scoring.inference_protocol.protocol import (
     HEADER_LENGTH,
     ProtocolError,
@@ -39,6 +34,9 @@ from modelport_worker.frames import ALONE, ARRAY, RAISED, UNSERIALIZABLE
 HEAVY_BYTES = 512 * 1024
 """Longer bodies, of requests and of answers, are worked on in another process: so much JSON takes about ten
 milliseconds."""
+
+HEAVY_CLASSES_BYTES = 32 * 1024
+"""Of answers in which the highest values are looked for."""
 
 HEAVY_COMPRESSED_BYTES = 4 * 1024
 """They may be a thousand times as long as they look."""
@@ -67,7 +65,7 @@ class Inference:
             ticket = InferenceTicket(exchange, self._service, target=target, endpoint=self.endpoint)
             self._service.submit(ticket, exchange)
             return None
-        reply = self.endpoint.answer(target)
+        reply = self.endpoint.answer(target, exchange.body)
         return Response(reply.status, lines=reply.lines, body=reply.body)
 
     def _versions(self) -> Sequence[ServedVersion]:
@@ -199,7 +197,7 @@ class InferenceTicket(Scoring):
         else:
             response = returned(code, meta, payload)
         run = run_lines(response.status, flags, micros)
-        if len(response.body) > HEAVY_BYTES:
+        if len(response.body) > (HEAVY_CLASSES_BYTES if self._call.request.wants_classes else HEAVY_BYTES):
             self._write_aside(response, self._call, run=run, micros=micros, together=together)
             return
         reply = self._call.reply(response.status, bytes(response.body))

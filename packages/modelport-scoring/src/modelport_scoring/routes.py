@@ -14,7 +14,7 @@ from modelport_scoring.http.request import FOREVER, Head
 from modelport_scoring.http.response import JSON_TYPE, TEXT_TYPE, Response, message
 from modelport_scoring.ids import IdTooLong, read_ids
 from modelport_scoring.inference import Inference, as_error
-from modelport_scoring.inference_protocol.endpoint import Target, read_target
+from modelport_scoring.inference_protocol.paths import Target, read_target
 from modelport_scoring.openapi import NoSuchDocument, normal_prefix
 from modelport_scoring.refusals import no_worker, why_not_healthy
 from modelport_scoring.scoring import Scoring

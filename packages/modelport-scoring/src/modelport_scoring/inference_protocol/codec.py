@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 import orjson
 
+from modelport_scoring.inference_protocol.classification import classify
 from modelport_scoring.inference_protocol.datatypes import BYTES, FP64, INT64
 from modelport_scoring.inference_protocol.json_text import parse_json, write_flat
+from modelport_scoring.inference_protocol.paths import SHARED_MEMORY
 from modelport_scoring.inference_protocol.protocol import (
     BINARY_LINE,
     HEADER_LENGTH,
@@ -30,6 +32,8 @@ from modelport_scoring.inference_protocol.tensors import Tensor, check_shape, fi
 LIGHT = frozenset((FP64.name, INT64.name))
 LONGEST_LIGHT_HEAD = 64 * 1024
 
+NO_LABELS: Mapping[str, Sequence[str]] = {}
+
 LONGEST_LENGTH = 20
 """Digits of an Inference-Header-Content-Length."""
 
@@ -40,6 +44,8 @@ class WantedOutput:
 
     name: str
     is_binary: bool
+    classes: int = 0
+    """How many of the highest values of each row are wanted in its place; 0: the output itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,11 @@ class InferRequest:
     """None: all that there are."""
     is_binary: bool = False
     """Of outputs that were not asked for one by one."""
+
+    @property
+    def wants_classes(self) -> bool:
+        """Whether, of an output, the highest values are wanted."""
+        return any(wanted.classes for wanted in self.outputs or ())
 
 
 def read_header_length(value: bytes | None, *, body_length: int) -> int | None:
@@ -125,16 +136,28 @@ def encode_request(request: InferRequest, *, binary: bool) -> tuple[bytes, int |
         head["id"] = request.id
     if request.outputs is not None:
         head["outputs"] = [
-            {"name": wanted.name, "parameters": {"binary_data": wanted.is_binary}} for wanted in request.outputs
+            {
+                "name": wanted.name,
+                "parameters": {"binary_data": wanted.is_binary}
+                | ({"classification": wanted.classes} if wanted.classes else {}),
+            }
+            for wanted in request.outputs
         ]
     text = orjson.dumps(head)
     return (b"".join((text, *data)), len(text)) if binary else (text, None)
 
 
-def encode_response(*, model: str, version: str, request: InferRequest, outputs: Sequence[Tensor]) -> Reply:
-    """The response with the outputs that the request wants, in its order. Raises ProtocolError for one there is not,
-    and for names that are no text."""
-    chosen = _choose(request, {tensor.name: tensor for tensor in outputs})
+def encode_response(
+    *,
+    model: str,
+    version: str,
+    request: InferRequest,
+    outputs: Sequence[Tensor],
+    labels: Mapping[str, Sequence[str]] = NO_LABELS,
+) -> Reply:
+    """The response with the outputs that the request wants, in its order. ``labels`` are those of classes, by the
+    output's name. Raises ProtocolError for an output there is not, and for names that are no text."""
+    chosen = _choose(request, {tensor.name: tensor for tensor in outputs}, labels)
     objects, data = _write_tensors(chosen)
     head: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": objects}
     if request.id is not None:
@@ -189,7 +212,7 @@ def _read_input(found: InputObject, binary: memoryview) -> tuple[Tensor, memoryv
     """The tensor, and the binary data behind its own."""
     name, parameters = found.name, found.parameters or {}
     if any(key.startswith("shared_memory_") for key in parameters):
-        raise ProtocolError(f'the input "{name}" lies in shared memory, an extension that this server does not have')
+        raise ProtocolError(f'the input "{name}" is to lie in shared memory: {SHARED_MEMORY}')
     datatype = find_datatype(found.datatype, tensor=name)
     shape = check_shape(found.shape, tensor=name)
     if "binary_data_size" not in parameters:
@@ -213,14 +236,22 @@ def _read_outputs(objects: list[OutputObject], *, default: bool) -> list[WantedO
     for found in objects:
         if found.name in names:
             raise ProtocolError(f'the output "{found.name}" is asked for twice')
-        if found.parameters and "classification" in found.parameters:
-            raise ProtocolError(
-                f'the output "{found.name}" asks for classification, an extension that this server does not have'
-            )
+        if any(key.startswith("shared_memory_") for key in found.parameters or ()):
+            raise ProtocolError(f'the output "{found.name}" is to lie in shared memory: {SHARED_MEMORY}')
         names.add(found.name)
         binary = _flag(found.parameters, "binary_data", of=f'the output "{found.name}"', default=default)
-        wanted.append(WantedOutput(found.name, binary))
+        wanted.append(WantedOutput(found.name, binary, _classes(found)))
     return wanted
+
+
+def _classes(found: OutputObject) -> int:
+    """How many classes are asked for."""
+    classes = (found.parameters or {}).get("classification", 0)
+    if type(classes) is not int or classes < 0:
+        raise ProtocolError(
+            f'the parameter classification of the output "{found.name}" is {classes!r}; it takes a number of classes'
+        )
+    return classes
 
 
 def _flag(parameters: Parameters | None, name: str, *, of: str, default: bool) -> bool:
@@ -233,7 +264,9 @@ def _flag(parameters: Parameters | None, name: str, *, of: str, default: bool) -
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def _choose(request: InferRequest, outputs: Mapping[str, Tensor]) -> list[tuple[Tensor, bool]]:
+def _choose(
+    request: InferRequest, outputs: Mapping[str, Tensor], labels: Mapping[str, Sequence[str]]
+) -> list[tuple[Tensor, bool]]:
     """The tensors to send, and whether each goes as binary data."""
     if request.outputs is None:
         return [(tensor, request.is_binary) for tensor in outputs.values()]
@@ -241,7 +274,15 @@ def _choose(request: InferRequest, outputs: Mapping[str, Tensor]) -> list[tuple[
         if wanted.name not in outputs:
             known = ", ".join(f'"{name}"' for name in outputs) or "none"
             raise ProtocolError(f'the model has no output "{wanted.name}"; its outputs are: {known}')
-    return [(outputs[wanted.name], wanted.is_binary) for wanted in request.outputs]
+    return [
+        (
+            classify(outputs[wanted.name], wanted.classes, labels.get(wanted.name, ()))
+            if wanted.classes
+            else outputs[wanted.name],
+            wanted.is_binary,
+        )
+        for wanted in request.outputs
+    ]
 
 
 def _write_tensors(tensors: Sequence[tuple[Tensor, bool]]) -> tuple[list[dict[str, Any]], list[bytes | memoryview]]:

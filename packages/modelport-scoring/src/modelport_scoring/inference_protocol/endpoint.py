@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from urllib.parse import unquote_to_bytes
+
+import msgspec
 
 from modelport_scoring.inference_protocol.answers import read_answer
 from modelport_scoring.inference_protocol.codec import (
@@ -17,9 +17,12 @@ from modelport_scoring.inference_protocol.codec import (
 )
 from modelport_scoring.inference_protocol.compression import decompress
 from modelport_scoring.inference_protocol.mapping import TensorMapping, map_tensors
+from modelport_scoring.inference_protocol.model_config import describe_config
+from modelport_scoring.inference_protocol.paths import ALL_MODELS, Place, Target
 from modelport_scoring.inference_protocol.protocol import (
     EXTENSIONS,
     Body,
+    IndexObject,
     ProtocolError,
     Reply,
     error_reply,
@@ -35,53 +38,8 @@ from modelport_scoring.workers.contract import ArrayParameter, Contract
 
 SERVER = "modelport"
 PLATFORM = "modelport_python"
-READING = (b"GET", b"HEAD")
-
-
-class Place(Enum):
-    """What a path names."""
-
-    SERVER = "server metadata"
-    LIVE = "server live"
-    READY = "server ready"
-    MODEL = "model metadata"
-    MODEL_READY = "model ready"
-    STATISTICS = "statistics"
-    INFER = "inference"
-    UNKNOWN = "nothing"
-
-
-PUBLIC = frozenset((Place.LIVE, Place.READY))
-"""Probes carry no key, as ``/`` needs none."""
-
-ROOTS = (b"/v2", b"/v2/")
-SERVER_PLACES: dict[tuple[bytes, ...], Place] = {(b"health", b"live"): Place.LIVE, (b"health", b"ready"): Place.READY}
-MODEL_PLACES = {
-    (): Place.MODEL,
-    (b"ready",): Place.MODEL_READY,
-    (b"infer",): Place.INFER,
-    (b"stats",): Place.STATISTICS,
-}
-ALL_MODELS = "stats"
-"""Stands in a model's place where the statistics of all are asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A path, read."""
-
-    place: Place
-    model: str = ""
-    version: str | None = None
-    """None: the server chooses."""
-
-    @property
-    def needs_key(self) -> bool:
-        return self.place not in PUBLIC
-
-    @property
-    def methods(self) -> tuple[bytes, ...]:
-        return (b"POST",) if self.place is Place.INFER else READING
+LONGEST_QUESTION = 4 * 1024
+"""Bytes of a body that does not go to a worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,26 +51,6 @@ class ServedVersion:
     """It takes requests."""
     contract: Contract | None
     """What its script takes; None until a worker has told."""
-
-
-def read_target(path: bytes) -> Target | None:
-    """What a path (without the service's prefix) names; None where it is not below ``/v2``."""
-    if path in ROOTS:
-        return Target(Place.SERVER)
-    if not path.startswith(b"/v2/"):
-        return None
-    parts = tuple(path.split(b"/")[2:])
-    if parts[:1] != (b"models",):
-        return Target(SERVER_PLACES.get(parts, Place.UNKNOWN))
-    version, ending = (parts[3], parts[4:]) if parts[2:3] == (b"versions",) and len(parts) > 3 else (None, parts[2:])
-    place = MODEL_PLACES.get(ending)
-    if place is None or len(parts) < 2 or not parts[1] or version == b"":
-        return Target(Place.UNKNOWN)
-    return Target(place, _text(parts[1]), None if version is None else _text(version))
-
-
-def _text(segment: bytes) -> str:
-    return unquote_to_bytes(segment).decode("utf-8", "replace")
 
 
 class InferCall:
@@ -140,7 +78,13 @@ class InferCall:
             return error_reply_from(status, payload)
         try:
             outputs = read_answer(payload, self._mapping)
-            return encode_response(model=self._model, version=self.version, request=self.request, outputs=outputs)
+            return encode_response(
+                model=self._model,
+                version=self.version,
+                request=self.request,
+                outputs=outputs,
+                labels=self._mapping.labels,
+            )
         except ProtocolError as error:
             return error_reply(error.status, str(error))
 
@@ -165,7 +109,7 @@ class Endpoint:
     def screen(self, method: bytes, target: Target) -> Reply | None:
         """The error that the head of a request tells already: a path, model, version or method that there is not."""
         if target.place is Place.UNKNOWN:
-            return error_reply(404, "the Open Inference Protocol has nothing at this path")
+            return error_reply(404, target.why)
         if method not in target.methods:
             allow = b"allow: %b\r\n" % b", ".join(target.methods)
             return error_reply(405, f"the method {method.decode('latin-1')} is not allowed here", lines=allow)
@@ -177,7 +121,7 @@ class Endpoint:
             return error_reply(404, f'the model has no version "{target.version}"; served at the moment: {served}')
         return None
 
-    def answer(self, target: Target) -> Reply:
+    def answer(self, target: Target, body: Body = b"") -> Reply:
         """The answer to anything but an inference request."""
         if target.place is Place.SERVER:
             return json_reply({"name": SERVER, "version": __version__, "extensions": EXTENSIONS})
@@ -185,13 +129,15 @@ class Endpoint:
             return json_reply({"live": True})
         if target.place is Place.STATISTICS or self._asks_for_all(target):
             return self._tell_statistics(target)
+        if target.place is Place.INDEX:
+            return self._index(body)
         served = self._find(target)
         is_ready = served is not None and served.is_ready
         if target.place is Place.READY:
             return json_reply({"live": True, "ready": is_ready}, status=200 if is_ready else 503)
         if target.place is Place.MODEL_READY:
             return json_reply({"name": self._model, "ready": is_ready}, status=200 if is_ready else 503)
-        return self._metadata(served)
+        return self._describe(served, target.place)
 
     def begin(
         self,
@@ -243,17 +189,38 @@ class Endpoint:
             }
         )
 
-    def _metadata(self, served: ServedVersion | None) -> Reply:
+    def _index(self, body: Body) -> Reply:
+        try:
+            asked = msgspec.json.decode(body[:LONGEST_QUESTION], type=IndexObject) if len(body) else IndexObject()
+        except msgspec.MsgspecError as error:
+            return error_reply(400, f"the request's JSON does not ask for an index: {error}")
+        return json_reply(
+            [
+                {
+                    "name": self._model,
+                    "version": served.number,
+                    "state": "READY" if served.is_ready else "UNAVAILABLE",
+                    "reason": "" if served.is_ready else "no worker takes requests",
+                }
+                for served in self._versions()
+                if served.is_ready or not asked.ready
+            ]
+        )
+
+    def _describe(self, served: ServedVersion | None, place: Place) -> Reply:
         if served is None or served.contract is None:
             return error_reply(503, f'the model "{self._model}" is not ready: no worker has told yet what it takes')
         try:
             mapping = self._mapping(served.number, served.contract)
         except ProtocolError as error:
             return error_reply(error.status, str(error))
+        versions = [version.number for version in self._versions()]
+        if place is Place.CONFIGURATION:
+            return json_reply(describe_config(mapping, model=self._model, platform=PLATFORM, versions=versions))
         return json_reply(
             {
                 "name": self._model,
-                "versions": [version.number for version in self._versions()],
+                "versions": versions,
                 "platform": PLATFORM,
                 "inputs": mapping.describe_inputs(),
                 "outputs": mapping.describe_outputs(),

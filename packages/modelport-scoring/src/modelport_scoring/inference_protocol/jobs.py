@@ -17,7 +17,8 @@ class Wanted(msgspec.Struct, frozen=True):
     """What an inference request asks of its answer: an ``InferRequest`` without its inputs."""
 
     id: str | None
-    outputs: list[tuple[str, bool]] | None
+    outputs: list[tuple[str, bool, int]] | None
+    """Names, whether as binary data, and how many classes."""
     is_binary: bool
 
     @classmethod
@@ -25,7 +26,7 @@ class Wanted(msgspec.Struct, frozen=True):
         outputs = request.outputs
         return cls(
             request.id,
-            None if outputs is None else [(wanted.name, wanted.is_binary) for wanted in outputs],
+            None if outputs is None else [(wanted.name, wanted.is_binary, wanted.classes) for wanted in outputs],
             request.is_binary,
         )
 
@@ -33,7 +34,7 @@ class Wanted(msgspec.Struct, frozen=True):
     def request(self) -> InferRequest:
         outputs: Sequence[WantedOutput] | None = None
         if self.outputs is not None:
-            outputs = [WantedOutput(name, is_binary) for name, is_binary in self.outputs]
+            outputs = [WantedOutput(*wanted) for wanted in self.outputs]
         return InferRequest(inputs={}, id=self.id, outputs=outputs, is_binary=self.is_binary)
 
 

@@ -35,6 +35,8 @@ class TensorMapping:
         self.outputs = outputs
         self.output_datatypes = {leaf.path: leaf.datatype for leaf in leaves_of(outputs)}
         self.output_names = name_leaves(leaves_of(outputs))
+        self.labels = {self.output_names[leaf.path]: leaf.labels for leaf in leaves_of(outputs) if leaf.labels}
+        """Of classes, by the name of the output."""
 
     def describe_inputs(self) -> list[dict[str, Any]]:
         """``inputs`` of the model's metadata."""

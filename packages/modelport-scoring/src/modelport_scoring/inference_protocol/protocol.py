@@ -13,7 +13,7 @@ BINARY_LINE = b"content-type: application/octet-stream\r\n"
 HEADER_LENGTH = b"inference-header-content-length"
 """The header that tells where the JSON ends and the binary tensors begin."""
 
-EXTENSIONS = ["binary_tensor_data", "statistics"]
+EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "statistics"]
 
 Body = bytes | bytearray | memoryview
 """What a request's body comes in."""
@@ -62,6 +62,13 @@ class RequestObject(msgspec.Struct, frozen=True):
     id: str | None = None
     parameters: Parameters | None = None
     outputs: list[OutputObject] | None = None
+
+
+class IndexObject(msgspec.Struct, frozen=True):
+    """What is asked of the repository's index."""
+
+    ready: bool = False
+    """Only those that take requests."""
 
 
 def json_reply(value: object, *, status: int = 200, lines: bytes = b"") -> Reply:

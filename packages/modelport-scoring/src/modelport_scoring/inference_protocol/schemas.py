@@ -7,8 +7,9 @@ A schema becomes a tree of *parts*: what JSON has at that place, and the tensors
     a number, a text, a boolean, bytes        one tensor, [1]
     an object                                 the tensors of its members
 
-Two keys of its own a script may write into its schemas: ``x-tensor``: false leaves a part out, being another form of
-one that is there; ``x-tensor-name`` names the tensor.
+Three keys of its own a script may write into its schemas: ``x-tensor``: false leaves a part out, being another form of
+one that is there; ``x-tensor-name`` names the tensor; ``x-tensor-labels`` names the classes whose numbers
+an array holds.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class Leaf:
     """A tensor without dimensions, for one of size 1."""
     name: str | None = None
     """The tensor's name, where that is not the last key."""
+    labels: tuple[str, ...] = ()
+    """Of the classes whose numbers a row holds, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +142,19 @@ def _read_array(schema: Mapping[str, Any], *, path: Path, example: Any) -> Part:
     while items.get("type") == "array":
         declared.append(_declared_size(items))
         items = items.get("items") or {}
-    rank, name = len(declared), schema.get("x-tensor-name")
-    if schema.get("format") == NUMPY:
-        return ArrayPart(Leaf(path, _scalar_datatype(items), (-1, *_sizes(example, rank)[1:]), name=name))
-    datatype = _sampled_datatype(items, example)
-    if str(schema.get("format", "")).startswith(TABLE_PREFIX):
-        declared = [-1, *_sizes(example, rank)[1:]]
-    return ArrayPart(Leaf(path, datatype, tuple(declared), name=name))
+    is_numpy = schema.get("format") == NUMPY
+    datatype = _scalar_datatype(items) if is_numpy else _sampled_datatype(items, example)
+    if is_numpy or str(schema.get("format", "")).startswith(TABLE_PREFIX):
+        declared = [-1, *_sizes(example, len(declared))[1:]]
+    leaf = Leaf(path, datatype, tuple(declared), name=schema.get("x-tensor-name"), labels=_read_labels(schema))
+    return ArrayPart(leaf)
+
+
+def _read_labels(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    labels = schema.get("x-tensor-labels", [])
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise NoTensors("has x-tensor-labels that are no list of texts")
+    return tuple(labels)
 
 
 def _declared_size(schema: Mapping[str, Any]) -> int:
