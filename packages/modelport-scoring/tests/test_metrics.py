@@ -17,7 +17,7 @@ from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from modelport_scoring.telemetry import layout
-from modelport_scoring.telemetry.counters import Counters, read_parts, share_memory
+from modelport_scoring.telemetry.counters import Counters, heads, read_parts, share_memory
 from modelport_scoring.telemetry.exposition import MOST_REVISIONS
 from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.telemetry.tally import Scored
@@ -178,6 +178,34 @@ def test_a_process_that_has_not_been_heard_of_has_no_gauges_but_keeps_its_counte
     assert value(samples, "modelport_workers_ready") == 0
     assert value(samples, "modelport_requests_total", revision="1", status="200") == 1
     assert ("process_resident_memory_bytes", frozenset({("process", "1")})) not in samples
+
+
+def test_a_connection_is_left_to_who_has_fewer_clients_or_alone_has_workers(memory: int) -> None:
+    first, second = process(memory, 0), process(memory, 1)
+    ready = {first: 0, second: 0}
+
+    def who_gives_way() -> list[bool]:
+        return [first.gives_way_to(heads(memory, [1])), second.gives_way_to(heads(memory, [0]))]
+
+    for each in ready:
+        each.gauges = Gauges(
+            workers_ready=lambda each=each: ready[each],  # type: ignore[misc]
+            workers_wanted=lambda: 1,
+            queue_length=lambda: 0,
+            in_flight=lambda: 0,
+        )
+    assert who_gives_way() == [False, False]
+    first.shake_hands(1)
+    assert who_gives_way() == [True, False], "a client that shakes hands counts"
+    first.shake_hands(0)
+    first.connection_opened()
+    assert who_gives_way() == [True, False]
+    ready[first] = 1
+    first.became_ready(1)
+    assert who_gives_way() == [False, True], "at once, not when it publishes"
+    ready[second] = 1
+    second.became_ready(1)
+    assert who_gives_way() == [True, False]
 
 
 def test_memory_and_cpu_of_each_process(memory: int) -> None:

@@ -84,6 +84,7 @@ class Server:
         )
         self._listener.sweep_with(self._service.sweep)
         self._listener.sweep_with(self._telemetry.publish)
+        self._listener.sweep_with(self._catch_up)
         self._listener.sweep_with(IdleMemory(lambda: self._service.given).look)
         if self._certificate is not None:
             self._listener.sweep_with(self._certificate.look)
@@ -96,7 +97,11 @@ class Server:
         """Whether another supervisor accepts on our socket, or may."""
         self._acceptors: list[asyncio.Server | Acceptor] = []
         self._reception = Reception(
-            self._connect, tls=lambda: self._tls, room=lambda: self._listener.room(self._routes.limits), loop=loop
+            self._connect,
+            tls=lambda: self._tls,
+            room=lambda: self._listener.room(self._routes.limits),
+            counted=self._telemetry.shake_hands,
+            loop=loop,
         )
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
 
@@ -178,7 +183,7 @@ class Server:
         acceptor = Acceptor(
             listening,
             accepted=self._reception.receive,
-            has_more_than_others=lambda: self._telemetry.has_more_connections_than(others),
+            gives_way=lambda: self._telemetry.gives_way_to(others),
             loop=self._loop,
         )
         acceptor.start()
@@ -209,6 +214,13 @@ class Server:
         say(f"scoring server {self._service.share.process} is started anew: {why}")
         self._given_up = True
         self._stop(None)
+
+    def _catch_up(self) -> None:
+        """Where the default revision did not start here, but does in another process, it is not the script's doing:
+        what follows us tries until it does."""
+        default = self._service.hosting.default
+        if default.start_failure is not None and not self._given_up and self._telemetry.was_ready(default.number):
+            self.give_up(f"revision {default.number} did not start here, but another one has it")
 
     @property
     def ended_with_script(self) -> bool:

@@ -1,8 +1,8 @@
 """Accepting connections where several processes listen on one socket.
 
 The system wakes all of them for each connection, and the first one would take all that wait. So that each gets its
-part, one that has more connections than another leaves the next one to that for a millisecond, and takes it then, if it
-is still there: the other may be busy, or dead.
+part, one that has more connections than another, or no workers where another has some, leaves the next one to that for
+a millisecond, and takes it then, if it is still there: the other may be busy, or dead.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class Acceptor:
         listening: socket.socket,
         *,
         accepted: Callable[[socket.socket], None],
-        has_more_than_others: Callable[[], bool],
+        gives_way: Callable[[], bool],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        """``accepted`` gets each connection's socket, ``has_more_than_others`` tells whether another process has fewer
-        connections than this one."""
+        """``accepted`` gets each connection's socket, ``gives_way`` tells whether the next one is rather for another
+        process."""
         self._listening = listening
         self._accepted = accepted
-        self._has_more = has_more_than_others
+        self._gives_way = gives_way
         self._loop = loop
         self._watching = False
         self._later: asyncio.TimerHandle | None = None
@@ -58,7 +58,7 @@ class Acceptor:
             self._loop.remove_reader(self._listening)
 
     def _readable(self) -> None:
-        if self._has_more():
+        if self._gives_way():
             self._pause(LEAVE_TO_OTHERS_S, self._take_what_is_left)
         else:
             self._accept()
@@ -95,13 +95,15 @@ class Reception:
         *,
         tls: Callable[[], dict[str, Any]],
         room: Callable[[], int],
+        counted: Callable[[int], None] = lambda _: None,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         """``tls``: what the loop's ``connect_accepted_socket`` is to be told of it. ``room``: how many may be shaking
-        hands, who are no connections yet that anybody counts."""
+        hands, who are no connections yet that anybody counts. ``counted`` is told how many do."""
         self._protocol = protocol
         self._tls = tls
         self._room = room
+        self._counted = counted
         self._loop = loop
         self._shaking_hands: dict[asyncio.Task[None], None] = {}
         """In the order in which they came."""
@@ -118,7 +120,12 @@ class Reception:
             longest.cancel()
         task = self._loop.create_task(self._serve(connection, tls))
         self._shaking_hands[task] = None
-        task.add_done_callback(lambda done: self._shaking_hands.pop(done, None))
+        self._counted(len(self._shaking_hands))
+        task.add_done_callback(self._has_shaken_hands)
+
+    def _has_shaken_hands(self, task: asyncio.Task[None]) -> None:
+        self._shaking_hands.pop(task, None)
+        self._counted(len(self._shaking_hands))
 
     async def shaken_hands(self, *, patience_s: float) -> None:
         """Wait, at most so long, until all that were received have had their turn of the loop, and their TLS."""

@@ -92,9 +92,7 @@ class RouterProcess:
     async def _accept(self, listening: socket.socket) -> asyncio.Server | Acceptor:
         if self._certificate is None:
             return await self._loop.create_server(self._connect, sock=listening, backlog=BACKLOG)
-        acceptor = Acceptor(
-            listening, accepted=self._reception.receive, has_more_than_others=lambda: False, loop=self._loop
-        )
+        acceptor = Acceptor(listening, accepted=self._reception.receive, gives_way=lambda: False, loop=self._loop)
         acceptor.start()
         return acceptor
 

@@ -56,11 +56,6 @@ class Counters:
         row[layout.USED_AT] = time.monotonic()
         return row, given_way
 
-    def find(self, revision: int) -> memoryview[float] | None:
-        """The numbers of that revision, None where there are none yet."""
-        key = revision + 1.0
-        return self._row(list(self._keys).index(key)) if key in self._keys else None
-
     def _idlest(self) -> int:
         return min(range(layout.ROWS), key=lambda number: self._row(number)[layout.USED_AT])
 

@@ -76,9 +76,11 @@ WORKERS_WANTED = 7
 QUEUE_LENGTH = 8
 IN_FLIGHT = 9
 CONNECTIONS = 10
-GAUGES = slice(WORKERS_READY, CONNECTIONS + 1)
+SHAKING_HANDS = 11
+"""Clients that were accepted and are no connections yet: TLS takes its time."""
+GAUGES = slice(WORKERS_READY, SHAKING_HANDS + 1)
 
-KEYS_START = CONNECTIONS + 1
+KEYS_START = SHAKING_HANDS + 1
 KEYS = slice(KEYS_START, KEYS_START + ROWS)
 """Whose each row is: the revision's number and 1; 0.0 where the row is free."""
 

@@ -15,7 +15,7 @@ from modelport_scoring.journal import write_as
 from modelport_scoring.service_folder import ACCESS_LOG
 from modelport_scoring.telemetry import layout
 from modelport_scoring.telemetry.access_log import AccessLog
-from modelport_scoring.telemetry.counters import Counters, share_memory
+from modelport_scoring.telemetry.counters import Counters, read_parts, share_memory
 from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.telemetry.span_export import Send, SpanExport
 from modelport_scoring.telemetry.statistics import RevisionStatistics, read_statistics
@@ -132,11 +132,13 @@ class Telemetry:
     def became_ready(self, revision: int) -> None:
         """A worker of the revision takes requests."""
         self._rows[revision][layout.WAS_READY] = 1.0
+        if self.gauges is not None:  # the other processes leave new connections to us from now on
+            self._head[layout.WORKERS_READY] = self.gauges.workers_ready()
 
     def was_ready(self, revision: int) -> bool:
-        """Whether one ever did, also in a server process that this one was started in the place of."""
-        row = self.counters.find(revision)
-        return row is not None and row[layout.WAS_READY] == 1.0
+        """Whether one ever did, in whichever server process of the service, also in one that is gone."""
+        rows = (part.rows.get(revision) for part in read_parts(self.counters.memory))
+        return any(row is not None and row[layout.WAS_READY] == 1.0 for row in rows)
 
     def batch_redone(self, revision: int) -> None:
         """A batch that raised, or whose result did not split by rows, is redone one by one."""
@@ -156,9 +158,19 @@ class Telemetry:
         self._head[layout.CONNECTIONS_TOTAL] += 1.0
         self._head[layout.CONNECTIONS] = self._connections
 
-    def has_more_connections_than(self, others: Sequence[memoryview[float]]) -> bool:
-        """Whether one of the other processes, whose parts begin so, has fewer connections."""
-        return any(head[layout.CONNECTIONS] < self._connections for head in others)
+    def shake_hands(self, clients: int) -> None:
+        """So many clients are about to become connections."""
+        self._head[layout.SHAKING_HANDS] = clients
+
+    def gives_way_to(self, others: Sequence[memoryview[float]]) -> bool:
+        """Whether the next connection is rather for one of the other processes, whose parts begin so: one has workers,
+        and this one has none, or it has fewer connections."""
+        own, is_ready = clients_of(self._head), self.gauges is not None and self.gauges.workers_ready() > 0
+        for head in others:
+            has_workers = head[layout.WORKERS_READY] > 0
+            if has_workers > is_ready or (has_workers == is_ready and clients_of(head) < own):
+                return True
+        return False
 
     def connection_closed(self) -> None:
         """A client, or we, closed its connection."""
@@ -215,6 +227,11 @@ class Telemetry:
         for revision in revisions:
             own = answers if len(revisions) == 1 else [answer for answer in answers if answer[1] == revision]
             tally(self._rows[revision], own)
+
+
+def clients_of(head: memoryview[float]) -> float:
+    """Of the process whose part begins so: its connections, and those who are about to be."""
+    return head[layout.CONNECTIONS] + head[layout.SHAKING_HANDS]
 
 
 def logging_of(settings: TelemetrySettings) -> tuple[object, ...]:
