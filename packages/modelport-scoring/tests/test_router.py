@@ -349,6 +349,14 @@ def refusing_early(channel: socket.socket, server: Scripted) -> None:
     time.sleep(0.5)
 
 
+def without_end(channel: socket.socket, server: Scripted) -> None:
+    server.request(channel)
+    channel.sendall(b"HTTP/1.1 200 OK\r\nx: ")
+    with suppress(OSError):
+        while True:
+            channel.sendall(b"y" * 100_000)
+
+
 CODED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n2\r\n\x1f\x8b\r\n0\r\n\r\n"
 
 
@@ -359,6 +367,7 @@ def test_servers_that_misbehave(tmp_path: Path) -> None:
             (closing_without_an_answer, 502, b"Replica closed connection before replying"),
             (answering(b"SSH-2.0-OpenSSH\r\n"), 502, b"Replica closed connection before replying"),
             (answering(CODED), 502, b"Replica closed connection before replying"),
+            (without_end, 502, b"Replica closed connection before replying"),
             (until_the_end, 200, b"all of it"),
             (silent, 504, b'{"message": "Scoring timeout after 1 ms: limits.scoring_timeout_ms is 1.'),
         ]

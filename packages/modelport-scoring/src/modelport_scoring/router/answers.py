@@ -15,6 +15,10 @@ MOST_UNSENT_BYTES = 256 * 1024
 """Above this, the client is not read from until the server has read."""
 
 
+MOST_HEAD_BYTES = 1024 * 1024
+"""No server's head is longer; the parser keeps all of one that does not end."""
+
+
 class Asking(Protocol):
     """Whose request is on the connection."""
 
@@ -61,6 +65,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._head = AnswerHead()
         self._has_head = False
+        self._head_bytes = 0
+        """Of what came before there was a head."""
         self._complete = False
         self._keeps = True
         self._until_close = False
@@ -76,6 +82,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Begin a request: what is sent from now on is its."""
         self._asking = asking
         self._has_head = self._until_close = self._complete = False
+        self._head_bytes = 0
         self._keeps = True
         self._delivered = True
         self._acked_before = self._acked()
@@ -124,6 +131,8 @@ class UpstreamConnection(asyncio.Protocol):
             self.close()  # nobody asked
             return
         asking = self._asking
+        if not self._has_head:
+            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -131,6 +140,9 @@ class UpstreamConnection(asyncio.Protocol):
             if not self._complete:
                 self._fail()
                 return
+        if not self._has_head and self._head_bytes > MOST_HEAD_BYTES:
+            self._fail()
+            return
         # Not from within the parser: what follows the answer, if anything does, is no other request's.
         if self._complete:
             self._until_close = False
