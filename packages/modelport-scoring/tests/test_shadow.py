@@ -47,6 +47,7 @@ class Told(CopiableTicket):
         self.exchange.answer(Response(status, body=body, stream=stream))
 
     def refused(self, refusal: Refusal) -> None:
+        self.declined = True
         self.exchange.answer(Response(503))
 
     def client_gone(self) -> None:

@@ -9,7 +9,7 @@ from modelport_scoring import (
     ServiceState,
     Traffic,
 )
-from scoring_services import RunningService, Services, ask, wait_until
+from scoring_services import Gate, RunningService, Services, ask, wait_until
 from split_services import REVISION, answering, asked, asked_once, hosting, state_of
 from test_inference_service import SUM
 from test_traffic import within
@@ -77,6 +77,26 @@ def test_a_slow_shadow_delays_nothing_and_what_is_too_much_for_it_is_dropped(ser
     service.control.configure(limits=Limits(drain_timeout_s=0.2))
     service.control.release(2)
     assert asked_once(service) == "1"
+
+
+def test_copies_that_no_worker_takes_are_no_difference(services: Services, gate: Gate) -> None:
+    slow = answering("1", inside=gate.wait)
+    service = hosting(services, answering("1"), slow, traffic=Traffic(shadow=2), limits={"queue_wait_ms": 300})
+    assert asked(service, 20) == {"1": 20}
+    wait_until(lambda: shadow_counts(service) == {"dropped": 19}, what="they have waited too long")
+    gate.open()
+    wait_until(lambda: shadow_counts(service) == {"dropped": 19, "equal": 1, "different": 0}, what="one was scored")
+
+
+def test_a_shadow_that_gets_a_share_has_no_copies_before_requests(services: Services, gate: Gate) -> None:
+    slow = answering("2", inside=gate.wait)
+    service = hosting(services, answering("1"), slow, traffic=Traffic(shadow=2))
+    assert asked(service, 20) == {"1": 20}
+    service.control.split(Traffic(weights={2: 100}))
+    assert (state_of(service, 2).requests_in_flight, state_of(service, 2).requests_waiting) == (1, 0)
+    assert shadow_counts(service) == {"dropped": 19}
+    gate.open()
+    assert asked(service, 1) == {"2": 1}
 
 
 def test_answers_that_are_too_long_are_not_compared(services: Services) -> None:

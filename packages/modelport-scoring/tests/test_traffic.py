@@ -61,8 +61,9 @@ def test_traffic_that_cannot_be(traffic: Traffic, what: str) -> None:
     ("others", "what"),
     [
         ([1], "same number"),
-        ([-2], "must be from 0"),
-        ([1 << 70], "must be from 0"),
+        ([0], "must be from 1"),
+        ([-2], "must be from 1"),
+        ([1 << 70], "must be from 1"),
         ([2, 2], "same number"),
         ([2, 3, 4, 5, 6, 7], "hosts 6 .* not 7"),
     ],

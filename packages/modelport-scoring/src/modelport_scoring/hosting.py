@@ -192,8 +192,15 @@ class Hosting:
         for hosted in before:
             if hosted not in self.all:
                 self._retire(hosted, successor=self._successor(hosted, before))
+        self._drop_copies(settings.traffic.shadow)
         if was is not self.default and was in self.all and was.revision is not None:
             self._pass_on(was.revision.pool.line.clear(), was.revision, self.default)
+
+    def _drop_copies(self, shadow: int | None) -> None:
+        """A revision that is the shadow no more may get requests that somebody waits for."""
+        for hosted in self.all:
+            if hosted.number != shadow and hosted.revision is not None:
+                hosted.revision.pool.line.drop_copies()
 
     async def discard(self) -> None:
         """End what was prepared, and give up what is being prepared."""

@@ -34,7 +34,6 @@ class Scoring(CopiableTicket):
 
     __slots__ = ("_exchange", "_service", "_started", "_trace")
 
-    is_copy = False
     posing_as: int | None = None
     """The revision that a copy's answer names, where it names one."""
 
@@ -160,6 +159,7 @@ class Scoring(CopiableTicket):
             self._answer(Response(502, lines=TEXT_TYPE, body=REPLICA_CLOSED.encode()), run=RUN_BAD)
 
     def refused(self, refusal: Refusal) -> None:
+        self.declined = True
         self._answer(refused(refusal, self._service, self._service.limits_of(self.revision)))
 
     def _answer(self, response: Response, run: bytes = RUN_OK, micros: int = 0, together: int = 1) -> None:

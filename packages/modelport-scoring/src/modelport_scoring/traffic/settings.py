@@ -43,8 +43,8 @@ class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 def check_traffic(traffic: Traffic, *, default: int, others: Collection[int]) -> None:
     """Raise ValueError, naming the field, for traffic that these revisions cannot have."""
-    if not all(0 <= number < NUMBERS for number in (default, *others)):
-        raise ValueError(f"others: the number of a revision must be from 0 to below {NUMBERS}")
+    if not all(0 < number < NUMBERS for number in (default, *others)):
+        raise ValueError(f"others: the number of a revision must be from 1 to below {NUMBERS}")
     if len({default, *others}) <= len(others):
         raise ValueError("others: two revisions have the same number")
     if len(others) >= MOST_REVISIONS:

@@ -149,7 +149,7 @@ class Comparison:
 
 
 def keep(ticket: Ticket, response: Response) -> Kept | None:
-    """What is compared of an answer; None where no worker gave it, or it is a stream, or too long."""
-    if not ticket.revision or response.stream is not None or len(response.body) > MOST_KEPT_BYTES:
+    """What is compared of an answer; None where no worker took the ticket, or it is a stream, or too long."""
+    if ticket.declined or not ticket.revision or response.stream is not None or len(response.body) > MOST_KEPT_BYTES:
         return None
     return response.status, bytes(response.body)

@@ -74,6 +74,15 @@ class WaitingLine:
         ticket.payload = b""  # the ticket itself stays in the line until its turn
         self._abandoned += 1
 
+    def drop_copies(self) -> None:
+        """Refuse the copies of requests that wait."""
+        if any(ticket.is_copy for ticket in self._tickets):
+            waiting = self.clear()
+            self.put_back(ticket for ticket in waiting if not ticket.is_copy)
+            for ticket in waiting:
+                if ticket.is_copy:
+                    ticket.refused(Refusal.NO_WORKER)
+
     def clear(self) -> list[Ticket]:
         """Take all that wait."""
         tickets = []

@@ -92,6 +92,10 @@ class Ticket(ABC):
     """Number of the revision that the path asks for; None: for none."""
     tied = False
     """Only the revision that it was given to may answer it."""
+    is_copy = False
+    """For a shadow: nobody waits for the answer, which is compared with that of the request."""
+    declined = False
+    """No worker took it."""
     away: asyncio.Future[None] | None = None
     """Set by ``admit`` where it said no for now: the ticket is given to the worker again once that is done."""
     source: BodySource | None = None
