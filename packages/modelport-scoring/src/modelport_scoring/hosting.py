@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from modelport_scoring.backoff import BackOff
+from modelport_scoring.draining import Draining
 from modelport_scoring.earlier_starts import EarlierStarts
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.hosted import Hosted
@@ -20,8 +20,6 @@ from modelport_scoring.service_folder import clear_work, log_path
 from modelport_scoring.settings import RevisionSettings, ServiceSettings, WorkerOptions, limits_of
 from modelport_scoring.share import Share
 from modelport_scoring.telemetry.telemetry import Telemetry
-from modelport_scoring.workers.pool import Pool
-from modelport_scoring.workers.ticket import Refusal, Ticket
 
 
 class Owner(Protocol):
@@ -65,7 +63,7 @@ class Hosting:
         """What is being brought up, or is, and waits for ``adopt``."""
         self._preparing = asyncio.Lock()
         self._discards = 0
-        self._ending: dict[int, dict[asyncio.Task[None], Revision]] = {}
+        self._draining = Draining(self, loop=loop)
 
     @property
     def all(self) -> list[Hosted]:
@@ -107,15 +105,10 @@ class Hosting:
         more time for that than the others."""
         self.stopping = True
         self._stopped.set()
-        hurry = self._loop.call_later(drain_timeout_s, self._hurry)
-        await asyncio.gather(*(self._end(revision, drain_timeout_s) for revision in self.running))
-        await asyncio.gather(*(task for tasks in self._ending.values() for task in tasks))
+        hurry = self._loop.call_later(drain_timeout_s, self._draining.hurry)
+        await asyncio.gather(*(self._draining.end(revision, drain_timeout_s) for revision in self.running))
+        await self._draining.all_ended()
         hurry.cancel()
-
-    def _hurry(self) -> None:
-        for tasks in self._ending.values():
-            for revision in tasks.values():
-                revision.pool.hurry()
 
     async def _make_revision(self, hosted: Hosted) -> None:
         try:
@@ -191,10 +184,10 @@ class Hosting:
         self._owner.revisions_changed()
         for hosted in before:
             if hosted not in self.all:
-                self._retire(hosted, successor=self._successor(hosted, before))
+                self._draining.retire(hosted, successor=self._successor(hosted, before))
         self._drop_copies(settings.traffic.shadow)
         if was is not self.default and was in self.all and was.revision is not None:
-            self._pass_on(was.revision.pool.line.clear(), was.revision, self.default)
+            self._draining.pass_on(was.revision.pool.line.clear(), was.revision, self.default)
 
     def _drop_copies(self, shadow: int | None) -> None:
         """A revision that is the shadow no more may get requests that somebody waits for."""
@@ -206,7 +199,8 @@ class Hosting:
         """End what was prepared, and give up what is being prepared."""
         self._discards += 1
         prepared, self._prepared = self._prepared, {}
-        await asyncio.gather(*(self._end(each.revision, 0) for each in prepared.values() if each.revision is not None))
+        revisions = [each.revision for each in prepared.values() if each.revision is not None]
+        await asyncio.gather(*(self._draining.end(revision, 0) for revision in revisions))
 
     def wants(self, settings: ServiceSettings) -> bool:
         """Whether what is prepared, or is being, is what these settings need."""
@@ -219,7 +213,7 @@ class Hosting:
 
     async def ended(self, number: int) -> None:
         """Wait until all workers that a revision of that number had before have ended."""
-        await asyncio.gather(*(asyncio.shield(task) for task in self._ending.get(number, ())))
+        await self._draining.ended(number)
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
@@ -255,7 +249,7 @@ class Hosting:
         except StartFailed:
             if self._prepared.get(settings.number) is prepared:
                 del self._prepared[settings.number]
-            await self._end(revision, timeout_s=0)
+            await self._draining.end(revision, timeout_s=0)
             raise
 
     async def _prepare(self, revision: RevisionSettings, service: ServiceSettings) -> Revision:
@@ -281,57 +275,7 @@ class Hosting:
         new = next((hosted for hosted in self.all if hosted.number not in known), None)
         return same if same is not None else new
 
-    def _retire(self, hosted: Hosted, *, successor: Hosted | None) -> None:
-        """Have it finish what it holds and end. What waits for it waits for the successor then, where there is one."""
-        revision = hosted.revision
-        if revision is None:
-            return
-        if successor is not None:
-            self._pass_on(revision.pool.hand_over(), revision, successor)
-        timeout_s = revision.pool.limits.drain_timeout_s
-        task = self._loop.create_task(self._end(revision, timeout_s, successor=successor))
-        ending = self._ending.setdefault(hosted.number, {})
-        ending[task] = revision
-        task.add_done_callback(lambda ended: ending.pop(ended, None))
-
-    async def _end(self, revision: Revision, timeout_s: float, *, successor: Hosted | None = None) -> None:
-        untouched = await revision.pool.drain(timeout_s)
-        await revision.leave_folder()
-        for tied in (False, True):
-            tickets = those(untouched, tied=tied)
-            heir = None if self.stopping else self._heir(revision, successor or self.default, tied=tied)
-            if heir is not None:
-                heir.take_over(tickets)
-            else:
-                refuse(tickets)
-
-    def _pass_on(self, waiting: list[Ticket], revision: Revision, successor: Hosted) -> None:
-        """What waited for the revision waits for another one, but for what only this one may answer."""
-        for tied in (False, True):
-            heir = self._heir(revision, successor, tied=tied) or revision.pool
-            heir.take_over(those(waiting, tied=tied))
-
-    def _heir(self, revision: Revision, successor: Hosted, *, tied: bool) -> Pool | None:
-        """Whose workers may answer in the place of the revision's."""
-        if successor not in self.all:
-            successor = self.default
-        if tied and successor.number != revision.number:
-            return None
-        heir = successor.revision
-        return None if heir is None or heir is revision else heir.pool
-
 
 def for_revision(service: ServiceSettings, revision: RevisionSettings) -> ServiceSettings:
     """The service's settings as they are for one of its revisions."""
     return msgspec.structs.replace(service, revision=revision, limits=limits_of(service, revision))
-
-
-def those(tickets: Iterable[Ticket], *, tied: bool) -> list[Ticket]:
-    """The tickets that only their revision may answer, or the others."""
-    return [ticket for ticket in tickets if ticket.tied is tied]
-
-
-def refuse(tickets: Iterable[Ticket]) -> None:
-    """Nobody takes them."""
-    for ticket in tickets:
-        ticket.refused(Refusal.NO_WORKER)

@@ -1,0 +1,101 @@
+"""Revisions that get no new requests: they finish what they hold, and end; what waits for them may go on elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from modelport_scoring.hosted import Hosted
+from modelport_scoring.revision import Revision
+from modelport_scoring.workers.pool import Pool
+from modelport_scoring.workers.ticket import Refusal, Ticket
+
+
+class Owner(Protocol):
+    """Who hosts revisions."""
+
+    default: Hosted
+    stopping: bool
+    """Nobody goes on with anything."""
+
+    @property
+    def all(self) -> Sequence[Hosted]:
+        """What is hosted at this moment."""
+
+
+class Draining:
+    """Those that are on their way out, by number; several of one number, where its workers were replaced."""
+
+    def __init__(self, owner: Owner, *, loop: asyncio.AbstractEventLoop) -> None:
+        self._owner = owner
+        self._loop = loop
+        self._ending: dict[int, dict[asyncio.Task[None], Revision]] = {}
+
+    def retire(self, hosted: Hosted, *, successor: Hosted | None) -> None:
+        """Have it finish what it holds and end. What waits for it waits for the successor then, where there is one."""
+        revision = hosted.revision
+        if revision is None:
+            return
+        if successor is not None:
+            self.pass_on(revision.pool.hand_over(), revision, successor)
+        timeout_s = revision.pool.limits.drain_timeout_s
+        task = self._loop.create_task(self.end(revision, timeout_s, successor=successor))
+        ending = self._ending.setdefault(hosted.number, {})
+        ending[task] = revision
+        task.add_done_callback(lambda ended: ending.pop(ended, None))
+
+    async def end(self, revision: Revision, timeout_s: float, *, successor: Hosted | None = None) -> None:
+        """The same for a revision that is hosted no more, or was not yet; returns when it has ended, and its working
+        folder is left."""
+        untouched = await revision.pool.drain(timeout_s)
+        await revision.leave_folder()
+        for tied in (False, True):
+            tickets = those(untouched, tied=tied)
+            heir = None
+            if not self._owner.stopping:
+                heir = self._heir(revision, successor or self._owner.default, tied=tied)
+            if heir is not None:
+                heir.take_over(tickets)
+            else:
+                refuse(tickets)
+
+    def pass_on(self, waiting: list[Ticket], revision: Revision, successor: Hosted) -> None:
+        """What waited for the revision waits for another one, but for what only this one may answer."""
+        for tied in (False, True):
+            heir = self._heir(revision, successor, tied=tied) or revision.pool
+            heir.take_over(those(waiting, tied=tied))
+
+    async def ended(self, number: int) -> None:
+        """Wait until all of that number have ended."""
+        await asyncio.gather(*(asyncio.shield(task) for task in self._ending.get(number, ())))
+
+    async def all_ended(self) -> None:
+        """Wait until all have ended."""
+        await asyncio.gather(*(task for tasks in self._ending.values() for task in tasks))
+
+    def hurry(self) -> None:
+        """What they hold is waited for no longer."""
+        for tasks in self._ending.values():
+            for revision in tasks.values():
+                revision.pool.hurry()
+
+    def _heir(self, revision: Revision, successor: Hosted, *, tied: bool) -> Pool | None:
+        """Whose workers may answer in the place of the revision's."""
+        if successor not in self._owner.all:
+            successor = self._owner.default
+        if tied and successor.number != revision.number:
+            return None
+        heir = successor.revision
+        return None if heir is None or heir is revision else heir.pool
+
+
+def those(tickets: Iterable[Ticket], *, tied: bool) -> list[Ticket]:
+    """The tickets that only their revision may answer, or the others."""
+    return [ticket for ticket in tickets if ticket.tied is tied]
+
+
+def refuse(tickets: Iterable[Ticket]) -> None:
+    """Nobody takes them."""
+    for ticket in tickets:
+        ticket.refused(Refusal.NO_WORKER)
