@@ -654,6 +654,7 @@ def test_settings_that_cannot_be(tmp_path: Path) -> None:
     for wrong, text in (
         ({"default": 3}, "default is revision 3, which is none of the upstreams"),
         ({"upstreams": [{"revision": 1, "url": "localhost:80"}]}, "must be as http://host:80, not 'localhost:80'"),
+        ({"upstreams": [{"revision": 1, "url": f"http://{'a' * 64}.svc"}]}, "must be as http://host:80"),
         ({"traffic": {"shadow": 2}}, "a router makes no copies"),
         ({"limits": {"max_connections": 0}}, "limits.max_connections must be above 0"),
         ({"upsteams": []}, "unknown field `upsteams`"),

@@ -6,7 +6,7 @@ import asyncio
 from typing import Protocol
 
 from modelport_scoring.http.request import Head
-from modelport_scoring.http.response import CHUNKED, LAST_CHUNK, Response, in_chunk
+from modelport_scoring.http.response import LAST_CHUNK, Response, in_chunk
 from modelport_scoring.router.answers import UpstreamConnection
 from modelport_scoring.router.connecting import connected
 from modelport_scoring.router.heads import AnswerHead, request_head
@@ -14,9 +14,6 @@ from modelport_scoring.router.routing import Choice, Routing, closed, overloaded
 
 MOST_KEPT_BYTES = 256 * 1024
 """So much of a request is kept until the answer begins, to be sent once more where it has not reached anybody."""
-
-CLOSE = b"connection: close\r\n"
-KEEP_ALIVE = b"connection: keep-alive\r\n"
 
 MOST_TRIES = 3
 """Times that a request is sent, where it did not reach anybody."""
@@ -44,6 +41,29 @@ class Client(Protocol):
         """Whether the connection ends with the next answer anyway."""
 
 
+class KeptBody:
+    """What has come of a request's body, as it goes out: until the answer begins, or there is more than is kept."""
+
+    __slots__ = ("is_too_long", "parts", "size")
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] | None = []
+        """None once it is kept no more."""
+        self.size = 0
+        self.is_too_long = False
+
+    def add(self, parts: list[bytes], size: int) -> None:
+        """More of it, of so many bytes."""
+        if self.parts is not None:
+            self.parts += parts
+            self.size += size
+            self.is_too_long = self.size > MOST_KEPT_BYTES
+
+    def drop(self) -> None:
+        """It is sent no more."""
+        self.parts = None
+
+
 class Forward:
     """Is told what comes of the request, and sends it on; is told what comes of the answer, and sends that."""
 
@@ -56,7 +76,6 @@ class Forward:
         "_framed",
         "_is_last",
         "_kept",
-        "_kept_bytes",
         "_out",
         "_routing",
         "_tries",
@@ -83,9 +102,7 @@ class Forward:
         self._choice: Choice | None = None
         self._connection: UpstreamConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
-        self._kept: list[bytes] | None = []
-        """The body so far, as it goes out; None once there is more of it than is kept."""
-        self._kept_bytes = 0
+        self._kept = KeptBody()
         self._out: list[bytes] = []
         self._begun = False
         self._framed = False
@@ -140,14 +157,12 @@ class Forward:
             self.deadline_from = self._routing.now()
 
     def _pass(self, parts: list[bytes], size: int) -> None:
-        if self._kept is not None and not self._begun:
-            self._kept += parts
-            self._kept_bytes += size
-            if self._kept_bytes > MOST_KEPT_BYTES:
-                if self._connection is None:
-                    self._wait_for_connection()
-                else:
-                    self._kept = None
+        self._kept.add(parts, size)
+        if self._kept.is_too_long:
+            if self._connection is None:
+                self._wait_for_connection()
+            else:
+                self._kept.drop()
         if self._connection is not None:
             self._connection.send(parts)
 
@@ -198,9 +213,9 @@ class Forward:
         self._connection = connection
         connection.ask(self)
         head = request_head(self.head, client=self._client.address, scheme=self._client.scheme)
-        connection.send([b"".join((head, *self._kept))] if self._kept else [head])
-        if self._kept_bytes > MOST_KEPT_BYTES:
-            self._kept = None
+        connection.send([b"".join((head, *self._kept.parts))] if self._kept.parts else [head])
+        if self._kept.is_too_long:
+            self._kept.drop()
         if self.body_is_whole:
             self.deadline_from = self._routing.now()
         if self._waits_for_body:
@@ -213,7 +228,7 @@ class Forward:
 
     def head_came(self, head: AnswerHead, *, has_body: bool) -> None:
         self._begun = True
-        self._kept = None
+        self._kept.drop()
         self.deadline_from = self._routing.now()
         is_old = self.head.version == "1.0"
         has_length = head.length is not None
@@ -224,11 +239,7 @@ class Forward:
             or self._client.must_end
             or (has_body and not has_length and is_old)
         )
-        framing = b"content-length: %b\r\n" % head.length if head.length is not None else b""
-        if self._framed:
-            framing += CHUNKED
-        framing += CLOSE if self._is_last else KEEP_ALIVE if is_old else b""
-        self._out.append(head.to_bytes(framing=framing))
+        self._out.append(head.to_bytes(chunked=self._framed, is_last=self._is_last, is_old=is_old))
         self._count(head.status)
 
     def body_came(self, piece: bytes) -> None:
@@ -257,7 +268,7 @@ class Forward:
         if self._begun:
             self._count_failure("broken")
             self._break()
-        elif not delivered and self._kept is not None and self._tries < MOST_TRIES:
+        elif not delivered and self._kept.parts is not None and self._tries < MOST_TRIES:
             assert self._choice is not None
             self._routing.metrics.retries[self._choice.upstream.revision] += 1
             self._connect()
@@ -286,7 +297,7 @@ class Forward:
         if self.is_over:
             return
         self.is_over = True
-        self._kept = None
+        self._kept.drop()
         if self._choice is not None:
             self._routing.end(self)
         connection, self._connection = self._connection, None

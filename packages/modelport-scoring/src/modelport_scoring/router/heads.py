@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelport_scoring.http.request import Head
-from modelport_scoring.http.response import STATUS_LINES
+from modelport_scoring.http.response import CHUNKED, STATUS_LINES
 
 OF_ONE_HOP = frozenset(
     (
@@ -26,6 +26,8 @@ FRAMING = frozenset((b"content-length", b"host"))
 
 MADE = frozenset((b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"via"))
 VIA = b"1.1 modelport"
+CLOSE = b"connection: close\r\n"
+KEEP_ALIVE = b"connection: keep-alive\r\n"
 
 
 def request_head(head: Head, *, client: bytes, scheme: bytes) -> bytes:
@@ -83,12 +85,16 @@ class AnswerHead:
         elif lower not in OF_ONE_HOP:
             self.lines.append((name, value))
 
-    def to_bytes(self, *, framing: bytes) -> bytes:
-        """For the client. ``framing``: header lines that say how the body ends, and what becomes of the connection."""
+    def to_bytes(self, *, chunked: bool, is_last: bool, is_old: bool) -> bytes:
+        """For the client. ``chunked``: the body is sent so. ``is_last``: the connection ends with the answer.
+        ``is_old``: the client speaks HTTP/1.0."""
         status = self.status
         parts = [STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status]
         dropped = named_by(self.connection)
         parts += [b"%b: %b\r\n" % line for line in self.lines if not dropped or line[0].lower() not in dropped]
-        parts.append(framing)
+        if self.length is not None:
+            parts.append(b"content-length: %b\r\n" % self.length)
+        parts.append(CHUNKED if chunked else b"")
+        parts.append(CLOSE if is_last else KEEP_ALIVE if is_old else b"")
         parts.append(b"\r\n")
         return b"".join(parts)

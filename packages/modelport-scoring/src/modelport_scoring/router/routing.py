@@ -10,14 +10,13 @@ from modelport_scoring.front_end import OVERLOADED, RETRY_AFTER, TIMED_OUT_ON_AC
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response, limit_message, message
 from modelport_scoring.http.response import head as response_head
+from modelport_scoring.router.heads import CLOSE, KEEP_ALIVE
 from modelport_scoring.router.metrics import CONTENT_TYPE, Metrics
 from modelport_scoring.router.settings import RouterSettings
 from modelport_scoring.router.upstream import Upstream
 from modelport_scoring.settings import FrontEnd
 from modelport_scoring.traffic.split import Split
 
-CLOSE = b"connection: close\r\n"
-KEEP_ALIVE = b"connection: keep-alive\r\n"
 READING = (b"GET", b"HEAD")
 
 

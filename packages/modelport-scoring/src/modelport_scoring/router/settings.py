@@ -87,6 +87,7 @@ def check_url(url: str, *, path: Path) -> None:
     try:
         parts = urlsplit(url)
         is_server = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        (parts.hostname or "").encode("idna")  # as it is when its addresses are looked up
     except ValueError:
         is_server = False
     if not is_server or parts.path not in ("", "/") or parts.query or parts.username:
