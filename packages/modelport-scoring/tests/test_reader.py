@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -292,6 +293,23 @@ def test_targets_and_hosts_that_are_none_are_refused(target: bytes, host: bytes)
 def test_a_head_without_end_is_refused_in_time() -> None:
     _, status = read([b"GET / HTTP/1.1\r\nHost: x\r\nA: "] + [b"x" * 1000] * 100)
     assert status == 431
+
+
+def test_a_head_that_is_too_long_is_not_read_to_its_end() -> None:
+    """One read may bring many times of what is allowed."""
+    _, status = read([b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 40_000 + b"\0: that is malformed\r\n\r\n"])
+    assert status == 431
+
+
+def test_a_header_that_is_repeated_without_end_takes_no_more_time_than_others() -> None:
+    def seconds(lines: bytes) -> float:
+        begun, recorder = time.process_time(), Recorder(limits=Limits(max_header_bytes=4 * 1024 * 1024))
+        RequestReader(recorder, KnownHeads()).feed(b"GET / HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
+        assert len(recorder.heads) == 1
+        return time.process_time() - begun
+
+    others = b"".join(b"%06x: b\r\n" % number for number in range(60_000))
+    assert seconds(b"a: b\r\n" * 100_000) < 5 * seconds(others)
 
 
 def test_many_whole_requests_are_no_long_head() -> None:

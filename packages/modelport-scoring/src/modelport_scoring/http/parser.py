@@ -63,6 +63,7 @@ class RequestParser:
         "_keeps_body",
         "_parsed_head",
         "_parser",
+        "_repeated",
         "_sink",
         "_target",
         "_unfinished_head",
@@ -75,6 +76,8 @@ class RequestParser:
         self._sink = sink
         self._parser = httptools.HttpRequestParser(self)
         self._headers: dict[bytes, bytes] = {}
+        self._repeated: dict[bytes, list[bytes]] = {}
+        """The values of headers that came more than once."""
         self._target = b""
         self._head_size = 0
         self._fed_bytes = 0
@@ -171,7 +174,7 @@ class RequestParser:
         if self.ended:  # the parser that reads the body of an upgrade does not know that
             raise EOFError("the last request of this connection has been read")
         self.in_request = True
-        self._headers = {}
+        self._headers, self._repeated = {}, {}
         self._target = b""
         self._head_size = 0
 
@@ -189,16 +192,19 @@ class RequestParser:
         value = value.rstrip(WHITESPACE)  # the parser takes off what is in front of it only
         headers = self._headers
         self._head_size += len(name) + len(value) + LINE_OVERHEAD
+        if self._head_size > self._sink.limits.max_header_bytes:  # now: one read may bring thousands of lines more
+            raise Unreadable(long_head(self._sink.limits))
         if name in headers:
-            value = headers[name] + b", " + value
-        headers[name] = value
+            self._repeated.setdefault(name, [headers[name]]).append(value)
+        else:
+            headers[name] = value
 
     def on_headers_complete(self) -> None:
         if self._parsed_head is not None:
             return  # the one that ``_read_its_body`` made
-        if self._head_size > self._sink.limits.max_header_bytes:
-            raise Unreadable(long_head(self._sink.limits))
         headers, parser = self._headers, self._parser
+        if self._repeated:
+            headers.update((name, b", ".join(values)) for name, values in self._repeated.items())
         target, host = origin_form(self._target)
         if host is not None:
             headers[b"host"] = host
