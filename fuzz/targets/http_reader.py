@@ -51,10 +51,14 @@ def read(pieces: list[bytes], known: KnownHeads) -> tuple[list[Seen], int | None
         for piece in pieces:
             reader.feed(piece)
     except Unreadable as unreadable:
-        status = unreadable.response.status
-        # A method that HTTP has not registered is named where its line begins what was read; elsewhere it is malformed.
-        return recorder.seen, 400 if status == 405 else status
+        return recorder.seen, plain_status(unreadable.response.status)
     return recorder.seen, None
+
+
+def plain_status(status: int) -> int:
+    """A method that HTTP has not registered is named (405) where its line begins what was read, and malformed (400)
+    elsewhere: to a target that cuts, the two are one."""
+    return 400 if status == 405 else status
 
 
 def check_one(data: bytes) -> None:
