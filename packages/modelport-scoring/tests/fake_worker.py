@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from modelport_worker import frames
 from modelport_worker.frames import (
     CHUNK,
     FAILED,
@@ -117,6 +118,20 @@ def out_of_turn(worker: FakeWorker) -> None:
     worker.serve(answer)
 
 
+def obeys(worker: FakeWorker) -> None:
+    """Runs the body of a request that is a program, which has ``worker``, ``number``, all of this module and of
+    ``frames``; answers another one as it should."""
+    worker.become_ready()
+
+    def answer(number: int, payload: bytes) -> bytes:
+        if not payload.startswith(b"#!"):
+            return result(number, payload)
+        exec(payload, {**vars(frames), **globals(), "worker": worker, "number": number})
+        return b""
+
+    worker.serve(answer)
+
+
 def raw_headers(worker: FakeWorker) -> None:
     """Sends the body it got as the ``meta`` of its answer."""
     worker.become_ready()
@@ -198,6 +213,7 @@ BEHAVIOURS: dict[str, Callable[[FakeWorker], None]] = {
         garbage,
         wrong_id,
         out_of_turn,
+        obeys,
         raw_headers,
         any_status,
         silent_in_init,

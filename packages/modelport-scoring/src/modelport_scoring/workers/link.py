@@ -32,6 +32,10 @@ LARGE_BYTES = 64 * 1024
 COLLECTED_BYTES = 512 * 1024
 """From here on a payload is collected where it will stay: it is never there twice."""
 
+MOST_META_BYTES = 16 * 1024 * 1024
+MOST_OTHER_BYTES = 64 * 1024 * 1024
+"""Of a frame that is no answer. Answers may be as long as a frame can be."""
+
 Payload = bytes | bytearray | memoryview
 
 ANSWERS = frozenset((RESULT, CHUNK))
@@ -276,10 +280,13 @@ class Link(asyncio.Protocol):
             elif kind in OTHERS:
                 received = self._observer.frame_received
             else:
-                self._reject(f"a frame of the unknown kind {kind}")
+                self.reject(f"a frame of the unknown kind {kind}")
                 return
             whole = HEADER_SIZE + meta_size + payload_size
             if size - position < whole:
+                if meta_size > MOST_META_BYTES or (kind not in ANSWERS and payload_size > MOST_OTHER_BYTES):
+                    self.reject(f"a frame of the kind {kind} with {meta_size} and {payload_size} bytes")
+                    return
                 if payload_size >= COLLECTED_BYTES:
                     whole -= payload_size
                     if size - position >= whole:
@@ -295,7 +302,9 @@ class Link(asyncio.Protocol):
             self._chunks = [data[position:]]
             self._received = size - position
 
-    def _reject(self, what: str) -> None:
-        self._garbage = True
-        self._chunks = []
-        self._observer.garbage_received(what)
+    def reject(self, what: str) -> None:
+        """Read nothing more: the worker does not keep to the protocol."""
+        if not self._garbage:
+            self._garbage = True
+            self._chunks = []
+            self._observer.garbage_received(what)

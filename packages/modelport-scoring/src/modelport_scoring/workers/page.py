@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 
 from modelport_scoring.workers.arena import Arena
 from modelport_worker.frames import CANCELLED, CANCELLED_AT, MEMORY_SIZE, PAGE_SIZE, STARTED
 
+SIZE_STAYS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+"""Whoever has the file may change what is in it, and not its size: to look at memory that is gone would end us."""
+
 
 class SharedPage:
     """An anonymous file, mapped here, and by the worker that inherits its descriptor."""
 
     def __init__(self) -> None:
-        self.descriptor = os.memfd_create("modelport-page", os.MFD_CLOEXEC)
+        self.descriptor = os.memfd_create("modelport-page", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self.descriptor, MEMORY_SIZE)
+        fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, SIZE_STAYS)
         self._memory = mmap.mmap(self.descriptor, MEMORY_SIZE)
         self.arena = Arena(self._memory, start=PAGE_SIZE)
 

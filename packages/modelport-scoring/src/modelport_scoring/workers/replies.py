@@ -53,7 +53,10 @@ class Replies:
         """``garbage_received`` is called with the words for what is no answer, or not the next one."""
         self.in_flight: deque[Ticket] = deque()
         self.head_since = 0.0
-        """Since when, by ``time.monotonic``, the first request in flight has been the first."""
+        """Since when, by ``time.monotonic``, the first request in flight has been the first, or has had the last piece
+        of its body."""
+        self.head_id = 0
+        """Which that was, when it was last looked at."""
         self.window = Window(pool.batch_size)
         self.large_bodies = LargeBodies(page.arena)
         self.stream_since = 0.0
@@ -67,6 +70,8 @@ class Replies:
         self._garbage_received = garbage_received
         self._batch_left = 0
         """Answers still to come of the requests that were scored together."""
+        self._announced = 0
+        """The first request that the last BATCH was about."""
         self._together = 1
         self._last_started: tuple[int, int] | None = None
 
@@ -108,6 +113,11 @@ class Replies:
 
     def batch_received(self, count: int, flags: int, micros: int, reason: bytes) -> None:
         """A BATCH: the next answers were made together, or could not be."""
+        in_flight = self.in_flight
+        if not 0 < count <= len(in_flight) or self._batch_left or in_flight[0].id == self._announced:
+            self._garbage_received(f"word of {count} requests that are none, or of which it had told already")
+            return
+        self._announced = in_flight[0].id
         if flags & STOPPED:
             self.window.scores_alone()
         if flags & REDONE:
@@ -145,7 +155,7 @@ class Replies:
     def _stream_begins(self, code: int, flags: int, micros: int, meta: bytes) -> None:
         ticket = self.in_flight[0]
         self._batch_left -= bool(self._batch_left)
-        self.stream_since = time.monotonic()
+        self.stream_since = self.head_since = time.monotonic()
         if ticket.settled or ticket.abandoned:
             self.cancel(ticket)
         else:
@@ -157,6 +167,7 @@ class Replies:
         if ticket.source is None:
             pass  # nobody wants it any more
         elif payload:
+            self.head_since = time.monotonic()
             ticket.stream_went_on(payload)
         if flags & LAST:
             self.in_flight.popleft()

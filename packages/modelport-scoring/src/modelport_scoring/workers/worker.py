@@ -65,7 +65,7 @@ class Worker:
         self._process = process
         self._link = Link(self, loop=loop, most_alike=pool.batch_size.largest)
         self._joins = pool.batch_size.largest > 1
-        self.replies = Replies(process.page, self._link, pool=pool, garbage_received=self.garbage_received)
+        self.replies = Replies(process.page, self._link, pool=pool, garbage_received=self._link.reject)
         self.in_flight = self.replies.in_flight
         self.answer_received = self.replies.answer_received
         self._loop = loop
@@ -156,13 +156,18 @@ class Worker:
             self.replies.results_received(request_id, code, flags, micros, payload)
         elif kind == BATCH:
             self.replies.batch_received(code, flags, micros, payload)
+        elif self._ready.done():
+            self._link.reject("more of its start, which was over")
         elif kind == PHASE:
             self._phase = payload.decode(errors="replace")
-        elif not self._ready.done():
+        else:
             self._start_ended(kind, payload)
 
     def frames_handled(self) -> None:
-        self.replies.head_since = time.monotonic()
+        replies = self.replies
+        if self.in_flight and self.in_flight[0].id != replies.head_id:  # what is no answer stops no clock
+            replies.head_id = self.in_flight[0].id
+            replies.head_since = time.monotonic()
         self.link_has_room()
 
     def link_has_room(self) -> None:
@@ -191,7 +196,7 @@ class Worker:
             else:
                 self._ready.set_exception(StartFailed(read_failure_frame(payload)))
         except msgspec.MsgspecError as error:
-            self.garbage_received(f"a start report that cannot be read ({error})")
+            self._link.reject(f"a start report that cannot be read ({error})")
 
     def _process_ended(self) -> None:
         if self.state is not WorkerState.STOPPING:
