@@ -295,6 +295,14 @@ def test_a_head_without_end_is_refused_in_time() -> None:
     assert status == 431
 
 
+@pytest.mark.parametrize(("count", "known"), [(62, True), (63, False)])
+def test_a_head_with_very_many_headers_is_not_remembered(count: int, known: bool) -> None:
+    heads = KnownHeads()
+    lines = b"".join(b"%x:\r\n" % number for number in range(count))
+    seen, _ = read([b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n" + lines + b"\r\na"], heads)
+    assert (len(seen), len(heads)) == (1, known)
+
+
 def test_a_head_that_is_too_long_is_not_read_to_its_end() -> None:
     """One read may bring many times of what is allowed."""
     _, status = read([b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 40_000 + b"\0: that is malformed\r\n\r\n"])

@@ -236,6 +236,35 @@ def test_a_client_that_leaves_the_queue_leaves_nothing_to_the_collector(tmp_path
     assert asyncio.run(left()) == [None, None]
 
 
+def test_clients_that_come_and_go_do_not_fill_the_queue() -> None:
+    """While the workers are busy, for longer than it takes to connect a hundred thousand times."""
+
+    async def left() -> tuple[int, list[bytes]]:
+        line = WaitingLine(limits=Limits(), loop=asyncio.get_running_loop())
+
+        def come(body: bytes) -> Told:
+            head = Head(method=b"POST", target=b"/score", version="1.1", headers={})
+            ticket = Told(Exchange(head, body, Sent()))
+            line.put(ticket)
+            return ticket
+
+        gone = []
+        for number in range(1000):
+            if number % 100 == 0:
+                come(b"%d" % number)
+            ticket = come(b"leaves")
+            line.abandon(ticket)
+            ticket.exchange.work = None  # as the connection does that ends
+            gone.append(weakref.ref(ticket))
+        del ticket
+        alive = sum(found() is not None for found in gone)
+        return alive, [bytes(ticket.payload) for ticket in line.clear()]
+
+    alive, stayed = asyncio.run(left())
+    assert alive < 100
+    assert stayed == [b"%d" % number for number in range(0, 1000, 100)]
+
+
 def test_a_revision_that_has_not_begun_is_not_ready() -> None:
     options = WorkerOptions(WorkerStart.SPAWN, warm_up=False, batching=None)
     hosted = Hosted(RevisionSettings(number=2, bundle="/", interpreter=["python"]), options=options)

@@ -21,6 +21,9 @@ from modelport_scoring.settings import Limits
 MOST_WAITING = 32
 """Requests of one connection that wait for their answers; more are not read."""
 
+MOST_WAITING_BYTES = 16 * 1024 * 1024
+"""Of the bodies of those requests, where there is more than one: no more are read until some are answered."""
+
 MOST_AHEAD_BYTES = 8 * 1024 * 1024
 """So much of a body may be made before the answers in front of it are sent."""
 
@@ -129,7 +132,7 @@ class Connection(WatchedConnection):
             return
         if self._reader.in_request and self._wait in (REQUEST, ANSWER):
             self._wait_for(REST)
-        if len(self._pending) >= MOST_WAITING:
+        if len(self._pending) > 1 and self._holds_enough:
             self._balance()
 
     def pause_writing(self) -> None:
@@ -336,11 +339,20 @@ class Connection(WatchedConnection):
             seconds = limits.request_timeout_s if wait is REST else limits.idle_timeout_s
             self.deadline = self._listener.now() + seconds
 
+    @property
+    def _holds_enough(self) -> bool:
+        """Whether so much waits for answers that no more is to be read. One request alone never is: only who reads
+        notices that the client goes."""
+        pending = self._pending
+        if len(pending) < 2:
+            return False
+        return len(pending) >= MOST_WAITING or sum(len(each.body) for each in pending) > MOST_WAITING_BYTES
+
     def _balance(self) -> None:
         """Read on, or read no more for now."""
         if self._closing:
             return
-        reading = len(self._pending) < MOST_WAITING and self._wait is not READER
+        reading = self._wait is not READER and not self._holds_enough
         if reading is not self._reading and self._reader.in_request and self._wait is not READER:
             self._wait_for(REST if reading else ANSWER)  # what we do not read is not late
         self._read(reading)

@@ -10,6 +10,10 @@ from itertools import islice
 from modelport_scoring.settings import Limits
 from modelport_scoring.workers.ticket import Refusal, Ticket
 
+MOST_ABANDONED = 64
+"""Who leaves before its turn is taken out with others: when there are more of them than of those who stay, and than
+so many. Clients that come and go at once would fill the memory else, while the workers are busy."""
+
 
 class WaitingLine:
     """The queue of one revision, shared by its workers."""
@@ -66,13 +70,15 @@ class WaitingLine:
         return None
 
     def abandon(self, ticket: Ticket) -> None:
-        """The client of a waiting ticket has gone: free its body now and skip it later."""
+        """The client of a waiting ticket has gone: free its body now, and itself later."""
         if ticket.abandoned or ticket.line is not self:
             return
         ticket.abandoned = True
         self._bytes -= len(ticket.payload)
-        ticket.payload = b""  # the ticket itself stays in the line until its turn
+        ticket.payload = b""  # the ticket itself stays in the line, until its turn, or until many do
         self._abandoned += 1
+        if self._abandoned > max(MOST_ABANDONED, len(self)):
+            self._tickets = deque(each for each in self._tickets if not each.abandoned or self._uncount(each))
 
     def drop_copies(self) -> None:
         """Refuse the copies of requests that wait."""
