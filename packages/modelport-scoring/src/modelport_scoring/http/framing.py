@@ -104,6 +104,10 @@ def long_head(limits: Limits) -> Response:
     return limit_message(431, what, limit="max_header_bytes", value=limit, close=True)
 
 
+def too_many_headers(most: int) -> Response:
+    return message(431, f"The request has more than {most} headers: send fewer, or join those of one name", close=True)
+
+
 def long_framing(limits: Limits) -> Response:
     limit, what = limits.max_header_bytes, "The framing of the request's body is too large"
     return limit_message(431, what, limit="max_header_bytes", value=limit, close=True)

@@ -18,6 +18,7 @@ from modelport_scoring.http.framing import (
     no_such_method,
     origin_form,
     too_large,
+    too_many_headers,
 )
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response
@@ -30,6 +31,10 @@ MOST_OVERHEAD = 16
 
 LINE_OVERHEAD = 4
 """Bytes that a header line has beside its name and its value."""
+
+MOST_LINES = 256
+"""Headers of a request: what becomes of a short one takes thirty times its bytes, and a client that sends half a head
+keeps them all. To join very many of one name takes long, too."""
 
 UNKNOWN_METHOD = re.compile(rb"([A-Z][A-Z0-9_-]{2,31}) [!-~]+ HTTP/1\.[01]\r\n")
 """The start of a request that is whole, with a method that HTTP has not registered."""
@@ -61,9 +66,9 @@ class RequestParser:
         "_headers",
         "_in_head",
         "_keeps_body",
+        "_lines",
         "_parsed_head",
         "_parser",
-        "_repeated",
         "_sink",
         "_target",
         "_unfinished_head",
@@ -76,10 +81,9 @@ class RequestParser:
         self._sink = sink
         self._parser = httptools.HttpRequestParser(self)
         self._headers: dict[bytes, bytes] = {}
-        self._repeated: dict[bytes, list[bytes]] = {}
-        """The values of headers that came more than once."""
         self._target = b""
         self._head_size = 0
+        self._lines = 0
         self._fed_bytes = 0
         """Of a head that has not ended."""
         self._in_head = True
@@ -174,9 +178,9 @@ class RequestParser:
         if self.ended:  # the parser that reads the body of an upgrade does not know that
             raise EOFError("the last request of this connection has been read")
         self.in_request = True
-        self._headers, self._repeated = {}, {}
+        self._headers = {}
         self._target = b""
-        self._head_size = 0
+        self._head_size = self._lines = 0
 
     def on_url(self, url: bytes) -> None:
         self._target += url
@@ -192,19 +196,19 @@ class RequestParser:
         value = value.rstrip(WHITESPACE)  # the parser takes off what is in front of it only
         headers = self._headers
         self._head_size += len(name) + len(value) + LINE_OVERHEAD
+        self._lines += 1
         if self._head_size > self._sink.limits.max_header_bytes:  # now: one read may bring thousands of lines more
             raise Unreadable(long_head(self._sink.limits))
+        if self._lines > MOST_LINES:
+            raise Unreadable(too_many_headers(MOST_LINES))
         if name in headers:
-            self._repeated.setdefault(name, [headers[name]]).append(value)
-        else:
-            headers[name] = value
+            value = headers[name] + b", " + value
+        headers[name] = value
 
     def on_headers_complete(self) -> None:
         if self._parsed_head is not None:
             return  # the one that ``_read_its_body`` made
         headers, parser = self._headers, self._parser
-        if self._repeated:
-            headers.update((name, b", ".join(values)) for name, values in self._repeated.items())
         target, host = origin_form(self._target)
         if host is not None:
             headers[b"host"] = host
