@@ -133,6 +133,18 @@ def test_a_body_that_nobody_wants_any_more_and_that_does_not_end(obeying: Runnin
     wait_until(lambda: restarts(obeying) > before, what="it is replaced")
 
 
+def test_a_body_that_has_begun_is_not_begun_again(obeying: RunningService) -> None:
+    """By the page, the worker that ends has not begun with it, and another one would have to answer."""
+    program = """#!
+worker.send(pack(number, RESULT, b"", flags=RETURNED | MORE, code=200) + pack(number, CHUNK, b"a part"))
+STARTED.pack_into(worker.page, 0, 0, 0)
+os._exit(1)
+"""
+    received = obeying.raw(post(program.encode()))
+    assert received.count(b"HTTP/1.1") == 1
+    assert received.endswith(b"\r\na part\r\n")
+
+
 def test_a_body_of_nothing_without_end(obeying: RunningService) -> None:
     begin = "worker.send(pack(number, RESULT, b'', flags=RETURNED | MORE, code=200))"
     with pytest.raises(http.client.IncompleteRead):

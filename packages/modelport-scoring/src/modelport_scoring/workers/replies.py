@@ -252,7 +252,8 @@ class Replies:
             together = first <= ticket.id <= last and first != last and ticket.source is None
             ticket.alone = ticket.alone or together
             ticket.attempts -= started and ticket.id > last
-            (again if ticket.id > last or together else lost).append(ticket)
+            untouched = ticket.id > last and ticket.source is None  # whatever the page says
+            (again if untouched or together else lost).append(ticket)
         return lost, again
 
 
