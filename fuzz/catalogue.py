@@ -7,9 +7,21 @@ from pathlib import Path
 TARGETS = {
     "frames": ("modelport_scoring.workers.link", "modelport_worker.link"),
     "http_connection": ("modelport_scoring.http",),
-    "http_reader": ("modelport_scoring.http.reader", "modelport_scoring.http.known_heads"),
+    "http_reader": (
+        "modelport_scoring.http.reader",
+        "modelport_scoring.http.parser",
+        "modelport_scoring.http.framing",
+        "modelport_scoring.http.known_heads",
+    ),
     "inference_protocol": ("modelport_scoring.inference_protocol",),
     "multipart": ("azureml.contrib.services",),
+    "numbers": ("modelport_scoring.workers.numbers", "modelport_scoring.workers.replies", "modelport_worker.batching"),
+    "replies": (
+        "modelport_scoring.workers.link",
+        "modelport_scoring.workers.large_bodies",
+        "modelport_scoring.workers.replies",
+        "modelport_scoring.workers.worker",
+    ),
 }
 """Each with the modules whose coverage guides the search."""
 

@@ -18,6 +18,9 @@ class Loop:
     def time(self) -> float:
         return 1000.0
 
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)  # type: ignore[arg-type]
+
     def call_soon(self, callback: Callable[..., None], *arguments: object) -> None:
         self._soon.append(lambda: callback(*arguments))
 

@@ -21,6 +21,7 @@ fi
 dictionary_of() {
     case $1 in
     http_*) echo -dict=fuzz/dictionaries/http.dict ;;
+    numbers) echo -dict=fuzz/dictionaries/numbers.dict ;;
     multipart) echo -dict=fuzz/dictionaries/multipart.dict ;;
     esac
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from array import array
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuzz.targets import frames, http_connection, http_reader
+from fuzz.targets import frames, http_connection, http_reader, numbers, replies
 from fuzz.targets.http_reader import SEPARATOR
 
 HEAD = b"%b %b HTTP/%b\r\nHost: x\r\n%b\r\n"
@@ -76,3 +79,43 @@ def test_any_split_gives_the_same_answers(data: bytes) -> None:
 @given(st.binary(max_size=300))
 def test_any_split_gives_the_same_frames_on_both_sides(data: bytes) -> None:
     frames.check_one(data)
+
+
+kinds = st.sampled_from([0x00] * 6 + [0x60, 0x6F, 0x70, 0x70, 0x70, 0xB0, 0xC0, 0xC0, 0xD0, 0xE8, 0xF8, 0xFC])
+near = st.sampled_from([0, 0, 0, 0, 1, 2, 255])
+steps = st.builds(
+    lambda *parts: bytes(parts),
+    kinds,
+    near,
+    st.sampled_from([0, 1, 1, 2, 0x40, 0x41, 0x81, 0xC1, 0x10]),
+    st.integers(0, 9),
+    st.sampled_from([0, 1, 8, 255]),
+    st.sampled_from([0, 49, 255]),
+)
+
+
+@given(st.binary(min_size=1, max_size=1), st.lists(steps, max_size=30).map(b"".join))
+def test_each_request_has_one_end_whatever_its_worker_says(seed: bytes, said: bytes) -> None:
+    replies.check_one(seed + said)
+
+
+figures = st.one_of(
+    st.floats().map(json.dumps),
+    st.integers(-(2**65), 2**65).map(str),
+    st.sampled_from(["-0", "1E5", "1e400", "1e-400", "01", "+1", ".5", "null", "true", '"1"', "[1]"]),
+)
+flat_rows = st.lists(figures, max_size=4).map(",".join)
+bodies_of_numbers = st.one_of(
+    flat_rows, st.lists(flat_rows.map("[{}]".format), max_size=4).map(",".join), st.just("[[1,2],[3,4]]")
+).map('{{"x":[{}]}}'.format)
+
+
+@given(st.integers(0, 9), bodies_of_numbers)
+def test_numbers_are_read_as_json_reads_them(parameter: int, body: str) -> None:
+    numbers.check_one(bytes([parameter]) + body.encode())
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=8), st.data())
+def test_numbers_are_written_as_json_writes_them(sizes: list[int], data: st.DataObject) -> None:
+    values = data.draw(st.lists(st.floats(), min_size=32, max_size=32))
+    numbers.check_one(bytes([numbers.SOME, len(sizes) - 1, *sizes]) + array("d", values).tobytes())
