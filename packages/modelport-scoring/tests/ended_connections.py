@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import ssl
 from collections.abc import Callable
 
 from modelport_scoring.http.listener import Listener
@@ -18,12 +19,13 @@ async def left_behind(
     *,
     talk: Callable[[Address], None],
     close: Callable[[], None] = lambda: None,
+    tls: ssl.SSLContext | None = None,
     kinds: tuple[type, ...],
 ) -> list[object]:
     """Serve with what ``connect`` makes, have ten clients ``talk`` one after the other, and ``close``; returns the
     objects of those kinds that are there still, with the collector switched off."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(connect, "127.0.0.1")
+    server = await loop.create_server(connect, "127.0.0.1", ssl=tls)
     address = server.sockets[0].getsockname()
     gc.collect()
     gc.disable()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import time
 
 import psutil
 import pytest
+import trustme
 import uvloop
 
 from ended_connections import left_behind
@@ -177,6 +179,31 @@ def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collector() -
         listener, application = Listener(asyncio.get_running_loop(), most_connections=100), Echo()
         kinds = Connection, RequestReader, Exchange
         return await left_behind(lambda: Connection(application, listener), listener, talk=ask_and_leave, kinds=kinds)
+
+    assert uvloop.run(left()) == []
+
+
+def probe(address: tuple[str, int]) -> None:
+    """As who looks whether a port is open, or takes it for another one's."""
+    with socket.create_connection(address, timeout=PATIENCE_S) as channel:
+        channel.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert channel.recv(1000)[:1] in (b"", b"\x15")
+
+
+def test_nor_does_one_that_was_never_made() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+
+    async def left() -> list[object]:
+        listener, application = Listener(asyncio.get_running_loop(), most_connections=100), Echo()
+        return await left_behind(
+            lambda: Connection(application, listener),
+            listener,
+            talk=probe,
+            kinds=(Connection, RequestReader),
+            tls=context,
+        )
 
     assert uvloop.run(left()) == []
 

@@ -70,7 +70,7 @@ class Connection(WatchedConnection):
         super().__init__(listener)
         self._address: bytes | None = None
         self._application = application
-        self._reader = RequestReader(self, application.known_heads)
+        self._reader: RequestReader  # made in _serve: without a handshake there is none
         self._wait = ANSWER
         self._current: Head | None = None
         self._screened: Response | None = None
@@ -106,6 +106,7 @@ class Connection(WatchedConnection):
     # --- transport ----------------------------------------------------------------------------------------------------
 
     def _serve(self, transport: asyncio.Transport) -> None:
+        self._reader = RequestReader(self, self._application.known_heads)
         self._outgoing = Outgoing(transport, self._listener)
         self._wait_for(REQUEST)
 

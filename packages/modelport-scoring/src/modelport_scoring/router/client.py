@@ -46,7 +46,7 @@ class ClientConnection(WatchedConnection):
         self.address = b"unknown"
         self.scheme = scheme
         self._routing = routing
-        self._reader = StreamingParser(self)
+        self._reader: StreamingParser  # made in _serve: without a handshake there is none
         self._queue: deque[Forward] = deque()
         """The first is being answered; of the last, the body may still come."""
         self._last: Response | None = None
@@ -72,6 +72,7 @@ class ClientConnection(WatchedConnection):
     # --- transport ----------------------------------------------------------------------------------------------------
 
     def _serve(self, transport: asyncio.Transport) -> None:
+        self._reader = StreamingParser(self)
         peer = transport.get_extra_info("peername")
         if peer:
             self.address = str(peer[0]).encode()
