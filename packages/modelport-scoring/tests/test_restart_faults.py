@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from modelport_scoring import ServiceNotRunning, ServiceState, write_settings
-from scoring_services import Gate, RunningService, Services, kill_session, wait_until, write_bundle
+from modelport_scoring import ServiceNotRunning, ServiceState, supervisor_command, write_settings
+from scoring_services import PATIENCE_S, Gate, RunningService, Services, kill_session, wait_until, write_bundle
 
 
 def script(obstacle: Path) -> str:
@@ -221,6 +222,37 @@ def is_new_and_failed(service: RunningService, before: int) -> bool:
     except ServiceNotRunning:
         return False
     return status.pid != before and status.state is ServiceState.FAILED
+
+
+def another_serves(service: RunningService, before: int) -> bool:
+    try:
+        status = service.status
+    except ServiceNotRunning:
+        return False
+    return status.pid != before and status.state is ServiceState.RUNNING
+
+
+def test_folders_that_a_script_has_locked_keep_nobody_from_starting(services: Services) -> None:
+    script = """
+    import os
+    def init():
+        os.makedirs("cache/inner/innermost")
+        for folder, mode in (("cache/inner", 0o000), ("cache", 0o555)):
+            os.chmod(folder, mode)
+    def run(data): return data
+    """
+    service = services.make(script)
+    rights = "-dac_override,-dac_read_search"
+    unprivileged = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"] if os.geteuid() == 0 else []
+    command = [*unprivileged, *supervisor_command(service.folder)]
+    for _ in range(2):
+        service.process = subprocess.Popen(command, start_new_session=True)
+        server = service.wait_for(ServiceState.RUNNING).pid
+        kill_server(service)
+        wait_until(partial(another_serves, service, server), what="the next server")
+        service.process.terminate()
+        assert service.process.wait(PATIENCE_S) == 0
+        assert list((service.folder / "work").iterdir()) == []
 
 
 IMPATIENT = """

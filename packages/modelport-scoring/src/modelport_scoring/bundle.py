@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -87,7 +90,7 @@ class WorkingFolder:
 
     def remove(self) -> None:
         """Remove it, as far as it can be removed; a link in it is removed, never what it leads to."""
-        shutil.rmtree(self._path, ignore_errors=True)
+        remove_tree(self._path)
 
 
 class FolderInPlace(WorkingFolder):
@@ -102,6 +105,24 @@ class FolderInPlace(WorkingFolder):
 
     def remove(self) -> None:
         """It is not ours."""
+
+
+def remove_tree(path: Path) -> None:
+    """Remove the folder as far as it can be removed, also where a script has made folders in it that nobody may write
+    to, as some caches are."""
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        for folder in folders_of(path):
+            with contextlib.suppress(OSError):
+                folder.chmod(0o700)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def folders_of(path: Path) -> Iterator[Path]:
+    """The folder and those in it, each before it is looked into; no links."""
+    yield path
+    for parent, names, _ in os.walk(path):
+        yield from (folder for folder in (Path(parent, name) for name in names) if not folder.is_symlink())
 
 
 def model_directory(manifest: Manifest, *, app: Path) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Collection
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from modelport_scoring.bundle import remove_tree
 from modelport_scoring.cors import Cors, OriginInvalid
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
@@ -256,7 +256,7 @@ def clear_work(folder: Path, share: Share, *, keep: Collection[int]) -> None:
             continue
         owner = int(number or "0")
         if owner == share.process or (share.process == 0 and owner >= share.processes):
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path)
 
 
 def peer_socket(process: int) -> str:
