@@ -159,6 +159,18 @@ def test_a_template_that_does_not_answer_is_replaced(services: Services) -> None
     assert inits(service) == 2
 
 
+def test_forks_that_take_long_have_their_time_one_after_another(services: Services) -> None:
+    script = """
+    import os, time
+    os.register_at_fork(before=lambda: time.sleep(0.5))
+    def init(): print("init")
+    def run(data): return os.getpid()
+    """
+    service = services.start(script, worker_start="fork", workers=8, limits={"start_timeout_s": 3})
+    wait_until(lambda: [worker.state for worker in service.status.workers] == ["ready"] * 8, what="all are ready")
+    assert service.log.count("init\n") == 1
+
+
 def test_template_and_workers_killed_at_once(services: Services) -> None:
     service = forking(services, workers=2)
     dead = (template_pid(service), *worker_pids(service))

@@ -57,6 +57,7 @@ class Template:
         self._let_go = False
         self._link_open = True
         self._numbers = itertools.count(1)
+        self._turn = asyncio.Lock()
         self._forks: dict[int, asyncio.Future[int]] = {}
         self._reaps: dict[int, Callable[[int | None], None]] = {}
         self._ready: asyncio.Future[None] = loop.create_future()
@@ -97,6 +98,11 @@ class Template:
         return process
 
     async def _ask_for_fork(self, number: int, shared: Shared) -> int:
+        """One at a time, so that each has its time for itself: memory is not copied, but its page tables are."""
+        async with self._turn:
+            return await self._asked_for_fork(number, shared)
+
+    async def _asked_for_fork(self, number: int, shared: Shared) -> int:
         answer = self._forks[number] = self._loop.create_future()
         try:
             if not self.is_usable:
