@@ -288,6 +288,21 @@ def test_the_next_supervisor_does_not_wait_for_a_revision_that_was_retired(servi
     assert service.start().score("x").json == "two"
 
 
+def test_the_next_supervisor_ends_servers_that_hang(services: Services) -> None:
+    """Their supervisor was killed, and cannot do it any more; and they have its lock."""
+    service = services.start(server_processes=2, workers=2)
+    bystander = services.start()
+    servers = [server.pid for server in service.status.servers if server.pid is not None]
+    for server in servers:
+        os.kill(server, signal.SIGSTOP)
+    assert service.process is not None
+    service.process.kill()
+    service.process.wait()
+    assert service.start().score("x").status == 200
+    assert not any(is_alive(server) for server in servers)
+    assert bystander.score("x").status == 200
+
+
 @pytest.mark.parametrize("how", ["spawn", "fork"])
 def test_the_next_supervisor_ends_what_does_not_end_by_itself(services: Services, how: str) -> None:
     """Where the supervisor and the scoring server were killed at once, while ``run()`` does not come back."""

@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelport_scoring.service_folder import WORK
-from modelport_scoring.service_lock import is_alive
+from modelport_scoring.service_lock import is_alive, supervisor_pid
+
+SERVER = b"modelport_scoring.server"
+"""The module, as the supervisor names it in the command."""
 
 
 def end_orphans(folder: Path) -> None:
@@ -25,6 +28,20 @@ def end_orphans(folder: Path) -> None:
             environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
             if any(variable.startswith(mark) for variable in environment) and not is_alive(os.getsid(pid)):
                 os.kill(pid, signal.SIGKILL)
+
+
+def end_hung_servers(folder: Path) -> bool:
+    """End the scoring servers of the service that neither serve nor end, since their supervisor has gone and they hang;
+    for whoever does not get the service's lock. Returns whether there may have been some; not where a supervisor lives.
+    """
+    if supervisor_pid(folder) is not None:
+        return False
+    for pid in processes():
+        with contextlib.suppress(OSError):  # the same
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if SERVER in command and Path(f"/proc/{pid}/cwd").readlink() == folder.resolve():
+                os.kill(pid, signal.SIGKILL)
+    return True
 
 
 def end_left_behind(session: int) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from modelport_scoring.errors import ServiceAlreadyRunning
 from modelport_scoring.service_folder import LOCK
 
-ORPHAN_PATIENCE_S = 10.0
+ORPHAN_PATIENCE_S = 6.0
 """How long the scoring server of a killed supervisor may take to go."""
 
 PROBE_PATIENCE_S = 0.25

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from modelport_scoring import service_lock
 from modelport_scoring.control.client import ControlClient
-from modelport_scoring.errors import ServiceNotRunning, SettingsInvalid
+from modelport_scoring.errors import ServiceAlreadyRunning, ServiceNotRunning, SettingsInvalid
 from modelport_scoring.failures import Failure, describe_exit
 from modelport_scoring.handover import LINGER_S, TAKEN_OVER, Handover, HandoverFailed
 from modelport_scoring.journal import cut_logs, say, write_as
 from modelport_scoring.listening import CannotServe, find_socket, open_socket, write_port
-from modelport_scoring.orphans import end_orphans
+from modelport_scoring.orphans import end_hung_servers, end_orphans
 from modelport_scoring.pulse import Pulse
 from modelport_scoring.server_process import ServerProcess
 from modelport_scoring.service_folder import (
@@ -88,7 +88,7 @@ def supervise(
     os.chdir(folder)
     with contextlib.suppress(PermissionError):
         os.setsid()
-    lock = service_lock.acquire(Path())
+    lock = take_lock()
     signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_SIGNALS)
     clear_failure(Path())
     end_orphans(Path())
@@ -115,6 +115,16 @@ def supervise(
     if handover is not None:
         threading.Thread(target=supervisor.hand_over, daemon=True).start()
     return supervisor.run()
+
+
+def take_lock() -> int:
+    """The descriptor that holds the lock of the folder that we are in. Raises ServiceAlreadyRunning."""
+    try:
+        return service_lock.acquire(Path())
+    except ServiceAlreadyRunning:
+        if not end_hung_servers(Path()):
+            raise
+        return service_lock.acquire(Path())
 
 
 def redirect_output() -> None:
