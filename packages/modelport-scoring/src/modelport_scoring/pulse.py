@@ -14,6 +14,10 @@ from modelport_scoring.telemetry import layout
 PATIENCE_S = 30.0
 """A loop that has not turned for so long hangs."""
 
+START_PATIENCE_S = 600.0
+"""One that has not turned yet may be loading its modules, on a machine that has just been started and starts everything
+at once: to begin anew would only make that worse."""
+
 LONGEST_LOOK_S = 1.5
 """What counts between two looks: where the next one came later, the supervisor did not turn either; the whole container
 was paused, for one."""
@@ -31,6 +35,7 @@ class Pulse:
         """A server process has been started."""
         self._seen = self._read()
         self._still_s = 0.0
+        self._has_beaten = False
         self._looked_at = time.monotonic()
 
     def has_stopped(self) -> bool:
@@ -41,8 +46,8 @@ class Pulse:
         if seen == self._seen:
             self._still_s += min(passed_s, LONGEST_LOOK_S)
         else:
-            self._seen, self._still_s = seen, 0.0
-        return self._still_s > PATIENCE_S
+            self._seen, self._still_s, self._has_beaten = seen, 0.0, True
+        return self._still_s > (PATIENCE_S if self._has_beaten else START_PATIENCE_S)
 
     def _read(self) -> bytes:
         return os.pread(self._memory, layout.DOUBLE, self._offset)
