@@ -75,7 +75,9 @@ ws = Workspace.get("ws")
 config = InferenceConfig("score.py", source_directory={str(deployer.source)!r})
 Model.deploy(ws, "svc", [Model(ws, id={model.id!r})], config, LocalWebservice.deploy_configuration())
 """
-    subprocess.run([sys.executable, "-c", program], check=True)
+    command = [sys.executable, "-W", "default::ResourceWarning", "-c", program]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    assert "still running" not in said, "that is what it is meant to be"
     service = running(LocalWebservice(deployer.workspace, "svc"))
     assert service.run("1") == {"model": "first", "data": 1}
 

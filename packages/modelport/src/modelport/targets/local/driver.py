@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -49,8 +50,9 @@ from modelport_scoring import (
     write_settings,
 )
 
-_START_S = 10.0
-"""A supervisor that has neither answered nor ended after this long never will."""
+_START_S = 60.0
+"""A supervisor that has neither answered nor ended after this long never will. It takes a fraction of a second; but many
+at once take longer, and one that follows another one waits for what that left behind."""
 _KILL_AFTER_S = 10.0
 """How much longer than the drain timeout a stop may take before the processes are killed."""
 _PAUSE_S = 0.01
@@ -314,8 +316,18 @@ def _spawn(folder: Path, confinement: Confinement) -> subprocess.Popen[bytes]:
             stderr=log,
             start_new_session=True,
         )
+    if not _children:
+        atexit.unregister(_leave_children)
+        atexit.register(_leave_children)
     _children.append(process)
     return process
+
+
+def _leave_children() -> None:
+    """At the end of this program they go on, as they are meant to: Python would warn of each."""
+    for child in _children:
+        if child.poll() is None:
+            child.returncode = 0
 
 
 def _until(true: Callable[[], bool], *, within_s: float) -> bool:
