@@ -312,7 +312,8 @@ def test_a_stop_finishes_what_all_of_them_hold(services: Services, gate: Gate) -
     assert service.process is not None
     assert service.process.wait(20) == 0
     assert not any(session_members(session) for session in sessions)
-    assert sorted(path.name for path in service.folder.iterdir()) == ["logs", "service.json", "service.lock", "work"]
+    left = sorted(path.name for path in service.folder.iterdir())
+    assert left == ["logs", "service.json", "service.lock", "started", "work"]
 
 
 # --- verbs ------------------------------------------------------------------------------------------------------------
