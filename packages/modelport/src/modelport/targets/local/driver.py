@@ -51,8 +51,8 @@ from modelport_scoring import (
 )
 
 _START_S = 60.0
-"""A supervisor that has neither answered nor ended after this long never will. It takes a fraction of a second; but many
-at once take longer, and one that follows another one waits for what that left behind."""
+"""A supervisor that has neither answered nor ended after this long never will. It takes a fraction of a second; but of
+many at once each takes longer, and one that follows another one waits for what that left behind."""
 _KILL_AFTER_S = 10.0
 """How much longer than the drain timeout a stop may take before the processes are killed."""
 _PAUSE_S = 0.01
