@@ -16,9 +16,10 @@ def check_one(data: bytes) -> None:
     try:
         request = read(content_type.decode("latin-1"), body)
         fields, files = list(request.form.items()), list(request.files.items())
+        is_multipart = request.mimetype == "multipart/form-data"
     except ValueError:
         return
-    if request.mimetype == "multipart/form-data":
+    if is_multipart:
         contents = [upload.read() for _, upload in files]
         assert all(content in body for content in contents)
         assert sum(map(len, contents)) + sum(len(value) for _, value in fields) <= len(body)

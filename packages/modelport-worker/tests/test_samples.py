@@ -167,6 +167,7 @@ def test_tables_whose_values_depend_on_one_another(table: PandasParameterType) -
         NumpyParameterType(np.ones((1, 2)), enforce_column_type=False),
         NumpyParameterType(np.ones((1, 2)), enforce_shape=False),
         NumpyParameterType(np.ones((1, 2), dtype=object)),
+        NumpyParameterType(np.array([1, "a", None], dtype=object)),
         NumpyParameterType(np.array([(1, 2.0)], dtype=[("a", "i8"), ("b", "f8")])),
         NumpyParameterType(np.array(["2020-01-01"], dtype="M8[D]")),
         NumpyParameterType(np.ones((1, 0))),

@@ -8,6 +8,8 @@ no sample, and every request takes the ordinary way.
 import inspect
 import re
 import sys
+from functools import reduce
+from operator import mul
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from modelport_worker.signature import RunSignature
@@ -40,7 +42,7 @@ class ArraySample:
         self._dtype = sample.dtype
         self._row = tuple(sample.shape[1:])
         self._shape = (-1, *self._row)
-        self.row_bytes = 8 * max(1, int(sample[0].size)) if len(sample) else 0
+        self.row_bytes = 8 * max(1, reduce(mul, self._row, 1)) if len(sample) else 0
         checks = bool(parameter_type.enforce_column_type and parameter_type.enforce_shape)
         self.can_join = checks and sample.dtype.kind in "iufbSU" and 0 not in sample.shape[1:]
         self.shipped = SHIPPED.get(sample.dtype.name) if self.can_join and len(sample) and not optional else None

@@ -4,7 +4,7 @@ from typing import List, NamedTuple, Optional, Tuple
 from urllib.parse import unquote_plus
 
 from azureml.contrib.services._mappings import Headers
-from azureml.contrib.services._multipart import read_parameters, read_parts
+from azureml.contrib.services._multipart import Part, read_parameters, read_parts
 from azureml.contrib.services._uploaded_file import BodyFile, UploadedFile
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -38,8 +38,15 @@ def parse_multipart(body: bytes, boundary: Optional[str]) -> Form:
     for part in read_parts(body, boundary):
         content = BodyFile(body, part.start, part.end)
         if part.filename is None:
-            form.fields.append((part.name, content.read().decode("utf-8", "replace")))
+            form.fields.append((part.name, content.read().decode(charset_of(part), "replace")))
         else:
             file = UploadedFile(content, filename=part.filename, name=part.name, headers=Headers(part.headers))
             form.files.append((part.name, file))
     return form
+
+
+def charset_of(part: Part) -> str:
+    """Of a field: what its content type says, if that is one of those that forms are written in."""
+    described = {name.lower(): value for name, value in part.headers}
+    charset = read_parameters(described.get("content-type", ""))[1].get("charset", "").lower()
+    return charset if charset in ("us-ascii", "iso-8859-1") else "utf-8"

@@ -10,9 +10,19 @@ MOST_HEADER_BYTES = 16 * 1024
 
 BOUNDARY = re.compile(r"[ -~]{0,69}[!-~]\Z")
 HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)\Z", re.DOTALL)
-PARAMETER = re.compile(r';[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;" \t]*)[ \t]*')
+PARAMETER = re.compile(
+    r';[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;" \t]*(?=[; \t]|\Z))[ \t]*'
+)
+NEXT_PARAMETER = re.compile(r"[^;]*")
 ESCAPED = re.compile(r'\\(["\\])')
+LINE_END = re.compile(r"\r?\n")
+FOLD = re.compile(r"\r?\n[ \t]+")
+LINE_FEED = re.compile(rb"[ \t]*\n")
 FINAL = b"--"
+
+
+class TooMuch(ValueError):
+    """The form is whole, but larger than any should be."""
 
 
 class Part(NamedTuple):
@@ -35,93 +45,108 @@ class Line(NamedTuple):
 
 
 def read_parts(body: bytes, boundary: Optional[str]) -> Iterator[Part]:
-    """The parts of a body, in order. Raises ValueError where it is cut off, damaged, or has too many of them."""
+    """The parts of a body, in order, without those that have no name. Lines end as the first dividing line does: in
+    CRLF, or in the bare line feeds of programs that write such a body by hand.
+
+    Raises ValueError where it is cut off or damaged, TooMuch where it has too many parts.
+    """
     if not boundary or not BOUNDARY.match(boundary):
         raise ValueError("The content type multipart/form-data names no boundary, or not one of 1 to 70 characters.")
-    delimiter = b"\r\n--" + boundary.encode("ascii")
-    line = first_line(body, delimiter)
+    marker = b"--" + boundary.encode("ascii")
+    end = line_end(body, marker)
+    line = first_line(body, marker, end)
     for _ in range(MOST_PARTS):
         if line.is_last:
             return
-        head_end = end_of_head(body, line.end, delimiter)
-        head, line = body[line.end : head_end], next_line(body, delimiter, head_end + 2)
-        yield describe_part(head, start=head_end + 4, end=max(head_end + 4, line.start))
+        head_end = end_of_head(body, line.end, marker, end)
+        head, line = body[line.end : head_end], next_line(body, marker, end, head_end + len(end))
+        start = head_end + 2 * len(end)
+        part = describe_part(head, start=start, end=max(start, line.start))
+        if part is not None:
+            yield part
     if not line.is_last:
-        raise ValueError("The multipart/form-data body has more than {} parts.".format(MOST_PARTS))
+        raise TooMuch("The multipart/form-data body has more than {} parts.".format(MOST_PARTS))
 
 
-def first_line(body: bytes, delimiter: bytes) -> Line:
+def line_end(body: bytes, marker: bytes) -> bytes:
+    start = 0 if body.startswith(marker) else body.find(b"\n" + marker) + 1
+    return b"\r\n" if LINE_FEED.match(body, start + len(marker)) is None else b"\n"
+
+
+def first_line(body: bytes, marker: bytes, end: bytes) -> Line:
     """The first dividing line: it may be the first line of all. What stands before it is ignored."""
-    if body.startswith(delimiter[2:]):
-        line = line_at(body, -2, len(delimiter) - 2)
+    if body.startswith(marker):
+        line = line_at(body, -len(end), len(marker), end)
         if line is not None:
             return line
-    return next_line(body, delimiter, 0)
+    return next_line(body, marker, end, 0)
 
 
-def next_line(body: bytes, delimiter: bytes, position: int) -> Line:
+def next_line(body: bytes, marker: bytes, end: bytes, position: int) -> Line:
+    delimiter = end + marker
     while True:
         start = body.find(delimiter, position)
         if start < 0:
             raise ValueError("The multipart/form-data body has no closing boundary: it is cut off.")
         position = start + len(delimiter)
-        line = line_at(body, start, position)
+        line = line_at(body, start, position, end)
         if line is not None:
             return line
 
 
-def line_at(body: bytes, start: int, position: int) -> Optional[Line]:
+def line_at(body: bytes, start: int, position: int, end: bytes) -> Optional[Line]:
     """The dividing line whose boundary ends at ``position``; None where it goes on, and so is content."""
     if body.startswith(FINAL, position):
         return Line(start, len(body), True)
     while body[position : position + 1] in (b" ", b"\t"):
         position += 1
-    return Line(start, position + 2, False) if body.startswith(b"\r\n", position) else None
+    return Line(start, position + len(end), False) if body.startswith(end, position) else None
 
 
-def end_of_head(body: bytes, position: int, delimiter: bytes) -> int:
+def end_of_head(body: bytes, position: int, marker: bytes, end: bytes) -> int:
     """Where the empty line behind a part's headers begins; the headers may be none."""
-    end = body.find(b"\r\n\r\n", position - 2, position + MOST_HEADER_BYTES)
-    if end < 0 or body.find(delimiter, position - 2, end) >= 0:
+    found = body.find(end + end, position - len(end), position + MOST_HEADER_BYTES)
+    if found < 0 or body.find(end + marker, position - len(end), found) >= 0:
         raise ValueError(
             "A part of the multipart/form-data body has no end of its headers within {} bytes.".format(
                 MOST_HEADER_BYTES
             )
         )
-    return end
+    return found
 
 
-def describe_part(head: bytes, *, start: int, end: int) -> Part:
-    headers = [read_header(line) for line in head.decode("utf-8", "replace").split("\r\n") if line]
-    described = {name.lower(): value for name, value in headers}
-    disposition, parameters = read_parameters(described.get("content-disposition", ""))
-    if disposition != "form-data" or "name" not in parameters:
-        raise ValueError("A part of the multipart/form-data body has no name.")
+def describe_part(head: bytes, *, start: int, end: int) -> Optional[Part]:
+    """None where the part has no name."""
+    lines = LINE_END.split(FOLD.sub(" ", head.decode("utf-8", "replace")))
+    headers = [header for header in map(read_header, lines) if header is not None]
+    described = {name.lower(): value for name, value in reversed(headers)}
+    _, parameters = read_parameters(described.get("content-disposition", ""))
+    if "name" not in parameters:
+        return None
     filename = parameters.get("filename*", parameters.get("filename"))
     return Part(parameters["name"], filename, headers, start, end)
 
 
-def read_header(line: str) -> Tuple[str, str]:
+def read_header(line: str) -> Optional[Tuple[str, str]]:
+    """Name and value; None for a line that is no header."""
     found = HEADER.match(line)
-    if found is None:
-        raise ValueError("A part of the multipart/form-data body has a header that is none: {!r}".format(line[:100]))
-    return found.group(1), found.group(2).strip(" \t")
+    return None if found is None else (found.group(1), found.group(2).strip(" \t"))
 
 
 def read_parameters(value: str) -> Tuple[str, Dict[str, str]]:
-    """What a header's value says before its parameters, and those; both in small letters. Raises ValueError where it
-    cannot be read."""
+    """What a header's value says before its parameters, and those; both in small letters, without what cannot be
+    read."""
     kind, semicolon, rest = value.partition(";")
     rest, position = semicolon + rest, 0
     parameters: Dict[str, str] = {}
     while position < len(rest):
         found = PARAMETER.match(rest, position)
-        if found is None:
-            if not rest[position:].strip("; \t"):
-                break
-            raise ValueError("The header value {!r} has a parameter that cannot be read.".format(value[:200]))
-        name, position = found.group(1).lower(), found.end()
-        parameters.setdefault(name, read_parameter(name, found.group(2)))
+        if found is not None:
+            name, position = found.group(1).lower(), found.end()
+            parameters.setdefault(name, read_parameter(name, found.group(2)))
+        else:
+            position += 1 if rest[position] == ";" else 0
+            position = NEXT_PARAMETER.match(rest, position).end()  # type: ignore[union-attr]  # it matches nothing, too
     return kind.strip(" \t").lower(), parameters
 
 
@@ -137,6 +162,6 @@ def read_parameter(name: str, text: str) -> str:
         charset, _, encoded = text.split("'", 2)
         try:
             return unquote_to_bytes(encoded).decode(charset or "utf-8", "replace")
-        except LookupError:
-            raise ValueError("The parameter {} has the unknown character set {!r}.".format(name, charset))
+        except (LookupError, ValueError):  # the latter for a NUL in its name
+            return unquote_to_bytes(encoded).decode("utf-8", "replace")
     return text

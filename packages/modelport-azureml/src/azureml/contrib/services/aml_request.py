@@ -13,7 +13,7 @@ from azureml.contrib.services import _flask_if_imported
 from azureml.contrib.services._forms import TYPES, Form, parse_form, parse_pairs
 from azureml.contrib.services._made_once import made_once
 from azureml.contrib.services._mappings import Fields, Headers
-from azureml.contrib.services._multipart import read_parameters
+from azureml.contrib.services._multipart import TooMuch, read_parameters
 from azureml.contrib.services._request_details import detail
 from azureml.contrib.services._uploaded_file import UploadedFile
 
@@ -239,6 +239,8 @@ class AMLRequest:
         if self._form is None:
             try:
                 self._form = parse_form(self.content_type or "", self._body)
+            except TooMuch:
+                raise
             except ValueError as error:
                 self._form = Form([], [])  # as with Flask's: scripts ask whether a field is there
                 logger.warning("The form of a request cannot be read, its fields and files count as absent: %s", error)
