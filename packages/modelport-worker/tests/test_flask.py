@@ -238,3 +238,30 @@ def test_flask_is_not_imported_for_scripts_that_do_not_use_it(app: App, flask_py
         assert answer.payload == b"POST"
         assert ["X-Modules", "False"] in answer.headers
         assert ["Set-Cookie", "a=b; Max-Age=5; Path=/"] in answer.headers
+
+
+PLAIN = """
+    from flask import Response, jsonify, request
+
+    def init():
+        pass
+
+    def run(data):
+        if data == "response":
+            return Response(data)
+        return jsonify(data=data, name=request.args.get("name"), one=request.headers["X-One"], at=request.remote_addr)
+"""
+
+
+def test_a_script_without_rawhttp_may_use_flask(app: App, flask_python: str) -> None:
+    with app.run(flask_python, PLAIN) as worker:
+        ready = worker.start()
+        assert (ready["input"], ready["wants_request"]) == ("text", True)
+        asked = describe("any", more="&name=n")
+        assert json.loads(worker.ask("x", request=asked).payload) == {"data": "x", "name": "n", "one": "1", "at": None}
+        assert worker.ask("response", request=asked).payload == b"response"
+        got = json.loads(worker.ask(query="name=m", request={**asked, "method": "GET", "query": "name=m"}).payload)
+        assert (got["data"], got["name"]) == ('{"name": "m"}', "m")
+    with app.run(flask_python, PLAIN.replace(", jsonify, request", "").replace("jsonify(", "dict(")) as worker:
+        assert worker.start()["wants_request"] is False
+        assert worker.ask("response").payload == b"response"

@@ -95,9 +95,8 @@ class Scoring(CopiableTicket):
             return False
         if contract.wants_request:
             hides_key = self._service.settings.auth.is_required
-            self.meta = describe_request(self._exchange, hides_key=hides_key, trace=self._trace)
-            if contract.input == "raw":
-                self.meta += b"\n" + self._exchange.order.address
+            described = describe_request(self._exchange, hides_key=hides_key, trace=self._trace)
+            self.meta = described + b"\n" + self._exchange.order.address
         return True
 
     def _admit_json(self, head: Head, numbers: NumberReader | None) -> bool:

@@ -104,19 +104,23 @@ def json_or_text(value: str) -> Any:
         return value
 
 
-def raw_arguments(signature: RunSignature, make_request: Callable[..., Any]) -> Arguments:
+def request_in(frame: Frame, make_request: Callable[..., Any], contexts: List[Any]) -> Any:
+    """The whole request that a SCORE frame is about; what ``run`` is to be called in is left in ``contexts``."""
+    head, body = describe(frame), b"" if frame.flags & QUERY else frame.payload
+    address = (frame.meta + b"\n\n").split(b"\n", 3)[2].decode("latin-1") or None
+    made = make_request(head.method, head.path, query=head.query, headers=head.headers, body=body, address=address)
+    contexts[:] = [vars(made).pop(REQUEST_CONTEXT, None)]
+    return made
+
+
+def raw_arguments(signature: RunSignature, make_request: Callable[..., Any], contexts: List[Any]) -> Arguments:
     """For a ``run`` with ``@rawhttp``: the request itself."""
     if len(signature.names) - len(signature.defaults) > 1:
         raise ScriptError("run() with @rawhttp takes the request alone: def run(request).")
     name = signature.names[0]
 
     def arguments(frame: Frame) -> Dict[str, Any]:
-        head = describe(frame)
-        body = b"" if frame.flags & QUERY else frame.payload
-        made = make_request(
-            head.method, head.path, query=head.query, headers=head.headers, body=body, address=address_in(frame.meta)
-        )
-        return {name: made}
+        return {name: request_in(frame, make_request, contexts)}
 
     return arguments
 
@@ -147,17 +151,11 @@ def describe(frame: Frame) -> RequestHead:
     return RequestHead(known[0], known[1], known[2], known[3] + ((REQUEST_ID, request_id.decode("latin-1")),))
 
 
-def address_in(meta: bytes) -> Optional[str]:
-    """The address of the client, behind the request's id; None where it is not told."""
-    lines = meta.split(b"\n", 2)
-    return lines[2].decode("latin-1") or None if len(lines) > 2 else None
-
-
-def with_context(run: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """``run``, called in what its request, the argument ``name``, may bring along: Flask's request context."""
+def in_context(run: Callable[..., Any], contexts: List[Any]) -> Callable[..., Any]:
+    """``run``, called in what its request may have brought along: Flask's request context."""
 
     def run_in_context(**arguments: Any) -> Any:
-        context = vars(arguments[name]).pop(REQUEST_CONTEXT, None)
+        context = contexts.pop()
         if context is None:
             return run(**arguments)
         with context:
@@ -177,15 +175,19 @@ def with_headers(arguments: Arguments) -> Arguments:
     return arguments_and_headers
 
 
-def with_request_id(arguments: Arguments, note: Callable[[str], None]) -> Arguments:
-    """The same, once ``note`` was told the request's id."""
+def once_seen(arguments: Arguments, look: Callable[[Frame], Any]) -> Arguments:
+    """The same, once ``look`` has seen the frame."""
 
-    def arguments_of_noted(frame: Frame) -> Dict[str, Any]:
-        ids = [value for name, value in describe(frame).headers if name == REQUEST_ID]
-        note(ids[-1] if ids else "")
+    def arguments_of_seen(frame: Frame) -> Dict[str, Any]:
+        look(frame)
         return arguments(frame)
 
-    return arguments_of_noted
+    return arguments_of_seen
+
+
+def request_id_in(frame: Frame) -> str:
+    ids = [value for name, value in describe(frame).headers if name == REQUEST_ID]
+    return ids[-1] if ids else ""
 
 
 def join_headers(headers: Iterable[Tuple[str, str]]) -> Dict[str, str]:

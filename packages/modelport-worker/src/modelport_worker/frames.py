@@ -26,8 +26,8 @@ SCORE = 1
 """Score one request. ``payload``: the body as it came; with QUERY, the raw query string (ASCII, without ``?``); with
 ARRAY, the numbers that the body held, as READY's ``array`` describes them.
 ``meta``: if READY said ``"wants_request": true``, ``{"method", "path", "query", "headers": [[name, value], …]}``, a
-line feed, and behind it the request's id, where no header has it; for ``@rawhttp`` another line feed, and behind that
-the client's address, where it is known; else nothing. Header names are in Title-Case."""
+line feed, and behind it the request's id, where no header has it; another line feed, and behind that the client's
+address, where it is known; else nothing. Header names are in Title-Case."""
 
 STOP = 2
 """Finish what was received, then exit with status 0."""

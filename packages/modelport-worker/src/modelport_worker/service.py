@@ -1,5 +1,6 @@
 """The user's script, made ready to answer requests."""
 
+import importlib
 import json
 import sys
 import time
@@ -9,12 +10,14 @@ from modelport_worker.answers import answer_of
 from modelport_worker.arguments import (
     Arguments,
     Rejected,
+    in_context,
     json_arguments,
+    once_seen,
     raw_arguments,
+    request_id_in,
+    request_in,
     text_arguments,
-    with_context,
     with_headers,
-    with_request_id,
 )
 from modelport_worker.batching import Batcher, RowBatcher
 from modelport_worker.entry_script import EntryScript
@@ -24,6 +27,9 @@ from modelport_worker.link import Frame
 from modelport_worker.samples import ArraySample, Sample, below_decorators, find_sample, unchecked
 from modelport_worker.schema import collect_schemas, decorated_function, has_input_schema, input_example
 from modelport_worker.signature import RunSignature, describe_parameters, read_signature
+
+REQUESTS = "azureml.contrib.services.aml_request"
+FLASK = "azureml.contrib.services._flask_if_imported"
 
 SERVING_NAMES = "azureml._modelport"
 """The module of our ``azureml`` package that tells the worker what the script asked for."""
@@ -42,7 +48,7 @@ class Service(NamedTuple):
     sample: Optional[Sample]
     batcher: Optional[Batcher]
     run_array: Callable[..., Any]
-    wants_id: bool = False
+    wants_request: bool
 
 
 def make_service(script: EntryScript, *, together: int = 1, wait_s: float = 0.0) -> Service:
@@ -53,16 +59,24 @@ def make_service(script: EntryScript, *, together: int = 1, wait_s: float = 0.0)
     signature = read_signature(script.run)
     decorated = decorated_function(script.run)
     kind = input_kind(decorated)
-    sample = find_sample(script.run, signature) if kind == "json" else None
-    arguments = make_arguments(kind, signature, sample)
+    in_flask = kind != "raw" and together == 1 and "flask" in sys.modules
+    in_flask = in_flask and importlib.import_module(FLASK).uses_flask(script.run)
+    sample = find_sample(script.run, signature) if kind == "json" and not in_flask else None
+    contexts: List[Any] = []
+    arguments = make_arguments(kind, signature, sample, contexts)
     if kind == "raw":
-        script = script._replace(run=with_context(script.run, signature.names[0]), run_batch=None)
+        script = script._replace(run=in_context(script.run, contexts), run_batch=None)
     if signature.wants_headers:
         arguments = with_headers(arguments)
+    if in_flask:
+        make_request = importlib.import_module(REQUESTS).make_request
+        arguments = once_seen(arguments, lambda frame: request_in(frame, make_request, contexts))
+        script = script._replace(run=in_context(script.run, contexts))
     only = sample if len(signature.names) == 1 and not signature.wants_headers else None
     batcher = make_batcher(script, only, arguments, most=together, wait_s=wait_s) if together > 1 else None
     run_array = below_decorators(script.run, sample) if sample is not None else script.run
-    return Service(script, signature, kind, decorated, arguments, sample, batcher, run_array)
+    wants_request = kind == "raw" or signature.wants_headers or in_flask
+    return Service(script, signature, kind, decorated, arguments, sample, batcher, run_array, wants_request)
 
 
 def note_requests(service: Service) -> Service:
@@ -71,7 +85,8 @@ def note_requests(service: Service) -> Service:
     names = sys.modules.get(SERVING_NAMES)
     if names is None or not names.request_ids_wanted() or service.batcher is not None:
         return service
-    return service._replace(arguments=with_request_id(service.arguments, names.note_request_id), wants_id=True)
+    arguments = once_seen(service.arguments, lambda frame: names.note_request_id(request_id_in(frame)))
+    return service._replace(arguments=arguments, wants_request=True)
 
 
 def make_batcher(
@@ -106,9 +121,9 @@ def asks_for_raw_http() -> bool:
     return names is not None and bool(names.raw_http_requested())
 
 
-def make_arguments(kind: str, signature: RunSignature, sample: Optional[Sample]) -> Arguments:
+def make_arguments(kind: str, signature: RunSignature, sample: Optional[Sample], contexts: List[Any]) -> Arguments:
     if kind == "raw":
-        return raw_arguments(signature, sys.modules[SERVING_NAMES].make_request)
+        return raw_arguments(signature, sys.modules[SERVING_NAMES].make_request, contexts)
     if kind == "text":
         return text_arguments(signature)
     return json_arguments(signature, sample if isinstance(sample, ArraySample) else None)
@@ -129,7 +144,7 @@ def describe(service: Service) -> Dict[str, Any]:
         "input": service.input,
         "parameters": describe_parameters(service.signature, unchecked(service.decorated)),
         "array": service.sample.describe() if service.sample is not None else None,
-        "wants_request": service.input == "raw" or service.signature.wants_headers or service.wants_id,
+        "wants_request": service.wants_request,
         "schemas": schemas,
         "notes": notes,
     }

@@ -4,8 +4,10 @@ Flask is never imported here: it costs a worker 26 MB and a fifth of a second, a
 Once the script, or a library of its, has imported it, requests and responses are made of Flask's classes.
 """
 
+import inspect
 import io
 import sys
+from types import FunctionType, ModuleType
 from typing import Any, Dict, Optional, Sequence, Tuple
 from urllib.parse import unquote_to_bytes
 
@@ -22,6 +24,20 @@ def imported_flask() -> Any:
     """The module ``flask``, or None where nothing has imported the whole of it."""
     flask = sys.modules.get("flask")
     return flask if hasattr(flask, "Response") and hasattr(flask, "Flask") else None
+
+
+def uses_flask(run: Any) -> bool:
+    """Whether the module of ``run`` has imported what needs a request of Flask's around it: ``flask`` itself, one of
+    its functions (``jsonify``), or ``request``, ``g`` and the like. Its classes need none."""
+    return any(map(is_of_flask, list(getattr(inspect.unwrap(run), "__globals__", {}).values())))
+
+
+def is_of_flask(value: Any) -> bool:
+    if isinstance(value, ModuleType):
+        return value.__name__ == "flask"
+    if isinstance(value, FunctionType):
+        return str(value.__module__).partition(".")[0] == "flask"
+    return type(value).__module__ == "werkzeug.local"
 
 
 def joined_class(flasks: type, ours: type, **members: Any) -> Any:
