@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import sys
+from array import array
 from datetime import datetime, timedelta, timezone
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -338,7 +339,7 @@ def test_generator_is_joined_once() -> None:
     assert response.get_data() == b"ab"
 
 
-@pytest.mark.parametrize("message", [{"a": 1}, 7, 1.5])
+@pytest.mark.parametrize("message", [{"a": 1}, 7, 1.5, array("d", [1.0])])
 def test_value_without_json_str(message: object) -> None:
     with pytest.raises(TypeError, match="json_str=True"):
         AMLResponse(message, 200)

@@ -85,6 +85,7 @@ def test_a_method_that_http_has_not_registered_is_405(echo: RunningService) -> N
     assert received.startswith(b"HTTP/1.1 405 ")
     assert b"\r\nallow: GET, HEAD, OPTIONS, POST\r\n" in received
     assert received.endswith(b'{"message": "The method FOO is none of HTTP"}')
+    assert b"\r\nx-ms-run-function-failed: False\r\n" in received
     for garbage in (b"foo /score HTTP/1.1\r\n\r\n", b"FOO /score\r\n\r\n", b"\x16\x03\x01\x02", b"FOO /a HTTP/3.0\r\n"):
         assert echo.raw(garbage).startswith(b"HTTP/1.1 400 "), garbage
 

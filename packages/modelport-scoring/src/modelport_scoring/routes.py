@@ -94,6 +94,7 @@ class Routes:
         """The connection has refused a request by itself, or what began like one: then the head is empty."""
         if head.route is None:
             head.route = self._routes.get(head.path) or self._inference_route(head.path)
+        response.lines += NOT_FAILED
         self._note(head, response, request_id=b"", started=time.monotonic())
 
     def _screen(self, head: Head) -> Response | None:

@@ -191,7 +191,7 @@ def body_of(message: Any, json_str: bool) -> Tuple[Any, str]:
         return [json.dumps(message)], JSON_TYPE
     if isinstance(message, (str, bytes, bytearray, memoryview)):
         return [message], HTML_TYPE
-    if isinstance(message, dict) or not hasattr(message, "__iter__"):
+    if isinstance(message, dict) or not hasattr(message, "__iter__") or hasattr(message, "tolist"):  # of numbers
         raise TypeError(
             "The message of an AMLResponse is {}, not str or bytes: pass json_str=True to send it as JSON.".format(
                 type(message).__name__
