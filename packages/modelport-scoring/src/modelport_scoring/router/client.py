@@ -16,6 +16,9 @@ from modelport_scoring.router.forward import Forward
 from modelport_scoring.router.routing import Routing
 from modelport_scoring.settings import Limits
 
+OF_IPV4 = "::ffff:"
+"""What stands before the address of an IPv4 client of a socket for both."""
+
 MOST_WAITING = 8
 """Requests of one connection that wait for the one before; more are not read."""
 
@@ -75,7 +78,7 @@ class ClientConnection(WatchedConnection):
         self._reader = StreamingParser(self)
         peer = transport.get_extra_info("peername")
         if peer:
-            self.address = str(peer[0]).encode()
+            self.address = str(peer[0]).removeprefix(OF_IPV4).encode()
         self._set_deadline()
 
     def connection_lost(self, error: Exception | None) -> None:

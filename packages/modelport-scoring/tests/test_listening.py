@@ -1,0 +1,98 @@
+"""Where services and routers listen: IPv4, IPv6, and both with one socket."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from modelport_scoring.listening import CannotServe, open_socket
+from routers import RunningRouter
+from scoring_services import PATIENCE_S, RunningService, Services, ask, load, refuses
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+pytestmark = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+
+
+def score_at(host: str, port: int) -> bytes:
+    connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
+    try:
+        return ask(connection, "POST", "/score", body="x", headers={"Host": "a.example"}).body
+    finally:
+        connection.close()
+
+
+def test_all_addresses_are_those_of_ipv4_too(services: Services) -> None:
+    service = services.start(host="::")
+    for host in ("127.0.0.1", "::1", "localhost"):
+        assert score_at(host, service.settings.port) == b'"x"'
+
+
+def test_an_address_of_ipv6_alone(services: Services) -> None:
+    service = services.start(host="::1")
+    assert score_at("::1", service.settings.port) == b'"x"'
+    assert refuses(service.settings.port)
+    with open_socket("127.0.0.1", service.settings.port) as other:  # the same port, and another address
+        assert other.getsockname()[1] == service.settings.port
+
+
+def test_both_whatever_the_machine_does_by_default() -> None:
+    with open_socket("::", 0) as listening:
+        assert listening.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 0
+        with pytest.raises(CannotServe, match=r"^::, port \d+ is taken: another program listens there"):
+            open_socket("::", listening.getsockname()[1])
+
+
+def test_a_stop_resets_no_client_of_ipv6(services: Services) -> None:
+    """As with IPv4: what keeps newcomers away looks at packets, and they are others."""
+    service = services.start(host="::1")
+    client = ClientOfIpv6(service.folder, service.bundles, service.process)
+    with load(client, clients=3) as seen:
+        service.control.stop()
+        assert service.process is not None
+        service.process.wait(PATIENCE_S)
+    client.process = None
+    client.end()
+    answers = {key for key in seen if isinstance(key, tuple)}
+    assert answers == {(200, b'"x"')}
+    assert not [key for key in seen if "Reset" in str(key)], seen
+
+
+class ClientOfIpv6(RunningService):
+    def connect(self) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection("::1", self.settings.port, timeout=PATIENCE_S)
+        self.connections.append(connection)
+        return connection
+
+
+HEADERS = """
+from azureml.contrib.services.aml_request import rawhttp
+
+def init():
+    pass
+
+@rawhttp
+def run(request):
+    return request.headers["X-Forwarded-For"]
+"""
+
+
+def test_a_router_names_clients_of_ipv4_as_they_are(services: Services, tmp_path: Path) -> None:
+    service = services.start(HEADERS)
+    router = RunningRouter(tmp_path, {1: f"http://127.0.0.1:{service.settings.port}"}, host="::").start()
+    try:
+        named = {host: json.loads(score_at(host, router.port)) for host in ("127.0.0.1", "::1")}
+    finally:
+        router.end()
+    assert named == {"127.0.0.1": "127.0.0.1", "::1": "::1"}
