@@ -130,6 +130,19 @@ def test_every_document_is_valid(contract: Contract, version: str) -> None:
     openapi_spec_validator.validate(describe(settings(), contract, version=version))
 
 
+@pytest.mark.parametrize("sample", [{}, {"inner": {}, "required": [{}]}, [{}], [[{}]]])
+@pytest.mark.parametrize("version", ["2", "3", "3.1"])
+def test_a_sample_that_is_empty_has_a_valid_document(version: str, sample: Any) -> None:
+    """The package writes an empty ``required``, which tools refuse."""
+    contract = contract_of({"data": StandardPythonParameterType(sample)}, output=StandardPythonParameterType(sample))
+    document = describe(settings(), contract, version=version)
+    openapi_spec_validator.validate(document)
+    described = definitions(document)["ServiceInput"]
+    assert described["required"] == ["data"]
+    if isinstance(sample, dict) and sample:
+        assert described["properties"]["data"]["required"] == list(sample)
+
+
 # --- what is told of a service ----------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 The package describes types, and leaves unsaid what it refuses: a wrong number of columns, of dimensions, a number that
 the array's type cannot hold (reference, 5.10). That is added here, read off the example. Nothing of what the package
-wrote is taken away, so that the document keeps the shape that clients know (reference, 5.11).
+wrote is taken away that may stand there, so that the document keeps the shape that clients know (reference, 5.11).
 """
 
 from __future__ import annotations
@@ -42,10 +42,22 @@ JSON_TYPES: dict[str, tuple[type, ...]] = {
 def plan_definitions(schemas: Mapping[str, Any], parameters: Sequence[Parameter]) -> dict[str, Schema]:
     """ServiceInput, ServiceOutput and ErrorResponse. ``schemas`` holds ``input`` and ``output``, or nothing."""
     return {
-        "ServiceInput": _complete_input(schemas["input"], parameters) if schemas.get("input") else dict(ANY_OBJECT),
-        "ServiceOutput": _complete_output(schemas["output"]) if schemas.get("output") else dict(ANY_OBJECT),
+        "ServiceInput": _valid(_complete_input(schemas["input"], parameters))
+        if schemas.get("input")
+        else dict(ANY_OBJECT),
+        "ServiceOutput": _valid(_complete_output(schemas["output"])) if schemas.get("output") else dict(ANY_OBJECT),
         "ErrorResponse": ERROR_RESPONSE,
     }
+
+
+def _valid(schema: Schema) -> Schema:
+    """The schema without the empty ``required`` that the package writes of an empty object: 2.0 and 3.0 forbid it."""
+    kept = {key: value for key, value in schema.items() if key != "required" or value}
+    if isinstance(kept.get("properties"), dict):
+        kept["properties"] = {name: _valid(member) for name, member in kept["properties"].items()}
+    if isinstance(kept.get("items"), dict):
+        kept["items"] = _valid(kept["items"])
+    return kept
 
 
 def _complete_input(schema: Schema, parameters: Sequence[Parameter]) -> Schema:
