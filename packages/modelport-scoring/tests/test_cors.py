@@ -184,6 +184,17 @@ def test_the_documents_and_the_health_can_be_read_too(two_origins: RunningServic
         assert (answer.status, answer.headers[ALLOW]) == (200, PAGE)
 
 
+def test_the_inference_protocol_can_be_spoken_too(any_origin: RunningService) -> None:
+    """A page that gets binary tensors has to read the header that says where they begin."""
+    path, header = "/v2/models/demo/infer", "inference-header-content-length"
+    asks = {**ASKS, "Origin": PAGE, "Access-Control-Request-Headers": header}
+    allowed = any_origin.ask("OPTIONS", path, headers=asks)
+    assert (allowed.status, allowed.headers["access-control-allow-headers"]) == (200, header)
+    answer = any_origin.ask("POST", path, body="{}", headers={"Origin": PAGE})
+    assert (answer.status, answer.headers[ALLOW]) == (400, "*")
+    assert header in answer.headers["access-control-expose-headers"].split(", ")
+
+
 def test_options_that_is_no_preflight_reaches_a_raw_script(two_origins: RunningService) -> None:
     assert two_origins.ask("OPTIONS", "/score").body == b"OPTIONS"
     answer = two_origins.ask("OPTIONS", "/score", headers={"Origin": PAGE})

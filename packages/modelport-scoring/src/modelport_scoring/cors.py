@@ -21,7 +21,11 @@ LONGEST_ORIGIN = 300
 """No host's name has more than 253 letters; nobody shall have an expression look at more."""
 
 PORT = re.compile(rb"(:\d+)?")
-EXPOSED = b"access-control-expose-headers: x-ms-request-id, x-request-id, x-ms-run-function-failed\r\n"
+EXPOSED = (
+    b"access-control-expose-headers: x-ms-request-id, x-request-id, x-ms-run-function-failed, retry-after, "
+    b"inference-header-content-length\r\n"
+)
+"""Without the last one, pages cannot tell where the binary tensors of an answer begin."""
 
 
 class OriginInvalid(ValueError):
