@@ -21,6 +21,7 @@ import trustme
 from prometheus_client import parser
 
 from modelport_scoring import (
+    AuthSettings,
     Autoscale,
     ControlClient,
     Limits,
@@ -34,7 +35,7 @@ from modelport_scoring import (
     read_failure,
 )
 from modelport_scoring.service_lock import is_alive
-from scoring_services import Gate, RunningService, Services, ask, session_members, wait_until
+from scoring_services import PATIENCE_S, Gate, RunningService, Services, ask, session_members, wait_until
 
 WHO = """
 import os, time
@@ -342,6 +343,25 @@ def test_verbs_take_effect_in_all_and_drop_nothing(pair: RunningService) -> None
     wait_until(
         lambda: sorted(path.name for path in (pair.folder / "work").iterdir()) == ["3", "3.1"], what="folders removed"
     )
+
+
+def test_a_share_and_a_key_are_taken_away_in_all_while_another_revision_starts(
+    pair: RunningService, gate: Gate
+) -> None:
+    pair.control.host(pair.revision(2, who(2)))
+    with ThreadPoolExecutor(2) as pool:
+        hosting = pool.submit(pair.control.host, pair.revision(3, who(3, before=gate.wait)))
+        try:
+            wait_until(lambda: pair.status.switching, what="the third one is being started")
+            pool.submit(pair.control.split, Traffic(weights={2: 100})).result(PATIENCE_S)
+            assert {answer[0] for answer in asked(pair, times=3)} == {2}
+            keys = AuthSettings(enabled=True, key_digests=["00" * 32])
+            pool.submit(pair.control.configure, auth=keys).result(PATIENCE_S)
+            assert {pair.score("x").status for _ in range(10)} == {401}
+            assert not hosting.done()
+        finally:
+            gate.open()
+        hosting.result()
 
 
 def test_what_fails_in_one_of_them_is_in_none(pair: RunningService, tmp_path: Path) -> None:

@@ -168,6 +168,8 @@ class Hosting:
         Raises StartFailed; then what was brought up besides waits for ``discard``.
         """
         await self._has_folders.wait()
+        if self._has_all(settings):
+            return  # a share, or a key, is not taken away only once a revision has come up that another verb starts
         async with self._preparing:
             discards = self._discards
             for revision in settings.revisions:
@@ -216,6 +218,11 @@ class Hosting:
         await self._draining.ended(number)
 
     # --- steps --------------------------------------------------------------------------------------------------------
+
+    def _has_all(self, settings: ServiceSettings) -> bool:
+        """Whether all that the settings name is hosted, with workers as they are to be."""
+        hosted = [self.find(revision.number) for revision in settings.revisions]
+        return all(each is not None and each.options == settings.worker_options for each in hosted)
 
     def _is_missing(self, number: int, options: WorkerOptions) -> bool:
         hosted, prepared = self.find(number), self._prepared.get(number)
