@@ -40,6 +40,7 @@ from scoring_services import (
     Services,
     has_pending,
     read_all,
+    refuses,
     session_members,
     stop,
     wait_until,
@@ -91,6 +92,20 @@ def test_a_stop_finishes_what_is_held(services: Services, gate: Gate) -> None:
     response = connection.getresponse()
     assert (response.status, response.read()) == (200, b'"held"')
     assert response.getheader("connection") == "close"
+    assert exit_status(service) == 0
+
+
+def test_a_stop_waits_for_the_rest_of_a_request(services: Services) -> None:
+    service = services.start(limits={"drain_timeout_s": 20})
+    with service.raw_connection() as channel:
+        channel.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+        assert channel.recv(100).startswith(b"HTTP/1.1 100 ")
+        assert service.process is not None
+        service.process.terminate()
+        wait_until(lambda: refuses(service.settings.port), what="the stop")
+        channel.sendall(b"late")
+        answer = read_all(channel)
+    assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b'"late"') and is_last(answer)
     assert exit_status(service) == 0
 
 

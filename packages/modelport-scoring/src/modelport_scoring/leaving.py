@@ -43,11 +43,12 @@ HANDSHAKE_LOOK_S = 0.005
 
 
 async def stop_listening(
-    listening: socket.socket, reception: Reception, listener: Listener, *, is_leaving: bool
+    listening: socket.socket, reception: Reception, listener: Listener, *, is_leaving: bool, until: float
 ) -> None:
     """Accept for a moment more, then end the socket, and return when who has connected has been answered or says
-    nothing. ``is_leaving``: whoever sends clients here may not know yet, so that they are accepted for longer. The
-    socket is non-blocking; others may hold it too, or have shut it down already."""
+    nothing; ``until`` then (by the loop's clock) where a request has begun. ``is_leaving``: whoever sends clients here
+    may not know yet, so that they are accepted for longer. The socket is non-blocking; others may hold it too, or have
+    shut it down already."""
     patience_s = LINGER_S if is_leaving else JUST_CONNECTED_S
     await listener.linger(least_s=LEAST_LINGER_S if is_leaving else 0.0, idle_s=patience_s, most_s=patience_s)
     _drop_newcomers(listening)
@@ -57,12 +58,14 @@ async def stop_listening(
     with contextlib.suppress(OSError):
         listening.shutdown(socket.SHUT_RDWR)
     await reception.shaken_hands(patience_s=JUST_CONNECTED_S)
-    await answer_newest(listener)
+    await answer_newest(listener, until=until)
 
 
-async def answer_newest(listener: Listener) -> None:
-    """Wait for those whose connections were accepted a moment ago, and who are about to ask."""
+async def answer_newest(listener: Listener, *, until: float) -> None:
+    """Wait for those whose connections were accepted a moment ago, and who are about to ask; and ``until`` then for the
+    rest of requests that have begun."""
     await listener.linger(least_s=SOONEST_SWEEP_S, idle_s=JUST_CONNECTED_S, most_s=JUST_CONNECTED_S)
+    await listener.received(until=until)
 
 
 def _drop_newcomers(listening: socket.socket) -> None:

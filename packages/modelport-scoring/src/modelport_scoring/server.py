@@ -128,12 +128,12 @@ class Server:
         drain_timeout_s = await self._stopped
         self._loop.remove_reader(lifeline)
         accepting.cancel()
-        await self._take_leave(listening)
-        self._listener.stop()
         if drain_timeout_s is None:
             drain_timeout_s = self._service.settings.limits.drain_timeout_s
-        until = self._loop.time() + drain_timeout_s
-        await self._service.stop(drain_timeout_s=drain_timeout_s)
+        until = self._loop.time() + drain_timeout_s + (LINGER_S if self._leaving else 0.0)
+        await self._take_leave(listening, until=until)
+        self._listener.stop()
+        await self._service.stop(drain_timeout_s=max(0.0, until - self._loop.time()))
         await starting
         await self._listener.delivered(most_s=until - self._loop.time())
         settling.cancel()
@@ -145,19 +145,19 @@ class Server:
             return STATUS_GIVEN_UP
         return STATUS_SCRIPT_FAILED if self.ended_with_script else 0
 
-    async def _take_leave(self, listening: socket.socket) -> None:
-        """Accept no more, but have those answered who have connected and are about to ask, or are sent here by somebody
-        who does not know yet."""
+    async def _take_leave(self, listening: socket.socket, *, until: float) -> None:
+        """Accept no more, but have those answered who have connected and are about to ask, have begun to, or are sent
+        here by somebody who does not know yet."""
+        now, leaving = self._loop.time(), self._leaving
+        if not leaving:  # somebody waits for the end, and whoever sends without end must not put it off
+            until = min(until, now + LINGER_S)
         if not (self.is_shared or self._given_up):
-            await stop_listening(listening, self._reception, self._listener, is_leaving=self._leaving)
-            self._stop_accepting()
-            return
+            await stop_listening(listening, self._reception, self._listener, is_leaving=leaving, until=until)
         self._stop_accepting()
-        if self._leaving:
-            most_s = max(LINGER_S, self._service.settings.limits.drain_timeout_s)
-            await self._listener.linger(least_s=LEAST_LINGER_S, idle_s=LINGER_S, most_s=most_s)
-        else:
-            await answer_newest(self._listener)
+        if self.is_shared and leaving:
+            await self._listener.linger(least_s=LEAST_LINGER_S, idle_s=LINGER_S, most_s=until - now)
+        elif self.is_shared or self._given_up:
+            await answer_newest(self._listener, until=until)
 
     def _stop_accepting(self) -> None:
         for acceptor in self._acceptors:

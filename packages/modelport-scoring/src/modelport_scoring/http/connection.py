@@ -98,6 +98,10 @@ class Connection(WatchedConnection):
     def is_idle(self) -> bool:
         return not self._pending and not self._reader.in_request
 
+    @property
+    def is_receiving(self) -> bool:
+        return self._reader.in_request
+
     def close(self) -> None:
         if self._outgoing is not None:
             self._outgoing.flush()

@@ -39,6 +39,10 @@ class Watched(Protocol):
         """Whether no answer is owed to the client, and it has begun no request."""
 
     @property
+    def is_receiving(self) -> bool:
+        """Whether it has begun a request that is not whole yet."""
+
+    @property
     def delivery(self) -> Delivery | None:
         """How far what was written has come; None before anything was."""
 
@@ -141,6 +145,11 @@ class Listener:
                 return
             if waited >= idle_s and all(connection.is_idle for connection in self._connections):
                 return
+            await asyncio.sleep(SOONEST_SWEEP_S)
+
+    async def received(self, *, until: float) -> None:
+        """Wait until all requests that have begun are whole, or it is so late."""
+        while any(each.is_receiving for each in self._connections) and self._loop.time() < until:
             await asyncio.sleep(SOONEST_SWEEP_S)
 
     async def delivered(self, *, most_s: float) -> None:

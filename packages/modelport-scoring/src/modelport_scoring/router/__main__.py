@@ -16,6 +16,7 @@ import msgspec
 import uvloop
 
 from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.handover import LINGER_S
 from modelport_scoring.http.acceptor import Acceptor, Reception
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.journal import say
@@ -78,9 +79,9 @@ class RouterProcess:
         watching = self._loop.create_task(self._watch())
         await self._stopped.wait()
         watching.cancel()
-        await stop_listening(listening, self._reception, self._listener, is_leaving=True)
+        until = self._loop.time() + LINGER_S + settings.limits.drain_timeout_s
+        await stop_listening(listening, self._reception, self._listener, is_leaving=True, until=until)
         acceptor.close()
-        until = self._loop.time() + settings.limits.drain_timeout_s
         await self._listener.linger(least_s=0.0, idle_s=0.0, most_s=until - self._loop.time())
         await self._listener.delivered(most_s=until - self._loop.time())
         self._listener.stop()

@@ -69,6 +69,10 @@ class ClientConnection(WatchedConnection):
         return not self._queue and not self._reader.in_request
 
     @property
+    def is_receiving(self) -> bool:
+        return self._reader.in_request
+
+    @property
     def must_end(self) -> bool:
         return self._listener.stopping and len(self._queue) <= 1
 
