@@ -87,7 +87,7 @@ def test_a_line_of_json(path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", LogFormat)
-@pytest.mark.parametrize("path_asked", [b"/a\nGET / 200", b"/\x1b[31m", b"/\xff\xfe", b"/ 200 0ms 1"])
+@pytest.mark.parametrize("path_asked", [b"/a\nGET / 200", b"/\x1b[31m", b"/\x9b31m", b"/\xff\xfe", b"/ 200 0ms 1"])
 def test_a_client_cannot_forge_a_line(path: Path, form: LogFormat, path_asked: bytes) -> None:
     log = AccessLog(path, form=form)
     log.add(SCORED._replace(path=path_asked, request_id=b'"},\n{"', client_request_id=b"\xff\x00"))
@@ -95,6 +95,7 @@ def test_a_client_cannot_forge_a_line(path: Path, form: LogFormat, path_asked: b
     written = path.read_bytes()
     assert written.count(b"\n") == 1
     assert b"\x1b" not in written
+    assert "\x9b" not in written.decode()
     assert form is LogFormat.JSON or len(written.split(b" - ")[1].split(b" ")) == 5
 
 

@@ -21,6 +21,9 @@ STREAMED = -1
 PLAIN = re.compile(rb"[!-~]*")
 PRINTABLE = "!\"#$&'()*+,/:;<=>?@[\\]^`{|}~"
 
+CONTROL = {number: f"\\x{number:02x}" for number in range(0x80, 0xA0)}
+"""C1: some terminals take U+009B for the beginning of a command."""
+
 
 class Access(NamedTuple):
     """One request that was answered. Times are seconds of ``time.monotonic()``."""
@@ -122,19 +125,24 @@ def as_json(access: Access, pid: int) -> bytes:
         {
             "timestamp": f"{json_clock(int(moment))}.{int(moment % 1 * 1000):03d}Z",
             "pid": pid,
-            "method": access.method.decode("latin-1") or None,
-            "path": access.path.decode("latin-1") or None,
+            "method": text(access.method) or None,
+            "path": text(access.path) or None,
             "status": access.status,
             "duration_ms": milliseconds(access.ended - access.started),
             "queue_wait_ms": milliseconds(access.sent - access.started) if access.sent else None,
             "run_ms": access.micros / 1000 if access.micros else None,
             "bytes": None if access.length == STREAMED else access.length,
             "revision": access.revision,
-            "request_id": access.request_id.decode("latin-1") or None,
-            "client_request_id": access.client_request_id.decode("latin-1") or None,
+            "request_id": text(access.request_id) or None,
+            "client_request_id": text(access.client_request_id) or None,
         },
         option=orjson.OPT_APPEND_NEWLINE,
     )
+
+
+def text(value: bytes) -> str:
+    """What a client sent, without what would change a terminal that shows it: JSON has no need to escape these."""
+    return value.decode() if value.isascii() else value.decode("latin-1").translate(CONTROL)
 
 
 def milliseconds(seconds: float) -> float:
