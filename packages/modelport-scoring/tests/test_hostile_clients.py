@@ -7,12 +7,14 @@ test_connection_ends), what the limits refuse (test_http, test_inference_service
 from __future__ import annotations
 
 import contextlib
+import threading
 
+import psutil
 import pytest
 
 from modelport_scoring.http.connection import MOST_WAITING_BYTES
-from scoring_services import Gate, Services, wait_until
-from test_http import post, resident_kb
+from scoring_services import Gate, Services, read_all, wait_until
+from test_http import post, read_answers, resident_kb
 
 MIB = 1024 * 1024
 
@@ -58,3 +60,29 @@ def test_large_bodies_behind_a_request_that_takes_long_are_not_read(
             else:
                 received += channel.recv(MIB)
         assert received.count(b'"POST"' if script is PLAIN else b"POST") == count + 1
+
+
+def test_thousands_of_requests_in_one_read_hold_nobody_up(services: Services) -> None:
+    """Their answers would take seconds to make, and all be kept for a client that reads none."""
+    service = services.start()
+    process = psutil.Process(service.status.pid)
+    service.score("x")
+    before, spent_s = resident_kb(process.pid), process.cpu_times().user
+    with service.raw_connection() as channel:
+        channel.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 5000)
+        assert service.score("x").status == 200
+        assert process.cpu_times().user - spent_s < 1.0
+        assert resident_kb(process.pid) - before < 8 * 1024
+
+
+def test_all_of_thousands_of_requests_in_one_read_are_answered_in_their_order(services: Services) -> None:
+    count = 2000
+    service = services.start()
+    with service.raw_connection() as channel:
+        requests = b"".join(post(b"%d" % number) for number in range(count))
+        last = b"GET /score?last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        sender = threading.Thread(target=channel.sendall, args=(requests + last,))
+        sender.start()
+        bodies = [body for _, body in read_answers(read_all(channel))]
+        sender.join()
+    assert bodies == [*(b'"%d"' % number for number in range(count)), b'"{\\"last\\": \\"\\"}"']

@@ -58,11 +58,13 @@ class Connection(WatchedConnection):
         "_continue_due",
         "_current",
         "_flushing",
+        "_going_on",
         "_outgoing",
         "_pending",
         "_reader",
         "_screened",
         "_streaming",
+        "_unread",
         "_wait",
     )
 
@@ -78,6 +80,9 @@ class Connection(WatchedConnection):
         self._backlog: deque[Exchange] = deque()
         self._continue_due = False
         self._flushing = False
+        self._going_on = False
+        self._unread = b""
+        """What has come, and was too much for one turn of the event loop; nothing is read from the socket then."""
         self._outgoing: Outgoing | None = None
         self._streaming: Exchange | None = None
         """The one whose head has been sent, and whose body is still being made."""
@@ -96,7 +101,7 @@ class Connection(WatchedConnection):
 
     @property
     def is_idle(self) -> bool:
-        return not self._pending and not self._reader.in_request
+        return not self._pending and not self._reader.in_request and not self._unread
 
     @property
     def is_receiving(self) -> bool:
@@ -125,19 +130,40 @@ class Connection(WatchedConnection):
         if self._outgoing is not None:
             self._outgoing.drop()
         self._outgoing = self._streaming = None
+        self._unread = b""
         self._reader.close()
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
+        if self._unread:  # it was on its way when reading was paused
+            self._unread += data
+            return
         try:
-            self._reader.feed(data)
+            unread = self._reader.feed_some(data)
         except Unreadable as unreadable:
             self._refuse(unreadable.response)
             return
+        if unread and not self._closing:
+            self._unread = unread
+            self._read(False)
+            self._go_on_soon()
         if self._reader.in_request and self._wait in (REQUEST, ANSWER):
             self._wait_for(REST)
         if len(self._pending) > 1 and self._holds_enough:
+            self._balance()
+
+    def _go_on_soon(self) -> None:
+        if not self._going_on:
+            self._going_on = True
+            self._listener.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """Take more of what has come, unless the client is to read first."""
+        self._going_on = False
+        if self._unread and not self._closing and self._wait is not READER and not self._holds_enough:
+            data, self._unread = self._unread, b""
+            self.data_received(data)
             self._balance()
 
     def pause_writing(self) -> None:
@@ -360,7 +386,10 @@ class Connection(WatchedConnection):
         reading = self._wait is not READER and not self._holds_enough
         if reading is not self._reading and self._reader.in_request and self._wait is not READER:
             self._wait_for(REST if reading else ANSWER)  # what we do not read is not late
-        self._read(reading)
+        if reading and self._unread:
+            self._go_on_soon()
+        else:
+            self._read(reading)
 
 
 def is_long(head: Head) -> bool:

@@ -73,6 +73,7 @@ class RequestParser:
         "_target",
         "_unfinished_head",
         "_upgrading",
+        "completed",
         "ended",
         "in_request",
     )
@@ -97,6 +98,8 @@ class RequestParser:
         self._keeps_body = True
         self._upgrading = False
         """The head asks for another protocol, and a body follows: the parser believes that it is not ours to read."""
+        self.completed = 0
+        """Requests that were parsed whole."""
         self.in_request = False
         """A request has begun and is not whole yet."""
         self.ended = False
@@ -252,6 +255,7 @@ class RequestParser:
         self._parsed_head = None
         self._in_head = True
         self.in_request = False
+        self.completed += 1
         self.ended = not head.keep_alive
         self._sink.request_received(head, body)
 

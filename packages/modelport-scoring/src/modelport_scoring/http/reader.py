@@ -9,11 +9,17 @@ from modelport_scoring.http.request import Head
 LARGE_BYTES = 64 * 1024
 """From here on a body is not cut out of what was read, but looked at there."""
 
+MOST_AT_ONCE = 32
+"""Requests that are handed over by one call of ``feed_some``, or a few more. One read may bring thousands."""
+
+PARSED_AT_ONCE = 2048
+"""Bytes of heads, in which the parser cannot be stopped."""
+
 
 class RequestReader(RequestParser):
     """Requests whose heads are known pass the parser by: between two requests it keeps no state."""
 
-    __slots__ = ("_collected", "_collected_head", "_known", "_last", "_raw_head")
+    __slots__ = ("_collected", "_collected_head", "_known", "_last", "_raw_head", "_stopped_at")
 
     def __init__(self, sink: RequestSink, known: KnownHeads) -> None:
         super().__init__(sink)
@@ -23,6 +29,8 @@ class RequestReader(RequestParser):
         self._collected = bytearray()
         self._collected_head: Head | None = None
         """The known head whose body is being collected in ``_collected``."""
+        self._stopped_at = 0
+        """Where in what was fed there are more requests; 0: nowhere."""
         self._raw_head = b""
         """The bytes of the head that the parser reads, where they are a known head's candidate."""
 
@@ -32,24 +40,49 @@ class RequestReader(RequestParser):
         return self._collected_head or self._parsed_head
 
     def feed(self, data: bytes) -> None:
-        """Parse. Raises Unreadable; then nothing more may be fed."""
+        """Parse all of it. Raises Unreadable; then nothing more may be fed."""
+        while data:
+            data = self.feed_some(data)
+
+    def feed_some(self, data: bytes) -> bytes:
+        """Parse so much of it as one turn of the event loop is for, and return the rest: nothing, nearly always. Raises
+        Unreadable; then nothing more may be fed."""
         if self.ended:
-            return
+            return b""
+        self._stopped_at = 0
+        rest = data
         if not self.in_request and not self._fed_bytes:
-            data = self._read_known(data, 0)
+            rest = self._read_known(data, 0)
         elif self._collected_head is not None:
-            data = self._collect(self._collected_head, data)
-        if data:
+            rest = self._collect(self._collected_head, data)
+        if rest:
             try:
-                self._parse_all(data)
+                return self._parse_some(rest)
             finally:
                 self._raw_head = b""
+        return data[self._stopped_at :] if self._stopped_at else b""
+
+    def _parse_some(self, data: bytes) -> bytes:
+        """Have the parser read until it has found some requests; returns the rest."""
+        most = self.completed + MOST_AT_ONCE
+        while data and self.completed < most:
+            head, size = self._parsed_head, PARSED_AT_ONCE
+            if head is not None:  # in its body
+                size = 4 * PARSED_AT_ONCE if head.length is None else max(head.length - self._body_bytes, 1)
+            self._parse_all(data[:size])
+            data = b"" if self.ended else data[size:]
+        return data
 
     def _read_known(self, data: bytes, position: int) -> bytes:
         """Hand over the requests with known heads at the front, and return the rest, which is the parser's."""
         size = len(data)
         head: Head | None = self._last
+        left = MOST_AT_ONCE
         while position < size:
+            if not left:
+                self._stopped_at = position
+                return b""
+            left -= 1
             if head is not None and (raw := head.known_as) and data.startswith(raw, position):
                 end = position + len(raw)
             else:
