@@ -6,6 +6,7 @@ python -m fuzz http_reader fuzz/corpus/http_reader -max_total_time=60
 from __future__ import annotations
 
 import importlib
+import logging
 import shlex
 import sys
 
@@ -21,6 +22,7 @@ def main() -> None:
         raise SystemExit(f"usage: python -m fuzz TARGET [FOLDER…] [-FLAG=VALUE…], TARGET: {', '.join(TARGETS)}")
     with atheris.instrument_imports(include=list(TARGETS[name])):
         target = importlib.import_module(f"fuzz.targets.{name}")
+    logging.disable(logging.WARNING)  # what is said of damaged requests
     again = f"{shlex.quote(sys.executable)} -m fuzz {name}"  # what libFuzzer starts where it merges
     atheris.Setup([again, *sys.argv[2:]], target.check_one)
     atheris.Fuzz()
