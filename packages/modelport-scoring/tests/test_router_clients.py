@@ -86,6 +86,21 @@ def test_a_request_that_the_router_does_not_read_yet_is_not_late(services: Servi
     assert answers == [200] * 20
 
 
+def test_thousands_of_requests_in_one_read_wait_as_bytes(services: Services, gate: Gate, tmp_path: Path) -> None:
+    service = services.start(f"import os, time\ndef init(): pass\ndef run(x):\n    {gate.wait}\n    return x\n")
+    count = 3000
+    with routing(tmp_path, {1: url(service)}) as router, connect(router) as channel:
+        assert router.process is not None
+        process = psutil.Process(router.process.pid)
+        before = process.memory_info().rss
+        channel.sendall(post(b"x") * (count - 1) + post(b"x", headers=b"Connection: close\r\n"))
+        wait_until(lambda: service.status.requests_in_flight > 0, what="it has begun")
+        assert answered(router) == 0  # it has looked at what came
+        assert process.memory_info().rss - before < MB
+        gate.open()
+        assert read_answers(read_all(channel)) == [(200, b'"x"')] * count
+
+
 def test_a_client_is_asked_for_its_body_when_its_turn_has_come(services: Services, gate: Gate, tmp_path: Path) -> None:
     service = services.start(f"import os, time\ndef init(): pass\ndef run(x):\n    {gate.wait}\n    return x\n")
     head = b"POST /score HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\nConnection: close\r\n\r\n"

@@ -36,6 +36,12 @@ MOST_LINES = 256
 """Headers of a request: what becomes of a short one takes thirty times its bytes, and a client that sends half a head
 keeps them all. To join very many of one name takes long, too."""
 
+MOST_AT_ONCE = 32
+"""Requests that are handed over by one call of ``feed_some``, or a few more. One read may bring thousands."""
+
+PARSED_AT_ONCE = 2048
+"""Bytes of heads, in which the parser cannot be stopped."""
+
 UNKNOWN_METHOD = re.compile(rb"([A-Z][A-Z0-9_-]{2,31}) [!-~]+ HTTP/1\.[01]\r\n")
 """The start of a request that is whole, with a method that HTTP has not registered."""
 
@@ -119,9 +125,25 @@ class RequestParser:
         return self._parsed_head
 
     def feed(self, data: bytes) -> None:
-        """Parse. Raises Unreadable; then nothing more may be fed."""
-        if not self.ended:
-            self._parse_all(data)
+        """Parse all of it. Raises Unreadable; then nothing more may be fed."""
+        while data:
+            data = self.feed_some(data)
+
+    def feed_some(self, data: bytes) -> bytes:
+        """Parse so much of it as one turn of the event loop is for, and return the rest: nothing, nearly always. Raises
+        Unreadable; then nothing more may be fed."""
+        return b"" if self.ended else self._parse_some(data)
+
+    def _parse_some(self, data: bytes) -> bytes:
+        """Have the parser read until it has found some requests; returns the rest."""
+        most = self.completed + MOST_AT_ONCE
+        while data and self.completed < most:
+            head, size = self._parsed_head, PARSED_AT_ONCE
+            if head is not None:  # in its body
+                size = 4 * PARSED_AT_ONCE if head.length is None else max(head.length - self._body_bytes, 1)
+            self._parse_all(data[:size])
+            data = b"" if self.ended else data[size:]
+        return data
 
     def _parse_all(self, data: bytes) -> None:
         self._unfinished_head = self._in_head

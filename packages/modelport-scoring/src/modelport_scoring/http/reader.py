@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from modelport_scoring.http.known_heads import HEAD_END, KnownHeads
-from modelport_scoring.http.parser import RequestParser, RequestSink
+from modelport_scoring.http.parser import MOST_AT_ONCE, RequestParser, RequestSink
 from modelport_scoring.http.request import Head
 
 LARGE_BYTES = 64 * 1024
 """From here on a body is not cut out of what was read, but looked at there."""
-
-MOST_AT_ONCE = 32
-"""Requests that are handed over by one call of ``feed_some``, or a few more. One read may bring thousands."""
-
-PARSED_AT_ONCE = 2048
-"""Bytes of heads, in which the parser cannot be stopped."""
 
 
 class RequestReader(RequestParser):
@@ -39,14 +33,7 @@ class RequestReader(RequestParser):
         """That of the request that is being read, once it is there."""
         return self._collected_head or self._parsed_head
 
-    def feed(self, data: bytes) -> None:
-        """Parse all of it. Raises Unreadable; then nothing more may be fed."""
-        while data:
-            data = self.feed_some(data)
-
     def feed_some(self, data: bytes) -> bytes:
-        """Parse so much of it as one turn of the event loop is for, and return the rest: nothing, nearly always. Raises
-        Unreadable; then nothing more may be fed."""
         if self.ended:
             return b""
         self._stopped_at = 0
@@ -61,17 +48,6 @@ class RequestReader(RequestParser):
             finally:
                 self._raw_head = b""
         return data[self._stopped_at :] if self._stopped_at else b""
-
-    def _parse_some(self, data: bytes) -> bytes:
-        """Have the parser read until it has found some requests; returns the rest."""
-        most = self.completed + MOST_AT_ONCE
-        while data and self.completed < most:
-            head, size = self._parsed_head, PARSED_AT_ONCE
-            if head is not None:  # in its body
-                size = 4 * PARSED_AT_ONCE if head.length is None else max(head.length - self._body_bytes, 1)
-            self._parse_all(data[:size])
-            data = b"" if self.ended else data[size:]
-        return data
 
     def _read_known(self, data: bytes, position: int) -> bytes:
         """Hand over the requests with known heads at the front, and return the rest, which is the parser's."""
