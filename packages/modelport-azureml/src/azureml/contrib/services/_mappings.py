@@ -35,9 +35,16 @@ class Headers(MutableMapping[str, str]):
 
     def __init__(self, pairs: Iterable[Tuple[str, str]] = ()) -> None:
         self._pairs: List[Tuple[str, str]] = [(name, str(value)) for name, value in pairs]
-        if breaks_line("".join(chain.from_iterable(self._pairs))):
+        if pairs and breaks_line("".join(chain.from_iterable(self._pairs))):
             for name, text in self._pairs:
                 refuse_line_break(name, text)
+
+    @classmethod
+    def of_one(cls, name: str, value: str) -> "Headers":
+        """One header, which has no line break."""
+        made = cls()
+        made._pairs.append((name, value))
+        return made
 
     def add(self, name: str, value: Any, **parameters: Any) -> None:
         """One more header, also where there is one of the name. ``parameters`` stand behind the value, after ``;``."""

@@ -48,11 +48,12 @@ class AMLResponse(ResponseHeaders):
         body, content_type = body_of(message, json_str)
         self._start(body, status_code_of(status_code), content_type)
         self.run_function_failed = bool(run_function_failed)
-        add_headers(self.headers, response_headers or {}, keeps_type=content_type == JSON_TYPE)
+        if response_headers:
+            add_headers(self.headers, response_headers, keeps_type=content_type == JSON_TYPE)
 
     def _start(self, body: Any, status_code: int, content_type: str) -> None:
-        self.status_code = status_code
-        self.headers = Headers([("Content-Type", content_type)])
+        self._status_code = status_code
+        self.headers = Headers.of_one("Content-Type", content_type)
         self._body = list(body) if isinstance(body, tuple) else body
         self._at_end: List[Callable[[], Any]] = []
 
@@ -144,8 +145,12 @@ class AMLResponse(ResponseHeaders):
 
     def get_data(self, as_text: bool = False) -> Any:
         """The whole body. An iterator is used up here, once, and its parts are kept joined."""
-        whole = b"".join(self.iter_encoded())
-        self._body = [whole]
+        body = self._body
+        if type(body) is list and len(body) == 1 and type(body[0]) is bytes:  # nearly always
+            whole = body[0]
+        else:
+            whole = b"".join(self.iter_encoded())
+            self._body = [whole]
         return whole.decode("utf-8") if as_text else whole
 
     def set_data(self, value: Any) -> None:
