@@ -1,21 +1,19 @@
-"""One client's connection: requests in, answers out in the same order, and neither without bound."""
+"""One client's connection: requests come in, and neither they nor their answers without bound."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from enum import Enum, auto
 
+from modelport_scoring.http.answering import AnsweringConnection
 from modelport_scoring.http.application import Application
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.listener import Listener
-from modelport_scoring.http.outgoing import Outgoing
 from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import FOREVER, Body, Head
 from modelport_scoring.http.response import INTERNAL_ERROR, Response, limit_message, message
-from modelport_scoring.http.stream import BodyStream
-from modelport_scoring.http.watched import WatchedConnection
+from modelport_scoring.http.watched import address_of
 from modelport_scoring.settings import Limits
 
 MOST_WAITING = 32
@@ -23,9 +21,6 @@ MOST_WAITING = 32
 
 MOST_WAITING_BYTES = 16 * 1024 * 1024
 """Of the bodies of those requests, where there is more than one: no more are read until some are answered."""
-
-MOST_AHEAD_BYTES = 8 * 1024 * 1024
-"""So much of a body may be made before the answers in front of it are sent."""
 
 MOST_SKIPPED_BYTES = 64 * 1024
 """A body up to here is skipped after a refusal, so that the connection can go on; before a larger one it ends."""
@@ -48,22 +43,17 @@ class Wait(Enum):
 REQUEST, REST, ANSWER, READER = Wait.REQUEST, Wait.REST, Wait.ANSWER, Wait.READER
 
 
-class Connection(WatchedConnection):
-    """Takes requests from a client and gives it their answers."""
+class Connection(AnsweringConnection):
+    """Takes requests from a client, and has the application answer them."""
 
     __slots__ = (
         "_address",
         "_application",
-        "_backlog",
         "_continue_due",
         "_current",
-        "_flushing",
         "_going_on",
-        "_outgoing",
-        "_pending",
         "_reader",
         "_screened",
-        "_streaming",
         "_unread",
         "_wait",
     )
@@ -76,27 +66,24 @@ class Connection(WatchedConnection):
         self._wait = ANSWER
         self._current: Head | None = None
         self._screened: Response | None = None
-        self._pending: deque[Exchange] = deque()
-        self._backlog: deque[Exchange] = deque()
         self._continue_due = False
-        self._flushing = False
         self._going_on = False
         self._unread = b""
         """What has come, and was too much for one turn of the event loop; nothing is read from the socket then."""
-        self._outgoing: Outgoing | None = None
-        self._streaming: Exchange | None = None
-        """The one whose head has been sent, and whose body is still being made."""
 
     @property
     def limits(self) -> Limits:
         return self._application.limits
 
     @property
+    def most_at_once(self) -> int:
+        return self._application.most_pipelined
+
+    @property
     def address(self) -> bytes:
         """The client's, as text; nothing where it has gone, and on a socket whose clients have none."""
         if self._address is None:
-            peer = None if self._transport is None else self._transport.get_extra_info("peername")
-            self._address = str(peer[0]).encode() if peer else b""
+            self._address = b"" if self._transport is None else address_of(self._transport)
         return self._address
 
     @property
@@ -107,29 +94,15 @@ class Connection(WatchedConnection):
     def is_receiving(self) -> bool:
         return self._reader.in_request
 
-    def close(self) -> None:
-        if self._outgoing is not None:
-            self._outgoing.flush()
-        super().close()
-
     # --- transport ----------------------------------------------------------------------------------------------------
 
     def _serve(self, transport: asyncio.Transport) -> None:
+        super()._serve(transport)
         self._reader = RequestReader(self, self._application.known_heads)
-        self._outgoing = Outgoing(transport, self._listener)
         self._wait_for(REQUEST)
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
-        for exchange in self._pending:
-            if exchange.work is not None:
-                exchange.work.client_gone()
-                exchange.work = None
-        self._pending.clear()
-        self._backlog.clear()
-        if self._outgoing is not None:
-            self._outgoing.drop()
-        self._outgoing = self._streaming = None
         self._unread = b""
         self._reader.close()
 
@@ -171,18 +144,14 @@ class Connection(WatchedConnection):
             self.delivery.watch(self._listener.now())
             self._wait_for(READER)
             self._balance()
-            if self._streaming is not None and self._streaming.work is not None:
-                self._streaming.work.pause()
+            self._pause_stream()
 
     def resume_writing(self) -> None:
         if self._wait is READER and not self._ending:
-            if self._closing:
-                self._wait_for(ANSWER)
-            else:
-                self._wait_for_client()
+            receives = self._reader.in_request and not self._closing
+            self._wait_for(REST if receives else ANSWER if self._pending or self._closing else REQUEST)
             self._balance()
-        if self._streaming is not None and self._streaming.work is not None:
-            self._streaming.work.resume()
+        self._resume_stream()
 
     def _late(self) -> None:
         if self._wait is REST and self._continue_due:
@@ -253,95 +222,15 @@ class Connection(WatchedConnection):
             self._wait_for(ANSWER)
         exchange.answer(response)
 
-    # --- answers ------------------------------------------------------------------------------------------------------
-
-    def answered(self, exchange: Exchange) -> None:
-        if not self._flushing and self._pending and self._pending[0] is exchange:
-            self._flushing = True
-            try:
-                self._flush()
-            finally:
-                self._flushing = False
-        elif exchange.response is not None:
-            exchange.response.keep()  # its turn has not come
-
-    def _flush(self) -> None:
-        """Send the answers whose turn it is, and begin with requests that waited for that."""
-        pending = self._pending
-        while pending and (response := pending[0].response) is not None:
-            if response.stream is not None:
-                if not self._begin_stream(pending[0], response, response.stream):
-                    return
-            elif not self._send(pending.popleft().head, response):
-                return
-            if self._backlog:
-                self._begin_waiting()
-        if not pending:
-            if self._continue_due:
-                self._send_continue()
-            if self._wait is ANSWER:
-                self._wait_for_client()
-        if not self._reading:
-            self._balance()
-
-    def _begin_waiting(self) -> None:
-        """Begin with requests that waited for those before them, as many as may be worked on at once."""
-        backlog, pending, most = self._backlog, self._pending, self._application.most_pipelined
-        while backlog and not self._ending and (pending[0] is backlog[0] or len(pending) - len(backlog) < most):
-            self._begin(backlog.popleft())
-
-    def _send(self, request: Head, response: Response) -> bool:
-        """Whether another answer may follow."""
-        transport, outgoing = self._transport, self._outgoing
-        if transport is None or outgoing is None or transport.is_closing():
-            return False
-        last = response.close or not request.keep_alive or (self._listener.stopping and not self._pending)
-        outgoing.send(request, response, last=last, more_follow=bool(self._pending))
-        if last:
-            self._end(lingering=response.close)
-        return not last
-
-    # --- bodies that are sent as they are made ------------------------------------------------------------------------
-
-    def streamed(self, exchange: Exchange) -> None:
-        response = exchange.response
-        stream = response.stream if response is not None else None
-        if response is None or stream is None or self._transport is None:
-            return
-        if self._streaming is exchange:
-            if self._send_stream(exchange, response, stream):
-                self._begin_waiting()
-                self._flush()
-        elif stream.size > MOST_AHEAD_BYTES:
-            self._transport.abort()
-
-    def _begin_stream(self, exchange: Exchange, response: Response, stream: BodyStream) -> bool:
-        """Send the head and what there is of the body. Whether another answer may follow."""
-        transport, outgoing = self._transport, self._outgoing
-        if transport is None or outgoing is None or transport.is_closing() or self._streaming is exchange:
-            return False
-        self._streaming = exchange
-        response.close = response.close or (self._listener.stopping and len(self._pending) == 1)
-        outgoing.begin_stream(exchange.head, response)
-        return self._send_stream(exchange, response, stream)
-
-    def _send_stream(self, exchange: Exchange, response: Response, stream: BodyStream) -> bool:
-        """Send what there is of the body. Whether it was the last, and another answer may follow."""
-        transport, outgoing, head = self._transport, self._outgoing, exchange.head
-        assert transport is not None and outgoing is not None
-        outgoing.send_stream(head, stream)
-        if not stream.done:
-            return False
-        self._streaming = None
-        self._pending.popleft()
-        chunked = head.version == "1.1"
-        is_last = response.close or not head.keep_alive or (self._listener.stopping and not self._pending)
-        last = stream.broken or not chunked or is_last
-        if stream.broken and not chunked:
-            self._reset()  # only so can a client of HTTP/1.0 tell
-        elif last:
-            self._end(lingering=False)
-        return not last
+    def _all_answered(self) -> None:
+        if self._continue_due:
+            self._send_continue()
+        if self._wait is ANSWER:
+            if self._reader.in_request:
+                self._wait_for(REST)
+            else:  # nearly always
+                self._wait = REQUEST
+                self.deadline = self._listener.now() + self._application.limits.idle_timeout_s
 
     def _send_continue(self) -> None:
         if self._continue_due and not self._pending and self._outgoing is not None:
@@ -351,15 +240,6 @@ class Connection(WatchedConnection):
                 self._wait_for(REST)
 
     # --- waiting ------------------------------------------------------------------------------------------------------
-
-    def _wait_for_client(self) -> None:
-        if self._reader.in_request:
-            self._wait_for(REST)
-        elif self._pending:
-            self._wait_for(ANSWER)
-        else:
-            self._wait = REQUEST
-            self.deadline = self._listener.now() + self._application.limits.idle_timeout_s
 
     def _wait_for(self, wait: Wait) -> None:
         self._wait = wait

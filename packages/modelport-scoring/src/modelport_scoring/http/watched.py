@@ -26,6 +26,10 @@ RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, for no time at all."""
 
 
+OF_IPV4 = "::ffff:"
+"""Before a client's address where it has come by IPv4 to a socket for both."""
+
+
 class WatchedConnection(asyncio.Protocol):
     """Has no timers of its own: the listener looks at ``deadline`` now and then, and calls ``overdue``."""
 
@@ -167,3 +171,9 @@ class WatchedConnection(asyncio.Protocol):
             transport.resume_reading()
         else:
             transport.pause_reading()
+
+
+def address_of(transport: asyncio.Transport) -> bytes:
+    """The client's address, as text; nothing on a socket whose clients have none."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]).removeprefix(OF_IPV4).encode() if peer else b""

@@ -11,13 +11,10 @@ from modelport_scoring.http.outgoing import CONTINUE
 from modelport_scoring.http.parser import RequestParser
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response, limit_message
-from modelport_scoring.http.watched import WatchedConnection
+from modelport_scoring.http.watched import WatchedConnection, address_of
 from modelport_scoring.router.forward import Forward
 from modelport_scoring.router.routing import Routing
 from modelport_scoring.settings import Limits
-
-OF_IPV4 = "::ffff:"
-"""What stands before the address of an IPv4 client of a socket for both."""
 
 MOST_WAITING = 8
 """Requests of one connection that wait for the one before; more are not read."""
@@ -83,9 +80,7 @@ class ClientConnection(WatchedConnection):
 
     def _serve(self, transport: asyncio.Transport) -> None:
         self._reader = StreamingParser(self)
-        peer = transport.get_extra_info("peername")
-        if peer:
-            self.address = str(peer[0]).removeprefix(OF_IPV4).encode()
+        self.address = address_of(transport) or self.address
         self._set_deadline()
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -1,0 +1,170 @@
+"""The half of a connection that answers: in the order of the requests, whatever the order in which they are done."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections import deque
+
+from modelport_scoring.http.exchange import Exchange
+from modelport_scoring.http.listener import Listener
+from modelport_scoring.http.outgoing import Outgoing
+from modelport_scoring.http.request import Head
+from modelport_scoring.http.response import Response
+from modelport_scoring.http.stream import BodyStream
+from modelport_scoring.http.watched import WatchedConnection
+
+MOST_AHEAD_BYTES = 8 * 1024 * 1024
+"""So much of a body may be made before the answers in front of it are sent."""
+
+
+class AnsweringConnection(WatchedConnection):
+    """Sends what the exchanges in ``_pending`` are answered, the first one first."""
+
+    __slots__ = ("_backlog", "_flushing", "_outgoing", "_pending", "_streaming")
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__(listener)
+        self._pending: deque[Exchange] = deque()
+        """Those that are not answered yet, in the order of the requests."""
+        self._backlog: deque[Exchange] = deque()
+        """Those among them that nothing was begun with."""
+        self._flushing = False
+        self._outgoing: Outgoing | None = None
+        self._streaming: Exchange | None = None
+        """The one whose head has been sent, and whose body is still being made."""
+
+    @property
+    @abstractmethod
+    def most_at_once(self) -> int:
+        """How many requests may be worked on at once."""
+
+    @abstractmethod
+    def _begin(self, exchange: Exchange) -> None:
+        """Have it answered."""
+
+    @abstractmethod
+    def _all_answered(self) -> None:
+        """No answer is owed to the client."""
+
+    @abstractmethod
+    def _balance(self) -> None:
+        """Read on, or read no more for now."""
+
+    # --- its life -----------------------------------------------------------------------------------------------------
+
+    def _serve(self, transport: asyncio.Transport) -> None:
+        self._outgoing = Outgoing(transport, self._listener)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        for exchange in self._pending:
+            if exchange.work is not None:
+                exchange.work.client_gone()
+                exchange.work = None
+        self._pending.clear()
+        self._backlog.clear()
+        if self._outgoing is not None:
+            self._outgoing.drop()
+        self._outgoing = self._streaming = None
+
+    def close(self) -> None:
+        if self._outgoing is not None:
+            self._outgoing.flush()
+        super().close()
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
+    def answered(self, exchange: Exchange) -> None:
+        if not self._flushing and self._pending and self._pending[0] is exchange:
+            self._flushing = True
+            try:
+                self._flush()
+            finally:
+                self._flushing = False
+        elif exchange.response is not None:
+            exchange.response.keep()  # its turn has not come
+
+    def _flush(self) -> None:
+        """Send the answers whose turn it is, and begin with requests that waited for that."""
+        pending = self._pending
+        while pending and (response := pending[0].response) is not None:
+            if response.stream is not None:
+                if not self._begin_stream(pending[0], response, response.stream):
+                    return
+            elif not self._send(pending.popleft().head, response):
+                return
+            if self._backlog:
+                self._begin_waiting()
+        if not pending:
+            self._all_answered()
+        if not self._reading:
+            self._balance()
+
+    def _begin_waiting(self) -> None:
+        """Begin with requests that waited for those before them, as many as may be worked on at once."""
+        backlog, pending, most = self._backlog, self._pending, self.most_at_once
+        while backlog and not self._ending and (pending[0] is backlog[0] or len(pending) - len(backlog) < most):
+            self._begin(backlog.popleft())
+
+    def _send(self, request: Head, response: Response) -> bool:
+        """Whether another answer may follow."""
+        transport, outgoing = self._transport, self._outgoing
+        if transport is None or outgoing is None or transport.is_closing():
+            return False
+        last = response.close or not request.keep_alive or (self._listener.stopping and not self._pending)
+        outgoing.send(request, response, last=last, more_follow=bool(self._pending))
+        if last:
+            self._end(lingering=response.close)
+        return not last
+
+    # --- bodies that are sent as they are made ------------------------------------------------------------------------
+
+    def streamed(self, exchange: Exchange) -> None:
+        response = exchange.response
+        stream = response.stream if response is not None else None
+        if response is None or stream is None or self._transport is None:
+            return
+        if self._streaming is exchange:
+            if self._send_stream(exchange, response, stream):
+                self._begin_waiting()
+                self._flush()
+        elif stream.size > MOST_AHEAD_BYTES:
+            self._transport.abort()
+
+    def _begin_stream(self, exchange: Exchange, response: Response, stream: BodyStream) -> bool:
+        """Send the head and what there is of the body. Whether another answer may follow."""
+        transport, outgoing = self._transport, self._outgoing
+        if transport is None or outgoing is None or transport.is_closing() or self._streaming is exchange:
+            return False
+        self._streaming = exchange
+        response.close = response.close or (self._listener.stopping and len(self._pending) == 1)
+        outgoing.begin_stream(exchange.head, response)
+        return self._send_stream(exchange, response, stream)
+
+    def _send_stream(self, exchange: Exchange, response: Response, stream: BodyStream) -> bool:
+        """Send what there is of the body. Whether it was the last, and another answer may follow."""
+        transport, outgoing, head = self._transport, self._outgoing, exchange.head
+        assert transport is not None and outgoing is not None
+        outgoing.send_stream(head, stream)
+        if not stream.done:
+            return False
+        self._streaming = None
+        self._pending.popleft()
+        chunked = head.version == "1.1"
+        is_last = response.close or not head.keep_alive or (self._listener.stopping and not self._pending)
+        last = stream.broken or not chunked or is_last
+        if stream.broken and not chunked:
+            self._reset()  # only so can a client of HTTP/1.0 tell
+        elif last:
+            self._end(lingering=False)
+        return not last
+
+    def _pause_stream(self) -> None:
+        """The client does not read: have no more of the body made."""
+        if self._streaming is not None and self._streaming.work is not None:
+            self._streaming.work.pause()
+
+    def _resume_stream(self) -> None:
+        if self._streaming is not None and self._streaming.work is not None:
+            self._streaming.work.resume()
