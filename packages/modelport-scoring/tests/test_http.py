@@ -380,3 +380,11 @@ def test_connections_are_counted(services: Services) -> None:
         wait_until(lambda: "\nmodelport_connections 3.0\n" in metrics(), what="two, and the one that asks")
     wait_until(lambda: "\nmodelport_connections 1.0\n" in metrics(), what="they have gone")
     assert "\nmodelport_connections_opened_total 0.0\n" not in metrics()
+
+
+def test_a_service_with_a_path_prefix_answers_without_it_too(services: Services) -> None:
+    """v1's server only wrote it into the OpenAPI document; proxies that take it off stand before such servers."""
+    service = services.start("def init(): pass\ndef run(data): return data", path_prefix="/api/demo/")
+    for path in ("/", "/score", "/swagger.json", "/metrics", "/v2", "/v2/health/ready"):
+        assert service.ask("GET", path).status == service.ask("GET", "/api/demo" + path).status == 200, path
+    assert service.ask("GET", "/api/score").status == service.ask("GET", "/api/demo/api/demo/score").status == 404

@@ -55,7 +55,8 @@ class Route:
 
 
 class Routes:
-    """Everything that a service answers, below its path prefix."""
+    """Everything that a service answers: below its path prefix and, for a proxy that takes the prefix off and for
+    probes, without it."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -64,14 +65,13 @@ class Routes:
         prefix = self._prefix = normal_prefix(service.settings.path_prefix).encode()
         reading = frozenset((b"GET", b"HEAD", b"OPTIONS"))
         scoring = frozenset((b"GET", b"POST", b"OPTIONS"))
-        self._routes = {
-            prefix + b"/": Route(methods=reading, answer=self._health, needs_key=False, name="/"),
-            prefix + b"/score": Route(methods=scoring, answer=self._score, needs_key=True, name="/score"),
-            prefix + b"/swagger.json": Route(
-                methods=reading, answer=self._swagger, needs_key=True, name="/swagger.json"
-            ),
-            prefix + b"/metrics": Route(methods=reading, answer=self._metrics, needs_key=True, name="/metrics"),
+        below = {
+            b"/": Route(methods=reading, answer=self._health, needs_key=False, name="/"),
+            b"/score": Route(methods=scoring, answer=self._score, needs_key=True, name="/score"),
+            b"/swagger.json": Route(methods=reading, answer=self._swagger, needs_key=True, name="/swagger.json"),
+            b"/metrics": Route(methods=reading, answer=self._metrics, needs_key=True, name="/metrics"),
         }
+        self._routes = {**below, **{prefix + path: route for path, route in below.items()}}
 
     @property
     def limits(self) -> Limits:
@@ -128,7 +128,7 @@ class Routes:
         return head.method == b"HEAD" and route.name == "/score" and self._service.input == "raw"
 
     def _inference_route(self, path: bytes) -> Route | None:
-        target = read_target(path.removeprefix(self._prefix)) if path.startswith(self._prefix) else None
+        target = read_target(path.removeprefix(self._prefix))
         if target is None:
             return None
         answer = partial(self._infer, target=target)
