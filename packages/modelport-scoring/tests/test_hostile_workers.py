@@ -110,6 +110,17 @@ def test_half_an_answer_is_late(obeying: RunningService, program: str) -> None:
     wait_until(lambda: restarts(obeying) > before, what="it is replaced")
 
 
+def test_what_is_redone_alone_has_its_whole_time(obeying: RunningService) -> None:
+    """What it took together with others does not count, once."""
+    program = """
+time.sleep(0.25)
+worker.send(pack(0, BATCH, b"why", code=1, flags=1))
+time.sleep(0.25)
+worker.send(result(number, b"in time"))
+"""
+    assert have(obeying, program) == (200, b"in time")
+
+
 def test_a_second_answer_reaches_nobody(obeying: RunningService) -> None:
     before = restarts(obeying)
     assert have(obeying, "worker.send(2 * result(number, b'once'))") == (200, b"once")

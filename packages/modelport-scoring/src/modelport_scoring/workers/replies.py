@@ -121,6 +121,7 @@ class Replies:
         if flags & STOPPED:
             self.window.scores_alone()
         if flags & REDONE:
+            self.head_since = time.monotonic()  # alone, it begins anew
             self._pool.batch_redone(reason.decode(errors="replace"))
             return
         self._batch_left = self._together = count

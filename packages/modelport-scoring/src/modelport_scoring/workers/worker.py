@@ -111,7 +111,7 @@ class Worker:
         ticket.sent_at = now
         is_idle = not self.in_flight
         if is_idle:
-            self.replies.head_since = now
+            self.replies.head_since, self.replies.head_id = now, request_id
         self.in_flight.append(ticket)
         if len(ticket.payload) < SMALLEST_BYTES:
             if self._joins and not ticket.meta and ticket.flags in ALIKE:
