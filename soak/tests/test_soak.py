@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from soak import kills, leak
+from soak.__main__ import PAGE, TITLE, read_sections, section
 from soak.client import Account, drive
 
 
@@ -57,3 +58,13 @@ def test_the_client_counts_what_is_not_answered_or_wrong() -> None:
     account = asyncio.run(run())
     assert account.wrong == account.statuses[200] > 0
     assert account.unanswered == account.sent - account.answered > 0
+
+
+def test_a_run_leaves_what_others_have_published() -> None:
+    page = PAGE.read_text()
+    assert TITLE + "\n".join(read_sections(page).values()) == page
+    [(heading, text)] = section("Memory after many requests", ["64 connections.", "| |"], faults=["it grew"]).items()
+    mixed = read_sections(page) | {heading: text}
+    assert list(mixed) == list(read_sections(page)), "it has its place"
+    assert read_sections(TITLE + "\n".join(mixed.values()))[heading] == text
+    assert text.endswith("| |\n\nNot as promised: it grew.\n")
