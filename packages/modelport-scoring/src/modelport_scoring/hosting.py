@@ -19,6 +19,7 @@ from modelport_scoring.revision import Revision, prepare
 from modelport_scoring.service_folder import clear_work, log_path
 from modelport_scoring.settings import RevisionSettings, ServiceSettings, WorkerOptions, limits_of
 from modelport_scoring.share import Share
+from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.telemetry import Telemetry
 
 
@@ -233,7 +234,7 @@ class Hosting:
         if hosted.options == options:
             return False
         # One beside the default that has failed would only fail again, and keep the others from their new workers.
-        return hosted.start_failure is None or hosted is self.default
+        return hosted.state is not ServiceState.FAILED or hosted is self.default
 
     async def _bring_up(self, settings: RevisionSettings, service: ServiceSettings, discards: int) -> None:
         present = self.find(settings.number)

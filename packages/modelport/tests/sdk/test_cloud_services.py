@@ -237,7 +237,7 @@ def test_a_cluster_asks_for_a_key_below_a_path_of_the_service(aks: AksWebservice
     assert aks.run("1") == "first"
     swagger = httpx.get(str(aks.swagger_uri), headers={"Authorization": f"Bearer {primary}"}, trust_env=False).json()
     assert "/api/v1/service/my-aks-svc/score" in swagger["paths"]
-    assert httpx.get(f"{base}/score", trust_env=False).status_code == 404
+    assert httpx.get(f"{base}/score", trust_env=False).status_code == 401, "a front end may have taken the path off"
     with pytest.raises(WebserviceException, match="no tokens"):
         aks.get_token()
     log = aks.get_logs()
