@@ -7,6 +7,10 @@ import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+END_BYTES = 2 * tarfile.BLOCKSIZE
+"""Two blocks of zeros end an archive. ``tarfile`` fills a record behind them, which is for tapes: podman's process that
+unpacks has gone by then, now and then, and writing to it breaks the copy off."""
+
 
 @dataclass(frozen=True)
 class File:
@@ -32,7 +36,8 @@ def packed(files: Iterable[File], *, written_at: float = 0.0) -> bytes:
             else:
                 member.size = len(file.content)
                 writer.addfile(member, io.BytesIO(file.content))
-    return archive.getvalue()
+        end = writer.offset + END_BYTES
+    return archive.getvalue()[:end]
 
 
 def first_file(archive: bytes) -> bytes | None:
