@@ -213,23 +213,16 @@ def test_what_never_came_up_is_not_tried_again(services: Services, tmp_path: Pat
     service = services.start(script(obstacle), until=ServiceState.FAILED)
     server = service.status.pid
     kill_server(service)
-    wait_until(lambda: is_new_and_failed(service, server), what="it has failed as before")
+    wait_until(lambda: another_is(service, ServiceState.FAILED, before=server), what="it has failed as before")
 
 
-def is_new_and_failed(service: RunningService, before: int) -> bool:
+def another_is(service: RunningService, state: ServiceState, *, before: int) -> bool:
+    """Whether a server process that is not that of ``before`` is in the state."""
     try:
         status = service.status
     except ServiceNotRunning:
         return False
-    return status.pid != before and status.state is ServiceState.FAILED
-
-
-def another_serves(service: RunningService, before: int) -> bool:
-    try:
-        status = service.status
-    except ServiceNotRunning:
-        return False
-    return status.pid != before and status.state is ServiceState.RUNNING
+    return status.pid != before and status.state is state
 
 
 def test_folders_that_a_script_has_locked_keep_nobody_from_starting(services: Services) -> None:
@@ -249,7 +242,7 @@ def test_folders_that_a_script_has_locked_keep_nobody_from_starting(services: Se
         service.process = subprocess.Popen(command, start_new_session=True)
         server = service.wait_for(ServiceState.RUNNING).pid
         kill_server(service)
-        wait_until(partial(another_serves, service, server), what="the next server")
+        wait_until(partial(another_is, service, ServiceState.RUNNING, before=server), what="the next server")
         service.process.terminate()
         assert service.process.wait(PATIENCE_S) == 0
         assert list((service.folder / "work").iterdir()) == []
