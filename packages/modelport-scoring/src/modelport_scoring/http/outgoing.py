@@ -11,6 +11,8 @@ from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import (
     CHUNKED,
+    CLOSE,
+    KEEP_ALIVE,
     LAST_CHUNK,
     SMALL_BODY_BYTES,
     WITHOUT_BODY,
@@ -23,8 +25,6 @@ from modelport_scoring.http.response import (
 from modelport_scoring.http.stream import BodyStream
 from modelport_scoring.written_now import descriptor_of, write_now
 
-CLOSE = b"connection: close\r\n"
-KEEP_ALIVE = b"connection: keep-alive\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 

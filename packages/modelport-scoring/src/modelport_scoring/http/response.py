@@ -21,6 +21,8 @@ SMALL_BODY_BYTES = 64 * 1024
 """Up to here one copy is cheaper than a second write."""
 
 CHUNKED = b"transfer-encoding: chunked\r\n"
+CLOSE = b"connection: close\r\n"
+KEEP_ALIVE = b"connection: keep-alive\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelport_scoring.http.request import Head
-from modelport_scoring.http.response import CHUNKED, STATUS_LINES
+from modelport_scoring.http.response import CHUNKED, CLOSE, KEEP_ALIVE, STATUS_LINES
 
 OF_ONE_HOP = frozenset(
     (
@@ -26,8 +26,6 @@ FRAMING = frozenset((b"content-length", b"host"))
 
 MADE = frozenset((b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"via"))
 VIA = b"1.1 modelport"
-CLOSE = b"connection: close\r\n"
-KEEP_ALIVE = b"connection: keep-alive\r\n"
 
 
 def request_head(head: Head, *, client: bytes, scheme: bytes) -> bytes:

@@ -8,9 +8,8 @@ from typing import NamedTuple, Protocol
 
 from modelport_scoring.front_end import OVERLOADED, RETRY_AFTER, TIMED_OUT_ON_ACI, plain
 from modelport_scoring.http.request import Head
-from modelport_scoring.http.response import Response, limit_message, message
+from modelport_scoring.http.response import CLOSE, KEEP_ALIVE, Response, limit_message, message
 from modelport_scoring.http.response import head as response_head
-from modelport_scoring.router.heads import CLOSE, KEEP_ALIVE
 from modelport_scoring.router.metrics import CONTENT_TYPE, Metrics
 from modelport_scoring.router.settings import RouterSettings
 from modelport_scoring.router.upstream import Upstream
