@@ -107,8 +107,7 @@ def json_or_text(value: str) -> Any:
 def request_in(frame: Frame, make_request: Callable[..., Any], contexts: List[Any]) -> Any:
     """The whole request that a SCORE frame is about; what ``run`` is to be called in is left in ``contexts``."""
     head, body = describe(frame), b"" if frame.flags & QUERY else frame.payload
-    address = (frame.meta + b"\n\n").split(b"\n", 3)[2].decode("latin-1") or None
-    made = make_request(head.method, head.path, query=head.query, headers=head.headers, body=body, address=address)
+    made = make_request(head.method, head.path, query=head.query, headers=head.headers, body=body, address=head.address)
     contexts[:] = [vars(made).pop(REQUEST_CONTEXT, None)]
     return made
 
@@ -126,17 +125,18 @@ def raw_arguments(signature: RunSignature, make_request: Callable[..., Any], con
 
 
 class RequestHead(NamedTuple):
-    """Method, path and query as they came, and the headers with their names in Title-Case."""
+    """Method, path and query as they came, the headers with their names in Title-Case, and the client's address."""
 
     method: str
     path: str
     query: str
     headers: Tuple[Tuple[str, str], ...]
+    address: Optional[str] = None
 
 
 def describe(frame: Frame) -> RequestHead:
     """What a SCORE frame tells of its request. Most of it is the same for all requests of a client: it is read once."""
-    text, request_id = (frame.meta + b"\n").split(b"\n", 2)[:2]
+    text, _, rest = frame.meta.partition(b"\n")
     known = KNOWN_HEADS.get(text)
     if known is None:
         told = json.loads(text.decode("utf-8"))
@@ -146,9 +146,11 @@ def describe(frame: Frame) -> RequestHead:
             KNOWN_HEADS.clear()
         if len(text) <= MOST_HEAD_BYTES:
             KNOWN_HEADS[text] = known
-    if not request_id:
+    if not rest:
         return known
-    return RequestHead(known[0], known[1], known[2], known[3] + ((REQUEST_ID, request_id.decode("latin-1")),))
+    request_id, _, address = rest.decode("latin-1").partition("\n")
+    headers = (*known.headers, (REQUEST_ID, request_id)) if request_id else known.headers
+    return RequestHead(known.method, known.path, known.query, headers, address or None)
 
 
 def in_context(run: Callable[..., Any], contexts: List[Any]) -> Callable[..., Any]:
