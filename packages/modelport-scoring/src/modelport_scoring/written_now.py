@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+from collections.abc import Iterator, Sequence
 
 
 def descriptor_of(transport: asyncio.Transport) -> int | None:
@@ -25,3 +27,21 @@ def write_now(transport: asyncio.Transport, descriptor: int | None, data: bytes)
             sent = 0
     if sent < len(data):
         transport.write(data[sent:])
+
+
+def write_parts_now(transport: asyncio.Transport, descriptor: int | None, parts: Sequence[bytes | memoryview]) -> None:
+    """The same for several parts, views among them: the system takes them from where they lie, and only what does not
+    go into the socket now is copied."""
+    sent = 0
+    if descriptor is not None and not transport.get_write_buffer_size():
+        with contextlib.suppress(OSError):  # the same
+            sent = os.writev(descriptor, parts)
+    transport.writelines(rest(parts, sent))
+
+
+def rest(parts: Sequence[bytes | memoryview], sent: int) -> Iterator[bytes]:
+    """What follows the first ``sent`` bytes of the parts, as bytes of its own."""
+    for part in parts:
+        if sent < len(part):
+            yield bytes(memoryview(part)[sent:])
+        sent = max(sent - len(part), 0)

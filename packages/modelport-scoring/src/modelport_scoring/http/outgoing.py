@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-from collections.abc import Iterator, Sequence
 
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.request import Head
@@ -23,7 +20,7 @@ from modelport_scoring.http.response import (
     whole,
 )
 from modelport_scoring.http.stream import BodyStream
-from modelport_scoring.written_now import descriptor_of, write_now
+from modelport_scoring.written_now import descriptor_of, write_now, write_parts_now
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -117,16 +114,4 @@ class Outgoing:
         lies, and only what does not go into the socket now is copied."""
         parts: list[bytes | memoryview] = [*self._held, start, body]
         self._held.clear()
-        sent = 0
-        if self._descriptor is not None and not self._transport.get_write_buffer_size():
-            with contextlib.suppress(OSError):  # the socket is full; or broken, which the transport will find, too
-                sent = os.writev(self._descriptor, parts)
-        self._transport.writelines(rest(parts, sent))
-
-
-def rest(parts: Sequence[bytes | memoryview], sent: int) -> Iterator[bytes]:
-    """What follows the first ``sent`` bytes of the parts, as bytes of its own."""
-    for part in parts:
-        if sent < len(part):
-            yield bytes(memoryview(part)[sent:])
-        sent = max(sent - len(part), 0)
+        write_parts_now(self._transport, self._descriptor, parts)
