@@ -47,21 +47,22 @@ new_id = make_new_ids().__next__
 class GivenIds:
     """The ids in a head, from which each request with that head gets its own."""
 
-    __slots__ = ("_ms_request_id", "_request_id", "_rest")
+    __slots__ = ("_ms_request_id", "_rest", "own")
 
     def __init__(self, *, request_id: bytes | None, ms_request_id: bytes | None, rest: bytes) -> None:
-        self._request_id = request_id
+        self.own = request_id
+        """What the client gave for this request; None where each is to have a new one."""
         self._ms_request_id = ms_request_id
         self._rest = rest
         """The header lines that are only repeated."""
 
     def settle(self) -> None:
         """Have all requests from now on get the same id: they are one."""
-        self._request_id = self._request_id or new_id()
+        self.own = self.own or new_id()
 
     def request_id(self) -> bytes:
         """What the client gave, or a new one for each request."""
-        return self._request_id or new_id()
+        return self.own or new_id()
 
     def ms_request_id(self, request_id: bytes) -> bytes:
         """The other id of the request with that id."""

@@ -76,18 +76,18 @@ class AnsweringConnection(WatchedConnection):
     # --- answers ------------------------------------------------------------------------------------------------------
 
     def answered(self, exchange: Exchange) -> None:
-        if not self._flushing and self._pending and self._pending[0] is exchange:
+        pending = self._pending
+        if not self._flushing and pending and pending[0] is exchange:
             self._flushing = True
             try:
-                self._flush()
+                self._flush(pending)
             finally:
                 self._flushing = False
         elif exchange.response is not None:
             exchange.response.keep()  # its turn has not come
 
-    def _flush(self) -> None:
+    def _flush(self, pending: deque[Exchange]) -> None:
         """Send the answers whose turn it is, and begin with requests that waited for that."""
-        pending = self._pending
         while pending and (response := pending[0].response) is not None:
             if response.stream is not None:
                 if not self._begin_stream(pending[0], response, response.stream):
@@ -113,7 +113,7 @@ class AnsweringConnection(WatchedConnection):
         if transport is None or outgoing is None or transport.is_closing():
             return False
         last = response.close or not request.keep_alive or (self._listener.stopping and not self._pending)
-        outgoing.send(request, response, last=last, more_follow=bool(self._pending))
+        outgoing.send(request, response, last, bool(self._pending))
         if last:
             self._end(lingering=response.close)
         return not last
@@ -128,7 +128,7 @@ class AnsweringConnection(WatchedConnection):
         if self._streaming is exchange:
             if self._send_stream(exchange, response, stream):
                 self._begin_waiting()
-                self._flush()
+                self._flush(self._pending)
         elif stream.size > MOST_AHEAD_BYTES:
             self._transport.abort()
 

@@ -52,6 +52,7 @@ class Connection(AnsweringConnection):
         "_continue_due",
         "_current",
         "_going_on",
+        "_idle_timeout_s",
         "_reader",
         "_screened",
         "_unread",
@@ -68,6 +69,9 @@ class Connection(AnsweringConnection):
         self._screened: Response | None = None
         self._continue_due = False
         self._going_on = False
+        self._idle_timeout_s: (
+            float  # of the limits that held when a head was judged last; new limits have all judged anew
+        )
         self._unread = b""
         """What has come, and was too much for one turn of the event loop; nothing is read from the socket then."""
 
@@ -99,6 +103,7 @@ class Connection(AnsweringConnection):
     def _serve(self, transport: asyncio.Transport) -> None:
         super()._serve(transport)
         self._reader = RequestReader(self, self._application.known_heads)
+        self._idle_timeout_s = self._application.limits.idle_timeout_s
         self._wait_for(REQUEST)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -170,6 +175,7 @@ class Connection(AnsweringConnection):
         if self._closing:
             return False
         self._current = head
+        self._idle_timeout_s = self._application.limits.idle_timeout_s
         response = self._screened = self._application.screen(head)
         if response is None:
             self._continue_due = expects_continue
@@ -230,7 +236,7 @@ class Connection(AnsweringConnection):
                 self._wait_for(REST)
             else:  # nearly always
                 self._wait = REQUEST
-                self.deadline = self._listener.now() + self._application.limits.idle_timeout_s
+                self.deadline = self._listener.now() + self._idle_timeout_s
 
     def _send_continue(self) -> None:
         if self._continue_due and not self._pending and self._outgoing is not None:

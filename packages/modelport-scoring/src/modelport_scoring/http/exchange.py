@@ -7,6 +7,7 @@ from typing import Protocol
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.stream import BodyStream
+from modelport_scoring.ids import new_id
 
 
 class AnswerOrder(Protocol):
@@ -78,10 +79,9 @@ class Exchange:
         given = self.head.ids
         if given is None:
             return b""
-        request_id = self._request_id
-        if not request_id:
-            request_id = self._request_id = given.request_id()
-        return given.echo(request_id)
+        if not self._request_id:
+            self._request_id = given.own or new_id()
+        return given.echo(self._request_id)
 
     def answer(self, response: Response) -> None:
         """Send the answer, when its turn comes; nothing happens where the client has gone."""

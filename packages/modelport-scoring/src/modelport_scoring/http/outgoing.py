@@ -37,7 +37,7 @@ class Outgoing:
         self._held: list[bytes] = []
         """Answers that are sent together with those behind them."""
 
-    def send(self, request: Head, response: Response, *, last: bool, more_follow: bool) -> None:
+    def send(self, request: Head, response: Response, last: bool, more_follow: bool) -> None:
         """Send a whole answer. ``last``: the connection ends with it. ``more_follow``: the client waits for others:
         what is ready within this turn of the event loop is then one write."""
         body = response.body
@@ -49,7 +49,7 @@ class Outgoing:
             and request.version == "1.1"
             and request.method != b"HEAD"
         ):  # nearly always
-            data = whole(response, body, date=self._listener.date_line)
+            data = whole(response, body, self._listener.date_line)
         else:
             connection = CLOSE if last else KEEP_ALIVE if request.version == "1.0" else b""
             start = head(response, connection=connection, date=self._listener.date_line)

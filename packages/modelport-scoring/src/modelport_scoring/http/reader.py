@@ -39,6 +39,11 @@ class RequestReader(RequestParser):
         self._stopped_at = 0
         rest = data
         if not self.in_request and not self._fed_bytes:
+            if (last := self._last) is not None and (raw := last.known_as) and data.startswith(raw):
+                end = len(raw)
+                if len(data) - end == last.length and len(data) < LARGE_BYTES:  # nearly always
+                    self._sink.request_received(last, data[end:])
+                    return b""
             rest = self._read_known(data, 0)
         elif self._collected_head is not None:
             rest = self._collect(self._collected_head, data)

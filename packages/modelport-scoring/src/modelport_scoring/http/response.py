@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 
+import msgspec
+
 from modelport_scoring.http.stream import BodyStream
 
 JSON_TYPE = b"content-type: application/json\r\n"
@@ -26,28 +28,17 @@ KEEP_ALIVE = b"connection: keep-alive\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
 
-class Response:
+class Response(msgspec.Struct, eq=False):  # made in half the time of another class, once for each request
     """A status, header lines (each with its line end) without those of the framing, and a body."""
 
-    __slots__ = ("body", "close", "lines", "status", "stream")
-
-    def __init__(
-        self,
-        status: int,
-        lines: bytes = b"",
-        body: bytes | memoryview = b"",
-        *,
-        close: bool = False,
-        stream: BodyStream | None = None,
-    ) -> None:
-        self.status = status
-        self.lines = lines
-        self.body = body
-        """A view is there for the call only in which the answer is given: whoever keeps it calls ``keep``."""
-        self.close = close
-        """The connection ends with this answer."""
-        self.stream = stream
-        """The body, where it is sent as it is made."""
+    status: int
+    lines: bytes = b""
+    body: bytes | memoryview = b""
+    """A view is there for the call only in which the answer is given: whoever keeps it calls ``keep``."""
+    close: bool = False
+    """The connection ends with this answer."""
+    stream: BodyStream | None = None
+    """The body, where it is sent as it is made."""
 
     def keep(self) -> None:
         """Have a body of its own."""
@@ -79,7 +70,7 @@ def head(response: Response, *, connection: bytes, date: bytes) -> bytes:
     return WITH_LENGTH % (line, response.lines, len(response.body), date, connection, b"")
 
 
-def whole(response: Response, body: bytes, *, date: bytes) -> bytes:
+def whole(response: Response, body: bytes, date: bytes) -> bytes:
     """An answer with the status 200 and a small body that may be followed by others, which nearly all are."""
     return WITH_LENGTH % (OK_LINE, response.lines, len(body), date, b"", body)
 

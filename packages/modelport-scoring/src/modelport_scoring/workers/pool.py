@@ -220,9 +220,9 @@ class Pool:
         return most < len(self._ready) * MOST_HELD and self.in_flight >= most
 
     def _free_worker(self) -> Worker | None:
-        if self._is_full():
-            return None
         ready, free = self._ready, None
+        if self.line.limits.max_concurrent_requests < len(ready) * MOST_HELD and self._is_full():
+            return None
         if len(ready) == 1:
             return ready[0] if ready[0].takes_more() else None
         for worker in ready:
@@ -235,8 +235,9 @@ class Pool:
         ticket.revision = self._revision
         if ticket.admit(self.contract, self._numbers):
             self.given += 1
+            if self._timeouts.timer is None:
+                self._timeouts.watch()
             worker.send(ticket, time.monotonic())
-            self._timeouts.watch()
         elif ticket.away is not None:
             self._away += 1
             ticket.away.add_done_callback(lambda _: self._came_back(ticket))

@@ -34,12 +34,12 @@ class Timeouts:
     def __init__(self, pool: Watched, *, loop: asyncio.AbstractEventLoop) -> None:
         self._pool = pool
         self._loop = loop
-        self._timer: asyncio.TimerHandle | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        """None where no worker has a request that is watched: then ``watch`` is to be called for the next one."""
 
     def watch(self) -> None:
-        """A worker has got a request."""
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._pool.limits.scoring_timeout_ms / 1000, self._look)
+        """A worker has got a request, and there is no timer."""
+        self.timer = self._loop.call_later(self._pool.limits.scoring_timeout_ms / 1000, self._look)
 
     def limits_changed(self) -> None:
         """Other limits hold from now on, also for what is being scored."""
@@ -48,19 +48,19 @@ class Timeouts:
 
     def _has_unset(self) -> bool:
         """Whether there was a timer; there is none any more."""
-        timer, self._timer = self._timer, None
+        timer, self.timer = self.timer, None
         if timer is not None:
             timer.cancel()
         return timer is not None
 
     def _look(self) -> None:
-        self._timer = None
+        self.timer = None
         now = time.monotonic()
         remaining_s = [self._remaining_s(worker, now) for worker in self._pool.workers if worker.in_flight]
         if self._has_unset():  # an answer to what was overdue has had another request sent
             remaining_s.append(self._pool.limits.scoring_timeout_ms / 1000)
         if remaining_s:
-            self._timer = self._loop.call_later(max(min(remaining_s), SOONEST_S), self._look)
+            self.timer = self._loop.call_later(max(min(remaining_s), SOONEST_S), self._look)
 
     def _remaining_s(self, worker: Worker, now: float) -> float:
         """Settle what is overdue; returns the seconds until something of this worker can be overdue next.
