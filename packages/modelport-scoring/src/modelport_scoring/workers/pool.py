@@ -10,6 +10,7 @@ from typing import Protocol
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.journal import Journal
 from modelport_scoring.settings import MOST_TOGETHER, Limits
+from modelport_scoring.workers.alertness import Alertness
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.counted_lines import CountedLines
@@ -64,6 +65,7 @@ class Pool:
         self.line = WaitingLine(limits=limits, loop=loop, room=self._room)
         self.batch_size = BatchSize(launch.together, journal=Journal(launch.log))
         self.group = WorkerGroup(launch, size=size, loop=loop, owner=self)
+        self._alertness = Alertness(loop)
         self._numbers: NumberReader | None = None
         self._observer = observer
         self._revision = revision
@@ -202,6 +204,8 @@ class Pool:
             ticket = line.take()
             if ticket is not None:
                 self._give(worker, ticket)
+        if not worker.in_flight and not any(each.in_flight for each in self._ready):
+            self._alertness.all_answered(self.given)
         if self._idle is not None:
             self._tell_if_idle()
 
@@ -235,9 +239,12 @@ class Pool:
         ticket.revision = self._revision
         if ticket.admit(self.contract, self._numbers):
             self.given += 1
+            now = time.monotonic()
+            if self._alertness.is_idle:
+                self._alertness.request_came(now)
+            worker.send(ticket, now)
             if self._timeouts.timer is None:
                 self._timeouts.watch()
-            worker.send(ticket, time.monotonic())
         elif ticket.away is not None:
             self._away += 1
             ticket.away.add_done_callback(lambda _: self._came_back(ticket))
