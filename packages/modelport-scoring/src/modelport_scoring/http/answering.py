@@ -47,10 +47,6 @@ class AnsweringConnection(WatchedConnection):
     def _all_answered(self) -> None:
         """No answer is owed to the client."""
 
-    @abstractmethod
-    def _balance(self) -> None:
-        """Read on, or read no more for now."""
-
     # --- its life -----------------------------------------------------------------------------------------------------
 
     def _serve(self, transport: asyncio.Transport) -> None:

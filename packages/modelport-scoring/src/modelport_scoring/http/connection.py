@@ -51,11 +51,9 @@ class Connection(AnsweringConnection):
         "_application",
         "_continue_due",
         "_current",
-        "_going_on",
         "_idle_timeout_s",
         "_reader",
         "_screened",
-        "_unread",
         "_wait",
     )
 
@@ -68,12 +66,8 @@ class Connection(AnsweringConnection):
         self._current: Head | None = None
         self._screened: Response | None = None
         self._continue_due = False
-        self._going_on = False
-        self._idle_timeout_s: (
-            float  # of the limits that held when a head was judged last; new limits have all judged anew
-        )
-        self._unread = b""
-        """What has come, and was too much for one turn of the event loop; nothing is read from the socket then."""
+        self._idle_timeout_s: float
+        """Of the limits that held when a head was judged last: where the limits change, all heads are judged anew."""
 
     @property
     def limits(self) -> Limits:
@@ -108,7 +102,6 @@ class Connection(AnsweringConnection):
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
-        self._unread = b""
         self._reader.close()
 
     def data_received(self, data: bytes) -> None:
@@ -124,24 +117,10 @@ class Connection(AnsweringConnection):
             return
         if unread and not self._closing:
             self._unread = unread
-            self._read(False)
-            self._go_on_soon()
+            self._read_on(True)
         if self._reader.in_request and self._wait in (REQUEST, ANSWER):
             self._wait_for(REST)
         if len(self._pending) > 1 and self._holds_enough:
-            self._balance()
-
-    def _go_on_soon(self) -> None:
-        if not self._going_on:
-            self._going_on = True
-            self._listener.call_soon(self._go_on)
-
-    def _go_on(self) -> None:
-        """Take more of what has come, unless the client is to read first."""
-        self._going_on = False
-        if self._unread and not self._closing and self._wait is not READER and not self._holds_enough:
-            data, self._unread = self._unread, b""
-            self.data_received(data)
             self._balance()
 
     def pause_writing(self) -> None:
@@ -257,6 +236,10 @@ class Connection(AnsweringConnection):
             self.deadline = self._listener.now() + seconds
 
     @property
+    def _wants_more(self) -> bool:
+        return self._wait is not READER and not self._holds_enough
+
+    @property
     def _holds_enough(self) -> bool:
         """Whether so much waits for answers that no more is to be read. One request alone never is: only who reads
         notices that the client goes."""
@@ -266,16 +249,12 @@ class Connection(AnsweringConnection):
         return len(pending) >= MOST_WAITING or sum(len(each.body) for each in pending) > MOST_WAITING_BYTES
 
     def _balance(self) -> None:
-        """Read on, or read no more for now."""
         if self._closing:
             return
-        reading = self._wait is not READER and not self._holds_enough
-        if reading is not self._reading and self._reader.in_request and self._wait is not READER:
-            self._wait_for(REST if reading else ANSWER)  # what we do not read is not late
-        if reading and self._unread:
-            self._go_on_soon()
-        else:
-            self._read(reading)
+        wants_more = self._wants_more
+        if wants_more is not self._reading and self._reader.in_request and self._wait is not READER:
+            self._wait_for(REST if wants_more else ANSWER)  # what we do not read is not late
+        self._read_on(wants_more)
 
 
 def is_long(head: Head) -> bool:

@@ -25,7 +25,6 @@ connection, and the client might lose the answer."""
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, for no time at all."""
 
-
 OF_IPV4 = "::ffff:"
 """Before a client's address where it has come by IPv4 to a socket for both."""
 
@@ -33,7 +32,17 @@ OF_IPV4 = "::ffff:"
 class WatchedConnection(asyncio.Protocol):
     """Has no timers of its own: the listener looks at ``deadline`` now and then, and calls ``overdue``."""
 
-    __slots__ = ("_closing", "_ending", "_listener", "_reading", "_transport", "deadline", "delivery")
+    __slots__ = (
+        "_closing",
+        "_ending",
+        "_listener",
+        "_reading",
+        "_takes_more_soon",
+        "_transport",
+        "_unread",
+        "deadline",
+        "delivery",
+    )
 
     def __init__(self, listener: Listener) -> None:
         self.deadline = FOREVER
@@ -41,6 +50,10 @@ class WatchedConnection(asyncio.Protocol):
         self._listener = listener
         self._transport: asyncio.Transport | None = None
         self._reading = True
+        self._unread = b""
+        """What has come, and was too much for one turn of the event loop: nothing is read from the socket until it is
+        taken."""
+        self._takes_more_soon = False
         self._closing = False
         """No more requests are taken."""
         self._ending = False
@@ -75,6 +88,15 @@ class WatchedConnection(asyncio.Protocol):
     def _late(self) -> None:
         """What was waited for did not come in time."""
 
+    @property
+    @abstractmethod
+    def _wants_more(self) -> bool:
+        """Whether more of what the client sends may be taken now."""
+
+    @abstractmethod
+    def _balance(self) -> None:
+        """Read on, or read no more for now."""
+
     # --- its life -----------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -92,6 +114,7 @@ class WatchedConnection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = self.delivery = None
         self._closing = True
+        self._unread = b""
         self._listener.closed(self)
 
     def eof_received(self) -> None:
@@ -160,6 +183,21 @@ class WatchedConnection(asyncio.Protocol):
             self._transport.abort()
 
     # --- reading ------------------------------------------------------------------------------------------------------
+
+    def _read_on(self, wants_more: bool) -> None:
+        """Take more, first of what has come and then from the socket; or nothing for now."""
+        if wants_more and self._unread and not self._takes_more_soon:
+            self._takes_more_soon = True
+            self._listener.call_soon(self._take_more)
+        self._read(wants_more and not self._unread)
+
+    def _take_more(self) -> None:
+        """Take more of what has come; others have had their turn of the event loop meanwhile."""
+        self._takes_more_soon = False
+        if self._unread and not self._closing and self._wants_more:
+            data, self._unread = self._unread, b""
+            self.data_received(data)
+            self._balance()
 
     def _read(self, reading: bool) -> None:
         """Read on, or read no more for now."""

@@ -56,9 +56,6 @@ class ClientConnection(WatchedConnection):
         self._client_reads = True
         self._continue_due = False
         self._began_at = 0.0
-        self._taking = False
-        self._unread = b""
-        """What has come, and was too much for one turn of the event loop; nothing is read from the socket then."""
 
     @property
     def limits(self) -> Limits:
@@ -88,33 +85,24 @@ class ClientConnection(WatchedConnection):
         queue, self._queue = self._queue, deque()
         for forward in queue:
             forward.client_gone()
-        self._unread = b""
         self._reader.close()
 
     def data_received(self, data: bytes) -> None:
-        if not self._closing:
+        if self._closing:
+            return
+        if self._unread:  # it was on its way when reading was paused
             self._unread += data
-            if len(self._unread) == len(data):  # else it was on its way when reading was paused
-                self._take()
-
-    def _take(self) -> None:
-        """Look at what has come, as far as requests may wait."""
+            return
         was_idle = not self._reader.in_request
         try:
-            self._unread = self._reader.feed_some(self._unread)
+            self._unread = self._reader.feed_some(data)
         except Unreadable as unreadable:
-            self._unread = b""
             self._refuse(unreadable.response)
             return
         if self._reader.in_request and was_idle:
             self._began_at = self._routing.now()
         self._go_on()
         self._balance()
-
-    def _take_more(self) -> None:
-        self._taking = False
-        if self._unread and self._wants_more and not self._closing:
-            self._take()
 
     def pause_writing(self) -> None:
         self._client_reads = False
@@ -252,14 +240,10 @@ class ClientConnection(WatchedConnection):
         return has_room and self._client_reads and not self._held_back
 
     def _balance(self) -> None:
-        """Read on, or read no more for now."""
         if self._closing:
             return
-        reading = self._wants_more and not self._unread
-        if self._wants_more and self._unread and not self._taking:
-            self._taking = True
-            self._routing.loop.call_soon(self._take_more)
-        if reading and not self._reading:
+        was_reading = self._reading
+        self._read_on(self._wants_more)
+        if self._reading and not was_reading:
             self._began_at = self._routing.now()
-        self._read(reading)
         self._set_deadline()
