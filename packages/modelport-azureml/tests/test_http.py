@@ -7,7 +7,8 @@ import json
 import re
 import sys
 from array import array
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from azureml import _modelport
 from azureml.contrib.services._mappings import Fields
 from azureml.contrib.services.aml_request import AMLRequest, rawhttp
 from azureml.contrib.services.aml_response import AMLResponse
+
+BEGIN = "Thu, 01 Jan 1970 00:00:00 GMT"
 
 
 def test_rawhttp_returns_the_function_and_sets_the_flag() -> None:
@@ -409,9 +412,13 @@ def test_headers_that_are_attributes() -> None:
         ("Content-Encoding", "gzip"),
         ("Retry-After", "5"),
     ]
-    assert headers_after(access_control_allow_origin="*", access_control_allow_headers=["A", "B"]) == [
+    assert headers_after(access_control_allow_origin="*", access_control_allow_headers=["A", "B"], vary=[]) == [
         ("Access-Control-Allow-Origin", "*"),
         ("Access-Control-Allow-Headers", "A, B"),
+    ]
+    assert headers_after(age=timedelta(minutes=1), expires=date(2030, 1, 2)) == [
+        ("Age", "60"),
+        ("Expires", "Wed, 02 Jan 2030 00:00:00 GMT"),
     ]
     moment = datetime(2020, 1, 2, tzinfo=timezone(timedelta(hours=1)))
     assert headers_after(expires=0, last_modified=moment, date=datetime(2020, 1, 2)) == [
@@ -420,11 +427,14 @@ def test_headers_that_are_attributes() -> None:
         ("Date", "Thu, 02 Jan 2020 00:00:00 GMT"),
     ]
     response = AMLResponse("x", 200, {"Location": "/z", "Age": "3", "Expires": "soon"})
-    assert (response.location, response.age, response.expires, response.retry_after) == ("/z", "3", None, None)
+    assert (response.location, response.age, response.expires) == ("/z", timedelta(seconds=3), None)
+    assert (response.retry_after, response.access_control_allow_credentials) == (None, False)
     response.location = None
     del response.age
     response.access_control_allow_credentials = True
     assert response.headers.keys() == ["Content-Type", "Expires", "Access-Control-Allow-Credentials"]
+    response.access_control_allow_credentials = False
+    assert response.headers.keys() == ["Content-Type", "Expires"]
 
 
 def test_names_in_a_header() -> None:
@@ -434,9 +444,25 @@ def test_names_in_a_header() -> None:
     assert response.headers.getlist("Vary") == ["Accept, Origin, Cookie"]
     response.vary.discard("ORIGIN")
     assert ("cookie" in response.vary, list(response.vary)) == (True, ["Accept", "Cookie"])
+    assert (str(response.vary), response.vary[0], response.vary.as_set()) == (
+        "Accept, Cookie",
+        "Accept",
+        {"accept", "cookie"},
+    )
+    assert (response.vary.find("COOKIE"), response.vary.find("x"), response.vary.index("accept")) == (1, -1, 0)
+    with pytest.raises(IndexError):
+        response.vary.index("x")
+    with pytest.raises(KeyError):
+        response.vary.remove("x")
+    response.vary.add("of, two")
+    assert (response.headers["Vary"], len(response.vary)) == ('Accept, Cookie, "of, two"', 3)
+    del response.vary[2]
     response.vary = "X"
     response.vary.remove("x")
     assert "Vary" not in response.headers
+    response.allow = {"GET"}
+    response.allow.clear()
+    assert "Allow" not in response.headers
 
 
 def test_cache_control() -> None:
@@ -446,33 +472,52 @@ def test_cache_control() -> None:
     response.cache_control.public = False
     assert response.headers["Cache-Control"] == "max-age=5, no-store"
     cache = response.cache_control
-    assert (cache.max_age, cache.no_store, cache.public, cache.private) == (5, True, None, None)
+    assert (cache.max_age, cache.no_store, cache.public, cache.private) == (5, True, False, None)
     del cache.max_age, cache.no_store
     assert "Cache-Control" not in response.headers
+    cache.private, cache.no_store, cache.max_age = "A, B", 1, 60.5
+    assert response.headers["Cache-Control"] == 'private="A, B", no-store, max-age=60'
+    assert (cache.private, cache.no_store) == ("A, B", True)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "line"),
+    ("value", "attributes", "line"),
     [
-        (("b",), "a=b; Path=/"),
-        (("b", 5), "a=b; Max-Age=5; Path=/"),
-        (("b", timedelta(minutes=1), 0), "a=b; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=60; Path=/"),
-        (("b", None, None, "/p", "h", True, True, "Lax"), "a=b; Domain=h; Secure; HttpOnly; Path=/p; SameSite=Lax"),
-        (('b c;"ü',), 'a="b c\\073\\042\\303\\274"; Path=/'),
+        ("b", {}, "a=b; Path=/"),
+        ("b", {"max_age": timedelta(minutes=1), "expires": 0}, f"a=b; Expires={BEGIN}; Max-Age=60; Path=/"),
+        ("b", {"secure": True, "httponly": 1, "path": "/p"}, "a=b; Secure; HttpOnly; Path=/p"),
+        ("b", {"partitioned": True, "samesite": "none"}, "a=b; Secure; Path=/; SameSite=None; Partitioned"),
+        ("b", {"domain": ".h.org:80", "path": None}, "a=b; Domain=h.org"),
+        ("b", {"domain": "bücher.de", "path": "/ü;"}, "a=b; Domain=xn--bcher-kva.de; Path=/%C3%BC%3B"),
+        ('b c;"ü\\', {}, 'a="b c\\073\\"\\303\\274\\\\"; Path=/'),
     ],
 )
-def test_cookies_that_are_set(arguments: Any, line: str) -> None:
+def test_cookies_that_are_set(value: str, attributes: Any, line: str) -> None:
     response = AMLResponse("x", 200)
-    response.set_cookie("a", *arguments)
+    response.set_cookie("a", value, **attributes)
     assert response.headers.getlist("Set-Cookie") == [line]
-    (cookie,) = SimpleCookie(line).values()
-    assert cookie.value.encode("latin-1").decode() == arguments[0]
+    (cookie,) = SimpleCookie(line.replace("; Partitioned", "")).values()
+    assert cookie.value.encode("latin-1").decode() == value
+
+
+def test_a_cookie_that_is_to_last() -> None:
+    response = AMLResponse("x", 200)
+    response.set_cookie("a", "b", max_age=3600)
+    (cookie,) = SimpleCookie(response.headers["Set-Cookie"]).values()
+    left = parsedate_to_datetime(cookie["expires"]) - datetime.now(UTC)
+    assert cookie["max-age"] == "3600"
+    assert timedelta(minutes=59) < left <= timedelta(hours=1)
+
+
+def test_a_cookie_with_a_samesite_that_there_is_not() -> None:
+    with pytest.raises(ValueError, match="'Strict', 'Lax' or 'None', not 'Loose'"):
+        AMLResponse("x", 200).set_cookie("a", samesite="Loose")
 
 
 def test_a_cookie_that_is_deleted() -> None:
     response = AMLResponse("x", 200)
     response.delete_cookie("a", path="/p")
-    assert response.headers["Set-Cookie"] == "a=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/p"
+    assert response.headers["Set-Cookie"] == f"a=; Expires={BEGIN}; Max-Age=0; Path=/p"
 
 
 def test_the_body_of_a_response() -> None:
@@ -488,6 +533,8 @@ def test_the_body_of_a_response() -> None:
     assert response.get_etag() == ("da23614e02469a0d7c7bd1bdab5c9c474b1904dc", False)
     response.set_etag("e", weak=True)
     assert (response.headers["etag"], response.get_etag()) == ('W/"e"', ("e", True))
+    with pytest.raises(ValueError, match="no quotation marks"):
+        response.set_etag('a"b')
     response.mimetype = "image/png"
     assert response.content_type == "image/png"
 

@@ -170,8 +170,12 @@ def parameter_text(parameter: Tuple[str, Any]) -> str:
     name, value = parameter[0].replace("_", "-"), parameter[1]
     if value is None:
         return "; " + name
-    text = str(value)
-    return "; {}={}".format(name, text if is_token(text) else '"{}"'.format(QUOTABLE.sub(r"\\\g<0>", text)))
+    return "; {}={}".format(name, quoted(str(value)))
+
+
+def quoted(text: str) -> str:
+    """In quotes where it is no token."""
+    return text if is_token(text) else '"{}"'.format(QUOTABLE.sub(r"\\\g<0>", text))
 
 
 def pairs_of(given: Any) -> Any:

@@ -2,18 +2,28 @@
 the headers."""
 
 import re
-from datetime import datetime, timedelta, timezone
-from email.utils import format_datetime, parsedate_to_datetime
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Union
+from typing import Any, Callable, Optional, Union
 
+from azureml.contrib.services._header_values import (
+    CacheControl,
+    NameSet,
+    age,
+    entity_tag,
+    http_date,
+    joined,
+    read_age,
+    read_entity_tag,
+    read_retry_after,
+    retry_after,
+)
 from azureml.contrib.services._mappings import Headers
+from azureml.contrib.services._set_cookie import set_cookie_line
 
 TEXT_LIKE = re.compile(r"text/|.*\+xml\Z|application/(?:ecmascript|javascript|sql|xml(?:-[a-z-]+)?)\Z")
 """Types to which Flask adds ``charset=utf-8``."""
-
-NEEDS_QUOTES = re.compile(r"[^\w!#$%&'()*+./:<=>?@^`{|}~\[\]-]", re.ASCII)
-NEEDS_ESCAPE = re.compile(rb'[\x00-\x1f",;\\\x7f-\xff]')
 
 
 class HeaderField:
@@ -56,129 +66,18 @@ class NameSetField(HeaderField):
         return self if response is None else NameSet(response.headers, self._name)
 
 
-class NameSet:
-    """The names in a header of the response; what is changed here is changed there."""
-
-    def __init__(self, headers: Headers, name: str) -> None:
-        self._headers = headers
-        self._name = name
-
-    def _names(self) -> List[str]:
-        given = ",".join(self._headers.getlist(self._name)).split(",")
-        return [name.strip() for name in given if name.strip()]
-
-    def _keep(self, names: List[str]) -> None:
-        if names:
-            self._headers[self._name] = ", ".join(names)
-        else:
-            self._headers.remove(self._name)
-
-    def add(self, name: str) -> None:
-        self.update([name])
-
-    def update(self, names: Iterable[str]) -> None:
-        for name in names:
-            if name not in self:
-                self._keep([*self._names(), name])
-
-    def discard(self, name: str) -> None:
-        self._keep([kept for kept in self._names() if kept.lower() != name.lower()])
-
-    remove = discard
-
-    def to_header(self) -> str:
-        return ", ".join(self._names())
-
-    def __contains__(self, name: object) -> bool:
-        return str(name).lower() in (kept.lower() for kept in self._names())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names())
-
-    def __len__(self) -> int:
-        return len(self._names())
-
-
-class CacheControl:
-    """The directives of a response's Cache-Control, by names with ``_``: True for one without a value, None, False or
-    ``del`` take it out."""
-
-    def __init__(self, headers: Headers) -> None:
-        vars(self)["_headers"] = headers
-
-    def _directives(self) -> Dict[str, Optional[str]]:
-        parts = [part.strip().partition("=") for part in vars(self)["_headers"].get("Cache-Control", "").split(",")]
-        return {name.lower(): value.strip('"') if equals else None for name, equals, value in parts if name}
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        found, key = self._directives(), name.replace("_", "-")
-        value = found.get(key)
-        if key not in found:
-            return None
-        return True if value is None else int(value) if value.isdigit() else value
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        directives, key = self._directives(), name.replace("_", "-")
-        directives.pop(key, None)
-        if value is not None and value is not False:
-            directives[key] = None if value is True else str(value)
-        headers = vars(self)["_headers"]
-        if directives:
-            headers["Cache-Control"] = ", ".join(map(directive, directives.items()))
-        else:
-            headers.remove("Cache-Control")
-
-    def __delattr__(self, name: str) -> None:
-        setattr(self, name, None)
-
-
-def directive(pair: Any) -> str:
-    name, value = pair
-    return str(name) if value is None else "{}={}".format(name, value)
-
-
-def joined(names: Union[str, Iterable[str]]) -> str:
-    return names if isinstance(names, str) else ", ".join(names)
-
-
-def http_date(moment: Union[datetime, float, str]) -> str:
-    """A date as headers have it: of a ``datetime``, which is UTC where it says nothing, or of seconds since 1970."""
-    if isinstance(moment, str):
-        return moment
-    if not isinstance(moment, datetime):
-        moment = datetime.fromtimestamp(moment, timezone.utc)
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
-    return format_datetime(aware.astimezone(timezone.utc), usegmt=True)
-
-
-def retry_after(moment: Union[datetime, int, str]) -> str:
-    """Seconds, or a date."""
-    return http_date(moment) if isinstance(moment, datetime) else str(moment)
-
-
-def read_retry_after(value: str) -> datetime:
-    if value.isdigit():
-        return datetime.now(timezone.utc) + timedelta(seconds=int(value))
-    return parsedate_to_datetime(value)
-
-
 class ResponseHeaders:
     """The headers that Flask's response has as attributes."""
 
     headers: Headers
 
     accept_ranges = HeaderField("Accept-Ranges")
-    access_control_allow_credentials = HeaderField(
-        "Access-Control-Allow-Credentials", read="true".__eq__, write=lambda allowed: "true" if allowed else None
-    )
     access_control_allow_headers = NameSetField("Access-Control-Allow-Headers")
     access_control_allow_methods = NameSetField("Access-Control-Allow-Methods")
     access_control_allow_origin = HeaderField("Access-Control-Allow-Origin")
     access_control_expose_headers = NameSetField("Access-Control-Expose-Headers")
     access_control_max_age = HeaderField("Access-Control-Max-Age", read=int)
-    age = HeaderField("Age")
+    age = HeaderField("Age", read=read_age, write=age)
     allow = NameSetField("Allow")
     content_encoding = HeaderField("Content-Encoding")
     content_language = NameSetField("Content-Language")
@@ -200,19 +99,28 @@ class ResponseHeaders:
     www_authenticate = HeaderField("WWW-Authenticate")
 
     @property
+    def access_control_allow_credentials(self) -> bool:
+        return "Access-Control-Allow-Credentials" in self.headers
+
+    @access_control_allow_credentials.setter
+    def access_control_allow_credentials(self, allowed: bool) -> None:
+        if allowed:
+            self.headers["Access-Control-Allow-Credentials"] = "true"
+        else:
+            self.headers.remove("Access-Control-Allow-Credentials")
+
+    @property
     def cache_control(self) -> CacheControl:
         return CacheControl(self.headers)
 
     def set_etag(self, etag: str, weak: bool = False) -> None:
-        self.headers["ETag"] = '{}"{}"'.format("W/" if weak else "", etag)
+        """Raises ValueError where it holds a quotation mark."""
+        self.headers["ETag"] = entity_tag(etag, weak=weak)
 
     def get_etag(self) -> Any:
         """The ETag and whether it is a weak one; None for both where there is none."""
         text = self.headers.get("ETag")
-        if text is None:
-            return None, None
-        weak = text.startswith("W/")
-        return text[2 * weak :].strip('"'), weak
+        return (None, None) if text is None else read_entity_tag(text)
 
     def set_cookie(
         self,
@@ -225,33 +133,26 @@ class ResponseHeaders:
         secure: bool = False,
         httponly: bool = False,
         samesite: Optional[str] = None,
+        partitioned: bool = False,
     ) -> None:
-        """Add a Set-Cookie header (RFC 6265)."""
-        if isinstance(max_age, timedelta):
-            max_age = max_age.total_seconds()
-        attributes = [
-            ("Domain", domain),
-            ("Expires", None if expires is None else http_date(expires)),
-            ("Max-Age", None if max_age is None else int(max_age)),
-            ("Secure", secure or None),
-            ("HttpOnly", httponly or None),
-            ("Path", path),
-            ("SameSite", samesite),
-        ]
-        pairs = [(name, None if given is True else given) for name, given in attributes if given is not None]
-        self.headers.add("Set-Cookie", "; ".join(map(directive, [(key, cookie_value(value)), *pairs])))
+        """Add a Set-Cookie header. Raises ValueError where ``samesite`` is none of ``Strict``, ``Lax`` and ``None``."""
+        line = set_cookie_line(
+            key,
+            value,
+            max_age=max_age,
+            expires=expires,
+            path=path,
+            domain=domain,
+            secure=secure,
+            httponly=httponly,
+            samesite=samesite,
+            partitioned=partitioned,
+        )
+        self.headers.add("Set-Cookie", line)
 
     def delete_cookie(self, key: str, path: Optional[str] = "/", domain: Optional[str] = None, **more: Any) -> None:
         """Have the client forget a cookie."""
         self.set_cookie(key, expires=0, max_age=0, path=path, domain=domain, **more)
-
-
-def cookie_value(value: str) -> str:
-    """In quotes, with octal codes, where it holds what a cookie's value may not."""
-    if NEEDS_QUOTES.search(value) is None:
-        return value
-    escaped = NEEDS_ESCAPE.sub(lambda found: b"\\%03o" % ord(found.group()), value.encode("utf-8"))
-    return '"{}"'.format(escaped.decode("ascii"))
 
 
 def status_code_of(status: Any) -> int:
