@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import itertools
 import re
@@ -148,6 +149,28 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
     dead = [link for link in links if "://" not in link and not (page.parent / link).exists()]
     assert dead == []
+
+
+def test_the_path_of_one_request_is_in_the_code() -> None:
+    """Each call that the page names is defined in the file that it names."""
+    section = (ROOT / "docs/architecture/03-data-plane.md").read_text().split("## The path of one request\n")[1]
+    rows = re.findall(r"^\| .* \| (.*) \| `(.*\.py)` \|$", section.split("\n## ")[0], re.MULTILINE)
+    named = [(place, call) for calls, place in rows for call in re.findall(r"`([\w.]+)`", calls)]
+    assert len(named) > 40
+    assert [(place, call) for place, call in named if call not in definitions(place)] == []
+
+
+def definitions(place: str) -> set[str]:
+    """The functions of a module of the data plane, and the methods, as ``Class.method``."""
+    distribution = "worker" if place.startswith("modelport_worker/") else "scoring"
+    path = f"packages/modelport-{distribution}/src/modelport_{distribution}/{place.removeprefix('modelport_worker/')}"
+    names: set[str] = set()
+    for node in ast.parse((ROOT / path).read_text()).body:
+        if isinstance(node, ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.ClassDef):
+            names.update(f"{node.name}.{each.name}" for each in node.body if isinstance(each, ast.FunctionDef))
+    return names
 
 
 def test_no_lock_file_names_a_host() -> None:
