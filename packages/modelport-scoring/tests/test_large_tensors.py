@@ -12,7 +12,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,17 @@ from modelport_scoring.inference_protocol import side_process
 from modelport_scoring.inference_protocol.jobs import Done, Wanted, Write
 from modelport_scoring.inference_protocol.side_process import NoTurn, SideProcess
 from modelport_scoring.workers.contract import Contract
-from scoring_services import Answer, RunningService, Services, ask, read_all, session_members, stop, wait_until
+from scoring_services import (
+    Answer,
+    RunningService,
+    Services,
+    ask,
+    read_all,
+    refuses,
+    session_members,
+    stop,
+    wait_until,
+)
 
 SCRIPT = """
 import numpy as np
@@ -204,6 +214,32 @@ def test_a_stop_finishes_what_is_being_read(services: Services) -> None:
     assert service.process is not None
     assert service.process.wait(20) == 0
     assert session_members(service.process.pid) == []
+
+
+def test_a_stop_does_not_wait_for_what_nobody_is_left_to_score(services: Services) -> None:
+    """The only worker dies while the last request is being read: that is refused, and the end goes on."""
+    service = services.start(SCRIPT, limits={"drain_timeout_s": 60.0})
+    assert service.process is not None
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(infer, service, request(500_000))
+        wait_until(lambda: bool(side_processes(service)), what="it is being read")
+        (reader,) = side_processes(service)
+        stop(reader)
+        service.control.stop()
+        wait_until(lambda: refuses(service.settings.port), what="the stop")
+        while not asked.done():  # another one is started until the pool, too, is told of the stop
+            kill_workers(service)
+            os.kill(reader, signal.SIGCONT)
+        assert asked.result().status == 503
+    assert service.process.wait(20) == 0
+
+
+def kill_workers(service: RunningService) -> None:
+    assert service.process is not None
+    for pid in session_members(service.process.pid):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if b"modelport_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_a_client_that_leaves_is_forgotten(service: RunningService) -> None:

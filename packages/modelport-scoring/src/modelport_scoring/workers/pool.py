@@ -20,6 +20,7 @@ from modelport_scoring.workers.numbers import NumberReader
 from modelport_scoring.workers.queue import WaitingLine
 from modelport_scoring.workers.ticket import Refusal, Ticket
 from modelport_scoring.workers.timeouts import Timeouts
+from modelport_scoring.workers.unfinished import Unfinished
 from modelport_scoring.workers.worker import Worker
 
 MOST_ATTEMPTS = 3
@@ -72,10 +73,7 @@ class Pool:
         self._timeouts = Timeouts(self, loop=loop)
         self._ready: list[Worker] = []
         self._often = CountedLines(Journal(launch.log), loop=loop)
-        self._loop = loop
-        self._away = 0
-        """Tickets that are on neither side for now, and come back."""
-        self._idle: asyncio.Future[None] | None = None
+        self._unfinished = Unfinished(self._holds_any, loop=loop)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -99,14 +97,13 @@ class Pool:
         and not finished after ``timeout_s`` is lost."""
         self.group.close()
         self.group.stop_starting()
-        await self._finished(timeout_s)
+        await self._unfinished.none(timeout_s=timeout_s)
         await self.group.end(patience_s=0.0 if self.in_flight else STOP_PATIENCE_S)
         return self.line.clear()
 
     def hurry(self) -> None:
         """Have ``drain`` wait no longer: what the workers still hold is lost."""
-        if self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
+        self._unfinished.hurry()
 
     @property
     def failure(self) -> Failure | None:
@@ -206,8 +203,8 @@ class Pool:
                 self._give(worker, ticket)
         if not worker.in_flight and not any(each.in_flight for each in self._ready):
             self._alertness.all_answered(self.given)
-        if self._idle is not None:
-            self._tell_if_idle()
+        if self._unfinished.is_awaited:
+            self._unfinished.look()
 
     def batch_redone(self, reason: str) -> None:
         self._often.write(f"modelport: requests were scored one by one instead of together: {reason}")
@@ -246,30 +243,22 @@ class Pool:
             if self._timeouts.timer is None:
                 self._timeouts.watch()
         elif ticket.away is not None:
-            self._away += 1
+            self._unfinished.away += 1
             ticket.away.add_done_callback(lambda _: self._came_back(ticket))
 
     def _came_back(self, ticket: Ticket) -> None:
-        self._away -= 1
+        self._unfinished.away -= 1
         ticket.away = None
-        if ticket.abandoned:
-            self._tell_if_idle()
-        elif self.given_up or (not self._ready and (self._cannot_restart or self.group.closing)):
-            ticket.refused(Refusal.NO_WORKER)
-        else:
-            self.take_over((ticket,))
-            self._tell_if_idle()
+        if not ticket.abandoned:
+            if self.given_up or (not self._ready and (self._cannot_restart or self.group.closing)):
+                ticket.refused(Refusal.NO_WORKER)
+            else:
+                self.take_over((ticket,))
+        self._unfinished.look()
 
-    async def _finished(self, timeout_s: float) -> None:
-        """Wait until no request is held, nor waits for a worker that could take it, at most so long."""
-        self._idle = self._loop.create_future()
-        self._tell_if_idle()
-        await asyncio.wait([self._idle], timeout=timeout_s)
-
-    def _tell_if_idle(self) -> None:
-        if self._idle is None or self._idle.done() or self.in_flight or self._away or (self.line and self._ready):
-            return
-        self._idle.set_result(None)
+    def _holds_any(self) -> bool:
+        """Whether a worker has a request, or one waits that a worker could take."""
+        return bool(self.in_flight or (self.line and self._ready))
 
     # --- what its workers tell ----------------------------------------------------------------------------------------
 
@@ -302,4 +291,4 @@ class Pool:
         for ticket in again:
             ticket.waiting_since = 0.0  # the time that it spent with the worker is no waiting
         self.take_over(again)
-        self._tell_if_idle()
+        self._unfinished.look()
