@@ -17,7 +17,6 @@ from modelport_scoring.errors import (
 )
 from modelport_scoring.failures import Failure
 from modelport_scoring.service_folder import (
-    check_settings,
     log_path,
     read_failure,
     read_settings,
@@ -40,6 +39,7 @@ from modelport_scoring.settings import (
     TokenSettings,
     WorkerStart,
 )
+from modelport_scoring.settings_checks import check_settings
 from modelport_scoring.states import ServiceState
 from modelport_scoring.supervisor import supervisor_command
 from modelport_scoring.telemetry.settings import TelemetrySettings

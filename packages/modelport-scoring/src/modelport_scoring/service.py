@@ -17,8 +17,9 @@ from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.inference_protocol.side_process import SideProcess
 from modelport_scoring.revision import Revision
-from modelport_scoring.service_folder import SETTINGS, check_settings, write_settings
+from modelport_scoring.service_folder import SETTINGS, write_settings
 from modelport_scoring.settings import Limits, ServiceSettings, limits_of
+from modelport_scoring.settings_checks import check_settings
 from modelport_scoring.share import WHOLE, Share
 from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.telemetry import Gauges, Telemetry

@@ -17,8 +17,9 @@ from modelport_scoring.hosted import Hosted
 from modelport_scoring.hosting import Hosting
 from modelport_scoring.journal import say
 from modelport_scoring.service import Service
-from modelport_scoring.service_folder import SETTINGS, check_settings
+from modelport_scoring.service_folder import SETTINGS
 from modelport_scoring.settings import Changes, RevisionSettings, RevisionSize, ServiceSettings
+from modelport_scoring.settings_checks import check_settings
 from modelport_scoring.traffic.settings import Traffic, renamed, without
 
 Change = Callable[[ServiceSettings], ServiceSettings]
