@@ -14,14 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import uvloop
 
 from modelport_scoring.complaints import take_complaints
-from modelport_scoring.control.dialect import dialect
-from modelport_scoring.control.endpoint import ControlEndpoint
-from modelport_scoring.control.messages import Status, together
-from modelport_scoring.control.peers import PeerEndpoint, Peers
+from modelport_scoring.control.messages import Status
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
 from modelport_scoring.freed_memory import IdleMemory, keep_freed_memory
@@ -30,11 +26,12 @@ from modelport_scoring.http.acceptor import Acceptor, Reception
 from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.journal import say, write_as
+from modelport_scoring.leading import Follower, Leader
 from modelport_scoring.leaving import answer_newest, stop_listening
 from modelport_scoring.resources import SPARE_DESCRIPTORS, raise_descriptor_limit
 from modelport_scoring.routes import Routes
 from modelport_scoring.service import Service
-from modelport_scoring.service_folder import read_settings, write_failure
+from modelport_scoring.service_folder import settings_of_moment, write_failure
 from modelport_scoring.settings import ServiceSettings
 from modelport_scoring.share import Share
 from modelport_scoring.supervisor import STATUS_CANNOT_SERVE, STATUS_GIVEN_UP, STATUS_SCRIPT_FAILED
@@ -42,8 +39,6 @@ from modelport_scoring.telemetry.counters import heads
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.tracer import Described
 from modelport_scoring.tls import Certificate
-from modelport_scoring.verbs import Verbs
-from modelport_scoring.version import __version__
 
 BACKLOG = 1024
 COLLECT_AFTER = (20_000, 20, 50)
@@ -260,73 +255,9 @@ class Server:
         )
 
 
-class Leader:
-    """The first process of a service: it is asked by the control plane, and tells the others."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._peers = Peers(server.service.share.processes)
-        self._verbs = Verbs(server.service, self._peers)
-        self._control = ControlEndpoint(self._verbs, status=self._status, stop=self._stop)
-
-    async def open(self) -> None:
-        """Listen to whoever gives orders. Raises OSError."""
-        await self._control.open()
-
-    async def settle(self, *, port: int) -> None:
-        """Another one may have died in the middle of a verb: what it had written down is in force, and nothing else."""
-        await self._peers.settle(lambda: self._server.service.settings)
-
-    def close(self) -> None:
-        self._control.close()
-
-    async def _status(self) -> Status:
-        others = await self._peers.statuses()
-        status = together(self._server.status(switching=self._verbs.is_busy), others)
-        return msgspec.structs.replace(status, version=__version__, dialect=dialect())
-
-    async def _stop(self) -> None:
-        if self._server.is_shared:  # the supervisor alone knows whether another one has the socket too
-            os.kill(os.getppid(), signal.SIGTERM)
-            return
-        await self._peers.stop()
-        self._server.stop()
-
-
-class Follower:
-    """Any other process of a service: it does what the first one says."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        process = server.service.share.process
-        self._endpoint = PeerEndpoint(
-            server.service, process=process, status=server.status, stop=server.stop, give_up=server.give_up
-        )
-
-    async def open(self) -> None:
-        """Listen to whoever gives orders. Raises OSError."""
-        await self._endpoint.open()
-
-    async def settle(self, *, port: int) -> None:
-        """The settings may have been written anew between our reading them and our listening."""
-        with contextlib.suppress(SettingsInvalid):
-            settings = settings_of_moment(port)
-            if settings != self._server.service.settings:
-                await self._endpoint.settle(settings)
-
-    def close(self) -> None:
-        self._endpoint.close()
-
-
 def described(settings: ServiceSettings) -> Described:
     """The service, for its spans."""
     return Described(settings.name, "http" if settings.tls is None else "https")
-
-
-def settings_of_moment(port: int) -> ServiceSettings:
-    """What the file says. The socket is the truth about the port: somebody may have written the file anew since the
-    supervisor read it. Raises SettingsInvalid."""
-    return msgspec.structs.replace(read_settings(Path.cwd()), port=port)
 
 
 async def serve(
@@ -340,7 +271,7 @@ async def serve(
     lingers: bool,
 ) -> int:
     """The life of the process; returns its exit status. Raises SettingsInvalid."""
-    settings = settings_of_moment(listening.getsockname()[1])
+    settings = settings_of_moment(Path.cwd(), port=listening.getsockname()[1])
     write_as(settings.telemetry.log_format)
     server = Server(settings, loop=asyncio.get_running_loop(), metrics=metrics, share=share, lingers=lingers)
     # What has been made so far lives as long as the process: the collector need not look at it again and again.

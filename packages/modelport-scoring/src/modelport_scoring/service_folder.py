@@ -34,6 +34,12 @@ def read_settings(folder: Path) -> ServiceSettings:
     return decode_settings(read_bytes(path), path=path)
 
 
+def settings_of_moment(folder: Path, *, port: int) -> ServiceSettings:
+    """The same, with the port of the socket, which is the truth about it: somebody may have written the file anew since
+    the supervisor read it. Raises SettingsInvalid."""
+    return msgspec.structs.replace(read_settings(folder), port=port)
+
+
 def decode_settings(content: bytes, *, path: Path) -> ServiceSettings:
     """The settings that a file holds. Raises SettingsInvalid, which names the file and what is wrong with it."""
     settings = decode_json(content, ServiceSettings, path=path)

@@ -1,0 +1,100 @@
+"""Which of a service's server processes leads, and what the others do (docs/adr/0008-several-server-processes.md)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from modelport_scoring.control.dialect import dialect
+from modelport_scoring.control.endpoint import ControlEndpoint
+from modelport_scoring.control.messages import Status, together
+from modelport_scoring.control.peers import PeerEndpoint, Peers
+from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.service import Service
+from modelport_scoring.service_folder import settings_of_moment
+from modelport_scoring.verbs import Verbs
+from modelport_scoring.version import __version__
+
+
+class Process(Protocol):
+    """One server process of a service, as far as its place among them matters."""
+
+    @property
+    def service(self) -> Service:
+        """The part of the service that it is."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether another supervisor accepts on our socket, or may."""
+
+    def status(self, *, switching: bool = False) -> Status:
+        """How this process is."""
+
+    def stop(self) -> None:
+        """Finish what is held, and end, and so the whole service."""
+
+    def give_up(self, why: str) -> None:
+        """End this process alone: the supervisor starts another one in its place."""
+
+
+class Leader:
+    """The first process of a service: it is asked by the control plane, and tells the others."""
+
+    def __init__(self, server: Process) -> None:
+        self._server = server
+        self._peers = Peers(server.service.share.processes)
+        self._verbs = Verbs(server.service, self._peers)
+        self._control = ControlEndpoint(self._verbs, status=self._status, stop=self._stop)
+
+    async def open(self) -> None:
+        """Listen to whoever gives orders. Raises OSError."""
+        await self._control.open()
+
+    async def settle(self, *, port: int) -> None:
+        """Another one may have died in the middle of a verb: what it had written down is in force, and nothing else."""
+        await self._peers.settle(lambda: self._server.service.settings)
+
+    def close(self) -> None:
+        self._control.close()
+
+    async def _status(self) -> Status:
+        others = await self._peers.statuses()
+        status = together(self._server.status(switching=self._verbs.is_busy), others)
+        return msgspec.structs.replace(status, version=__version__, dialect=dialect())
+
+    async def _stop(self) -> None:
+        if self._server.is_shared:  # the supervisor alone knows whether another one has the socket too
+            os.kill(os.getppid(), signal.SIGTERM)
+            return
+        await self._peers.stop()
+        self._server.stop()
+
+
+class Follower:
+    """Any other process of a service: it does what the first one says."""
+
+    def __init__(self, server: Process) -> None:
+        self._server = server
+        process = server.service.share.process
+        self._endpoint = PeerEndpoint(
+            server.service, process=process, status=server.status, stop=server.stop, give_up=server.give_up
+        )
+
+    async def open(self) -> None:
+        """Listen to whoever gives orders. Raises OSError."""
+        await self._endpoint.open()
+
+    async def settle(self, *, port: int) -> None:
+        """The settings may have been written anew between our reading them and our listening."""
+        with contextlib.suppress(SettingsInvalid):
+            settings = settings_of_moment(Path.cwd(), port=port)
+            if settings != self._server.service.settings:
+                await self._endpoint.settle(settings)
+
+    def close(self) -> None:
+        self._endpoint.close()
