@@ -9,11 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from scoring_services import PATIENCE_S, Answer, ask, wait_until
+from scoring_services import PATIENCE_S, Answer, RunningService, ask, wait_until
 
 
 def free_port() -> int:
@@ -103,3 +104,18 @@ class RunningRouter:
         text = self.ask("GET", "/metrics").body.decode()
         found = re.search(rf"^{re.escape(line)} (\S+)$", text, re.MULTILINE)
         return 0.0 if found is None else float(found[1])
+
+
+@contextmanager
+def routing(folder: Path, urls: dict[int, str], **settings: Any) -> Iterator[RunningRouter]:
+    """A router before the servers with these addresses, by the number of their version; it ends well."""
+    router = RunningRouter(folder, urls, **settings).start()
+    try:
+        yield router
+    finally:
+        assert router.end() == 0, router.log
+    assert "Traceback" not in router.log, router.log
+
+
+def url(service: RunningService) -> str:
+    return f"http://127.0.0.1:{service.settings.port}"

@@ -19,10 +19,10 @@ from modelport_scoring.router.forward import Forward
 from modelport_scoring.router.metrics import Metrics
 from modelport_scoring.router.routing import Routing
 from modelport_scoring.router.settings import RouterSettings, UpstreamSettings
-from routers import RunningRouter
+from routers import RunningRouter, routing, url
 from scoring_services import PATIENCE_S, Gate, Services, read_all, wait_until
+from scripted_servers import OK, Scripted
 from test_http import post, read_answers
-from test_router import OK, Scripted, routing, url
 
 LARGE = 'def init(): pass\ndef run(data): return "y" * int(data)\n'
 MB = 1 << 20

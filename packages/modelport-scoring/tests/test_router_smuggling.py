@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from modelport_scoring import ServiceSettings
-from routers import RunningRouter
+from routers import RunningRouter, routing
 from scoring_services import RunningService, Services
+from scripted_servers import Scripted, answering
 from test_smuggling import (
     COUNTS,
     UNKNOWN_METHOD,
@@ -78,3 +81,26 @@ def test_an_unknown_method(counting: RunningService, way: str) -> None:
     the parser's, which does not tell where one begins."""
     expected = 400 if way == "behind a known head" else 405
     check(counting, UNKNOWN_METHOD, way=way, expected=[expected], runs=[])
+
+
+SMUGGLED = [
+    b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    b"POST /score HTTP/1.1\nHost: x\n\n",
+    b"POST /score HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+    b"POST /score HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n",
+    b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n",
+    b"POST /sc ore HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+]
+
+
+def test_what_two_readers_could_read_differently_reaches_no_server(tmp_path: Path) -> None:
+    with Scripted(answering()) as server, routing(tmp_path, {1: server.url}) as router:
+        for request in SMUGGLED:
+            answer = router.raw(request + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert re.match(rb"HTTP/1.1 (400|501)", answer), (request, answer)
+            assert len(re.findall(rb"HTTP/1\.1 \d", answer)) == 1
+        assert [request for request in server.requests if b"smuggled" in request] == []
