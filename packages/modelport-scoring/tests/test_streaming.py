@@ -73,6 +73,10 @@ class Made:
         yield "begun"
         raise ConnectionResetError("of the script's own upstream")
 
+    def raises_generator_exit(self, args):
+        yield "begun"
+        raise GeneratorExit
+
     def raises_at_once(self, args):
         raise ValueError("before the first part")
         yield
@@ -291,7 +295,7 @@ def test_a_status_without_a_body_gets_none(shared: RunningService, marks: Path, 
 # --- bodies that fail -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("made", ["raises", "wrong_second", "raises_connection_error"])
+@pytest.mark.parametrize("made", ["raises", "wrong_second", "raises_connection_error", "raises_generator_exit"])
 @pytest.mark.parametrize("version", ["1.1", "1.0"])
 def test_a_body_that_fails_half_way_is_seen_to_be_cut_off(shared: RunningService, made: str, version: str) -> None:
     pid = worker_pid(shared)

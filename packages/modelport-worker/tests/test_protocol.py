@@ -225,6 +225,51 @@ def test_exception_without_text(app: App, python: str) -> None:
         assert worker.ask().text.startswith("Mute")
 
 
+UNTELLABLE = """
+    import traceback
+
+    class Leaves(Exception):
+        def __str__(self):
+            raise SystemExit(4)
+
+    class Untraceable(Exception):
+        __traceback__ = property(lambda self: 1 / 0)
+
+    class Interrupts(dict):
+        def items(self):
+            raise KeyboardInterrupt
+
+    class Nameless:
+        @property
+        def __class__(self):
+            raise KeyboardInterrupt
+
+    def init():
+        pass
+
+    def run(data):
+        if data == "raise Leaves":
+            raise Leaves
+        if data == "raise Untraceable":
+            raise Untraceable("told")
+        if data == "raise unformatted":
+            traceback.format_exception = None
+            raise ValueError("told")
+        return {"Interrupts": Interrupts(a=1), "Nameless": Nameless()}[data]
+"""
+
+
+def test_what_cannot_even_be_told_is_an_error_of_its_request(app: App, python: str) -> None:
+    with app.run(python, UNTELLABLE) as worker:
+        worker.start()
+        assert "Leaves" in worker.ask("raise Leaves").text
+        assert worker.ask("raise Untraceable").text == "told"
+        assert worker.ask("Interrupts").flags == RETURNED | UNSERIALIZABLE
+        assert worker.ask("Nameless").flags == RETURNED | UNSERIALIZABLE
+        assert worker.ask("raise unformatted").text == "told"
+        worker.wait_for_output("ValueError: told (its traceback cannot be had: TypeError)")
+
+
 def test_unserializable_value(app: App, python: str) -> None:
     code = """
         def init():

@@ -50,15 +50,25 @@ def close_body(body: Any) -> None:
 
 
 def pieces_of(chunks: Iterable[Any]) -> Iterator[Piece]:
-    try:
-        for chunk in chunks:
-            whole = as_memory(chunk)
-            for start in range(0, len(whole), LARGEST_PIECE):
-                yield whole[start : start + LARGEST_PIECE]
-    except (GeneratorExit, SystemExit):
-        raise
-    except BaseException as error:  # KeyboardInterrupt and asyncio's CancelledError are the script's own here
-        raise ScriptFailed(error)
+    for whole in memories(chunks):
+        for start in range(0, len(whole), LARGEST_PIECE):
+            yield whole[start : start + LARGEST_PIECE]
+
+
+def memories(chunks: Iterable[Any]) -> Iterator[memoryview]:
+    """The bytes of each chunk. What this raises, the script has raised: nothing is thrown into it at its ``yield``."""
+    remaining = None
+    while True:
+        try:
+            remaining = iter(chunks) if remaining is None else remaining
+            whole = as_memory(next(remaining))
+        except StopIteration:
+            return
+        except SystemExit:
+            raise
+        except BaseException as error:  # also KeyboardInterrupt, GeneratorExit and asyncio's CancelledError
+            raise ScriptFailed(error)
+        yield whole
 
 
 def as_memory(chunk: Any) -> memoryview:

@@ -28,15 +28,20 @@ def is_ours(filename: str) -> bool:
 
 
 def format_exception(error: BaseException) -> str:
-    """The exception as Python shows it, from the user's first frame on."""
-    return "".join(traceback.format_exception(type(error), error, user_frames(error.__traceback__)))
+    """The exception as Python shows it, from the user's first frame on; a line of it where that raises."""
+    try:
+        return "".join(traceback.format_exception(type(error), error, user_frames(error.__traceback__)))
+    except BaseException as second:  # the methods of its class, or what the script has put in the place of Python's
+        return "{}: {} (its traceback cannot be had: {})".format(
+            type(error).__name__, text_of(error), type(second).__name__
+        )
 
 
 def text_of(error: BaseException) -> str:
-    """``str(error)``, also where that raises."""
+    """``str(error)``, also where that raises, whatever it raises."""
     try:
         return str(error)
-    except Exception as second:
+    except BaseException as second:
         return "{} (its text cannot be had: {})".format(type(error).__name__, type(second).__name__)
 
 

@@ -249,7 +249,7 @@ def report_raised(frame: Frame, error: BaseException) -> Answer:
 def encode(frame: Frame, value: object) -> Answer:
     try:
         return answer_of(value)
-    except Exception as error:
+    except BaseException as error:  # the methods of the value's classes may raise whatever they like
         text = "{}\n{}".format(complaint(value, error), traceback.format_exc())
         log("At request {}: {}".format(frame.id, text))
         return Answer(500, RETURNED | UNSERIALIZABLE, text.encode("utf-8", "backslashreplace"), b"")

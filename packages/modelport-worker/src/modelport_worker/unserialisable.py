@@ -39,8 +39,8 @@ class Part(NamedTuple):
 def complaint(value: Any, error: BaseException) -> str:
     """One sentence on what was wrong with ``value``, which could not be written as JSON because of ``error``."""
     part = None
-    if not isinstance(value, response_classes()):
-        with suppress(Exception):  # its own methods may raise whatever they like
+    with suppress(BaseException):  # its own methods may raise whatever they like
+        if not isinstance(value, response_classes()):
             part = first_wrong(value)
     if part is None:
         return "What run() returned cannot be sent: {}.".format(text_of(error).rstrip("."))
