@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from modelport_scoring.failures import Failure, StartFailed, describe_exit
@@ -141,6 +143,15 @@ def share() -> Shared:
     except OSError:
         page.close()
         raise
+
+
+def parent_of(pid: int) -> int:
+    """The process id of its parent. Raises ProcessLookupError where there is no such process."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from None
+    return int(status.rpartition(")")[2].split()[1])
 
 
 class ProcessGroup:

@@ -15,7 +15,15 @@ import msgspec
 from modelport_scoring.failures import Failure, StartFailed, describe_exit, read_failure_frame
 from modelport_scoring.journal import Journal
 from modelport_scoring.workers.launch import Launch
-from modelport_scoring.workers.process import ProcessGroup, Shared, SpawnedProcess, ended_early, late, share
+from modelport_scoring.workers.process import (
+    ProcessGroup,
+    Shared,
+    SpawnedProcess,
+    ended_early,
+    late,
+    parent_of,
+    share,
+)
 from modelport_worker.frames import FAILED, FORK, FORKED, HEADER, HEADER_SIZE, PHASE, READY, REAP, REAPED, pack
 
 FORK_TIMEOUT_S = 10.0
@@ -29,6 +37,12 @@ LAST_WORDS_S = 0.2
 
 PATIENCE_S = 5.0
 """A template that has been let go may take so long to end."""
+
+MOST_FRAME_BYTES = 64 * 1024 * 1024
+"""Of what it says, a failed start for one."""
+
+MOST_LAST_READS = 64
+"""So much of its last words is listened to: what it has forked itself may hold its end of the link, and talk on."""
 
 TEMPLATES_END = "the process that workers are forked from ended when it was told to fork. Set worker_start to spawn"
 EXIT_UNKNOWN = "nobody knows how: the process that it was forked from has gone, or its script collected the exit status"
@@ -55,6 +69,7 @@ class Template:
         self._phase = "start"
         self._failure: Failure | None = None
         self._let_go = False
+        self._given_up = False
         self._link_open = True
         self._numbers = itertools.count(1)
         self._turn = asyncio.Lock()
@@ -87,6 +102,7 @@ class Template:
         try:
             shared = share()
             pid = await self._ask_for_fork(number, shared)
+            self._see_that_it_forked(pid)
             process = ForkedProcess(self, number, pid=pid, shared=shared)
         except BaseException as error:
             if shared is not None:
@@ -145,46 +161,55 @@ class Template:
 
     # --- what it says -------------------------------------------------------------------------------------------------
 
-    def _receive(self) -> None:
-        while self._link_open:
-            try:
-                data = self._socket.recv(65536)
-            except BlockingIOError:
-                break
-            except OSError:
-                data = b""
-            if not data:
-                self._link_closed()
-                break
-            self._received += data
-            self._split()
+    def _receive(self) -> bool:
+        """Handle what has come, so much of it that whoever talks without end keeps nobody else waiting. Whether there
+        was anything."""
+        try:
+            data = self._socket.recv(65536)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._link_closed()
+            return False
+        self._received += data
+        self._split()
+        return True
 
     def _split(self) -> None:
         """Handle the whole frames, and keep the rest."""
         received, start = self._received, 0
-        while len(received) - start >= HEADER_SIZE:
+        while len(received) - start >= HEADER_SIZE and not self._given_up:
             number, payload_size, meta_size, _, code, kind, _ = HEADER.unpack_from(received, start)
             payload = start + HEADER_SIZE + meta_size
             if payload + payload_size > len(received):
+                if meta_size + payload_size > MOST_FRAME_BYTES:
+                    self._give_up(f"sent a frame of {meta_size + payload_size} bytes")
                 break
             start = payload + payload_size
             self._frame_received(number, kind, code, bytes(received[payload:start]))
         del received[:start]
 
     def _frame_received(self, number: int, kind: int, code: int, payload: bytes) -> None:
-        if kind == PHASE:
-            self._phase = payload.decode(errors="replace")
-        elif kind == READY and not self._ready.done():
-            self._deadline.cancel()
-            self._ready.set_result(None)
-        elif kind == FAILED:
-            self._start_failed(payload)
-        elif kind == FORKED:
-            self._forked(number, code, payload)
-        elif kind == REAPED:
-            self._told(number, int(payload) if payload else None)
-        else:
-            self._give_up(f"sent a frame of the kind {kind}")
+        try:
+            if kind == FORKED:
+                self._forked(number, code, payload)
+            elif kind == REAPED:
+                self._told(number, int(payload) if payload else None)
+            elif self._ready.done():
+                self._give_up(f"sent a frame of the kind {kind}, though its start was over")
+            elif kind == PHASE:
+                self._phase = payload.decode(errors="replace")
+            elif kind == READY:
+                self._deadline.cancel()
+                self._ready.set_result(None)
+            elif kind == FAILED:
+                self._start_failed(payload)
+            else:
+                self._give_up(f"sent a frame of the kind {kind}")
+        except ValueError:
+            self._give_up(f"sent a number that is none: {payload[:40]!r}")
 
     def _start_failed(self, payload: bytes) -> None:
         with contextlib.suppress(msgspec.MsgspecError):
@@ -200,6 +225,13 @@ class Template:
         else:
             answer.set_result(int(payload))
 
+    def _see_that_it_forked(self, pid: int) -> None:
+        """Raises TemplateEnded where the process is not a child of it: what it says is a script's word, and that one
+        must not have us kill whomever it likes."""
+        if parent_of(pid) != self._process.pid:
+            self._give_up(f"named a process that is none of its forks, {pid}")
+            raise TemplateEnded
+
     def _told(self, number: int, returncode: int | None) -> None:
         told = self._reaps.pop(number, None)
         if told is not None:
@@ -213,7 +245,8 @@ class Template:
 
     def _give_up(self, why: str) -> None:
         self._journal.write(f"modelport: the template {self._process.pid} {why}; it is ended")
-        self._let_go = True
+        self._let_go = self._given_up = True
+        self._loop.remove_reader(self._socket)
         self._process.kill()
 
     def _link_closed(self) -> None:
@@ -223,7 +256,9 @@ class Template:
             self._loop.call_later(LAST_WORDS_S, self._process.kill)
 
     def _process_ended(self) -> None:
-        self._receive()  # its last words
+        for _ in range(MOST_LAST_READS):
+            if self._given_up or not self._receive():
+                break
         if self._link_open:
             self._link_closed()
         self._deadline.cancel()
