@@ -182,6 +182,8 @@ def test_zero_counts_as_not_given() -> None:
         ({"ssl_cert_pem_file": "nowhere.pem"}, r"ssl_cert_pem_file 'nowhere\.pem' doesn't exist"),
         ({"ssl_key_pem_file": "nowhere.pem"}, r"ssl_key_pem_file 'nowhere\.pem' doesn't exist"),
         ({"vnet_name": "net"}, "vnet_name, subnet_name must be provided together"),
+        ({"auth_enabled": "yes"}, "auth_enabled must be True or False; it is 'yes'"),
+        ({"ssl_cert_pem_file": 3}, "ssl_cert_pem_file must be a text; it is 3"),
         ({"cmk_key_name": "k"}, "cmk_vault_base_url, cmk_key_name, cmk_key_version must be provided together"),
     ],
 )
@@ -217,6 +219,8 @@ WITHOUT_SCALING = "provided without enabling autoscaling: set autoscale_enabled=
         ({"replica_max_concurrent_requests": -1}, "replica_max_concurrent_requests must be positive"),
         ({"max_request_wait_time": -1}, "max_request_wait_time must be positive"),
         ({"period_seconds": -1}, "period_seconds must be positive"),
+        ({"autoscale_enabled": "true"}, "autoscale_enabled must be True or False; it is 'true'"),
+        ({"namespace": 3}, "namespace must be a text; it is 3"),
         ({"failure_threshold": -1}, "failure_threshold must be positive"),
         ({"auth_enabled": True, "token_auth_enabled": True}, "auth_enabled and token_auth_enabled cannot both be True"),
         (

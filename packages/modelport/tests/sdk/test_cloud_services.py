@@ -89,7 +89,9 @@ def test_a_container_instance_asks_for_nothing(bench: CloudBench, aci: AciWebser
     assert (shown["environmentDetails"], aci.environment, aci.image) == (None, None, None)
     with pytest.raises(NotImplementedError, match="do not have token authentication"):
         aci.get_token()
-    with pytest.raises(WebserviceException, match="no keys"):
+    with pytest.raises(WebserviceException, match=r"(?s)container instances have keys only.*auth_enabled=True"):
+        aci.get_access_token()
+    with pytest.raises(WebserviceException, match=r"no keys.*\n.*service\.update\(auth_enabled=True\), or"):
         aci.get_keys()
 
 

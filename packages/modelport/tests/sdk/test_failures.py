@@ -56,6 +56,11 @@ def test_a_missing_import_names_the_package_to_add(deployer: Deployer) -> None:
     assert "Add cv2_that_is_not_there to" in error.hint
 
 
+def test_a_decorator_that_is_not_imported_says_from_where(deployer: Deployer) -> None:
+    error = failure_of(deployer, f"def init(): pass\n@rawhttp{RUN}")
+    assert error.hint == "Import it in the script: from azureml.contrib.services.aml_request import rawhttp"
+
+
 def test_init_that_raises_shows_the_users_own_traceback(deployer: Deployer) -> None:
     error = failure_of(deployer, f"def init():\n    print('so far')\n    raise ValueError('no weights')\n{RUN}")
     assert error.failure.phase is Phase.INIT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,11 +90,23 @@ def test_the_limits_by_the_names_of_v1() -> None:
             "max_concurrent_requests_per_container is 2, and max_concurrent_requests, .* is 1: give one of them",
         ),
         ({"collect_model_data": 1}, "collect_model_data must be True or False"),
+        ({"auth_enabled": "yes"}, "auth_enabled must be True or False; it is 'yes'"),
+        ({"ssl_enabled": 1}, "ssl_enabled must be True or False; it is 1"),
+        ({"host": 127}, "host must be a text; it is 127"),
+        ({"ssl_cname": Path("a.example")}, "ssl_cname must be a text; it is PosixPath"),
+        ({"description": ["a"]}, "description must be a text; it is"),
+        ({"primary_key": 4711}, "primary_key must be a text; it is of type int"),
+        ({"gpu_cores": "1"}, "gpu_cores must be a whole number, 0 or more; it is '1'"),
     ],
 )
 def test_a_violation_names_the_parameter_and_what_is_allowed(parameters: dict[str, Any], said: str) -> None:
     with pytest.raises(WebserviceException, match=f"^Invalid configuration, {said}"):
         asked(**parameters)
+
+
+def test_the_files_of_a_certificate_may_be_paths(tmp_path: Path) -> None:
+    files = {"ssl_cert_pem_file": tmp_path / "a.pem", "ssl_key_pem_file": tmp_path / "a.key"}
+    assert asked(**files).ssl_key_pem_file == str(tmp_path / "a.key")
 
 
 def test_every_violation_has_a_line() -> None:

@@ -19,7 +19,13 @@ import pytest
 
 from modelport import LocalWebservice, Model, Webservice, Workspace
 from modelport.domain.deployments import Deployment
-from modelport.domain.errors import ConflictException, DeploymentFailed, ModelportError, WebserviceException
+from modelport.domain.errors import (
+    ConflictException,
+    DeploymentFailed,
+    ModelportError,
+    UserErrorException,
+    WebserviceException,
+)
 from modelport.domain.services import LocalDeployment
 from modelport.targets.local import LocalTarget
 from modelport.usecases import run_service
@@ -122,9 +128,16 @@ def test_reload_and_roll_back_on_a_handle_made_by_the_constructor(deployer: Depl
 def test_keys_are_asked_for_and_change_without_a_restart(deployer: Deployer) -> None:
     service = running(deployer.deploy())
     pid = supervisor_pid(folder_of(service))
-    with pytest.raises(WebserviceException, match="no keys"):
+    with pytest.raises(
+        WebserviceException, match=r"no keys.*\n.*deployment_config=LocalWebservice.deploy_conf.*svc --auth"
+    ):
         service.get_keys()
     assert isinstance(service, LocalWebservice)
+    for wrong in ("read with its end\n", "schlüssel", " "):
+        with pytest.raises(UserErrorException, match="no client could send"):
+            service.update(
+                deployment_config=LocalWebservice.deploy_configuration(auth_enabled=True, secondary_key=wrong)
+            )
     service.update(deployment_config=LocalWebservice.deploy_configuration(auth_enabled=True))
     first, second = service.get_keys()
     assert service.auth_enabled

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import sqlite3
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from modelport.domain.deployments import Deployment
 from modelport.domain.errors import StoreException, UserErrorException
 from modelport.domain.models import ModelFilter
 from modelport.storage.sql import open_sql
@@ -74,6 +77,17 @@ def test_a_row_that_makes_no_sense_is_an_error(path: Path, statement: str) -> No
     with pytest.raises(StoreException, match=f"{path} is damaged"):
         store.service("diabetes")
         store.assets("compute")
+    store.close()
+
+
+def test_a_value_of_another_type_is_refused_before_it_is_written(path: Path) -> None:
+    store = created(path)
+    store.create_service(samples.service())
+    wrong: Any = "yes"
+    changed = dataclasses.replace(samples.service(), deployment=Deployment(auth_enabled=wrong))
+    with pytest.raises(UserErrorException, match=r"cannot be kept .*Expected `bool \| null`, got `str`.*auth_enabled"):
+        store.update_service(changed)
+    assert store.service("diabetes") == samples.service()
     store.close()
 
 

@@ -51,7 +51,8 @@ def test_a_taken_port_names_the_process_that_has_it(target: LocalTarget) -> None
     [
         ({"no_such_limit": 1}, "limits: .*no_such_limit"),
         ({"queue_wait_ms": 0}, "settings: limits.queue_wait_ms must be above 0, not 0"),
-        ({"queue_wait_ms": "soon"}, "limits: .*queue_wait_ms"),
+        ({"queue_wait_ms": "soon"}, "limits: queue_wait_ms must be a whole number, not 'soon'"),
+        ({"request_timeout_s": "x"}, "limits: request_timeout_s must be a number, not 'x'"),
     ],
 )
 def test_limits_that_there_are_none_of(target: LocalTarget, limits: Mapping[str, float], said: str) -> None:
@@ -96,8 +97,12 @@ def test_more_workers_than_a_machine_should_start(target: LocalTarget, asked: Lo
             r"batching.max_wait_ms must be between 0 and 1000, not -1",
         ),
         (LocalDeployment(worker_start="thread"), "worker_start 'thread': it must be one of spawn, fork"),
-        (LocalDeployment(telemetry={"acces_log": True}), "telemetry: .*acces_log"),
-        (LocalDeployment(telemetry={"log_format": "xml"}), "telemetry: .*xml"),
+        (LocalDeployment(telemetry={"acces_log": True}), "telemetry: there is no setting 'acces_log'"),
+        (
+            LocalDeployment(telemetry={"log_format": "xml"}),
+            "telemetry: log_format must be one of text, json, not 'xml'",
+        ),
+        (LocalDeployment(telemetry={"tracing": "maybe"}), "telemetry: tracing must be true or false, not 'maybe'"),
         (LocalDeployment(telemetry={"sampling_ratio": 2}), "telemetry.sampling_ratio must be between 0 and 1, not 2"),
         (
             LocalDeployment(telemetry={"otlp_endpoint": "http://127.0.0.1:4318"}),

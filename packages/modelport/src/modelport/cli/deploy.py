@@ -26,6 +26,7 @@ from modelport.cli.output import Result
 from modelport.cli.session import DEFAULT_WORKSPACE, Session
 from modelport.domain.errors import ConflictException, UserErrorException
 from modelport.domain.failures import Phase, in_phase
+from modelport.domain.names import check_service_name
 from modelport.sdk.conda_dependencies import CondaDependencies
 from modelport.sdk.environment import Environment
 from modelport.sdk.inference import InferenceConfig
@@ -118,6 +119,7 @@ def deploy(
     service_name = name or derived_name(paths[0] if paths else Path(script))
     inference = _inference(script, source_directory, environment.environment(service_name), is_script=is_script)
     configuration = LocalWebservice.deploy_configuration(port=port, auth_enabled=is_true(auth_enabled))
+    check_service_name(service_name)
     body = None if sample is None else text_or_file(sample)
     for path in paths:
         check_registration(ModelRegistration(path=path, name=_model_name(path)))

@@ -46,7 +46,8 @@ def update(
 
     New models or code start beside the old ones and take over when init() has returned; where that fails, the old ones
     go on. All settings change while the service runs, too; where the script does not come up with them, it goes on with
-    the old ones. Only another port or host, or TLS that is switched on or off, restarts it, which is said on stderr.
+    the old ones. Only another port, host or number of server processes, or TLS that is switched on or off, restarts it,
+    which is said on stderr.
     """
     service = session.service(name)
     asked = asked_of(session, target, scoring, replicas, placement)

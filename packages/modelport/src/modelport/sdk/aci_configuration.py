@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from modelport.domain.deployments import ComputeType, Deployment, Placement, Resources
-from modelport.sdk.deployment_configuration import both_or_none, not_positive, refuse
+from modelport.sdk.deployment_configuration import both_or_none, not_positive, refuse, wrong_forms
 
 
 @dataclass(kw_only=True)
@@ -45,6 +45,10 @@ class AciServiceDeploymentConfiguration:
 
     def violations(self) -> Iterator[str]:
         """What is wrong with it."""
+        wrong = wrong_forms(self)
+        if wrong:
+            yield from wrong
+            return
         yield from not_positive({"cpu_cores": self.cpu_cores, "memory_gb": self.memory_gb})
         yield from wrong_certificate(self.ssl_enabled, self.ssl_cert_pem_file, self.ssl_key_pem_file, self.ssl_cname)
         yield from both_or_none(vnet_name=self.vnet_name, subnet_name=self.subnet_name)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from modelport.domain.deployments import Autoscale, ComputeType, Deployment, Placement, Probe, Resources
 from modelport.domain.errors import WebserviceException
 from modelport.domain.names import check_service_name
-from modelport.sdk.deployment_configuration import not_positive, refuse, zeros
+from modelport.sdk.deployment_configuration import not_positive, refuse, wrong_forms, zeros
 
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{,61}[a-z0-9])?")
 
@@ -87,6 +87,10 @@ class AksServiceDeploymentConfiguration:
 
     def violations(self, *, present: Deployment | None = None) -> Iterator[str]:
         """What is wrong, in the update of a ``present`` deployment or, without one, in a first one."""
+        wrong = wrong_forms(self)
+        if wrong:
+            yield from wrong
+            return
         yield from not_positive(_values(self, _WHOLE), whole=True, zero=True)
         yield from not_positive(_values(self, _POSITIVE), zero=True)
         yield from _wrong_scale(self, present)
@@ -161,7 +165,8 @@ class AksEndpointDeploymentConfiguration(AksServiceDeploymentConfiguration):
     def violations(self, *, present: Deployment | None = None) -> Iterator[str]:
         """What is wrong with the endpoint or its version."""
         yield from super().violations(present=present)
-        yield from wrong_version(self.version_name, self.traffic_percentile)
+        if not wrong_forms(self):
+            yield from wrong_version(self.version_name, self.traffic_percentile)
 
 
 def wrong_version(name: str | None, traffic_percentile: Any) -> Iterator[str]:

@@ -195,7 +195,8 @@ def _cluster(
     if target is None:
         raise WebserviceException(
             f"A deployment of type {configuration.compute_type} needs a compute target.",
-            hint="Give deployment_target=AksCompute(workspace, name), or compute_target_name in the configuration.",
+            hint="Give deployment_target=AksCompute(workspace, name), or compute_target_name in the configuration. "
+            "Make one: ComputeTarget.create(workspace, name, AksCompute.provisioning_configuration()).",
         )
     found = target if isinstance(target, ComputeTarget) else ComputeTarget(workspace, str(target))
     if not isinstance(found, AksCompute):

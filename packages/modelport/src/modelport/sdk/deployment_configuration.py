@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from modelport.domain.deployments import ComputeType, Deployment
 from modelport.domain.errors import WebserviceException
@@ -45,6 +47,31 @@ def refuse(violations: Iterable[str]) -> None:
     wrong = [f"Invalid configuration, {violation}" for violation in violations]
     if wrong:
         raise WebserviceException("\n".join(wrong))
+
+
+_FORMS: Mapping[object, tuple[tuple[type, ...], str]] = {
+    "bool | None": ((bool,), "True or False"),
+    "str | None": ((str, os.PathLike), "a text"),
+}
+"""By the annotation of a field: what it may hold, and how that is called."""
+
+
+def wrong_forms(configuration: Any) -> list[str]:
+    """What is wrong with truths and texts that are none: kept as they are, nobody could read the service again.
+
+    Where a path may be given, a ``Path`` may; a key is not shown.
+    """
+    wrong = []
+    for field in dataclasses.fields(configuration):
+        value = getattr(configuration, field.name)
+        if value is None or field.type not in _FORMS:
+            continue
+        allowed, name = _FORMS[field.type]
+        is_path = isinstance(value, os.PathLike)
+        if not isinstance(value, allowed) or (is_path and not field.name.endswith("_file")):
+            shown = f"it is {value!r}" if field.repr else f"it is of type {type(value).__name__}"
+            wrong.append(f"{field.name} must be {name}; {shown}.")
+    return wrong
 
 
 def not_positive(values: Mapping[str, object], *, whole: bool = False, zero: bool = False) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from modelport.domain.deployments import BOTH_CREDENTIALS, Batching, ComputeType, Deployment
-from modelport.sdk.deployment_configuration import refuse
+from modelport.sdk.deployment_configuration import refuse, wrong_forms
 
 LIMITS_OF_V1 = {
     "scoring_timeout_ms": "scoring_timeout_ms",
@@ -29,7 +29,6 @@ COLLECTED_HERE = (
 )
 
 _POSITIVE = ("workers", "server_processes", *LIMITS_OF_V1)
-_TRUTHS = ("warm_up", "enable_app_insights", "collect_model_data")
 _BATCHING = {"max_requests": (int,), "max_wait_ms": (int, float)}
 
 
@@ -80,15 +79,15 @@ class LocalDeploymentConfiguration:
         refuse(self._violations())
 
     def _violations(self) -> Iterator[str]:
+        yield from wrong_forms(self)
         if self.port is not None and (not _is_whole(self.port) or not 0 <= self.port <= 65535):
             yield f"port must be an integer in range [1, 65535]; it is {self.port!r}."
         for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and (not _is_whole(value) or value < 1):
                 yield f"{name} must be a positive integer; it is {value!r}."
-        for name in _TRUTHS:
-            if not isinstance(getattr(self, name), bool | None):
-                yield f"{name} must be True or False; it is {getattr(self, name)!r}."
+        if self.gpu_cores is not None and (not _is_whole(self.gpu_cores) or self.gpu_cores < 0):
+            yield f"gpu_cores must be a whole number, 0 or more; it is {self.gpu_cores!r}."
         yield from _wrong_credentials(self)
         yield from _wrong_batching(self.batching)
         yield from _wrong_origins(self.cors_origins)

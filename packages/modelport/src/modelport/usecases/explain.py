@@ -26,6 +26,18 @@ PACKAGE_OF_MODULE = {
 }
 """Where the package to install has another name than the module to import."""
 
+_MODULE_OF_NAME = {
+    "rawhttp": "azureml.contrib.services.aml_request",
+    "AMLRequest": "azureml.contrib.services.aml_request",
+    "AMLResponse": "azureml.contrib.services.aml_response",
+    "input_schema": "inference_schema.schema_decorators",
+    "output_schema": "inference_schema.schema_decorators",
+    "NumpyParameterType": "inference_schema.parameter_types.numpy_parameter_type",
+    "PandasParameterType": "inference_schema.parameter_types.pandas_parameter_type",
+    "StandardPythonParameterType": "inference_schema.parameter_types.standard_py_parameter_type",
+}
+"""What entry scripts of v1 use, and may forget to import."""
+
 _GENERAL = {
     Phase.START: "Look at the log; `modelport doctor` checks what on this machine would stop a deployment.",
     Phase.IMPORT: "Correct the script, or what it imports, and deploy again.",
@@ -116,6 +128,12 @@ def _missing_file(context: Context, revision: Revision, failure: Failure, manife
     return f"Below the app root the deployment has these model files:\n  {listing}"
 
 
+def _import_forgotten(context: Context, revision: Revision, failure: Failure, manifest: Manifest | None) -> str:
+    found = re.search(r"name '(\w+)' is not defined", failure.message)
+    module = _MODULE_OF_NAME.get(found[1]) if found else None
+    return f"Import it in the script: from {module} import {found[1]}" if found and module else ""
+
+
 def _nowhere_to_write(context: Context, revision: Revision, failure: Failure, manifest: Manifest | None) -> str:
     if "Read-only file system" not in failure.message:
         return ""
@@ -123,7 +141,13 @@ def _nowhere_to_write(context: Context, revision: Revision, failure: Failure, ma
 
 
 _Rule = Callable[[Context, Revision, Failure, "Manifest | None"], str]
-_RULES: tuple[_Rule, ...] = (_missing_module, _pickle_of_other_version, _missing_file, _nowhere_to_write)
+_RULES: tuple[_Rule, ...] = (
+    _missing_module,
+    _pickle_of_other_version,
+    _missing_file,
+    _import_forgotten,
+    _nowhere_to_write,
+)
 
 
 def last_lines(text: str, *, count: int = 50) -> str:

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from modelport.domain.deployments import ComputeType
 from modelport.domain.errors import AuthenticationOff, ModelportError, WebserviceException
 from modelport.domain.services import Service, ServiceFilter
 from modelport.domain.tokens import (
@@ -23,6 +24,7 @@ from modelport.domain.workspaces import WorkspaceRecord
 from modelport.storage.interface import MetadataStore
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
+from modelport.usecases.keys import how_to_ask_for
 
 Clock = Callable[[], dt.datetime]
 
@@ -34,9 +36,11 @@ def utc_now() -> dt.datetime:
 def get_access_token(context: Context, service: Service, *, now: Clock = utc_now) -> AccessToken:
     """A new token for the service. Raises AuthenticationOff where it asks for none."""
     if not service.deployment.token_auth_enabled:
+        is_aci = service.compute_type == ComputeType.ACI
         raise AuthenticationOff(
-            f"The service {service.name!r} has no tokens: token authentication is off.",
-            hint="Update it with token_auth_enabled=True (--token-auth-enabled true).",
+            f"The service {service.name!r} has no tokens: "
+            + ("container instances have keys only." if is_aci else "token authentication is off."),
+            hint=how_to_ask_for("auth_enabled" if is_aci else "token_auth_enabled", service),
         )
     begin = now().replace(microsecond=0)
     expiry = begin + LIFETIME

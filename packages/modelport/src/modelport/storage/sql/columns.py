@@ -40,7 +40,8 @@ class UtcTime(TypeDecorator[dt.datetime]):
 class Document(TypeDecorator[Any]):
     """A value of the domain as JSON, for what no query looks into. ``None`` is NULL.
 
-    Raises msgspec.ValidationError where the JSON in the database is not such a value.
+    Raises msgspec.ValidationError where the JSON in the database is not such a value; and, before anything is written,
+    where what is to be kept is none (SQLAlchemy wraps it in a StatementError): nobody could read it again.
     """
 
     impl = sa.JSON(none_as_null=True)
@@ -51,7 +52,10 @@ class Document(TypeDecorator[Any]):
         self.kind = kind
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return msgspec.to_builtins(value)
+        kept = msgspec.to_builtins(value)
+        if kept is not None:
+            msgspec.convert(kept, type=self.kind)
+        return kept
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         return None if value is None else msgspec.convert(value, type=self.kind)

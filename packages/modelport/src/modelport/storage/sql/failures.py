@@ -67,7 +67,8 @@ _POSTGRESQL_CLASSES = {"08": _UNREACHABLE, "57": _UNREACHABLE, "28": _REFUSED}
 def translated(place: str) -> Iterator[None]:
     """Raise StoreException for what the database, or a row that makes no sense, raises inside. ``place`` names it.
 
-    A text that no database can keep is the caller's doing: UserErrorException.
+    A text that no database can keep, and a value of another type than its field has, is the caller's doing:
+    UserErrorException.
     """
     try:
         yield
@@ -77,6 +78,11 @@ def translated(place: str) -> Iterator[None]:
         raise UserErrorException(f"A number is too large for a database: {error}.") from error
     except sa.exc.DBAPIError as error:
         raise _exception(place, _trouble(error), str(error.orig)) from error
+    except sa.exc.StatementError as error:
+        raise UserErrorException(
+            f"A value cannot be kept in the database {place}: {error.orig}.",
+            hint="Give it the type that the documentation names. Nothing was changed.",
+        ) from error
     except sa.exc.TimeoutError as error:
         raise _exception(place, _LOCKED, "every connection is in use") from error
     except sqlite3.Error as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
@@ -197,9 +198,27 @@ def _table(given: Mapping[str, object], kind: type[_Table], *, name: str) -> _Ta
         return msgspec.convert(dict(given), kind, strict=False)
     except msgspec.ValidationError as error:
         known = ", ".join(field.name for field in msgspec.structs.fields(kind))
-        raise UserErrorException(f"Invalid {name}: {error}.", hint=f"The {_PLURALS[name]} are: {known}.") from None
+        hint = f"The {_PLURALS[name]} are: {known}."
+        raise UserErrorException(f"Invalid {name}: {_in_words(error, given, kind)}.", hint=hint) from None
 
 
+def _in_words(error: msgspec.ValidationError, given: Mapping[str, object], kind: type[msgspec.Struct]) -> str:
+    """What is wrong, with the name of the setting and what it was given."""
+    wrong = re.fullmatch(r".* - at `\$\.(\w+)`", str(error))
+    if wrong is None:
+        return str(error).replace("Object contains unknown field", "there is no setting").replace("`", "'")
+    name = wrong[1]
+    types = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    return f"{name} must be {_form(types[name])}, not {given[name]!r}"
+
+
+def _form(kind: object) -> str:
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return f"one of {', '.join(choice.value for choice in kind)}"
+    return _FORMS.get(kind, "a text")
+
+
+_FORMS: Mapping[object, str] = {bool: "true or false", int: "a whole number", float: "a number"}
 _PLURALS = {
     "limits": "limits",
     "telemetry": "settings of telemetry",
