@@ -10,13 +10,21 @@ targets=("$@")
 python=.fuzz/venv/bin/python
 most_bytes=8192 # of one target's corpus
 
+read -ra known <<<"$(.venv/bin/python -c 'from fuzz.catalogue import TARGETS; print(*TARGETS)')"
+[ ${#targets[@]} -gt 0 ] || targets=("${known[@]}")
+for target in "${targets[@]}"; do
+    if [[ " ${known[*]} " != *" $target "* ]]; then
+        echo "fuzz: there is no target $target; there are ${known[*]}" >&2
+        exit 2
+    fi
+done
+
 if [ ! -x "$python" ]; then
     eval "$(.venv/bin/python packages/modelport/src/modelport/environments/index_settings.py)"
     .venv/bin/uv venv --quiet --python .venv/bin/python .fuzz/venv
     .venv/bin/uv pip install --quiet --python "$python" --constraint constraints.txt atheris \
         -e packages/modelport-worker -e packages/modelport-azureml -e packages/modelport-scoring
 fi
-[ ${#targets[@]} -gt 0 ] || read -ra targets <<<"$("$python" -c 'from fuzz.catalogue import TARGETS; print(*TARGETS)')"
 
 dictionary_of() {
     case $1 in

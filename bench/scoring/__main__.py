@@ -80,7 +80,9 @@ def main() -> None:
             run(plan, results)
         finally:
             write_results(results, path)
-    print(f"\n{markdown(results)}\nEvery round is in {path.relative_to(ROOT)}")
+    print(f"\n{markdown(results, whole=whole)}\nEvery round is in {path.relative_to(ROOT)}")
+    if not results.rounds:
+        raise SystemExit("bench: nothing was measured, for the reasons above")
     if whole:
         publish(results, source=path)
 

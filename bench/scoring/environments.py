@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+from modelport.environments.index_settings import for_uv, uv_options
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".bench"
@@ -35,11 +38,12 @@ def install(requirements: Path, folder: Path) -> None:
     uv = str(Path(sys.executable).with_name("uv"))
     run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
     target = ["--python", str(folder / "bin" / "python"), "--requirements", str(requirements)]
-    run([uv, "pip", "install", "--quiet", "--compile-bytecode", *target])
+    run([uv, "pip", "install", "--quiet", "--compile-bytecode", *uv_options(os.environ), *target])
 
 
 def run(command: list[str]) -> None:
-    ended = subprocess.run(command, capture_output=True, text=True)
+    """An installer: packages come from where pip's configuration or uv's variables say, as with ``make setup``."""
+    ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **for_uv(os.environ)})
     if ended.returncode:
         said = [line.strip() for line in ended.stderr.splitlines() if line.strip()]
         raise CannotInstall(" ".join(said)[:300] or f"{command[0]} ended with status {ended.returncode}")

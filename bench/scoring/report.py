@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.scoring.environments import ROOT, environment_for
 from bench.scoring.medians import median
 from bench.scoring.results import Results, Round
-from bench.scoring.targets import Figures, judge, latency, processor_time, throughput
+from bench.scoring.targets import NO_FIGURE, Figures, judge, latency, processor_time, throughput
 from bench.scoring.workloads import WORKLOADS, Load, Workload
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -32,9 +32,10 @@ def publish(results: Results, *, source: Path) -> None:
     PAGE.write_text(f"{before}{BEGIN}\n\n{markdown(results)}\n{picture}\n\n{link}\n\n{END}{after}")
 
 
-def markdown(results: Results) -> str:
-    """All tables."""
-    return "\n".join([*summary(results), *targets_table(results), *measurements(results), *absences(results)])
+def markdown(results: Results, *, whole: bool = True) -> str:
+    """All tables; of targets, where not the ``whole`` was measured, those alone that there are figures for."""
+    targets = targets_table(results, whole=whole)
+    return "\n".join([*summary(results), *targets, *measurements(results), *absences(results)])
 
 
 def summary(results: Results) -> Iterator[str]:
@@ -44,10 +45,11 @@ def summary(results: Results) -> Iterator[str]:
         yield f"{'; '.join(results.versions)}.\n"
 
 
-def targets_table(results: Results) -> Iterator[str]:
+def targets_table(results: Results, *, whole: bool = True) -> Iterator[str]:
     yield "| to show | at least | measured | met? |\n| --- | --- | --- | --- |"
     for line in judge(results):
-        yield f"| {line.title} | {line.bound} | {line.measured} | {line.met} |"
+        if whole or line.met != NO_FIGURE:
+            yield f"| {line.title} | {line.bound} | {line.measured} | {line.met} |"
     yield ""
 
 

@@ -35,6 +35,9 @@ class Finding:
     note: str = ""
 
 
+NO_FIGURE = "?"
+"""Whether such a target is met."""
+
 NOT_MEASURED = Finding(value=None, note="not measured")
 
 
@@ -278,7 +281,9 @@ def judge(results: Results) -> list[Verdict]:
 
 def verdict(target: Target, finding: Finding) -> Verdict:
     if finding.value is None:
-        return Verdict(title=target.title, bound=str(target.bound), measured=finding.note or "not measured", met="?")
+        return Verdict(
+            title=target.title, bound=str(target.bound), measured=finding.note or "not measured", met=NO_FIGURE
+        )
     note = f" ({finding.note})" if finding.note else ""
     return Verdict(
         title=target.title,

@@ -66,6 +66,11 @@ def test_who_was_not_measured_is_told_with_the_reason() -> None:
     assert "| LitServe | W3 | it said: no \\| yes |" in markdown(results)
 
 
+def test_of_a_part_only_the_targets_with_figures_are_shown() -> None:
+    assert "| ? |" in markdown(empty())
+    assert "| ? |" not in markdown(empty(), whole=False)
+
+
 def test_publishing_replaces_what_lies_between_the_markers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
