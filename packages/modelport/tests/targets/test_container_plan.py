@@ -82,6 +82,7 @@ def test_a_holder_has_the_address() -> None:
     made = creation(holder_spec(service(), NAMES, image="i", published=("127.0.0.1", 8890)))
     assert made["ports"] == {"5001/tcp": ("127.0.0.1", 8890)}
     assert "network" not in made
+    assert made["stop_signal"] == "SIGKILL", "an engine that stops does not wait for it"
     spec = holder_spec(service(placement=Placement(dns_name_label="shop")), NAMES, image="i", published=("::", 1))
     assert (spec.network, spec.alias) == (NAMES.network, "shop")
 

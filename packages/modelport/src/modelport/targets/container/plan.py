@@ -62,6 +62,7 @@ class ContainerSpec:
     gpus: int = 0
     processes: int = _MOST_PROCESSES
     restarts: str = "on-failure"
+    stop_signal: str = "SIGTERM"
     user: str = f"{USER}:{USER}"
 
 
@@ -78,6 +79,9 @@ def holder_spec(service: Service, names: Names, *, image: str, published: tuple[
         memory_bytes=_HOLDER_BYTES,
         processes=8,
         restarts="unless-stopped",
+        # It has nothing to finish, and SIGTERM does not reach the first process of a container that handles no signal:
+        # an engine that stops would wait ten seconds for it.
+        stop_signal="SIGKILL",
     )
 
 
@@ -133,7 +137,7 @@ def creation(spec: ContainerSpec) -> dict[str, Any]:
         "security_opt": ["no-new-privileges"],
         "pids_limit": spec.processes,
         "restart_policy": _restart_policy(spec.restarts),
-        "stop_signal": "SIGTERM",
+        "stop_signal": spec.stop_signal,
         "healthcheck": {"test": ["NONE"]},  # it would start a Python again and again, within the container's limits
         "detach": True,
     }
