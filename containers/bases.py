@@ -5,6 +5,7 @@ They stand for the official images ``python:<minor>-slim-<release>`` that a pack
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -30,9 +31,13 @@ def import_base(engine: Engine) -> str:
 def base_archive() -> Path:
     """The root of a small Debian as an archive, made once for this machine: it takes a minute or two."""
     archive = CACHE / f"{RELEASE}.tar"
-    if archive.exists():
-        return archive
     CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "bases.lock").open("a") as lock:  # several processes of tests may want it at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return archive if archive.exists() else _made(archive)
+
+
+def _made(archive: Path) -> Path:
     root = CACHE / f"{RELEASE}.root"
     shutil.rmtree(root, ignore_errors=True)
     include = "--include=python3,python3-venv,ca-certificates"

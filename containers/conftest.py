@@ -11,13 +11,21 @@ from pathlib import Path
 import pytest
 
 from containers import engines
-from containers.bases import base_archive, import_base
+from containers.bases import CACHE, base_archive, import_base
 from containers.engines import Engine
 from containers.instances import Instances
 from modelport import Workspace
 
 OPT_OUT = "MODELPORT_TEST_WITHOUT"
 PROGRAMS = {"docker": ("dockerd", "docker", "debootstrap"), "podman": ("podman", "runc", "debootstrap")}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes run the tests (``--dist loadgroup``), each engine is started by one of them."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and "engine" in callspec.params:
+            item.add_marker(pytest.mark.xdist_group(callspec.params["engine"]))
 
 
 @pytest.fixture(scope="session", params=["docker", "podman"])
@@ -39,9 +47,11 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def image_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where layers of images are kept for all tests: to be the folder ``images`` of a home."""
-    return tmp_path_factory.mktemp("images")
+def image_cache() -> Path:
+    """Where layers of images are kept for all tests of a machine: to be the folder ``images`` of a home."""
+    layers = CACHE / "images"
+    layers.mkdir(parents=True, exist_ok=True)
+    return layers
 
 
 @pytest.fixture
