@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,13 @@ from modelport.targets.kubernetes.facts import ClusterFacts
 from modelport.targets.kubernetes.images import Images
 from modelport.targets.kubernetes.leftovers import leftovers
 from modelport.targets.kubernetes.logs import log_of
-from modelport.targets.kubernetes.names import Names
-from modelport.targets.kubernetes.plan import KubernetesPlan, plan
+from modelport.targets.kubernetes.plan import KubernetesPlan
+from modelport.targets.kubernetes.planning import Place, Planning
 from modelport.targets.kubernetes.reaching import Reaching
 from modelport.targets.kubernetes.rollout import Rollout
-from modelport.targets.kubernetes.settings import Certificate, ClusterSettings
+from modelport.targets.kubernetes.settings import ClusterSettings
 from modelport.targets.kubernetes.settling import Settling
-from modelport.targets.kubernetes.subject import REVISION_LABEL, ROUTER, SERVICE_LABEL, WORKSPACE_ID_LABEL, Subject
+from modelport.targets.kubernetes.subject import REVISION_LABEL
 from modelport.targets.serving.certificates import COPIES, check_certificate, copy_certificate
 from modelport.targets.serving.service import Trust
 from modelport.targets.serving.settings import check_deployment, shown_settings
@@ -70,6 +69,20 @@ class KubernetesTarget:
         return ClusterFacts(served=self._cluster.served, version=self._cluster.version)
 
     @cached_property
+    def _planning(self) -> Planning:
+        return Planning(
+            self._cluster,
+            self._facts,
+            folder=self._folder,
+            workspace=self._workspace,
+            workspace_id=self._workspace_id,
+            images=self._images,
+            settings=self._settings,
+            trust=self._trust,
+            data_path=self._data_path,
+        )
+
+    @cached_property
     def _reaching(self) -> Reaching:
         return Reaching(cluster=self._cluster, facts=self._facts, settings=self._settings)
 
@@ -96,7 +109,7 @@ class KubernetesTarget:
 
     def start(self, service: Service, bundle: Path, *, beside: Mapping[int, Path] = NONE_BESIDE) -> Observation:
         """Apply everything; pods are not waited for."""
-        wanted = self._plan(service, starts=True)
+        wanted = self._planning.plan(service, starts=True)
         applied = self._applied(wanted)
         applied.apply(wanted)
         applied.prune(_names(wanted))
@@ -109,7 +122,7 @@ class KubernetesTarget:
 
     def host(self, service: Service, number: int, bundle: Path) -> None:
         """Add the pods of the version; who gets which requests stays as it is."""
-        wanted = self._plan(service)
+        wanted = self._planning.plan(service)
         self._roll_out(service, only=[name for name in _names(wanted) if not _divides(name, wanted)])
 
     def promote(self, service: Service, number: int) -> None:
@@ -123,7 +136,7 @@ class KubernetesTarget:
 
     def scale(self, service: Service, number: int) -> None:
         """Pods that are added are not waited for."""
-        wanted = self._plan(service)
+        wanted = self._planning.plan(service)
         self._applied(wanted).apply(wanted)
 
     def split(self, service: Service) -> None:
@@ -140,7 +153,7 @@ class KubernetesTarget:
 
         Raises DeploymentFailed, and then everything is as it was; or the error says what is not.
         """
-        wanted = self._plan(service)
+        wanted = self._planning.plan(service)
         applied = self._applied(wanted)
         applied.check(wanted)
         rollout = self._rollout(wanted)
@@ -179,13 +192,13 @@ class KubernetesTarget:
             return Observation(state=ServiceState.UNKNOWN, failure=failure)
 
     def _observed(self, service: Service) -> Observation:
-        place = self._place(service)
+        place = self._planning.place(service)
         seen, tls = self._rollout(place).observe(service), bool(service.deployment.ssl_enabled)
         return self._reaching.told(seen, self._applied(place), name=place.names.base, tls=tls)
 
     def logs(self, service: Service, *, lines: int, revision: int | None = None) -> str:
         """Of every container of the revision's pods, those of init containers and of earlier ones among them."""
-        place = self._place(service)
+        place = self._planning.place(service)
         wanted = str(revision or service.active_revision)
         pods = [pod for pod in self._rollout(place).pods() if pod["metadata"]["labels"].get(REVISION_LABEL) == wanted]
         return log_of(self._cluster, place.namespace, pods, lines=lines)
@@ -208,11 +221,11 @@ class KubernetesTarget:
 
     def stop(self, service: Service) -> None:
         """Delete what runs; the Service keeps its address, and the Secrets stay. Nothing happens where nothing runs."""
-        self._applied(self._place(service)).delete_all(*_RUNNING)
+        self._applied(self._planning.place(service)).delete_all(*_RUNNING)
 
     def delete(self, service: Service) -> None:
         """Delete every object, and the workspace's namespace with the last service, where nobody else is in it."""
-        place = self._place(service)
+        place = self._planning.place(service)
         applied = self._applied(place)
         applied.delete_all()
         if self._settings.cert_issuer:  # cert-manager leaves what it has made, which has no labels of ours
@@ -233,82 +246,16 @@ class KubernetesTarget:
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
-    def _plan(self, service: Service, *, starts: bool = False) -> KubernetesPlan:
-        hosted = {version.revision for version in service.versions} or {service.active_revision}
-        return plan(
-            service,
-            workspace=self._workspace,
-            workspace_id=self._workspace_id,
-            images={number: self._images.image(service, number, starts=starts) for number in sorted(hosted)},
-            cluster=self._facts,
-            settings=self._settings_for(service),
-            trust=self._trust,
-            data_path=self._data_path,
-            certificate_files=self._certificate(service),
-        )
-
-    def _settings_for(self, service: Service) -> ClusterSettings:
-        """The target's. A router that runs keeps its image, whichever version is the default one: pods that end while a
-        version goes would still send requests to it."""
-        if not service.versions or self._settings.router_image is not None:
-            return self._settings
-        place = self._place(service)
-        running = self._cluster.get("apps/v1/Deployment", place.names.base, namespace=place.namespace)
-        containers = [] if running is None else running["spec"]["template"]["spec"]["containers"]
-        image = next((each["image"] for each in containers if each["name"] == ROUTER), None)
-        return replace(self._settings, router_image=image)
-
-    def _certificate(self, service: Service) -> Certificate | None:
-        """The files that were kept here; on another machine, those that the cluster has. What cert-manager has made is
-        its own to renew."""
-        if not service.deployment.ssl_enabled:
-            return None
-        folder = self._folder / service.name
-        if (folder / COPIES.certificate).is_file():
-            return Certificate(
-                certificate=(folder / COPIES.certificate).read_bytes(), key=(folder / COPIES.key).read_bytes()
-            )
-        place = self._place(service)
-        secret = self._cluster.get("v1/Secret", place.names.tls_secret, namespace=place.namespace)
-        is_ours = secret is not None and place.selector.items() <= secret["metadata"].get("labels", {}).items()
-        return None if secret is None or (self._settings.cert_issuer and not is_ours) else _certificate_in(secret)
-
-    def _place(self, service: Service) -> _Place:
-        subject = Subject(
-            service=service,
-            workspace=self._workspace,
-            workspace_id=self._workspace_id,
-            images={},
-            cluster=self._facts,
-            settings=self._settings,
-        )
-        selector = {WORKSPACE_ID_LABEL: self._workspace_id, SERVICE_LABEL: service.name}
-        return _Place(namespace=subject.names.namespace, selector=selector, names=subject.names)
-
-    def _applied(self, place: KubernetesPlan | _Place) -> Applied:
+    def _applied(self, place: KubernetesPlan | Place) -> Applied:
         return Applied(self._cluster, self._facts, namespace=place.namespace, selector=place.selector)
 
-    def _rollout(self, place: KubernetesPlan | _Place) -> Rollout:
+    def _rollout(self, place: KubernetesPlan | Place) -> Rollout:
         return Rollout(
             cluster=self._cluster,
             namespace=place.namespace,
             selector=place.selector,
             is_inferring=self._settings.kserve,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Place:
-    """Where the objects of a service are."""
-
-    namespace: str
-    selector: Mapping[str, str]
-    names: Names
-
-
-def _certificate_in(secret: Mapping[str, Any]) -> Certificate:
-    files = {name: base64.b64decode(text) for name, text in secret["data"].items()}
-    return Certificate(certificate=files["tls.crt"], key=files["tls.key"])
 
 
 _RUNNING = ("InferenceService", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Deployment")
