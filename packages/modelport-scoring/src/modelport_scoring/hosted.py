@@ -75,14 +75,14 @@ class Hosted:
 
     @property
     def workers(self) -> list[WorkerStatus]:
-        slots = self.revision.pool.group.slots if self.revision is not None else []
+        seats = self.revision.pool.group.seats if self.revision is not None else []
         return [
             WorkerStatus(
-                pid=slot.worker.pid if slot.worker is not None else None,
-                state=slot.worker.state if slot.worker is not None else "waiting",
-                restarts=max(0, slot.restarts),
+                pid=seat.worker.pid if seat.worker is not None else None,
+                state=seat.worker.state if seat.worker is not None else "waiting",
+                restarts=max(0, seat.restarts),
             )
-            for slot in slots
+            for seat in seats
         ]
 
     @property

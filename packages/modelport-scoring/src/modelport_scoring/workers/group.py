@@ -24,7 +24,7 @@ STOPPED = Failure(phase="start", message="The service was stopped before it had 
 
 
 @dataclass(eq=False, slots=True)
-class Slot:
+class Seat:
     """The place of one worker: who is in it, and how often that changed."""
 
     first_attempt: asyncio.Future[Failure | None]
@@ -71,12 +71,12 @@ class WorkerGroup:
         self.is_proven = False
         """Workers of the same kind were ready before: then it is not the script's doing where the first ones fail."""
         self.wanted = size
-        """How many there should be; ``slots`` has besides those that have not gone yet."""
+        """How many there should be; ``seats`` has besides those that have not gone yet."""
         self.failure: Failure | None = None
         """Why the last start failed; None again once a worker is ready."""
         self.closing = False
         """No worker is started any more."""
-        self.slots: list[Slot] = []
+        self.seats: list[Seat] = []
         self._launch = launch
         self._loop = loop
         self._owner = owner
@@ -97,17 +97,17 @@ class WorkerGroup:
     @property
     def workers(self) -> list[Worker]:
         """Those that run, or have just ended, ready or not."""
-        return [slot.worker for slot in self.slots if slot.worker is not None]
+        return [seat.worker for seat in self.seats if seat.worker is not None]
 
     @property
     def in_flight(self) -> int:
         """Requests that they hold."""
-        return sum(slot.in_flight for slot in self.slots)
+        return sum(seat.in_flight for seat in self.seats)
 
     @property
     def is_failing(self) -> bool:
         """Whether nobody can be expected to come up soon."""
-        return self.failure is not None and all(slot.is_failing for slot in self.slots if not slot.given_up.is_set())
+        return self.failure is not None and all(seat.is_failing for seat in self.seats if not seat.given_up.is_set())
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -116,10 +116,10 @@ class WorkerGroup:
         have ended and nothing is tried again. Those that are proven are tried again, as later ones are, until one is
         ready, or ``close``."""
         self._has_begun, self.is_proven = True, is_proven
-        first = list(self.slots)
-        for slot in first:
-            self._keep(slot)
-        failures = await asyncio.gather(*(slot.first_attempt for slot in first))
+        first = list(self.seats)
+        for seat in first:
+            self._keep(seat)
+        failures = await asyncio.gather(*(seat.first_attempt for seat in first))
         if None in failures or self.is_proven:
             self._stay()
             await self._settled.wait()
@@ -136,7 +136,7 @@ class WorkerGroup:
         """Have so many from now on, at least one. Those that are started are not waited for."""
         self.wanted = wanted
         if not self._has_begun:
-            self.slots = [Slot(self._loop.create_future()) for _ in range(wanted)]
+            self.seats = [Seat(self._loop.create_future()) for _ in range(wanted)]
         elif self._verdict.done() and self._verdict.result():
             self._fit()
 
@@ -144,8 +144,8 @@ class WorkerGroup:
         """Start nothing more. What is there goes on until ``end``."""
         self.closing = True
         self._settled.set()
-        for slot in self.slots:
-            slot.given_up.set()
+        for seat in self.seats:
+            seat.given_up.set()
 
     def stop_starting(self) -> None:
         """Give up what is being started."""
@@ -171,89 +171,89 @@ class WorkerGroup:
     # --- how many -----------------------------------------------------------------------------------------------------
 
     def _fit(self) -> None:
-        staying = [slot for slot in self.slots if not slot.given_up.is_set()]
+        staying = [seat for seat in self.seats if not seat.given_up.is_set()]
         if self.closing:
             return
         for _ in range(self.wanted - len(staying)):
-            slot = Slot(self._loop.create_future())
-            self.slots.append(slot)
-            self._keep(slot)
-        for slot in sorted(staying, key=cost_of_leaving)[: max(0, len(staying) - self.wanted)]:
-            self._give_up(slot)
+            seat = Seat(self._loop.create_future())
+            self.seats.append(seat)
+            self._keep(seat)
+        for seat in sorted(staying, key=cost_of_leaving)[: max(0, len(staying) - self.wanted)]:
+            self._give_up(seat)
 
-    def _give_up(self, slot: Slot) -> None:
-        slot.given_up.set()
-        worker = slot.worker
+    def _give_up(self, seat: Seat) -> None:
+        seat.given_up.set()
+        worker = seat.worker
         if worker is not None:
             if worker.state is WorkerState.READY:
                 self._owner.worker_leaves(worker)
             worker.stop()
 
-    # --- one slot -----------------------------------------------------------------------------------------------------
+    # --- one seat -----------------------------------------------------------------------------------------------------
 
-    def _keep(self, slot: Slot) -> None:
-        task = self._loop.create_task(self._keep_alive(slot))
+    def _keep(self, seat: Seat) -> None:
+        task = self._loop.create_task(self._keep_alive(seat))
         self._keepers.add(task)
         task.add_done_callback(self._keepers.discard)
 
-    async def _keep_alive(self, slot: Slot) -> None:
-        """Keep a worker in the slot until the slot is given up."""
-        while not slot.given_up.is_set():
-            lived_s = await self._live(slot)
-            if slot.given_up.is_set() or not await self._verdict:
+    async def _keep_alive(self, seat: Seat) -> None:
+        """Keep a worker in the seat until the seat is given up."""
+        while not seat.given_up.is_set():
+            lived_s = await self._live(seat)
+            if seat.given_up.is_set() or not await self._verdict:
                 break
             with contextlib.suppress(TimeoutError):
-                was_of_use = slot.worker is not None and slot.worker.replies.got_on
-                delay_s = slot.backoff.after(lived_s, was_of_use=was_of_use)
-                await asyncio.wait_for(slot.given_up.wait(), delay_s)
-        if not slot.first_attempt.done():  # the end of all came before its beginning
-            slot.first_attempt.set_result(STOPPED)
+                was_of_use = seat.worker is not None and seat.worker.replies.got_on
+                delay_s = seat.backoff.after(lived_s, was_of_use=was_of_use)
+                await asyncio.wait_for(seat.given_up.wait(), delay_s)
+        if not seat.first_attempt.done():  # the end of all came before its beginning
+            seat.first_attempt.set_result(STOPPED)
         if not self.closing and await self._verdict:
-            self.slots.remove(slot)
+            self.seats.remove(seat)
 
-    async def _live(self, slot: Slot) -> float:
-        """One worker's life in the slot; returns the seconds that it took requests."""
-        slot.restarts += 1
-        if slot.restarts:
+    async def _live(self, seat: Seat) -> float:
+        """One worker's life in the seat; returns the seconds that it took requests."""
+        seat.restarts += 1
+        if seat.restarts:
             self._owner.worker_restarted()
         try:
             process = await self._processes.start()
-            slot.worker = Worker(process, self._launch, loop=self._loop, pool=self._owner)
-            contract = await slot.worker.started()
+            seat.worker = Worker(process, self._launch, loop=self._loop, pool=self._owner)
+            contract = await seat.worker.started()
         except StartFailed as failed:
-            self._start_failed(slot, failed.failure)
+            self._start_failed(seat, failed.failure)
             return 0.0
         born = self._loop.time()
-        self._became_ready(slot, slot.worker, contract)
-        await slot.worker.ended
-        if not slot.given_up.is_set():
-            self._say(f"worker {slot.worker.pid} ended ({slot.worker.exit}); another one is started")
-        self._owner.worker_ended(slot.worker)
+        self._became_ready(seat, seat.worker, contract)
+        await seat.worker.ended
+        if not seat.given_up.is_set():
+            self._say(f"worker {seat.worker.pid} ended ({seat.worker.exit}); another one is started")
+        self._owner.worker_ended(seat.worker)
         return self._loop.time() - born
 
-    def _start_failed(self, slot: Slot, failure: Failure) -> None:
-        slot.worker = None
-        slot.failed_starts += 1
+    def _start_failed(self, seat: Seat, failure: Failure) -> None:
+        seat.worker = None
+        seat.failed_starts += 1
         # Somebody, or the system in its need, has killed it: that says nothing yet of the next one.
         was_killed = failure.exit is not None and failure.exit.startswith(KILLED)
-        slot.is_failing = slot.failed_starts > 1 or not was_killed
-        if not (slot.given_up.is_set() and self._verdict.done()):  # else it was told to go before it was there
+        seat.is_failing = seat.failed_starts > 1 or not was_killed
+        if not (seat.given_up.is_set() and self._verdict.done()):  # else it was told to go before it was there
             self.failure = failure
             self._say(f"a worker did not start (phase {failure.phase}): {failure.message}")
             self._owner.worker_failed(failure)
-        if not slot.first_attempt.done():
-            slot.first_attempt.set_result(failure)
+        if not seat.first_attempt.done():
+            seat.first_attempt.set_result(failure)
 
-    def _became_ready(self, slot: Slot, worker: Worker, contract: Contract) -> None:
+    def _became_ready(self, seat: Seat, worker: Worker, contract: Contract) -> None:
         self.failure, self._came_up = None, True
         self._settled.set()
-        slot.failed_starts, slot.is_failing = 0, False
+        seat.failed_starts, seat.is_failing = 0, False
         for note in contract.notes:
             self._say(note)
         self._stay()
-        if not slot.first_attempt.done():
-            slot.first_attempt.set_result(None)
-        if slot.given_up.is_set():
+        if not seat.first_attempt.done():
+            seat.first_attempt.set_result(None)
+        if seat.given_up.is_set():
             worker.stop()
         else:
             self._owner.worker_ready(worker, contract)
@@ -262,7 +262,7 @@ class WorkerGroup:
         self._journal.write(f"modelport: {text}")
 
 
-def cost_of_leaving(slot: Slot) -> tuple[bool, int]:
+def cost_of_leaving(seat: Seat) -> tuple[bool, int]:
     """Who is missed least goes first: one that takes no requests yet, then one that holds few."""
-    is_ready = slot.worker is not None and slot.worker.state is WorkerState.READY
-    return is_ready, slot.in_flight
+    is_ready = seat.worker is not None and seat.worker.state is WorkerState.READY
+    return is_ready, seat.in_flight
