@@ -164,6 +164,9 @@ def exit_status(package: Package) -> int:
     return package.process.wait(PATIENCE_S)
 
 
+# --- one follows another ----------------------------------------------------------------------------------------------
+
+
 def test_ten_handovers_under_load_lose_no_request(generations: Generations) -> None:
     generations.start()
     generations.wait_for(0)
@@ -251,6 +254,9 @@ def test_what_the_one_before_holds_is_finished(generations: Generations) -> None
     assert exit_status(before) == 0
 
 
+# --- one ends before another is ready ---------------------------------------------------------------------------------
+
+
 def test_one_that_ends_before_its_successor_is_ready_keeps_connections_waiting(generations: Generations) -> None:
     before = generations.start()
     generations.wait_for(0)
@@ -304,6 +310,9 @@ def test_one_that_is_told_to_stop_in_its_folder_answers_who_still_comes(generati
         assert held.result() == "0"
     assert exit_status(only) == 0
     assert refuses(generations.port)
+
+
+# --- what is in the way -----------------------------------------------------------------------------------------------
 
 
 def test_a_socket_that_a_killed_one_left_behind_is_no_obstacle(generations: Generations) -> None:

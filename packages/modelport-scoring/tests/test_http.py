@@ -31,6 +31,9 @@ def read_answers(data: bytes) -> list[tuple[int, bytes]]:
     return answers
 
 
+# --- paths and methods ------------------------------------------------------------------------------------------------
+
+
 def test_healthy(echo: RunningService) -> None:
     answer = echo.ask("GET", "/")
     assert (answer.status, answer.body) == (200, b"Healthy")
@@ -119,6 +122,9 @@ def test_options_of_what_is_only_read_names_the_methods(echo: RunningService, pa
     assert (answer.status, answer.body, answer.headers["allow"]) == (200, b"", "GET, HEAD, OPTIONS")
 
 
+# --- several requests on one connection -------------------------------------------------------------------------------
+
+
 def test_keep_alive_serves_many_requests_on_one_connection(echo: RunningService) -> None:
     connection = echo.connect()
     for number in range(20):
@@ -185,6 +191,9 @@ def test_refusals_between_them_do_not_have_more_worked_on_at_once(services: Serv
     assert [status for status, _ in read_answers(received)] == [200, 404, 404, 404, 200, 200, 200]
 
 
+# --- how a request comes ----------------------------------------------------------------------------------------------
+
+
 def test_a_request_may_come_in_any_pieces(echo: RunningService) -> None:
     with echo.raw_connection() as channel:
         for byte in post(b"slow", headers=b"Connection: close\r\n"):
@@ -232,6 +241,9 @@ def test_an_upgrade_is_not_made(echo: RunningService) -> None:
 def test_two_megabytes_come_back(echo: RunningService) -> None:
     body = b"x" * (2 << 20)
     assert echo.score(body).json == body.decode()
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -304,6 +316,9 @@ def test_a_client_that_sends_half_a_body_and_leaves_harms_nobody(echo: RunningSe
     with echo.raw_connection() as channel:
         channel.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
     assert echo.score("after").json == "after"
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
 
 
 def test_limits_of_size(services: Services) -> None:

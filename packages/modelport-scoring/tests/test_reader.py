@@ -81,6 +81,9 @@ class Forgetful(KnownHeads):
         pass
 
 
+# --- known heads change nothing ---------------------------------------------------------------------------------------
+
+
 @given(st.lists(requests, max_size=5), st.data())
 def test_any_split_gives_the_same_requests(stream: list[bytes], data: st.DataObject) -> None:
     whole = b"".join(stream)
@@ -174,6 +177,9 @@ def test_no_bytes_break_the_reader(noise: bytes) -> None:
 CLOSE = b"GET /score HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
+# --- where requests end -----------------------------------------------------------------------------------------------
+
+
 def test_nothing_is_read_after_the_last_request() -> None:
     """RFC 9112, 9.6: no further request of that connection may be processed. Its head may well be known."""
     known = KnownHeads()
@@ -259,6 +265,9 @@ def test_the_smallest_chunks_are_read_and_take_no_more_memory_than_their_bytes()
     assert recorder.seen[0][3] == b"ab" * 200_000
 
 
+# --- what a head may be -----------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("target", "host", "path"),
     [
@@ -287,6 +296,9 @@ def test_a_target_may_be_in_absolute_form(target: bytes, host: bytes, path: byte
 )
 def test_targets_and_hosts_that_are_none_are_refused(target: bytes, host: bytes) -> None:
     assert read([b"GET %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (target, host)]) == ([], 400)
+
+
+# --- how long it may be -----------------------------------------------------------------------------------------------
 
 
 def test_a_head_without_end_is_refused_in_time() -> None:

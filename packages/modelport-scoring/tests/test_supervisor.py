@@ -52,6 +52,9 @@ def exit_status(service: RunningService) -> int:
     return service.process.wait(PATIENCE_S)
 
 
+# --- its end ----------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("how", ["control", "signal"])
 def test_a_stop_leaves_nothing(services: Services, how: str) -> None:
     service = services.start()
@@ -167,6 +170,9 @@ def can_connect(port: int) -> bool:
         return channel.connect_ex(("127.0.0.1", port)) == 0
 
 
+# --- what it is given -------------------------------------------------------------------------------------------------
+
+
 def test_the_socket_tells_the_port_whatever_the_file_says(services: Services) -> None:
     """Somebody may write the file anew while the supervisor starts a scoring server."""
     service = services.start()
@@ -247,6 +253,9 @@ def test_a_second_supervisor_is_refused_and_harms_nothing(services: Services) ->
     assert "running already" in second.stderr
     assert service.score("x").status == 200
     assert read_failure(service.folder) is None
+
+
+# --- who dies ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_scoring_server_is_started_again(services: Services) -> None:
@@ -340,6 +349,9 @@ def test_the_next_supervisor_ends_what_does_not_end_by_itself(services: Services
     assert not any(is_alive(pid) for pid in left)
 
 
+# --- its folder and logs ----------------------------------------------------------------------------------------------
+
+
 def test_a_folder_with_a_long_path(services: Services, tmp_path: Path) -> None:
     service = services.start(folder=tmp_path / ("long" * 40) / "service")
     assert len(str(service.folder)) > 150
@@ -381,6 +393,9 @@ def test_a_cut_does_not_run_after_what_is_written_without_end(tmp_path: Path) ->
     with log.open("r+b", buffering=0) as file:
         assert move(file.fileno(), source=1_000_000, target=10, most=600_000) == 600_010
     assert log.read_bytes()[:600_011] == bytes(10) + b"a" * 600_000 + b"\0"
+
+
+# --- the package ------------------------------------------------------------------------------------------------------
 
 
 def test_memory(services: Services) -> None:
