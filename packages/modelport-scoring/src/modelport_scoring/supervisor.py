@@ -60,7 +60,6 @@ STATUS_SCRIPT_FAILED = 3
 STATUS_CANNOT_SERVE = 4
 """The scoring server's, where the settings do not allow it to serve; it has written why."""
 
-
 STATUS_GIVEN_UP = 5
 """A scoring server's that is to be started anew."""
 

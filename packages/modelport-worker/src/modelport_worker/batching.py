@@ -15,7 +15,6 @@ from modelport_worker.samples import ArraySample, Sample, below_decorators
 MOST_FAILURES = 8
 """After so many calls in a row whose result did not split, nothing is scored together any more."""
 
-
 NUMBERS = frozenset((float, int))
 MOST_DOUBLES = LARGE_PAYLOAD // 16
 """So many cross together, with a count for each, in one small frame."""

@@ -14,7 +14,6 @@ from modelport_scoring.router.heads import AnswerHead
 MOST_UNSENT_BYTES = 256 * 1024
 """Above this, the client is not read from until the server has read."""
 
-
 MOST_HEAD_BYTES = 1024 * 1024
 """No server's head is longer; the parser keeps all of one that does not end."""
 

@@ -44,7 +44,8 @@ class Marked:
 
 
 class Router:
-    """For one state of the settings and of what is hosted."""
+    """Gives each request to one of the revisions that are hosted here; the program in ``modelport_scoring.router`` does
+    so among servers. One for each state of the settings and of what is hosted."""
 
     def __init__(
         self,
