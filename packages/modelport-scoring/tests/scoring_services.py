@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -278,16 +278,20 @@ def ask(
     return Answer(status=response.status, headers=lower, body=response.read())
 
 
+class Server(Protocol):
+    def connect(self) -> http.client.HTTPConnection: ...
+
+
 @contextmanager
 def load(
-    service: RunningService, *, clients: int = 4, body: str = "x", headers: Mapping[str, str] | None = None
+    server: Server, *, clients: int = 4, body: str = "x", headers: Mapping[str, str] | None = None
 ) -> Iterator[Counter[Any]]:
     """Clients that ask without a pause; counts the answers by status and body, and every error."""
     seen: Counter[Any] = Counter()
     stop = threading.Event()
 
     def client() -> None:
-        connection = service.connect()
+        connection = server.connect()
         while not stop.is_set():
             try:
                 answer = ask(connection, "POST", "/score", body=body, headers=headers)
@@ -295,6 +299,7 @@ def load(
             except Exception as error:
                 seen[repr(error)] += 1
                 connection.close()
+        connection.close()
 
     threads = [threading.Thread(target=client) for _ in range(clients)]
     for thread in threads:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from routers import RunningRouter, free_port, routing, url
-from scoring_services import Services, ask, kill_session, session_members, wait_until
+from scoring_services import Services, ask, kill_session, load, session_members, wait_until
 from scripted_servers import (
     CODED,
     OK,
@@ -182,26 +182,12 @@ def test_a_server_that_drains_loses_nothing(services: Services, tmp_path: Path) 
     """As in a rolling update: one of two servers of a version ends, under load."""
     first, second = services.start(BLUE), services.start(BLUE)
     with routing(tmp_path, {1: url(first), 2: url(second)}, traffic={"weights": {"2": 50}}) as router:
-        seen: Counter[Any] = Counter()
-        stop = threading.Event()
-
-        def client() -> None:
-            connection = router.connect()
-            while not stop.is_set():
-                answer = ask(connection, "POST", "/score", body="x")
-                seen[answer.status, answer.body] += 1
-            connection.close()
-
-        with ThreadPoolExecutor(4) as pool:
-            clients = [pool.submit(client) for _ in range(4)]
+        with load(router) as seen:
             for _ in range(4):
                 count = seen.total()
                 wait_until(lambda: seen.total() > count + 300, what="load")  # noqa: B023
                 second.end()
                 second.start()
-            stop.set()
-            for each in clients:
-                each.result()
         assert set(seen) == {(200, b'"blue"')}, f"{seen} {router.log}"
 
 

@@ -36,6 +36,8 @@ NO_SUCH_METHOD = "The method is not allowed for the requested URL."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
+    """One path, and what may be done there."""
+
     methods: frozenset[bytes]
     answer: Callable[[Exchange], None]
     needs_key: bool
