@@ -188,7 +188,7 @@ def test_what_is_no_token_is_told_apart() -> None:
     assert refusal(gate().check(b"Basic x")).text.endswith("must be: Bearer <token>")
 
 
-def test_rotation() -> None:
+def test_tokens_pass_until_their_key_has_been_replaced() -> None:
     """Both keys pass while the old one's tokens run out; then only the new one."""
     retired_at = int(NOW) + 600
     both = asking_for_tokens(published(NEXT_KEY), published(KEY, not_after=retired_at))

@@ -114,7 +114,7 @@ def score_all(service: RunningService, bodies: list[str], *, clients: int) -> li
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_the_same_answers(services: Services, name: str) -> None:
+def test_requests_that_are_scored_together_get_the_answers_of_single_ones(services: Services, name: str) -> None:
     script = SCRIPT.replace("SAMPLE", SAMPLES[name])
     chance = random.Random(name)
     bodies = [body(name, chance) for _ in range(150)]

@@ -191,7 +191,7 @@ def probe(address: tuple[str, int]) -> None:
             assert channel.recv(1000)[:1] in (b"", b"\x15")
 
 
-def test_nor_does_one_that_was_never_made() -> None:
+def test_a_connection_that_was_never_made_leaves_nothing() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
 

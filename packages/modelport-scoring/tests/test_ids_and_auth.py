@@ -79,7 +79,7 @@ def test_new_ids_are_different_uuids() -> None:
     assert all(uuid.UUID(each).variant == uuid.RFC_4122 for each in ids)
 
 
-def test_keys(services: Services) -> None:
+def test_either_key_lets_in_and_nothing_else_does(services: Services) -> None:
     auth = {"enabled": True, "key_digests": digests(KEY, OTHER)}
     service = services.start("def init(): pass\ndef run(x, request_headers): return request_headers\n", auth=auth)
     assert service.ask("GET", "/").status == 200

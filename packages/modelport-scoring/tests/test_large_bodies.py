@@ -84,7 +84,7 @@ def test_a_large_body_is_held_once_in_each(service: RunningService) -> None:
     assert peaks["worker"] < SIZE + SLACK
 
 
-def test_so_is_one_in_chunks(service: RunningService) -> None:
+def test_a_large_body_in_chunks_is_held_once_in_each(service: RunningService) -> None:
     piece = Random(2).randbytes(MB)
     connection = service.connect()
     peaks = Peaks(service)

@@ -135,7 +135,7 @@ def test_others_are_answered_while_75_megabytes_are_read(service: RunningService
     assert max(took) < min(0.4, read_s / 2), "nobody waits for the whole of it"
 
 
-def test_and_while_a_large_answer_is_written(service: RunningService) -> None:
+def test_others_are_answered_while_a_large_answer_is_written(service: RunningService) -> None:
     body = request(400_000, first=13.0)
     with watched(service) as took:
         answer = infer(service, body)
@@ -144,7 +144,7 @@ def test_and_while_a_large_answer_is_written(service: RunningService) -> None:
     assert max(took) < 0.4
 
 
-def test_the_same_answers_as_for_small_ones(service: RunningService) -> None:
+def test_large_tensors_get_the_answers_of_small_ones(service: RunningService) -> None:
     """Errors, too, and of each kind of body."""
     rows, small = 20_000, infer(service, request(2))
     large = infer(service, request(rows))

@@ -133,7 +133,7 @@ def test_other_routes_are_counted_and_what_is_unknown_is_one_series(memory: int)
     assert value(samples, "modelport_other_requests_total", route="other", status="404") == 2
 
 
-def test_events(memory: int) -> None:
+def test_what_happens_to_workers_batches_and_copies_is_counted(memory: int) -> None:
     telemetry = process(memory)
     telemetry.worker_restarted(4)
     telemetry.batch_redone(4)

@@ -200,7 +200,7 @@ def test_nothing_is_read_after_the_last_request() -> None:
         b"GET /score HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade, close\r\n\r\n",
     ],
 )
-def test_nor_after_one_that_asks_for_another_protocol(last: bytes) -> None:
+def test_nothing_is_read_after_a_last_request_for_another_protocol(last: bytes) -> None:
     """Found by fuzzing: what followed in the same read was taken for a request."""
     whole = last + with_length(b"/score", b"abc")
     for cut_at in range(0, len(whole) + 1, 7):

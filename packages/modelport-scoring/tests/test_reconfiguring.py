@@ -85,7 +85,7 @@ def changed(service: RunningService, **changes: Any) -> Counter[Any]:
     return seen
 
 
-def test_batching(totals: RunningService) -> None:
+def test_batching_is_switched_on_and_off(totals: RunningService) -> None:
     before = workers(totals, 1)
     changed(totals, batching=Batching(max_requests=8))
     assert set(before).isdisjoint(workers(totals, 1)), "other workers have taken over"
@@ -125,7 +125,7 @@ def test_workers_and_autoscaling(totals: RunningService) -> None:
     wait_until(lambda: len(workers(totals, 1)) == 1, what="one worker")
 
 
-def test_origins(totals: RunningService) -> None:
+def test_origins_are_allowed_and_allowed_no_more(totals: RunningService) -> None:
     def allowed() -> str | None:
         return totals.score(ROWS, headers=JSON).headers.get("access-control-allow-origin")
 
@@ -136,7 +136,7 @@ def test_origins(totals: RunningService) -> None:
     assert allowed() is None
 
 
-def test_telemetry(totals: RunningService) -> None:
+def test_metrics_and_logs_are_switched_on_and_off(totals: RunningService) -> None:
     log = totals.folder / "logs" / "access.log"
     changed(totals, telemetry=TelemetrySettings(metrics=False))
     assert totals.ask("GET", "/metrics").status == 404
@@ -152,7 +152,7 @@ def test_telemetry(totals: RunningService) -> None:
     assert totals.ask("GET", "/metrics").status == 200
 
 
-def test_tracing(totals: RunningService) -> None:
+def test_tracing_is_switched_on(totals: RunningService) -> None:
     with Collector() as collector:
         changed(totals, telemetry=TelemetrySettings(tracing=True, otlp_endpoint=collector.endpoint))
         wait_until(lambda: len(collector.spans) > 50, what="spans")

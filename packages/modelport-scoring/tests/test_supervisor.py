@@ -398,7 +398,7 @@ def test_a_cut_does_not_run_after_what_is_written_without_end(tmp_path: Path) ->
 # --- the package ------------------------------------------------------------------------------------------------------
 
 
-def test_memory(services: Services) -> None:
+def test_a_server_without_workers_and_its_supervisor_are_small(services: Services) -> None:
     service = services.start()
     status = service.status
     assert memory_mb(status.pid) < 60
