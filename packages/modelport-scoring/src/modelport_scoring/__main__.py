@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from modelport_scoring.errors import ServiceAlreadyRunning
-from modelport_scoring.supervisor import STATUS_FAILED, supervise
+from modelport_scoring.exit_statuses import STATUS_FAILED
+from modelport_scoring.supervisor import supervise
 
 USAGE = "usage: python -m modelport_scoring <service folder>"
 STATUS_USAGE = 2

@@ -19,6 +19,7 @@ import uvloop
 from modelport_scoring.complaints import take_complaints
 from modelport_scoring.control.messages import Status
 from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.exit_statuses import STATUS_CANNOT_SERVE, STATUS_GIVEN_UP, STATUS_SCRIPT_FAILED
 from modelport_scoring.failures import Failure
 from modelport_scoring.freed_memory import IdleMemory, keep_freed_memory
 from modelport_scoring.handover import LEAST_LINGER_S, LINGER_S
@@ -34,7 +35,6 @@ from modelport_scoring.service import Service
 from modelport_scoring.service_folder import settings_of_moment, write_failure
 from modelport_scoring.settings import ServiceSettings
 from modelport_scoring.share import Share
-from modelport_scoring.supervisor import STATUS_CANNOT_SERVE, STATUS_GIVEN_UP, STATUS_SCRIPT_FAILED
 from modelport_scoring.telemetry.counters import heads
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.tracer import Described

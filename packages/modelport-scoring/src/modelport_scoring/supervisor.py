@@ -18,6 +18,7 @@ from pathlib import Path
 from modelport_scoring import service_lock
 from modelport_scoring.control.client import ControlClient
 from modelport_scoring.errors import ServiceAlreadyRunning, ServiceNotRunning, SettingsInvalid
+from modelport_scoring.exit_statuses import STATUS_CANNOT_SERVE, STATUS_FAILED, STATUS_SCRIPT_FAILED
 from modelport_scoring.failures import Failure, describe_exit
 from modelport_scoring.handover import LINGER_S, TAKEN_OVER, Handover, HandoverFailed
 from modelport_scoring.journal import cut_logs, say, write_as
@@ -52,16 +53,6 @@ LEAVE = signal.SIGUSR1
 """To a server, and to ourselves: another supervisor has the socket now."""
 
 WAITED_SIGNALS = STOP_SIGNALS | {signal.SIGCHLD, LEAVE}
-STATUS_FAILED = 1
-
-STATUS_SCRIPT_FAILED = 3
-"""Where the script could not be started and the service ends with it; as the gunicorn of v1's images ended."""
-
-STATUS_CANNOT_SERVE = 4
-"""The scoring server's, where the settings do not allow it to serve; it has written why."""
-
-STATUS_GIVEN_UP = 5
-"""A scoring server's that is to be started anew."""
 
 
 def supervisor_command(folder: Path | str) -> list[str]:

@@ -16,6 +16,7 @@ import msgspec
 import uvloop
 
 from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.exit_statuses import STATUS_FAILED
 from modelport_scoring.handover import LINGER_S
 from modelport_scoring.http.acceptor import Acceptor, Reception
 from modelport_scoring.http.listener import Listener
@@ -31,7 +32,6 @@ from modelport_scoring.router.settings import FIXED, RouterSettings, decode_rout
 from modelport_scoring.settings_file import LOOK_S, but, digest_of, read_content
 from modelport_scoring.tls import Certificate
 
-STATUS_FAILED = 1
 BACKLOG = 1024
 COLLECT_AFTER = (20_000, 20, 50)
 
