@@ -12,9 +12,9 @@ from modelport_scoring.failures import KILLED, Failure, StartFailed
 from modelport_scoring.journal import Journal
 from modelport_scoring.settings import WorkerStart
 from modelport_scoring.workers.contract import Contract
+from modelport_scoring.workers.forked import ForkedProcesses
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.process import ProcessSource, SpawnedProcesses
-from modelport_scoring.workers.template import ForkedProcesses
 from modelport_scoring.workers.worker import Worker, WorkerObserver, WorkerState
 
 STOP_PATIENCE_S = 5.0

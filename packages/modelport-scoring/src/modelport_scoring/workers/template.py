@@ -44,7 +44,6 @@ MOST_FRAME_BYTES = 64 * 1024 * 1024
 MOST_LAST_READS = 64
 """So much of its last words is listened to: what it has forked itself may hold its end of the link, and talk on."""
 
-TEMPLATES_END = "the process that workers are forked from ended when it was told to fork. Set worker_start to spawn"
 EXIT_UNKNOWN = "nobody knows how: the process that it was forked from has gone, or its script collected the exit status"
 
 
@@ -312,49 +311,6 @@ class ForkedProcess:
             message=f"a forked worker was not ready within {self.start_timeout_s:g} s: something that import or init() "
             "has set up does not survive a fork. Set worker_start to spawn",
         )
-
-
-class ForkedProcesses:
-    """Workers that are forked from one template, which is started when the first one is wanted, and again when it has
-    died and another one is wanted."""
-
-    def __init__(self, launch: Launch, *, loop: asyncio.AbstractEventLoop) -> None:
-        self._launch = launch
-        self._loop = loop
-        self._templates: list[Template] = []
-        """The last one is in use; those before it are about to end."""
-        self._stopped = False
-
-    async def start(self) -> ForkedProcess:
-        with contextlib.suppress(TemplateEnded):  # it may have been dead already
-            return await self._fork()
-        try:
-            return await self._fork()
-        except TemplateEnded:
-            raise StartFailed(Failure(phase="start", message=TEMPLATES_END)) from None
-
-    async def _fork(self) -> ForkedProcess:
-        template = self._usable_template()
-        await template.ready()
-        return await template.fork()
-
-    def _usable_template(self) -> Template:
-        if self._stopped:
-            raise StartFailed(Failure(phase="start", message="the revision is being ended"))
-        if not self._templates or not self._templates[-1].is_usable:
-            self._templates = [each for each in self._templates if not each.has_ended]
-            self._templates.append(Template(self._launch, loop=self._loop))
-        return self._templates[-1]
-
-    def stop(self) -> None:
-        self._stopped = True
-        for template in self._templates:
-            template.stop_starting()
-
-    async def end(self) -> None:
-        self.stop()
-        for template in self._templates:
-            await template.end()
 
 
 def cannot_fork(error: OSError) -> Failure:
