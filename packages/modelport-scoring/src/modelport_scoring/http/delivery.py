@@ -38,6 +38,11 @@ class Delivery:
         return not self._transport.get_write_buffer_size() and not queued_bytes(self._descriptor)
 
     @property
+    def held_bytes(self) -> int:
+        """What is kept here of it, beyond what the system has taken."""
+        return self._transport.get_write_buffer_size()
+
+    @property
     def progress(self) -> int:
         """A number that grows with what the other end takes."""
         acked = None if self._socket is None else acked_bytes(self._socket)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from modelport_scoring.http.delivery import Delivery
 from modelport_scoring.http.response import Response, limit_message, message
+from modelport_scoring.http.unread import MOST_BYTES, UnreadAnswers
 from modelport_scoring.settings import Limits
 from modelport_scoring.share import WHOLE, Share
 
@@ -52,6 +53,9 @@ class Watched(Protocol):
     def close(self) -> None:
         """End it, after what was written."""
 
+    def abort(self) -> None:
+        """End it now."""
+
 
 class ConnectionCounts(Protocol):
     """Who counts connections: the service's telemetry."""
@@ -85,6 +89,8 @@ class Listener:
         self._also: list[Callable[[], None]] = []
         self.now = loop.time
         self.call_soon = loop.call_soon
+        unread = UnreadAnswers(most_bytes=share.part(MOST_BYTES), now=loop.time)
+        self.sweep_with(lambda: unread.look(self._connections))
         self._sweep()
 
     def __len__(self) -> int:
