@@ -120,6 +120,24 @@ def test_what_ends_a_worker_costs_one_request(services: Services, deed: str) -> 
     assert service.status.workers[0].restarts == 1
 
 
+@pytest.mark.parametrize("lowest", [0, 3])
+def test_a_script_that_closes_what_it_did_not_open_is_told_so(services: Services, lowest: int) -> None:
+    """Some libraries that make daemons do."""
+    service = services.start(DOES)
+    assert service.score(f"os.closerange({lowest}, 1000)").status == 502
+    wait_until(lambda: service.status.state is ServiceState.RUNNING, what="a new worker")
+    assert "ended (exit status 1: its script has closed the socket by which requests come" in service.log
+
+
+@pytest.mark.parametrize("start", ["spawn", "fork"])
+def test_an_init_that_closes_what_it_did_not_open_is_told_so(services: Services, start: str) -> None:
+    script = "import os\ndef init(): os.closerange(0, 1000)\ndef run(data): return data\n"
+    service = services.start(script, worker_start=start, until=ServiceState.FAILED)
+    failure = service.status.failure
+    assert failure is not None
+    assert "closed the socket by which requests come" in f"{failure.message} {failure.exit}"
+
+
 @pytest.mark.parametrize(
     "deed",
     [

@@ -145,6 +145,10 @@ CANCELLED_AT = 16
 """At this offset of the page, written by the server: the id of a request whose client has gone while its body was
 being streamed. The worker makes no more of it."""
 
+CUT_OFF_AT = 24
+"""At this offset of the page, a byte, written by the worker: 1 when its script has closed the descriptor of its link,
+and perhaps that of its log too, so that it cannot say so in another way."""
+
 
 @lru_cache(maxsize=256)
 def lengths(count):

@@ -15,6 +15,7 @@ from modelport_worker.frames import (
     CANCELLED,
     CANCELLED_AT,
     CHUNK,
+    CUT_OFF_AT,
     HEADER,
     HEADER_SIZE,
     MEMORY_SIZE,
@@ -284,6 +285,11 @@ class Link:
     def mark_started(self, first_id: int, last_id: int) -> None:
         """Note in the shared page what is being worked on, for the server to read after a crash."""
         STARTED.pack_into(self._page, 0, first_id, last_id)
+
+    def note_cut_off(self) -> None:
+        """Note there that the link's descriptor has been closed, by whom nobody could tell otherwise."""
+        if not self._page.closed:
+            self._page[CUT_OFF_AT] = 1
 
     def is_cancelled(self, request_id: int) -> bool:
         """Whether nobody wants the rest of the body of that request's answer."""

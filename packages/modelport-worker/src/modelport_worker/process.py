@@ -2,6 +2,7 @@
 
 import argparse
 import atexit
+import errno
 import json
 import logging
 import os
@@ -9,7 +10,7 @@ import signal
 import sys
 import threading
 import traceback
-from typing import Any, Dict, List, NoReturn
+from typing import Any, Dict, List, NoReturn, Optional
 
 from modelport_worker.entry_script import app_root, load_entry_script
 from modelport_worker.failures import describe_failure, log_failure
@@ -112,6 +113,15 @@ def main(argv: List[str]) -> None:
     # A handler, not SIG_IGN, which what the script starts would inherit. The server decides when a worker ends.
     signal.signal(signal.SIGINT, lambda *_: None)
     offer_azureml(arguments.azureml)
+    try:
+        live(link, arguments)
+    except OSError as error:
+        note_if_cut_off(link, error)
+        raise
+
+
+def live(link: Link, arguments: argparse.Namespace) -> None:
+    """Start, and serve or be forked until the server lets go of it."""
     start = Start(link, arguments)
     try:
         service = start.run()
@@ -127,12 +137,21 @@ def main(argv: List[str]) -> None:
         serve_until_released(link, service)
 
 
+def note_if_cut_off(link: Link, error: BaseException) -> None:
+    """What the script raises is told by the link; what is raised by the link itself is a descriptor that it closed."""
+    if isinstance(error, OSError) and error.errno == errno.EBADF:
+        link.note_cut_off()
+
+
 def serve_until_released(link: Link, service: Service) -> None:
     link.terminate_when_idle()
     try:
         serve(link, service)
     except (LinkClosed, Terminated, ConnectionError):
         pass
+    except OSError as error:
+        note_if_cut_off(link, error)
+        raise
     finally:
         link.close()  # the server sees the end at once, also while threads of the script live on
 
@@ -152,6 +171,7 @@ def live_as_fork(descriptors: List[int], start: Start, service: Service) -> NoRe
     """A worker's life after a fork. It leaves without Python's own end, which would give up what ``init()`` has made,
     temporary folders for one, as often as there are workers."""
     status: object = 1
+    link: Optional[Link] = None
     try:
         link = Link(socket_fd=descriptors[0], page_fd=descriptors[1])
         start = start.of_fork(link)
@@ -165,7 +185,9 @@ def live_as_fork(descriptors: List[int], start: Start, service: Service) -> NoRe
         status = 0
     except SystemExit as leaving:
         status = leaving.code or 0
-    except BaseException:
+    except BaseException as error:
+        if link is not None:
+            note_if_cut_off(link, error)
         traceback.print_exc()
     try:
         threading._shutdown()  # type: ignore[attr-defined]  # waits for the script's threads, as Python's end does

@@ -7,7 +7,7 @@ import mmap
 import os
 
 from modelport_scoring.workers.arena import Arena
-from modelport_worker.frames import CANCELLED, CANCELLED_AT, MEMORY_SIZE, PAGE_SIZE, STARTED
+from modelport_worker.frames import CANCELLED, CANCELLED_AT, CUT_OFF_AT, MEMORY_SIZE, PAGE_SIZE, STARTED
 
 SIZE_STAYS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 """Whoever has the file may change what is in it, and not its size: to look at memory that is gone would end us."""
@@ -32,6 +32,11 @@ class SharedPage:
     def cancel(self, request_id: int) -> None:
         """Tell the worker to make no more of the body of that request's answer."""
         CANCELLED.pack_into(self._memory, CANCELLED_AT, request_id)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the worker's script has closed the descriptor of its link."""
+        return self._memory[CUT_OFF_AT] == 1
 
     def close(self) -> None:
         """Give memory and descriptor back. Closing twice is harmless."""

@@ -250,6 +250,16 @@ def late(phase: str, *, limit_s: float) -> Failure:
     )
 
 
+CUT_OFF = "its script has closed the socket by which requests come, by os.closerange() or the like"
+
+
+def told_exit(process: WorkerProcess) -> str | None:
+    """How it ended, and what its page tells of that; None while it runs. Ask before the page is closed."""
+    if process.exit is None or not process.page.is_cut_off:
+        return process.exit
+    return f"{process.exit}: {CUT_OFF}"
+
+
 def ended_early(phase: str, exit_text: str | None) -> Failure:
     """It ended before it was ready."""
     return Failure(

@@ -23,6 +23,7 @@ from modelport_scoring.workers.process import (
     late,
     parent_of,
     share,
+    told_exit,
 )
 from modelport_worker.frames import FAILED, FORK, FORKED, HEADER, HEADER_SIZE, PHASE, READY, REAP, REAPED, pack
 
@@ -262,13 +263,14 @@ class Template:
             self._link_closed()
         self._deadline.cancel()
         self._socket.close()
+        how = told_exit(self._process)
         self._process.page.close()
         if not self._ready.done():
-            self._ready.set_exception(StartFailed(self._failure or ended_early(self._phase, self._process.exit)))
+            self._ready.set_exception(StartFailed(self._failure or ended_early(self._phase, how)))
         elif not self._let_go:
             self._journal.write(
                 f"modelport: the template {self._process.pid}, which workers are forked from, ended "
-                f"({self._process.exit}); its workers go on, and the next one to start needs a new template"
+                f"({how}); its workers go on, and the next one to start needs a new template"
             )
         for answer in self._forks.values():
             if not answer.done():

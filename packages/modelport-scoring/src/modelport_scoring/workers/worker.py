@@ -16,7 +16,7 @@ from modelport_scoring.workers.arena import SMALLEST_BYTES
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.link import Link
-from modelport_scoring.workers.process import WorkerProcess, ended_early
+from modelport_scoring.workers.process import WorkerProcess, ended_early, told_exit
 from modelport_scoring.workers.replies import BatchObserver, Replies
 from modelport_scoring.workers.ticket import Ticket
 from modelport_worker.frames import ARRAY, BATCH, PHASE, READY, RESULTS, SCORE, STOP
@@ -75,6 +75,7 @@ class Worker:
         self._ids = itertools.count(1)
         self._phase = "start"
         self._link_open = True
+        self._exit: str | None = None
         self._process.watch(loop, ended=self._process_ended)
 
     @property
@@ -145,7 +146,7 @@ class Worker:
     @property
     def exit(self) -> str | None:
         """How its process ended, None while it runs."""
-        return self._process.exit
+        return self._exit
 
     # --- what the link says -------------------------------------------------------------------------------------------
 
@@ -210,9 +211,10 @@ class Worker:
         if self._link_open or self._process.exit is None or self.ended.done():
             return
         self.state = WorkerState.ENDED
+        self._exit = told_exit(self._process)
         self.replies.end()
         if not self._ready.done():
-            self._ready.set_exception(StartFailed(ended_early(self._phase, self._process.exit)))
+            self._ready.set_exception(StartFailed(ended_early(self._phase, self._exit)))
         self.ended.set_result(None)
 
     def _expect_end(self) -> None:
