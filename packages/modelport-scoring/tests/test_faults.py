@@ -482,6 +482,18 @@ def test_a_working_folder_that_was_removed_is_named(services: Services) -> None:
     assert service.score("again").json == "again"
 
 
+@pytest.mark.parametrize("start", ["spawn", "fork"])
+def test_where_memory_runs_out_a_worker_is_ended_before_its_server(services: Services, start: str) -> None:
+    service = services.start(worker_start=start)
+    status = service.status
+    scores = [
+        int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+        for pid in (status.supervisor_pid, status.pid, status.workers[0].pid)
+    ]
+    assert scores[0] == scores[1]
+    assert scores[2] == min(scores[1] + 500, 1000)
+
+
 def test_no_descriptors_left(services: Services) -> None:
     """Who is connected is served, who is not is turned away, and all is well once there are some again."""
     service = services.start()

@@ -19,6 +19,10 @@ from modelport_scoring.journal import Journal
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.page import SharedPage
 
+SOONER = 500
+MOST_SCORE = 1000
+"""Of ``oom_score_adj``: thousandths of the memory that there is, by which a process counts as larger than it is."""
+
 
 class WorkerProcess(Protocol):
     """The process and what is shared with it. It leads a process group of its own, so that what its script forked
@@ -213,6 +217,7 @@ def start(launch: Launch, *, shared: Shared) -> subprocess.Popen[bytes]:
     finally:
         os.close(log)
     run_as_batch(process.pid)
+    end_before_us(process.pid)
     return process
 
 
@@ -225,6 +230,14 @@ def run_as_batch(pid: int) -> None:
     """
     with contextlib.suppress(OSError):
         os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
+
+
+def end_before_us(pid: int) -> None:
+    """Have the kernel, where memory runs out, rather end the process than the server: that costs the requests that it
+    holds, and the server's end those of everybody. What the process starts inherits it."""
+    with contextlib.suppress(OSError):
+        ours = int(Path("/proc/self/oom_score_adj").read_text())
+        Path(f"/proc/{pid}/oom_score_adj").write_text(str(min(ours + SOONER, MOST_SCORE)))
 
 
 def cannot_start(launch: Launch, error: OSError | ValueError) -> Failure:
