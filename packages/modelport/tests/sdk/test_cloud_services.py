@@ -164,6 +164,10 @@ def test_a_container_instance_with_a_certificate(bench: CloudBench, tmp_path: Pa
     )
     assert (shown["sslKey"], shown["location"]) == (None, "eastus")
     assert "location 'eastus', DNS label 'label'" in service.get_logs()
+    service.update(ssl_cname="elsewhere.example.org")
+    with pytest.raises(WebserviceException, match=r"none to trust.*Hostname mismatch") as caught:
+        service.run("1")
+    assert "now that is 'elsewhere.example.org'" in caught.value.hint
     service.update(ssl_enabled=False)
     assert service.scoring_uri == f"http://localhost:{service.port}/score"
     service.delete()

@@ -158,6 +158,15 @@ def test_a_full_disk_is_named_and_loses_nothing(small_disk: Path) -> None:
     store.close()
 
 
+def test_a_disk_without_room_for_a_reader_is_full_too(small_disk: Path) -> None:
+    created(small_disk / "workspace.db").close()
+    with (small_disk / "filling").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+        while True:
+            file.write(bytes(1 << 10))
+    with pytest.raises(StoreException, match=f"{small_disk}/workspace.db .*: the disk is full: disk I/O error"):
+        open_sql(small_disk / "workspace.db", workspace="w").models(ModelFilter())
+
+
 def test_a_full_disk_when_the_workspace_is_new(small_disk: Path) -> None:
     with (small_disk / "filling").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
         while True:

@@ -141,6 +141,12 @@ def _unanswered(service: Service, url: str, error: httpx.HTTPError) -> Webservic
     """Says what came instead of an answer, where, and what to try."""
     at = f"{service.name!r} at {url}"
     log = f"its log may say why: service.get_logs(), or modelport service get-logs -n {service.name}"
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return WebserviceException(
+            f"The certificate of the service {at} is none to trust: {error}.",
+            hint="Update the service with a certificate that is valid now (ssl_cert_pem_file, ssl_key_pem_file), and "
+            f"with the ssl_cname that is in it; now that is {service.deployment.ssl_cname!r}.",
+        )
     if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
         return WebserviceException(
             f"No connection to the service {at}: {error or type(error).__name__}.",

@@ -47,6 +47,7 @@ _SQLITE = {
     "SQLITE_LOCKED": _LOCKED,
     "SQLITE_CANTOPEN": _CANNOT_OPEN,
     "SQLITE_IOERR": _FAILING,
+    "SQLITE_IOERR_SHMSIZE": _FULL,  # the index of the journal, which a reader needs too
 }
 
 _POSTGRESQL = {
@@ -108,7 +109,7 @@ def _trouble(error: sa.exc.DBAPIError) -> Trouble:
 def _sqlite_trouble(name: str) -> Trouble:
     """Extended names begin with the primary one: SQLITE_IOERR_WRITE."""
     primary = "_".join(name.split("_")[:2])
-    return _SQLITE.get(primary, _UNEXPECTED)
+    return _SQLITE.get(name) or _SQLITE.get(primary, _UNEXPECTED)
 
 
 def _postgresql_trouble(error: sa.exc.DBAPIError) -> Trouble:
