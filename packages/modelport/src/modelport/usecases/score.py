@@ -47,7 +47,7 @@ def score(context: Context, name: str, body: str | bytes, *, headers: Mapping[st
         raise WebserviceException(
             f"Error, scoring_uri unavailable: the service {name!r} does not run. It may be a failed or unfinished "
             f"deployment.\nCurrent State: {shown_state(observation.state, service.compute_type)}\nErrors: {reason}",
-            hint="Start it: modelport service start." if observation.state is ServiceState.STOPPED else "",
+            hint=f"Start it: modelport service start -n {name}." if observation.state is ServiceState.STOPPED else "",
         )
     port, host, tls = observation.port or service.port or 0, observation.host, observation.speaks_tls
     url = f"{local_url(service, port, host=host, speaks_tls=tls)}/score"
