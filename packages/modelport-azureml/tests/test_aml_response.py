@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from azureml.contrib.services._mappings import Fields, Headers
 from azureml.contrib.services.aml_response import AMLResponse
 
 BEGIN = "Thu, 01 Jan 1970 00:00:00 GMT"
@@ -246,6 +247,22 @@ def test_the_body_of_a_response() -> None:
         response.set_etag('a"b')
     response.mimetype = "image/png"
     assert response.content_type == "image/png"
+
+
+def test_the_length_of_a_response() -> None:
+    response, streamed = AMLResponse("xé", 200), AMLResponse(iter(["a"]), 200)
+    assert (response.content_length, response.is_sequence) == (3, True)
+    assert (streamed.content_length, streamed.is_sequence, streamed.data) == (None, False, b"a")
+    response.content_length = 5
+    assert (response.content_length, response.headers["Content-Length"]) == (5, "5")
+
+
+def test_headers_are_updated_by_their_names() -> None:
+    headers = AMLResponse("x", 200, {"A": "0, 00", "B": "0"}).headers
+    headers.update({"a": ["1", "2"], "C": "3"}, D=("4",))
+    assert headers.items()[1:] == [("B", "0"), ("a", "1"), ("a", "2"), ("C", "3"), ("D", "4")]
+    headers.update(Headers([("a", "5"), ("A", "6")]), Fields([("C", "7"), ("C", "8")]), [("B", "9")])
+    assert headers.items()[1:] == [("D", "4"), ("A", "5"), ("A", "6"), ("C", "7"), ("C", "8"), ("B", "9")]
 
 
 def test_what_only_flasks_response_has() -> None:

@@ -256,6 +256,20 @@ def returning(app: App, interpreter: str, expression: str) -> WorkerProcess:
             RETURNED | RUN_FAILED,
         ),
         (
+            "AMLResponse('x', 302, {'Location': '/a b%20?c=é&d=[1]#e'})",
+            302,
+            b"x",
+            [["Content-Type", "text/html; charset=utf-8"], ["Location", "/a%20b%20?c=%C3%A9&d=[1]#e"]],
+            RETURNED,
+        ),
+        (
+            "AMLResponse('x', 200, {'X-Ms-Run-Function-Failed': 'True'})",
+            200,
+            b"x",
+            [["Content-Type", "text/html; charset=utf-8"], ["X-Ms-Run-Function-Failed", "True"]],
+            RETURNED | RUN_FAILED,
+        ),
+        (
             "AMLResponse((c for c in ('a', b'b')), 200)",
             200,
             b"ab",

@@ -8,6 +8,7 @@ from itertools import chain
 from operator import index
 from types import GeneratorType
 from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
+from urllib.parse import quote
 
 from modelport_worker.bodies import close_body
 from modelport_worker.frames import NUMBERS, RETURNED, ROW, RUN_FAILED
@@ -31,6 +32,11 @@ RESPONSE_CLASSES = (
     ("azureml.contrib.services.aml_response", "AMLResponse"),
     ("werkzeug.wrappers", "Response"),  # Flask's derives from it
 )
+
+FAILED_HEADER = "x-ms-run-function-failed"
+
+OF_URI = "%!#$&'()*+,/:;=?@[]~"
+"""What stays as it is in a Location (RFC 3986), besides letters, digits and ``-._``."""
 
 GENERATOR_HEADERS = b'[["Content-Type", "text/html; charset=utf-8"]]'
 """Of a generator that ``run`` returns without a response around it: the type that an AMLResponse has too."""
@@ -100,13 +106,14 @@ def answer_of_response(response: Any) -> Answer:
     """Status, headers and body of an AMLResponse, or of a response of Flask's, which has the same names for them."""
     if not 100 <= response.status_code <= 999:
         raise ValueError("The status of the response is {}, which HTTP does not have.".format(response.status_code))
-    failed = response.status_code >= 500 or getattr(response, "run_function_failed", False)
+    meta, says_failed = head_of(tuple(map(tuple, response.headers.items())))
+    failed = says_failed or response.status_code >= 500 or getattr(response, "run_function_failed", False)
     streamed = response.is_streamed
     return Answer(
         index(response.status_code),
         RETURNED | (RUN_FAILED if failed else 0),
         b"" if streamed else whole_body(response),
-        encode_headers(tuple(map(tuple, response.headers.items()))),
+        meta,
         chunks_of(response) if streamed else None,
     )
 
@@ -119,9 +126,18 @@ def whole_body(response: Any) -> bytes:
 
 
 @lru_cache(maxsize=16)
-def encode_headers(headers: Tuple[Tuple[str, Any], ...]) -> bytes:
-    """The ``meta`` of a RESULT. Most answers of a script have the same headers."""
-    return json.dumps(headers).encode("ascii")
+def head_of(headers: Tuple[Tuple[Any, Any], ...]) -> Tuple[bytes, bool]:
+    """The ``meta`` of a RESULT, and whether the headers themselves say that ``run`` failed. Most answers of a script
+    have the same headers."""
+    pairs, failed = [], False
+    for name, value in headers:
+        known = str(name).lower()
+        if known == "location":
+            value = quote(str(value), safe=OF_URI)  # a client cannot follow one with blanks; Flask sends it so too
+        elif known == FAILED_HEADER:
+            failed = failed or str(value).lower() == "true"
+        pairs.append((name, value))
+    return json.dumps(pairs).encode("ascii"), failed
 
 
 def chunks_of(response: Any) -> Iterator[Any]:

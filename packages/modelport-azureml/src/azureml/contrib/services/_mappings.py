@@ -148,9 +148,9 @@ class Headers(MutableMapping[str, str]):
         self._pairs = []
 
     def update(self, *pairs: Any, **more: Any) -> None:
-        """Each header in the place of those of its name."""
-        for name, value in dict(*pairs, **more).items():
-            self[name] = value
+        """Each header in the place of those of its name; a value that is a list or a tuple is one for each member."""
+        for name, value in chain(*map(lists_of, pairs), more.items()):
+            self.setlist(name, value if isinstance(value, (list, tuple)) else (value,))
 
     def __str__(self) -> str:
         """As they stand in a request or a response."""
@@ -183,6 +183,15 @@ def pairs_of(given: Any) -> Any:
     if isinstance(given, Fields):
         return given.items(multi=True)
     return given.items() if hasattr(given, "items") else given
+
+
+def lists_of(given: Any) -> Any:
+    """As ``pairs_of``, with one pair for a name whose values are several: they stand together in its place."""
+    if isinstance(given, Fields):
+        return given.lists()
+    if isinstance(given, Headers):
+        return [(name, given.getlist(name)) for name, _ in given]
+    return pairs_of(given)
 
 
 def converted(value: Any, kind: Optional[Callable[[Any], Any]], default: Any) -> Any:

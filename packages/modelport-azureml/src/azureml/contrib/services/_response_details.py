@@ -56,6 +56,14 @@ class HeaderField:
         response.headers.remove(self._name)
 
 
+class LengthField(HeaderField):
+    """The length that a header tells, else that of the body, unless it is made while it is sent."""
+
+    def __get__(self, response: Any, owner: Any = None) -> Any:
+        told = super().__get__(response, owner)
+        return len(response.get_data()) if told is None and not response.is_streamed else told
+
+
 class NameSetField(HeaderField):
     """An attribute that is a header with names between commas: a NameSet, which takes a text or names."""
 
@@ -81,7 +89,7 @@ class ResponseHeaders:
     allow = NameSetField("Allow")
     content_encoding = HeaderField("Content-Encoding")
     content_language = NameSetField("Content-Language")
-    content_length = HeaderField("Content-Length", read=int)
+    content_length = LengthField("Content-Length", read=int)
     content_location = HeaderField("Content-Location")
     content_md5 = HeaderField("Content-MD5")
     content_range = HeaderField("Content-Range")

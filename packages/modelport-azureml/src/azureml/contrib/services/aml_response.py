@@ -138,6 +138,11 @@ class AMLResponse(ResponseHeaders):
         """Whether the body is an iterator that has not been used up."""
         return not isinstance(self._body, list)
 
+    @property
+    def is_sequence(self) -> bool:
+        """Whether the whole body is there."""
+        return not self.is_streamed
+
     def iter_encoded(self) -> Iterator[bytes]:
         """The body piece by piece, as it is made."""
         for chunk in self._body:
