@@ -194,8 +194,8 @@ def test_its_output_and_its_variables_are_those_that_programs_look_for(server: S
 
 def test_a_line_for_each_request_at_once(server: StandAlone) -> None:
     (server.app / "score.py").write_text(STREAMING)
-    (server.app / "config.json").write_text(json.dumps({"SERVER_VERSION_LOG_RESPONSE_ENABLED": False}))
-    server.start("--entry_script", "score.py")
+    (server.app / "config.json").touch()
+    server.start("--entry_script", "score.py", "--rest", SERVER_VERSION_LOG_RESPONSE_ENABLED="false")
     server.healthy()
     headers = server.ask("POST", "/score?q=1", "1")[2]
     assert re.search(STAMP + r"modelport\.access - POST /score 200 \d+\.\d{3}ms N/A\n", server.log), server.log

@@ -155,10 +155,11 @@ def notes_of(arguments: argparse.Namespace, variables: Mapping[str, str]) -> lis
 
 
 def find_config(named: str | None, *, folders: Sequence[Path]) -> Path | None:
-    """The configuration file that is named, or one that lies in one of the folders."""
+    """The configuration file that is named, or one that lies in one of the folders and is not empty."""
     if named:
         return Path(named)
-    return next((file for folder in folders if (file := folder / CONFIG_FILE).is_file()), None)
+    files = (folder / CONFIG_FILE for folder in folders)
+    return next((file for file in files if file.is_file() and file.stat().st_size), None)
 
 
 def read_config(file: Path) -> dict[str, str]:
@@ -233,6 +234,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--health_port", type=_port, help="with SEPERATE_HEALTH_ENDPOINT=true (5000)")
     parser.add_argument("--access_control_allow_origins", help="origins whose pages may read answers, with commas")
     parser.add_argument("--config_file", help="JSON with variables (config.json in the app root or beside the script)")
+    parser.add_argument("--rest", action="store_true", help=argparse.SUPPRESS)  # v1's, which had no other transport
     parser.add_argument(
         "--python", type=Path, default=Path(sys.executable), help="the interpreter of the script's environment"
     )
