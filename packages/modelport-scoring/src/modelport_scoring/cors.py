@@ -49,7 +49,7 @@ class Cors:
         """The header lines for the answer to a request with that head."""
         allowed = self._allowed(head)
         if allowed is None:
-            return b"" if self._any or not self._origins else VARY
+            return VARY if self._origins else b""
         return allowed + EXPOSED
 
     def is_preflight(self, head: Head) -> bool:
@@ -70,11 +70,11 @@ class Cors:
         return METHODS + headers + MAX_AGE
 
     def _allowed(self, head: Head) -> bytes | None:
+        if self._any:  # whoever asks: what a cache keeps is for pages too
+            return b"access-control-allow-origin: *\r\n"
         origin = head.headers.get(ORIGIN)
         if origin is None:
             return None
-        if self._any:
-            return b"access-control-allow-origin: *\r\n"
         if origin.rstrip(b"/") not in self._origins and not self._matches(origin):
             return None
         return b"access-control-allow-origin: %b\r\n%b" % (origin, VARY)
