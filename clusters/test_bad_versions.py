@@ -12,7 +12,7 @@ from modelport.targets.kubernetes import rollout
 
 
 def test_a_bad_version_is_taken_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollout, "UNSCHEDULABLE_S", 10)  # no node will come
+    monkeypatch.setattr(rollout, "UNSCHEDULABLE_S", 3)  # no node will come
     service = bench.deploy("line", bench.inference("one"))
     pods, key = bench.pod_names("line"), service.get_keys()[0]
     with Load(bench.address(service), None, key=key) as load:

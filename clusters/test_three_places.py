@@ -51,7 +51,7 @@ aks_target.wait_for_completion(show_output=True)
 local = Model.deploy(ws, "diabetes-local", [model], inference_config, LocalWebservice.deploy_configuration())
 aci_config = AciWebservice.deploy_configuration(cpu_cores=1, memory_gb=1, auth_enabled=True)
 aci = Model.deploy(ws, "diabetes-aci", [model], inference_config, aci_config)
-aks_config = AksWebservice.deploy_configuration(cpu_cores=0.1, memory_gb=0.5, num_replicas=1)
+aks_config = AksWebservice.deploy_configuration(cpu_cores=0.5, memory_gb=0.5, num_replicas=1)
 aks = Model.deploy(ws, "diabetes-aks", [model], inference_config, aks_config, aks_target)
 
 test_sample = json.dumps({{"data": [*x.tolist(), [1 / 3] * 10]}})

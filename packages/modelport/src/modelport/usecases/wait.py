@@ -16,6 +16,10 @@ from modelport.usecases.exclusive import exclusive
 from modelport.usecases.explain import explain, last_lines
 
 _PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.3
+_REST = 3
+"""How many times as long as a look took nobody looks: an API server that is asked without a rest takes the cores that
+what it starts may need."""
 
 _UNSCHEDULABLE_S = 300
 """How long a cluster is given to find room for a service (azureml-v1 reference, 1.4)."""
@@ -85,7 +89,9 @@ def _until_it_serves(context: Context, name: str, *, timeout_s: float | None, ti
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     last_scheduled = time.monotonic()
     while True:
+        began = time.monotonic()
         service, observation = observe(context, name)
+        took_s = time.monotonic() - began
         if observation.state is ServiceState.RUNNING and not _versions_to_come(context, service, observation):
             return _succeeded(context, service)
         waiting = {observation.state, *(seen.state for seen in observation.revisions.values())}
@@ -99,7 +105,7 @@ def _until_it_serves(context: Context, name: str, *, timeout_s: float | None, ti
                 hint="Wait longer, or look at its log (get_logs).",
             )
         tick()
-        time.sleep(_PAUSE_S)
+        time.sleep(min(max(_PAUSE_S, _REST * took_s), _LONGEST_PAUSE_S))
 
 
 def _versions_to_come(context: Context, service: Service, observation: Observation) -> bool:
