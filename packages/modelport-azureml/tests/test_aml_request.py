@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,17 @@ def test_urlencoded_form() -> None:
     assert request.data == b""
     assert request.get_data() == b"a=1+2&b=%26"
     assert not request.files
+
+
+def test_looking_for_files_does_not_read_an_urlencoded_body() -> None:
+    headers = [("Content-Type", "application/x-www-form-urlencoded")]
+    request = AMLRequest("POST", "/", headers=headers, body=b"%41&" * 250_000)
+    tracemalloc.start()
+    assert not request.files
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 100_000
+    assert len(request.form.getlist("A")) == 250_000
 
 
 MULTIPART = [("Content-Type", 'multipart/form-data; boundary="-=x y"')]

@@ -23,9 +23,14 @@ def parse_pairs(text: str) -> List[Tuple[str, str]]:
     return [(unquote_plus(name), unquote_plus(value)) for name, _, value in parts]
 
 
+def kind_of(content_type: str) -> str:
+    """A content type without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def parse_form(content_type: str, body: bytes) -> Form:
     """What a body holds if its content type is one of a form; else nothing. Raises ValueError where it is damaged."""
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = kind_of(content_type)
     if kind == URLENCODED:
         return Form(parse_pairs(body.decode("utf-8", "replace")), [])
     if kind == MULTIPART:

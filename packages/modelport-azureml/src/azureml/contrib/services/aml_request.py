@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from azureml._modelport import request_raw_http
 from azureml.contrib.services import _flask_if_imported
-from azureml.contrib.services._forms import TYPES, Form, parse_form, parse_pairs
+from azureml.contrib.services._forms import MULTIPART, TYPES, Form, kind_of, parse_form, parse_pairs
 from azureml.contrib.services._made_once import made_once
 from azureml.contrib.services._mappings import Fields, Headers
 from azureml.contrib.services._multipart import TooMuch, read_parameters
@@ -227,8 +227,13 @@ class AMLRequest:
 
     @made_once
     def files(self) -> "Fields[UploadedFile]":
-        """The uploaded files of a form, by the names of their fields; none where its body is damaged."""
-        return Fields(self._parsed_form().files)
+        """The uploaded files of a form, by the names of their fields; none where its body is damaged.
+
+        Only a body of several parts is read for them: curl calls any body an urlencoded form, and 100 MB of one take
+        many seconds.
+        """
+        may_have_any = kind_of(self.content_type or "") == MULTIPART
+        return Fields(self._parsed_form().files if may_have_any else [])
 
     @made_once
     def values(self) -> "Fields[str]":
