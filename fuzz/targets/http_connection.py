@@ -24,7 +24,7 @@ from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import FOREVER, Body, Head
-from modelport_scoring.http.response import Response
+from modelport_scoring.http.response import Response, message
 from modelport_scoring.http.stream import BodyStream
 
 LIMITS = Limits(max_body_bytes=200_000)
@@ -58,6 +58,9 @@ class Script:
 
     def refused(self, head: Head, response: Response) -> None:
         """Nobody counts here."""
+
+    def no_room(self) -> Response:
+        return message(503, "no room")
 
     def handle(self, exchange: Exchange) -> None:
         if self._chance.random() < 0.5:
@@ -109,6 +112,10 @@ class Model:
         self.methods.append(head.method)
         # In HTTP/1.0, the end of a body whose length is not known is the end of the connection.
         self.ended = not head.keep_alive or (self._streams and refusal is None and head.version == "1.0")
+
+    def body_grew(self, size: int) -> None: ...
+
+    def body_ended(self) -> None: ...
 
     def read(self, stream: bytes) -> None:
         reader = RequestReader(self, Forgetful())

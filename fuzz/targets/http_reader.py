@@ -35,6 +35,10 @@ class Recorder:
         headers = tuple(head.headers.items())
         self.seen.append((head.method, head.path, head.query, head.version, headers, head.keep_alive, bytes(body)))
 
+    def body_grew(self, size: int) -> None: ...
+
+    def body_ended(self) -> None: ...
+
 
 class Forgetful(KnownHeads):
     """Knows no head, so that the parser reads every request."""

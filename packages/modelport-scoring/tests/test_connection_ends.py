@@ -20,7 +20,7 @@ from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import Head
-from modelport_scoring.http.response import Response
+from modelport_scoring.http.response import Response, message
 from modelport_scoring.settings import Limits
 from scoring_services import PATIENCE_S, Gate, Services, read_all, refuses, wait_until
 from test_http import post, read_answers
@@ -154,6 +154,9 @@ class Echo:
 
     def refused(self, head: Head, response: Response) -> None:
         """It does not count."""
+
+    def no_room(self) -> Response:
+        return message(503, "no room")
 
     def handle(self, exchange: Exchange) -> None:
         body = bytes(exchange.body)

@@ -34,6 +34,10 @@ class Recorder:
         self.heads.append(head)
         self.seen.append((head.method, head.path, head.query, bytes(body)))
 
+    def body_grew(self, size: int) -> None: ...
+
+    def body_ended(self) -> None: ...
+
 
 def read(pieces: list[bytes], known: KnownHeads | None = None) -> tuple[list[Seen], int | None]:
     """The requests, and the status of the refusal that ended them."""

@@ -16,7 +16,7 @@ from modelport_scoring.ids import IdTooLong, read_ids
 from modelport_scoring.inference import Inference, as_error
 from modelport_scoring.inference_protocol.paths import Target, read_target
 from modelport_scoring.openapi import NoSuchDocument, normal_prefix
-from modelport_scoring.refusals import no_worker, why_not_healthy
+from modelport_scoring.refusals import NO_ROOM, no_worker, why_not_healthy
 from modelport_scoring.scoring import Scoring
 from modelport_scoring.script_answers import NOT_FAILED, RUN_OK
 from modelport_scoring.service import Service
@@ -98,6 +98,10 @@ class Routes:
             head.route = self._routes.get(head.path) or self._inference_route(head.path)
         response.lines += NOT_FAILED
         self._note(head, response, request_id=b"", started=time.monotonic())
+
+    def no_room(self) -> Response:
+        """What a client is told for whose body there is no room."""
+        return NO_ROOM(self._service, self.limits)
 
     def _screen(self, head: Head) -> Response | None:
         route = head.route = self._routes.get(head.path) or self._inference_route(head.path)

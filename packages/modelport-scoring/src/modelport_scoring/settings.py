@@ -60,8 +60,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Requests that wait for a worker, over all workers of the service."""
     max_queue_bytes: int = 512 * 1024 * 1024
     """Bytes of the bodies of those requests, together."""
+    max_buffered_bytes: int = 512 * 1024 * 1024
+    """Bytes of the large bodies that are being received, together, beside the oldest of them. Once whole, they wait for
+    a worker, and count there."""
     queue_wait_ms: int = 30_000
-    """How long a request may wait for a worker before it is answered 503."""
+    """How long a request may wait for a worker, or a body for room, before it is answered 503."""
     idle_timeout_s: float = 75.0
     """A connection without a request is closed after this long."""
     request_timeout_s: float = 60.0

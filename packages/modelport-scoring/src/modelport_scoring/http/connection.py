@@ -51,7 +51,9 @@ class Connection(AnsweringConnection):
         "_application",
         "_continue_due",
         "_current",
+        "_held_back",
         "_idle_timeout_s",
+        "_left_s",
         "_reader",
         "_screened",
         "_wait",
@@ -68,6 +70,10 @@ class Connection(AnsweringConnection):
         self._continue_due = False
         self._idle_timeout_s: float
         """Of the limits that held when a head was judged last: where the limits change, all heads are judged anew."""
+        self._held_back = False
+        """By the budget: there is no room for more of the body that is being read."""
+        self._left_s = 0.0
+        """That it has for its rest, once there is."""
 
     @property
     def limits(self) -> Limits:
@@ -103,6 +109,7 @@ class Connection(AnsweringConnection):
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
         self._reader.close()
+        self._listener.budget.ended(self)
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -118,7 +125,7 @@ class Connection(AnsweringConnection):
         if unread and not self._closing:
             self._unread = unread
             self._read_on(True)
-        if self._reader.in_request and self._wait in (REQUEST, ANSWER):
+        if self._reader.in_request and self._wait in (REQUEST, ANSWER) and not self._held_back:
             self._wait_for(REST)
         if len(self._pending) > 1 and self._holds_enough:
             self._balance()
@@ -132,7 +139,7 @@ class Connection(AnsweringConnection):
 
     def resume_writing(self) -> None:
         if self._wait is READER and not self._ending:
-            receives = self._reader.in_request and not self._closing
+            receives = self._reader.in_request and not self._closing and not self._held_back
             self._wait_for(REST if receives else ANSWER if self._pending or self._closing else REQUEST)
             self._balance()
         self._resume_stream()
@@ -154,9 +161,12 @@ class Connection(AnsweringConnection):
         if self._closing:
             return False
         self._current = head
-        self._idle_timeout_s = self._application.limits.idle_timeout_s
+        limits = self._application.limits
+        self._idle_timeout_s = limits.idle_timeout_s
         response = self._screened = self._application.screen(head)
         if response is None:
+            if has_body and is_long(head) and self._listener.budget.is_full(limits):
+                raise Unreadable(self._application.no_room())
             self._continue_due = expects_continue
             self._send_continue()
             return True
@@ -203,16 +213,44 @@ class Connection(AnsweringConnection):
         self._closing = True
         exchange = Exchange(head, b"", self)
         self._pending.append(exchange)
+        self._reader.drop_body()
+        self._listener.budget.ended(self)
         if self._wait is not READER:
             self._wait_for(ANSWER)
         exchange.answer(response)
+
+    # --- room for its bodies ------------------------------------------------------------------------------------------
+
+    def body_grew(self, size: int) -> None:
+        head = self._reader.head
+        assert head is not None
+        if not self._closing and not self._listener.budget.grew(self, size=size, length=head.length):
+            raise Unreadable(self._application.no_room())
+
+    def body_ended(self) -> None:
+        self._listener.budget.ended(self)
+
+    def hold_back(self, held_back: bool) -> None:
+        """Read no more of the body that has begun, for now, or read on; what is not read is not late."""
+        now = self._listener.now()
+        if held_back:
+            self._left_s = self.deadline - now if self._wait is REST else self.limits.request_timeout_s
+        self._held_back = held_back
+        self._balance()
+        if not held_back and self._wait is REST:
+            self.deadline = now + self._left_s
+
+    def give_up(self) -> None:
+        """Refuse the request whose body is being received: there is no room for it."""
+        self._refuse(self._application.no_room())
 
     def _all_answered(self) -> None:
         if self._continue_due:
             self._send_continue()
         if self._wait is ANSWER:
             if self._reader.in_request:
-                self._wait_for(REST)
+                if not self._held_back:
+                    self._wait_for(REST)
             else:  # nearly always
                 self._wait = REQUEST
                 self.deadline = self._listener.now() + self._idle_timeout_s
@@ -237,7 +275,7 @@ class Connection(AnsweringConnection):
 
     @property
     def _wants_more(self) -> bool:
-        return self._wait is not READER and not self._holds_enough
+        return self._wait is not READER and not self._holds_enough and not self._held_back
 
     @property
     def _holds_enough(self) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from modelport_scoring.http.budget import Budget
 from modelport_scoring.http.delivery import Delivery
 from modelport_scoring.http.response import Response, limit_message, message
 from modelport_scoring.http.unread import MOST_BYTES, UnreadAnswers
@@ -91,6 +92,8 @@ class Listener:
         self.call_soon = loop.call_soon
         unread = UnreadAnswers(most_bytes=share.part(MOST_BYTES), now=loop.time)
         self.sweep_with(lambda: unread.look(self._connections))
+        self.budget = Budget(share=share, now=loop.time)
+        self.sweep_with(self.budget.look)
         self._sweep()
 
     def __len__(self) -> int:

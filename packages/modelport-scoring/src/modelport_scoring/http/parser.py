@@ -7,6 +7,7 @@ from typing import Protocol
 
 import httptools
 
+from modelport_scoring.http.budget import COUNTED_FROM
 from modelport_scoring.http.framing import (
     Unreadable,
     body_length,
@@ -57,6 +58,12 @@ class RequestSink(Protocol):
 
     def request_received(self, head: Head, body: Body) -> None:
         """The body is there as well. Called without ``head_received`` where the head is known."""
+
+    def body_grew(self, size: int) -> None:
+        """There are so many bytes of a large body, which are kept, and it is not whole yet. Raises Unreadable."""
+
+    def body_ended(self) -> None:
+        """A large body is whole."""
 
 
 class RequestParser:
@@ -143,7 +150,13 @@ class RequestParser:
                 size = 4 * PARSED_AT_ONCE if head.length is None else max(head.length - self._body_bytes, 1)
             self._parse_all(data[:size])
             data = b"" if self.ended else data[size:]
+        if len(self._body) > COUNTED_FROM:
+            self._sink.body_grew(len(self._body))
         return data
+
+    def drop_body(self) -> None:
+        """Let go of what there is of a body: nothing more is fed."""
+        self._body = b""
 
     def _parse_all(self, data: bytes) -> None:
         self._unfinished_head = self._in_head
@@ -274,6 +287,8 @@ class RequestParser:
         head = self._parsed_head
         assert head is not None
         body, self._body = self._body, b""
+        if len(body) > COUNTED_FROM:
+            self._sink.body_ended()
         self._parsed_head = None
         self._in_head = True
         self.in_request = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelport_scoring.http.budget import COUNTED_FROM
 from modelport_scoring.http.known_heads import HEAD_END, KnownHeads
 from modelport_scoring.http.parser import MOST_AT_ONCE, RequestParser, RequestSink
 from modelport_scoring.http.request import Head
@@ -81,6 +82,8 @@ class RequestReader(RequestParser):
                 self.in_request = True
                 self._collected_head = head
                 self._collected = bytearray(memoryview(data)[end:])
+                if size - end > COUNTED_FROM:
+                    self._sink.body_grew(size - end)
                 return b""
             if length >= LARGE_BYTES and 2 * length > size:  # or a small part would keep the whole
                 self._sink.request_received(head, memoryview(data)[end:position])
@@ -96,13 +99,21 @@ class RequestReader(RequestParser):
         missing = length - len(collected)
         if len(data) < missing:
             collected += data
+            if len(collected) > COUNTED_FROM:
+                self._sink.body_grew(len(collected))
             return b""
         collected += data[:missing]
+        if length > COUNTED_FROM:
+            self._sink.body_ended()
         self._collected_head = None
         self._collected = bytearray()
         self.in_request = False
         self._sink.request_received(head, collected)
         return self._read_known(data, missing)
+
+    def drop_body(self) -> None:
+        super().drop_body()
+        self._collected = bytearray()
 
     def _judged(self, head: Head) -> None:
         if self._raw_head and self._keeps_body:

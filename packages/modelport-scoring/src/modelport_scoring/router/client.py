@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from modelport_scoring.http.budget import COUNTED_FROM
 from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.outgoing import CONTINUE
@@ -12,12 +13,15 @@ from modelport_scoring.http.parser import RequestParser
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response, limit_message
 from modelport_scoring.http.watched import WatchedConnection, address_of
-from modelport_scoring.router.forward import Forward
-from modelport_scoring.router.routing import Routing
+from modelport_scoring.router.forward import MOST_KEPT_BYTES, Forward
+from modelport_scoring.router.routing import Routing, overloaded
 from modelport_scoring.settings import Limits
 
 MOST_WAITING = 8
 """Requests of one connection that wait for the one before; more are not read."""
+
+MOST_ON_ITS_WAY = 2 * MOST_KEPT_BYTES
+"""Of one body so much is here at once, or a little more: what is kept, and what the server has not read."""
 
 
 class StreamingParser(RequestParser):
@@ -53,6 +57,10 @@ class ClientConnection(WatchedConnection):
         """What is answered when all before it is, and ends the connection."""
         self._held_back = False
         """By the server, which does not keep up with the body."""
+        self._has_room = True
+        """By the budget, for more of the body that is being read."""
+        self._received = 0
+        """Bytes of that body."""
         self._client_reads = True
         self._continue_due = False
         self._began_at = 0.0
@@ -86,6 +94,7 @@ class ClientConnection(WatchedConnection):
         for forward in queue:
             forward.client_gone()
         self._reader.close()
+        self._listener.budget.ended(self)
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -123,18 +132,24 @@ class ClientConnection(WatchedConnection):
 
     def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
         self._queue.append(Forward(self, head, self._routing))
+        self._received = 0
         self._continue_due = expects_continue
         self._send_continue()
         return True
 
     def body_received(self, piece: bytes) -> None:
         self._continue_due = False
+        self._received += len(piece)
+        if self._received > COUNTED_FROM:
+            self.body_grew(self._received)
         if self._queue:
             self._queue[-1].more(piece)
 
     def request_received(self, head: Head, body: Body) -> None:
         self._continue_due = False
         self._began_at = self._routing.now()  # of the next one, if it follows at once
+        if self._received > COUNTED_FROM:
+            self.body_ended()
         if self._queue:
             self._queue[-1].body_ended()
 
@@ -159,6 +174,7 @@ class ClientConnection(WatchedConnection):
                 self._reset()
                 return
             broken.client_gone()
+        self._listener.budget.ended(self)
         self._last = response
         self._read(False)
         self._go_on()
@@ -170,6 +186,32 @@ class ClientConnection(WatchedConnection):
         self.send(self._routing.to_bytes(response, head, last=True))
         self._routing.metrics.answered(0, response.status, 0.0)
         self._end(lingering=True)
+
+    # --- room for their bodies ----------------------------------------------------------------------------------------
+
+    def body_grew(self, size: int) -> None:
+        head = self._reader.head
+        length = None if head is None else head.length
+        if size == length:
+            return
+        here = MOST_ON_ITS_WAY if length is None else min(length, MOST_ON_ITS_WAY)
+        if not self._listener.budget.grew(self, size=size, length=here):
+            raise Unreadable(self._no_room())
+
+    def body_ended(self) -> None:
+        self._listener.budget.ended(self)
+
+    def hold_back(self, held_back: bool) -> None:
+        """Read no more of the body for now, or read on."""
+        self._has_room = not held_back
+        self._balance()
+
+    def give_up(self) -> None:
+        """Refuse the request whose body is being received: there is no room for it."""
+        self._refuse(self._no_room())
+
+    def _no_room(self) -> Response:
+        return overloaded(self._routing.settings, "max_buffered_bytes")
 
     # --- what comes of them -------------------------------------------------------------------------------------------
 
@@ -237,7 +279,7 @@ class ClientConnection(WatchedConnection):
     @property
     def _wants_more(self) -> bool:
         has_room = len(self._queue) <= MOST_WAITING and self._last is None
-        return has_room and self._client_reads and not self._held_back
+        return has_room and self._has_room and self._client_reads and not self._held_back
 
     def _balance(self) -> None:
         if self._closing:

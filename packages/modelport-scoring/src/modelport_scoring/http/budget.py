@@ -1,0 +1,178 @@
+"""The memory that bodies take while they are received: one account for all connections of a process.
+
+Small bodies are not in it, so that small requests neither cost more nor wait, whatever others do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from modelport_scoring.settings import Limits
+from modelport_scoring.share import Share
+
+COUNTED_FROM = 64 * 1024
+"""Bytes of a body: what is smaller, a connection may hold as it may hold a head."""
+
+READ_BYTES = 256 * 1024
+"""One read brings so much at most."""
+
+LEAST_LINE_BYTES = 4 * READ_BYTES
+"""There is always room for a few to wait in."""
+
+PACE_S = 2.0
+"""For so long the pace of a body is measured."""
+
+
+class Uploader(Protocol):
+    """A connection, as the budget sees it."""
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def hold_back(self, held_back: bool) -> None:
+        """Read no more of the body for now, or read on."""
+
+    def give_up(self) -> None:
+        """Refuse the request: there is no room for it."""
+
+
+class Upload:
+    """A body that is not whole."""
+
+    __slots__ = ("granted", "seen_at", "seen_size", "size", "waits_since", "wanted")
+
+    def __init__(self) -> None:
+        self.size = 0
+        """Bytes that are there."""
+        self.wanted = 0
+        """Bytes that it takes: its length, or if that is not told, what one more read may make of it."""
+        self.granted = 0
+        """Bytes that it may take; 0: it waits to begin."""
+        self.waits_since: float | None = None
+        """None: it may go on."""
+        self.seen_at = 0.0
+        """Since when, and from which size on, its pace is measured."""
+        self.seen_size = 0
+
+
+class Budget:
+    """Bounds what all bodies hold that are not whole yet, by ``limits.max_buffered_bytes``.
+
+    Room is given in the order in which they began, for all of a body where its length is told: who has it will come to
+    its end. The oldest has it in any case, whatever it takes. The others are held back until there is room. While any
+    waits, those that have room must come fast enough to be whole within ``limits.request_timeout_s``, now and not on
+    average: who only keeps others out is given up.
+    """
+
+    def __init__(self, *, share: Share, now: Callable[[], float]) -> None:
+        self._share = share
+        self._now = now
+        self._uploads: dict[Uploader, Upload] = {}
+        """The oldest first."""
+        self._waiting = 0
+        """How many of them are held back."""
+        self._granted = 0
+        """Bytes that all of them may take."""
+        self._line = 0
+        """Bytes of those that wait to begin."""
+
+    def grew(self, uploader: Uploader, *, size: int, length: int | None) -> bool:
+        """There are ``size`` bytes of its body, and more are to come. False: there is no room, not even to wait in."""
+        upload = self._uploads.get(uploader)
+        if upload is None:
+            return self._began(uploader, size, length)
+        if not upload.granted:
+            self._line += size - upload.size
+        upload.size = size
+        upload.wanted = size + READ_BYTES if length is None else length
+        if upload.wanted > upload.granted and upload.waits_since is None:
+            self._grant(upload) if self._has_room(uploader, upload) else self._hold_back(uploader, upload)
+        return True
+
+    def is_full(self, limits: Limits) -> bool:
+        """Whether there is no room for another one, not even to wait in."""
+        return self._waiting > 0 and self._line + COUNTED_FROM > self._longest_line(limits)
+
+    def ended(self, uploader: Uploader) -> None:
+        """Its body is whole, or will never be."""
+        upload = self._uploads.pop(uploader, None)
+        if upload is None:
+            return
+        self._granted -= upload.granted
+        if not upload.granted:
+            self._line -= upload.size
+        if upload.waits_since is not None:
+            self._waiting -= 1
+            uploader.hold_back(False)
+        if self._waiting:
+            self._let_go_on()
+
+    def look(self) -> None:
+        """Called about once a second: give up what waits for too long, or comes too slowly while others wait."""
+        now = self._now()
+        for uploader, upload in list(self._uploads.items()) if self._waiting else ():
+            limits = uploader.limits
+            if upload.waits_since is not None:
+                if now - upload.waits_since >= limits.queue_wait_ms / 1000:
+                    uploader.give_up()
+            elif self._waiting and (passed_s := now - upload.seen_at) >= PACE_S:
+                if upload.size - upload.seen_size < passed_s * upload.granted / limits.request_timeout_s:
+                    uploader.give_up()
+                else:
+                    upload.seen_at, upload.seen_size = now, upload.size
+
+    # --- who may go on ------------------------------------------------------------------------------------------------
+
+    def _began(self, uploader: Uploader, size: int, length: int | None) -> bool:
+        upload = Upload()
+        upload.size = size
+        upload.wanted = size + READ_BYTES if length is None else length
+        is_served = not self._uploads or (not self._waiting and self._has_room(uploader, upload))
+        if not is_served and self._line + size > self._longest_line(uploader.limits):
+            return False
+        self._uploads[uploader] = upload
+        if is_served:
+            self._grant(upload)
+        else:
+            self._line += size
+            self._hold_back(uploader, upload)
+        return True
+
+    def _has_room(self, uploader: Uploader, upload: Upload) -> bool:
+        oldest, first = next(iter(self._uploads.items()))
+        if oldest is uploader:
+            return True
+        most = self._share.part(uploader.limits.max_buffered_bytes)
+        return self._granted - first.granted + upload.wanted - upload.granted <= most - most // 8
+
+    def _longest_line(self, limits: Limits) -> int:
+        """Bytes that those may have together that wait to begin."""
+        return max(self._share.part(limits.max_buffered_bytes) // 8, LEAST_LINE_BYTES)
+
+    def _grant(self, upload: Upload) -> None:
+        if not upload.granted and upload.waits_since is not None:
+            self._line -= upload.size
+        self._granted += upload.wanted - upload.granted
+        upload.granted = upload.wanted
+
+    def _hold_back(self, uploader: Uploader, upload: Upload) -> None:
+        now = upload.waits_since = self._now()
+        if not self._waiting:
+            for each in self._uploads.values():
+                each.seen_at, each.seen_size = now, each.size
+        self._waiting += 1
+        uploader.hold_back(True)
+
+    def _let_go_on(self) -> None:
+        """All for whom there is room, up to the first for whom there is none."""
+        for uploader, upload in list(self._uploads.items()):
+            if upload.waits_since is None:
+                continue
+            if not self._has_room(uploader, upload):
+                return
+            self._grant(upload)
+            upload.waits_since = None
+            upload.seen_at, upload.seen_size = self._now(), upload.size
+            self._waiting -= 1
+            uploader.hold_back(False)
