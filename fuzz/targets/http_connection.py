@@ -59,8 +59,8 @@ class Script:
     def refused(self, head: Head, response: Response) -> None:
         """Nobody counts here."""
 
-    def no_room(self) -> Response:
-        return message(503, "no room")
+    def no_room(self, limit: str) -> Response:
+        return message(503, limit)
 
     def handle(self, exchange: Exchange) -> None:
         if self._chance.random() < 0.5:

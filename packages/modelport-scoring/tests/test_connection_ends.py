@@ -155,8 +155,8 @@ class Echo:
     def refused(self, head: Head, response: Response) -> None:
         """It does not count."""
 
-    def no_room(self) -> Response:
-        return message(503, "no room")
+    def no_room(self, limit: str) -> Response:
+        return message(503, limit)
 
     def handle(self, exchange: Exchange) -> None:
         body = bytes(exchange.body)

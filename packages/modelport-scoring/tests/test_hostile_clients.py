@@ -62,6 +62,24 @@ def test_large_bodies_behind_a_request_that_takes_long_are_not_read(
         assert received.count(b'"POST"' if script is PLAIN else b"POST") == count + 1
 
 
+def test_bodies_that_wait_behind_others_of_their_connections_are_bounded_together(
+    services: Services, gate: Gate
+) -> None:
+    """A raw script gets one request of a connection at a time; the others are whole, and in no queue."""
+    service = services.start(RAW.format(wait=gate.wait), limits={"max_queue_bytes": 7 * MIB // 2})
+    with contextlib.ExitStack() as stack:
+        channels = [stack.enter_context(service.raw_connection()) for _ in range(4)]
+        for channel in channels:
+            channel.sendall(post(b"first") + post(b"x" * MIB, headers=b"Connection: close\r\n"))
+        wait_until(lambda: b'status="503"' in service.ask("GET", "/metrics").body, what="one is refused")
+        assert service.ask("GET", "/").status == 200
+        gate.open()
+        answers = [read_answers(read_all(channel)) for channel in channels]
+    assert [each[0][0] for each in answers] == [200] * 4
+    assert sorted(each[1][0] for each in answers) == [200, 200, 200, 503]
+    assert b"limits.max_queue_bytes is " in max(answers, key=lambda each: each[1][0])[1][1]
+
+
 def test_thousands_of_requests_in_one_read_hold_nobody_up(services: Services) -> None:
     """Their answers would take seconds to make, and all be kept for a client that reads none."""
     service = services.start()

@@ -101,7 +101,12 @@ LIMIT_REFUSALS: dict[Refusal, Callable[[Service, Limits], Response]] = {
     Refusal.QUEUE_WAIT: limit_refusal(503, "no worker took this one in time", limit="queue_wait_ms"),
 }
 
-NO_ROOM = limit_refusal(503, "the bodies that are being received take too much memory", limit="max_buffered_bytes")
+NO_ROOM = {
+    "max_buffered_bytes": limit_refusal(
+        503, "the bodies that are being received take too much memory", limit="max_buffered_bytes"
+    ),
+    "max_queue_bytes": LIMIT_REFUSALS[Refusal.QUEUE_BYTES],
+}
 
 REFUSALS: dict[Refusal, Callable[[Service], Response]] = {
     Refusal.NO_WORKER: no_worker,

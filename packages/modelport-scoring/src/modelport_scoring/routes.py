@@ -99,9 +99,9 @@ class Routes:
         response.lines += NOT_FAILED
         self._note(head, response, request_id=b"", started=time.monotonic())
 
-    def no_room(self) -> Response:
-        """What a client is told for whose body there is no room."""
-        return NO_ROOM(self._service, self.limits)
+    def no_room(self, limit: str) -> Response:
+        """What a client is told for whose body there is no room, by that limit."""
+        return NO_ROOM[limit](self._service, self.limits)
 
     def _screen(self, head: Head) -> Response | None:
         route = head.route = self._routes.get(head.path) or self._inference_route(head.path)

@@ -59,7 +59,8 @@ class AnsweringConnection(WatchedConnection):
                 exchange.work.client_gone()
                 exchange.work = None
         self._pending.clear()
-        self._backlog.clear()
+        while self._backlog:
+            self._take_up()
         if self._outgoing is not None:
             self._outgoing.drop()
         self._outgoing = self._streaming = None
@@ -101,7 +102,13 @@ class AnsweringConnection(WatchedConnection):
         """Begin with requests that waited for those before them, as many as may be worked on at once."""
         backlog, pending, most = self._backlog, self._pending, self.most_at_once
         while backlog and not self._ending and (pending[0] is backlog[0] or len(pending) - len(backlog) < most):
-            self._begin(backlog.popleft())
+            self._begin(self._take_up())
+
+    def _take_up(self) -> Exchange:
+        """The next request that waited."""
+        exchange = self._backlog.popleft()
+        self._listener.budget.taken_up(len(exchange.body))
+        return exchange
 
     def _send(self, request: Head, response: Response) -> bool:
         """Whether another answer may follow."""

@@ -30,8 +30,8 @@ class Application(Protocol):
     def refused(self, head: Head, response: Response) -> None:
         """The connection has refused a request by itself, or what began like one: then the head is empty."""
 
-    def no_room(self) -> Response:
-        """What a client is told for whose body there is no room."""
+    def no_room(self, limit: str) -> Response:
+        """What a client is told for whose body there is no room, by that limit."""
 
     def handle(self, exchange: Exchange) -> None:
         """Answer the whole request, now or later."""

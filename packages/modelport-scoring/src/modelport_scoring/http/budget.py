@@ -1,6 +1,6 @@
-"""The memory that bodies take while they are received: one account for all connections of a process.
+"""The memory that bodies take before anything is begun with them: one account for all connections of a process.
 
-Small bodies are not in it, so that small requests neither cost more nor wait, whatever others do.
+Small ones that are being received are not in it, so that small requests neither cost more nor wait, whatever others do.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ class Budget:
         """Bytes that all of them may take."""
         self._line = 0
         """Bytes of those that wait to begin."""
+        self._put_off = 0
+        """Bytes of whole ones that nothing was begun with."""
 
     def grew(self, uploader: Uploader, *, size: int, length: int | None) -> bool:
         """There are ``size`` bytes of its body, and more are to come. False: there is no room, not even to wait in."""
@@ -121,6 +123,17 @@ class Budget:
                     uploader.give_up()
                 else:
                     upload.seen_at, upload.seen_size = now, upload.size
+
+    def put_off(self, size: int, limits: Limits) -> bool:
+        """Keep a whole body until the requests before it on its connection are answered. False: there is no room."""
+        if self._put_off and self._put_off + size > self._share.part(limits.max_queue_bytes):
+            return False
+        self._put_off += size
+        return True
+
+    def taken_up(self, size: int) -> None:
+        """A body that was put off waits no more."""
+        self._put_off -= size
 
     # --- who may go on ------------------------------------------------------------------------------------------------
 

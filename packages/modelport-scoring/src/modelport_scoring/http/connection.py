@@ -166,7 +166,7 @@ class Connection(AnsweringConnection):
         response = self._screened = self._application.screen(head)
         if response is None:
             if has_body and is_long(head) and self._listener.budget.is_full(limits):
-                raise Unreadable(self._application.no_room())
+                raise Unreadable(self._application.no_room("max_buffered_bytes"))
             self._continue_due = expects_continue
             self._send_continue()
             return True
@@ -191,9 +191,19 @@ class Connection(AnsweringConnection):
                 exchange.answer(screened)
                 return
         if len(pending) > 1 and len(pending) > self._application.most_pipelined:
-            self._backlog.append(exchange)
+            self._put_off(exchange)
         else:
             self._begin(exchange)
+
+    def _put_off(self, exchange: Exchange) -> None:
+        """Begin with it later, if there is room for its body until then."""
+        if self._listener.budget.put_off(len(exchange.body), self._application.limits):
+            self._backlog.append(exchange)
+            return
+        response = self._application.no_room("max_queue_bytes")
+        self._application.refused(exchange.head, response)
+        exchange.body = b""
+        exchange.answer(response)
 
     def _begin(self, exchange: Exchange) -> None:
         """Have the application answer it. A fault of ours is the end of this request, and not of the others."""
@@ -225,7 +235,7 @@ class Connection(AnsweringConnection):
         head = self._reader.head
         assert head is not None
         if not self._closing and not self._listener.budget.grew(self, size=size, length=head.length):
-            raise Unreadable(self._application.no_room())
+            raise Unreadable(self._application.no_room("max_buffered_bytes"))
 
     def body_ended(self) -> None:
         self._listener.budget.ended(self)
@@ -242,7 +252,7 @@ class Connection(AnsweringConnection):
 
     def give_up(self) -> None:
         """Refuse the request whose body is being received: there is no room for it."""
-        self._refuse(self._application.no_room())
+        self._refuse(self._application.no_room("max_buffered_bytes"))
 
     def _all_answered(self) -> None:
         if self._continue_due:
