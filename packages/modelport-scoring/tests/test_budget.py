@@ -38,6 +38,7 @@ CHUNKED = b"POST /score HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\
 class Client:
     budget: Budget
     limits: Limits
+    address: bytes = b"192.0.2.1"
     is_held_back: bool = False
     is_given_up: bool = False
     size: int = 0
@@ -64,8 +65,8 @@ class Account:
     def __post_init__(self) -> None:
         self.budget = Budget(share=self.share, now=lambda: self.now)
 
-    def client(self) -> Client:
-        made = Client(self.budget, self.limits)
+    def client(self, address: bytes = b"192.0.2.1") -> Client:
+        made = Client(self.budget, self.limits, address)
         self.clients.append(made)
         return made
 
@@ -108,12 +109,23 @@ def test_a_body_of_unknown_length_takes_room_as_it_comes() -> None:
 
 
 def test_only_so_many_wait() -> None:
-    account = Account()
-    account.begin(20 * MB, 7 * MB)
-    waiting = [account.client() for _ in range(20)]
-    answers = [client.send(100_000, MB) for client in waiting]
-    assert answers == [True] * 10 + [False] * 10
+    account = Account(limits=Limits(max_buffered_bytes=40 * MB))
+    account.begin(100 * MB, 35 * MB)
+    waiting = [account.client() for _ in range(12)]
+    answers = [client.send(250_000, MB) for client in waiting]
+    assert answers == [True] * 10 + [False] * 2, "one address has half of the line"
+    others = [account.client(b"192.0.2.%d" % number) for number in range(2, 14)]
+    assert [client.send(250_000, MB) for client in others] == [True] * 10 + [False] * 2
     assert account.budget.is_full(account.limits)
+
+
+def test_who_has_no_room_yet_comes_before_those_who_have() -> None:
+    account = Account()
+    first, second, *waiting = account.begin(5 * MB, 5 * MB, 2 * MB, 2 * MB)
+    other = account.client(b"192.0.2.2")
+    assert other.send(100_000, 5 * MB)
+    account.budget.ended(second)
+    assert held_back([first, other, *waiting]) == [False, False, False, True]
 
 
 def test_who_waits_is_given_up_in_the_end() -> None:
@@ -173,7 +185,7 @@ def test_whatever_comes_somebody_may_go_on_and_there_is_no_more_than_may_be(move
         assert sum(client.size for client in clients) <= 4 * MB + 2 * MB
     for client, _ in open_.values():
         account.budget.ended(client)
-    assert (account.budget._granted, account.budget._line, account.budget._waiting) == (0, 0, 0)
+    assert (account.budget._granted, account.budget._line, account.budget._waiting) == ({}, {}, 0)
 
 
 # --- servers ----------------------------------------------------------------------------------------------------------
@@ -269,8 +281,8 @@ def test_uploads_that_do_not_fit_together_are_answered_one_after_the_other(servi
         connection = service.connect()
         return int(ask(connection, "POST", "/score", body=bytes(7 * MB)).json)
 
-    with ThreadPoolExecutor(12) as pool:
-        assert list(pool.map(upload, range(12))) == [7 * MB] * 12
+    with ThreadPoolExecutor(7) as pool:
+        assert list(pool.map(upload, range(14))) == [7 * MB] * 14
 
 
 def test_the_server_takes_no_more_memory_than_that(services: Services) -> None:

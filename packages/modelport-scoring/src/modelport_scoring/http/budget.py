@@ -5,6 +5,8 @@ Small ones that are being received are not in it, so that small requests neither
 
 from __future__ import annotations
 
+import heapq
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,7 +19,7 @@ COUNTED_FROM = 64 * 1024
 READ_BYTES = 256 * 1024
 """One read brings so much at most."""
 
-LEAST_LINE_BYTES = 4 * READ_BYTES
+LEAST_LINE_BYTES = 16 * READ_BYTES
 """There is always room for a few to wait in."""
 
 PACE_S = 2.0
@@ -30,6 +32,10 @@ class Uploader(Protocol):
     @property
     def limits(self) -> Limits: ...
 
+    @property
+    def address(self) -> bytes:
+        """The client's."""
+
     def hold_back(self, held_back: bool) -> None:
         """Read no more of the body for now, or read on."""
 
@@ -40,9 +46,10 @@ class Uploader(Protocol):
 class Upload:
     """A body that is not whole."""
 
-    __slots__ = ("granted", "seen_at", "seen_size", "size", "waits_since", "wanted")
+    __slots__ = ("address", "granted", "seen_at", "seen_size", "size", "waits_since", "wanted")
 
-    def __init__(self) -> None:
+    def __init__(self, address: bytes) -> None:
+        self.address = address
         self.size = 0
         """Bytes that are there."""
         self.wanted = 0
@@ -59,10 +66,10 @@ class Upload:
 class Budget:
     """Bounds what all bodies hold that are not whole yet, by ``limits.max_buffered_bytes``.
 
-    Room is given in the order in which they began, for all of a body where its length is told: who has it will come to
-    its end. The oldest has it in any case, whatever it takes. The others are held back until there is room. While any
-    waits, those that have room must come fast enough to be whole within ``limits.request_timeout_s``, now and not on
-    average: who only keeps others out is given up.
+    Room is given for all of a body where its length is told: who has it will come to its end. The oldest has it in any
+    case, whatever it takes. The others are held back until there is room, which goes to the address that has least of
+    it, and there to who began first. While any waits, those that have room must come fast enough to be whole within
+    ``limits.request_timeout_s``, now and not on average: who only keeps others out is given up.
     """
 
     def __init__(self, *, share: Share, now: Callable[[], float]) -> None:
@@ -72,10 +79,10 @@ class Budget:
         """The oldest first."""
         self._waiting = 0
         """How many of them are held back."""
-        self._granted = 0
-        """Bytes that all of them may take."""
-        self._line = 0
-        """Bytes of those that wait to begin."""
+        self._granted: Counter[bytes] = Counter()
+        """Bytes that they may take, by address."""
+        self._line: Counter[bytes] = Counter()
+        """Bytes of those that wait to begin, by address."""
         self._put_off = 0
         """Bytes of whole ones that nothing was begun with."""
 
@@ -85,7 +92,7 @@ class Budget:
         if upload is None:
             return self._began(uploader, size, length)
         if not upload.granted:
-            self._line += size - upload.size
+            self._line[upload.address] += size - upload.size
         upload.size = size
         upload.wanted = size + READ_BYTES if length is None else length
         if upload.wanted > upload.granted and upload.waits_since is None:
@@ -94,16 +101,16 @@ class Budget:
 
     def is_full(self, limits: Limits) -> bool:
         """Whether there is no room for another one, not even to wait in."""
-        return self._waiting > 0 and self._line + COUNTED_FROM > self._longest_line(limits)
+        return self._waiting > 0 and self._line.total() + COUNTED_FROM > self._longest_line(limits)
 
     def ended(self, uploader: Uploader) -> None:
         """Its body is whole, or will never be."""
         upload = self._uploads.pop(uploader, None)
         if upload is None:
             return
-        self._granted -= upload.granted
+        take(self._granted, upload.address, upload.granted)
         if not upload.granted:
-            self._line -= upload.size
+            take(self._line, upload.address, upload.size)
         if upload.waits_since is not None:
             self._waiting -= 1
             uploader.hold_back(False)
@@ -138,26 +145,30 @@ class Budget:
     # --- who may go on ------------------------------------------------------------------------------------------------
 
     def _began(self, uploader: Uploader, size: int, length: int | None) -> bool:
-        upload = Upload()
+        upload = Upload(uploader.address)
         upload.size = size
         upload.wanted = size + READ_BYTES if length is None else length
         is_served = not self._uploads or (not self._waiting and self._has_room(uploader, upload))
-        if not is_served and self._line + size > self._longest_line(uploader.limits):
+        if not is_served and not self._may_wait(upload, self._longest_line(uploader.limits)):
             return False
         self._uploads[uploader] = upload
         if is_served:
             self._grant(upload)
         else:
-            self._line += size
+            self._line[upload.address] += size
             self._hold_back(uploader, upload)
         return True
+
+    def _may_wait(self, upload: Upload, longest: int) -> bool:
+        """One address has half of the line at most, so that it does not keep all others out."""
+        return self._line[upload.address] + upload.size <= longest // 2 and self._line.total() + upload.size <= longest
 
     def _has_room(self, uploader: Uploader, upload: Upload) -> bool:
         oldest, first = next(iter(self._uploads.items()))
         if oldest is uploader:
             return True
         most = self._share.part(uploader.limits.max_buffered_bytes)
-        return self._granted - first.granted + upload.wanted - upload.granted <= most - most // 8
+        return self._granted.total() - first.granted + upload.wanted - upload.granted <= most - most // 8
 
     def _longest_line(self, limits: Limits) -> int:
         """Bytes that those may have together that wait to begin."""
@@ -165,8 +176,8 @@ class Budget:
 
     def _grant(self, upload: Upload) -> None:
         if not upload.granted and upload.waits_since is not None:
-            self._line -= upload.size
-        self._granted += upload.wanted - upload.granted
+            take(self._line, upload.address, upload.size)
+        self._granted[upload.address] += upload.wanted - upload.granted
         upload.granted = upload.wanted
 
     def _hold_back(self, uploader: Uploader, upload: Upload) -> None:
@@ -179,13 +190,31 @@ class Budget:
 
     def _let_go_on(self) -> None:
         """All for whom there is room, up to the first for whom there is none."""
-        for uploader, upload in list(self._uploads.items()):
-            if upload.waits_since is None:
-                continue
-            if not self._has_room(uploader, upload):
+        oldest, first = next(iter(self._uploads.items()))
+        if first.waits_since is not None:
+            self._go_on(oldest, first)
+        waiting = [each for each in self._uploads.items() if each[1].waits_since is not None]
+        line = [(self._granted[upload.address], place, upload.address) for place, (_, upload) in enumerate(waiting)]
+        heapq.heapify(line)
+        while line:
+            granted, place, address = heapq.heappop(line)
+            if granted < self._granted[address]:  # another one of that address has got room since
+                heapq.heappush(line, (self._granted[address], place, address))
+            elif self._has_room(*waiting[place]):
+                self._go_on(*waiting[place])
+            else:
                 return
-            self._grant(upload)
-            upload.waits_since = None
-            upload.seen_at, upload.seen_size = self._now(), upload.size
-            self._waiting -= 1
-            uploader.hold_back(False)
+
+    def _go_on(self, uploader: Uploader, upload: Upload) -> None:
+        self._grant(upload)
+        upload.waits_since = None
+        upload.seen_at, upload.seen_size = self._now(), upload.size
+        self._waiting -= 1
+        uploader.hold_back(False)
+
+
+def take(counts: Counter[bytes], address: bytes, size: int) -> None:
+    """Count so many bytes less, and nothing any more for who has none."""
+    counts[address] -= size
+    if not counts[address]:
+        del counts[address]
