@@ -260,8 +260,8 @@ def test_the_same_below_tls(services: Services) -> None:
         assert_honest_are_served(connect, stalled)
 
 
-def test_the_same_through_a_router(service: RunningService, tmp_path: Path) -> None:
-    url = f"http://127.0.0.1:{service.settings.port}"
+def test_the_same_through_a_router_whose_server_has_room(services: Services, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{services.start(COUNT).settings.port}"
     router = RunningRouter(tmp_path, {1: url}, limits={**LIMITS, "max_buffered_bytes": 2 * MB}, front_end="own")
     router.start()
     try:
