@@ -123,16 +123,18 @@ def values(service: RunningService, name: str) -> dict[str, float]:
 def clients(service: RunningService, *, count: int = 8) -> Iterator[dict[int, Counter[Any]]]:
     """Clients that ask on connections they keep; what each server answered, and 0 for what was cut off.
 
-    A connection belongs to one server. A client whose connection ends opens another one, as clients do.
+    A connection belongs to one server, whichever takes it: before the block begins, clients open others until each
+    server has its share of them. A client whose connection ends then opens another one, as clients do.
     """
     seen: dict[int, Counter[Any]] = {}
+    servers, settled = pids(service), set[int]()
     lock, stop = threading.Lock(), threading.Event()
 
     def note(server: int, what: Any) -> None:
         with lock:
             seen.setdefault(server, Counter())[what] += 1
 
-    def client() -> None:
+    def client(number: int) -> None:
         connection = service.connect()
         while not stop.is_set():
             try:
@@ -143,11 +145,16 @@ def clients(service: RunningService, *, count: int = 8) -> Iterator[dict[int, Co
                 continue
             revision, server = (answer.json[0], answer.json[1]) if answer.status == 200 else (answer.body, 0)
             note(server, (answer.status, revision))
+            if server == servers[number % len(servers)]:
+                settled.add(number)
+            elif number not in settled:
+                connection.close()
 
-    threads = [threading.Thread(target=client) for _ in range(count)]
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
     try:
+        wait_until(lambda: len(settled) == count, what="each server has clients")
         wait_until(lambda: sum(counter.total() for counter in list(seen.values())) > 200, what="load")
         yield seen
     finally:
