@@ -25,8 +25,10 @@ def older(deployer: Deployer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     text, without = settings.read_text(), "    cors_origins: list[str] | UnsetType = UNSET\n"
     assert text.count(without) == 1
     settings.write_text(text.replace(without, ""))
-    server = package / "server.py"
-    server.write_text(server.read_text().replace(", version=__version__, dialect=dialect()", ""))
+    leading = package / "leading.py"
+    text, told = leading.read_text(), ", version=__version__, dialect=dialect()"
+    assert text.count(told) == 1
+    leading.write_text(text.replace(told, ""))
     with monkeypatch.context() as patch:
         patch.setenv("PYTHONPATH", str(package.parent))
         service = deployer.deploy()
