@@ -20,14 +20,6 @@ OPT_OUT = "MODELPORT_TEST_WITHOUT"
 PROGRAMS = {"docker": ("dockerd", "docker", "debootstrap"), "podman": ("podman", "runc", "debootstrap")}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes run the tests (``--dist loadgroup``), each engine is started by one of them."""
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        if callspec is not None and "engine" in callspec.params:
-            item.add_marker(pytest.mark.xdist_group(callspec.params["engine"]))
-
-
 @pytest.fixture(scope="session", params=["docker", "podman"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """An engine with the base image; tests are run with each, but for those that MODELPORT_TEST_WITHOUT names."""
