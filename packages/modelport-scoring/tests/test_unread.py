@@ -18,7 +18,7 @@ class Served(asyncio.Protocol):
     """The server's end of a connection."""
 
     delivery: Delivery | None = None
-    aborted = False
+    is_reset = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -27,8 +27,8 @@ class Served(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.delivery = None
 
-    def abort(self) -> None:
-        self.aborted = True
+    def reset(self) -> None:
+        self.is_reset = True
         self.transport.abort()
 
 
@@ -83,10 +83,10 @@ def test_who_reads_nothing_goes_and_who_reads_stays() -> None:
 
             reading = asyncio.create_task(read())
             served = [most, less, small, reads]
-            await watch(unread, served, lambda: most.aborted and less.aborted)
+            await watch(unread, served, lambda: most.is_reset and less.is_reset)
             assert await reading == 30 * MIB
-            assert not small.aborted, "there is room for it once the others have gone"
-            assert not reads.aborted
+            assert not small.is_reset, "there is room for it once the others have gone"
+            assert not reads.is_reset
 
     asyncio.run(run())
 
@@ -100,7 +100,7 @@ def test_where_there_is_room_nobody_is_hurried() -> None:
                 each.transport.write(bytes(16 * MIB))
             for _ in range(20):
                 unread.look([one, other])
-            assert not one.aborted
-            assert not other.aborted
+            assert not one.is_reset
+            assert not other.is_reset
 
     asyncio.run(run())

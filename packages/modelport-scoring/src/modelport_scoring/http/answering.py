@@ -158,7 +158,7 @@ class AnsweringConnection(WatchedConnection):
         is_last = response.close or not head.keep_alive or (self._listener.stopping and not self._pending)
         last = stream.broken or not chunked or is_last
         if stream.broken and not chunked:
-            self._reset()  # only so can a client of HTTP/1.0 tell
+            self.reset()  # only so can a client of HTTP/1.0 tell
         elif last:
             self._end(lingering=False)
         return not last

@@ -54,8 +54,8 @@ class Watched(Protocol):
     def close(self) -> None:
         """End it, after what was written."""
 
-    def abort(self) -> None:
-        """End it now."""
+    def reset(self) -> None:
+        """End it now, and have the system drop what it holds of it."""
 
 
 class ConnectionCounts(Protocol):

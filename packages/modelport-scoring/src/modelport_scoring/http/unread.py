@@ -25,8 +25,8 @@ class Reader(Protocol):
     def delivery(self) -> Delivery | None:
         """How far what was written has come."""
 
-    def abort(self) -> None:
-        """End it now."""
+    def reset(self) -> None:
+        """End it now, and have the system drop what it holds of it."""
 
 
 class UnreadAnswers:
@@ -51,7 +51,7 @@ class UnreadAnswers:
         ended = 0
         for each, (size, delivery) in sorted(sizes.items(), key=lambda item: -item[1][0]):
             if total > self._most_bytes and not self._keeps_pace(each, size, delivery):
-                each.abort()
+                each.reset()
                 total -= size
                 ended += 1
         if ended:

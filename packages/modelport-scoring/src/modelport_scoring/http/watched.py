@@ -175,8 +175,8 @@ class WatchedConnection(asyncio.Protocol):
         else:
             self.abort()
 
-    def _reset(self) -> None:
-        """End it so that the client sees an error instead of an end."""
+    def reset(self) -> None:
+        """End it so that the client sees an error instead of an end, and the system keeps nothing for it either."""
         self._closing = True
         if self._transport is not None:
             channel = self._transport.get_extra_info("socket")

@@ -171,7 +171,7 @@ class ClientConnection(WatchedConnection):
         if self._queue and not self._queue[-1].body_is_whole:
             broken = self._queue.pop()  # the rest of it will never come
             if broken.is_over or broken.has_begun:
-                self._reset()
+                self.reset()
                 return
             broken.client_gone()
         self._listener.budget.ended(self)
@@ -239,7 +239,7 @@ class ClientConnection(WatchedConnection):
         self._balance()
 
     def broken(self) -> None:
-        self._reset()
+        self.reset()
 
     # --- waiting ------------------------------------------------------------------------------------------------------
 
