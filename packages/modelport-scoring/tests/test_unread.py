@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
+import pytest
+import trustme
+import uvloop
+
 from modelport_scoring.http.delivery import Delivery
+from modelport_scoring.http.listener import Listener
+from modelport_scoring.http.outgoing import Outgoing
+from modelport_scoring.http.request import Head
+from modelport_scoring.http.response import Response
 from modelport_scoring.http.unread import UnreadAnswers
 
 MIB = 1024 * 1024
+GET = Head(method=b"GET", target=b"/", version="1.1", headers={})
+both_ways = pytest.mark.parametrize("way", ["plain", "tls"])
 
 
 class Served(asyncio.Protocol):
@@ -20,9 +31,16 @@ class Served(asyncio.Protocol):
     delivery: Delivery | None = None
     is_reset = False
 
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.delivery = Delivery(self.transport)
+        self._outgoing = Outgoing(self.transport, self._listener, self.delivery)
+
+    def answer(self, size: int) -> None:
+        self._outgoing.send(GET, Response(200, body=bytes(size)), last=False, more_follow=False)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.delivery = None
@@ -33,18 +51,23 @@ class Served(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def connections(count: int) -> AsyncIterator[list[tuple[Served, asyncio.StreamReader]]]:
+async def connections(count: int, way: str) -> AsyncIterator[list[tuple[Served, asyncio.StreamReader]]]:
     """The two ends of so many."""
     made: list[Served] = []
+    loop = asyncio.get_running_loop()
+    listener = Listener(loop, most_connections=count)
+    ours, theirs = contexts() if way == "tls" else (None, None)
+    name = None if theirs is None else "localhost"
 
     def serve() -> Served:
-        made.append(Served())
+        made.append(Served(listener))
         return made[-1]
 
-    async with await asyncio.get_running_loop().create_server(serve, "127.0.0.1", 0) as server:
+    async with await loop.create_server(serve, "127.0.0.1", 0, ssl=ours) as server:
+        host, port = server.sockets[0].getsockname()
         ends = []
         for _ in range(count):
-            ends.append(await asyncio.open_connection(*server.sockets[0].getsockname(), limit=64 * 1024))
+            ends.append(await asyncio.open_connection(host, port, limit=64 * 1024, ssl=theirs, server_hostname=name))
             while len(made) < len(ends) or made[-1].delivery is None:
                 await asyncio.sleep(0.001)
         yield list(zip(made, (reader for reader, _ in ends), strict=True))
@@ -52,6 +75,16 @@ async def connections(count: int) -> AsyncIterator[list[tuple[Served, asyncio.St
             writer.close()
         for served in made:
             served.transport.abort()
+        listener.close()
+
+
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The server's and the clients'."""
+    authority = trustme.CA()
+    ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.issue_cert("localhost").configure_cert(ours)
+    authority.configure_trust(theirs)
+    return ours, theirs
 
 
 def watch(unread: UnreadAnswers, served: list[Served], until: Callable[[], bool]) -> Awaitable[None]:
@@ -65,16 +98,20 @@ def watch(unread: UnreadAnswers, served: list[Served], until: Callable[[], bool]
     return watch()
 
 
-def test_who_reads_nothing_goes_and_who_reads_stays() -> None:
+@both_ways
+def test_who_reads_nothing_goes_and_who_reads_stays(way: str) -> None:
+    most_bytes = {"plain": 24 * MIB, "tls": 72 * MIB}[way]  # what is encrypted takes twice as much
+
     async def run() -> None:
-        async with connections(4) as [(most, _), (less, _), (small, _), (reads, reader)]:
-            unread = UnreadAnswers(most_bytes=12 * MIB, now=time.monotonic)
-            most.transport.write(bytes(24 * MIB))
-            less.transport.write(bytes(16 * MIB))
-            small.transport.write(bytes(8 * MIB))
-            reads.transport.write(bytes(30 * MIB))
+        async with connections(4, way) as [(most, _), (less, _), (small, _), (reads, reader)]:
+            unread = UnreadAnswers(most_bytes=most_bytes, now=time.monotonic)
+            most.answer(40 * MIB)
+            less.answer(32 * MIB)
+            small.answer(16 * MIB)
+            reads.answer(30 * MIB)
 
             async def read() -> int:
+                await reader.readuntil(b"\r\n\r\n")
                 got = 0
                 while got < 30 * MIB:
                     got += len(await reader.read(MIB // 4))
@@ -88,19 +125,37 @@ def test_who_reads_nothing_goes_and_who_reads_stays() -> None:
             assert not small.is_reset, "there is room for it once the others have gone"
             assert not reads.is_reset
 
-    asyncio.run(run())
+    uvloop.run(run())
 
 
-def test_where_there_is_room_nobody_is_hurried() -> None:
+@both_ways
+def test_where_there_is_room_nobody_is_hurried(way: str) -> None:
     async def run() -> None:
-        async with connections(2) as [(one, _), (other, _)]:
+        async with connections(2, way) as [(one, _), (other, _)]:
             clock = iter(range(0, 1000, 10))
-            unread = UnreadAnswers(most_bytes=64 * MIB, now=lambda: float(next(clock)))
+            unread = UnreadAnswers(most_bytes=80 * MIB, now=lambda: float(next(clock)))
             for each in (one, other):
-                each.transport.write(bytes(16 * MIB))
+                each.answer(16 * MIB)
             for _ in range(20):
                 unread.look([one, other])
             assert not one.is_reset
             assert not other.is_reset
 
-    asyncio.run(run())
+    uvloop.run(run())
+
+
+def test_an_encrypted_answer_is_counted_until_it_is_read() -> None:
+    async def run() -> None:
+        async with connections(1, "tls") as [(served, reader)]:
+            delivery = served.delivery
+            assert delivery is not None
+            for _ in range(2):
+                assert not delivery.held_bytes
+                served.answer(24 * MIB)
+                assert served.transport.get_write_buffer_size() < MIB, "so that it has to be counted"
+                assert delivery.unread_bytes > 12 * MIB, "but for what the system has taken"
+                await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(24 * MIB)
+                assert not delivery.unread_bytes
+
+    uvloop.run(run())

@@ -50,7 +50,7 @@ class AnsweringConnection(WatchedConnection):
     # --- its life -----------------------------------------------------------------------------------------------------
 
     def _serve(self, transport: asyncio.Transport) -> None:
-        self._outgoing = Outgoing(transport, self._listener)
+        self._outgoing = Outgoing(transport, self._listener, self.delivery)
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)

@@ -42,7 +42,7 @@ class UnreadAnswers:
     def look(self, connections: Iterable[Reader]) -> None:
         """Called about once a second."""
         held = [(each, each.delivery) for each in connections if each.delivery is not None]
-        sizes = {each: (delivery.held_bytes, delivery) for each, delivery in held if delivery.held_bytes}
+        sizes = {each: (size, delivery) for each, delivery in held if (size := delivery.held_bytes)}
         total = sum(size for size, _ in sizes.values())
         if total <= self._most_bytes:
             self._seen.clear()
@@ -50,18 +50,18 @@ class UnreadAnswers:
         self._seen = {each: seen for each, seen in self._seen.items() if each in sizes}
         ended = 0
         for each, (size, delivery) in sorted(sizes.items(), key=lambda item: -item[1][0]):
-            if total > self._most_bytes and not self._keeps_pace(each, size, delivery):
+            if total > self._most_bytes and not self._keeps_pace(each, delivery):
                 each.reset()
                 total -= size
                 ended += 1
         if ended:
             say(f"{ended} connections are ended: their clients do not read, and answers take too much memory")
 
-    def _keeps_pace(self, connection: Reader, size: int, delivery: Delivery) -> bool:
+    def _keeps_pace(self, connection: Reader, delivery: Delivery) -> bool:
         now, progress = self._now(), delivery.progress
         since, before = self._seen.setdefault(connection, (now, progress))
         passed_s = now - since
         if passed_s < PACE_S:
             return True
         self._seen[connection] = (now, progress)
-        return progress - before >= size * passed_s / DUE_S
+        return progress - before >= delivery.unread_bytes * passed_s / DUE_S
