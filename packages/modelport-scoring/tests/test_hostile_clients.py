@@ -12,7 +12,7 @@ import threading
 import psutil
 import pytest
 
-from modelport_scoring.http.connection import MOST_WAITING_BYTES
+from modelport_scoring.http.answering import MOST_WAITING_BYTES
 from scoring_services import Gate, Services, read_all, wait_until
 from test_http import post, read_answers, resident_kb
 

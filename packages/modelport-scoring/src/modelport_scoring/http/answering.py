@@ -12,7 +12,13 @@ from modelport_scoring.http.outgoing import Outgoing
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.stream import BodyStream
-from modelport_scoring.http.watched import WatchedConnection
+from modelport_scoring.http.watched import WatchedConnection, address_of
+
+MOST_WAITING = 32
+"""Requests of one connection that wait for their answers; more are not read."""
+
+MOST_WAITING_BYTES = 16 * 1024 * 1024
+"""Of the bodies of those requests, where there is more than one: no more are read until some are answered."""
 
 MOST_AHEAD_BYTES = 8 * 1024 * 1024
 """So much of a body may be made before the answers in front of it are sent."""
@@ -21,10 +27,11 @@ MOST_AHEAD_BYTES = 8 * 1024 * 1024
 class AnsweringConnection(WatchedConnection):
     """Sends what the exchanges in ``_pending`` are answered, the first one first."""
 
-    __slots__ = ("_backlog", "_flushing", "_outgoing", "_pending", "_streaming")
+    __slots__ = ("_address", "_backlog", "_flushing", "_outgoing", "_pending", "_streaming")
 
     def __init__(self, listener: Listener) -> None:
         super().__init__(listener)
+        self._address: bytes | None = None
         self._pending: deque[Exchange] = deque()
         """Those that are not answered yet, in the order of the requests."""
         self._backlog: deque[Exchange] = deque()
@@ -33,6 +40,13 @@ class AnsweringConnection(WatchedConnection):
         self._outgoing: Outgoing | None = None
         self._streaming: Exchange | None = None
         """The one whose head has been sent, and whose body is still being made."""
+
+    @property
+    def address(self) -> bytes:
+        """The client's, as text; nothing where it has gone, and on a socket whose clients have none."""
+        if self._address is None:
+            self._address = b"" if self._transport is None else address_of(self._transport)
+        return self._address
 
     @property
     @abstractmethod
@@ -97,6 +111,15 @@ class AnsweringConnection(WatchedConnection):
             self._all_answered()
         if not self._reading:
             self._balance()
+
+    @property
+    def _holds_enough(self) -> bool:
+        """Whether so much waits for answers that no more is to be read. One request alone never is: only who reads
+        notices that the client goes."""
+        pending = self._pending
+        if len(pending) < 2:
+            return False
+        return len(pending) >= MOST_WAITING or sum(len(each.body) for each in pending) > MOST_WAITING_BYTES
 
     def _begin_waiting(self) -> None:
         """Begin with requests that waited for those before them, as many as may be worked on at once."""

@@ -13,14 +13,7 @@ from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import FOREVER, Body, Head
 from modelport_scoring.http.response import INTERNAL_ERROR, Response, limit_message, message
-from modelport_scoring.http.watched import address_of
 from modelport_scoring.settings import Limits
-
-MOST_WAITING = 32
-"""Requests of one connection that wait for their answers; more are not read."""
-
-MOST_WAITING_BYTES = 16 * 1024 * 1024
-"""Of the bodies of those requests, where there is more than one: no more are read until some are answered."""
 
 MOST_SKIPPED_BYTES = 64 * 1024
 """A body up to here is skipped after a refusal, so that the connection can go on; before a larger one it ends."""
@@ -47,7 +40,6 @@ class Connection(AnsweringConnection):
     """Takes requests from a client, and has the application answer them."""
 
     __slots__ = (
-        "_address",
         "_application",
         "_continue_due",
         "_current",
@@ -61,7 +53,6 @@ class Connection(AnsweringConnection):
 
     def __init__(self, application: Application, listener: Listener) -> None:
         super().__init__(listener)
-        self._address: bytes | None = None
         self._application = application
         self._reader: RequestReader  # made in _serve: without a handshake there is none
         self._wait = ANSWER
@@ -82,13 +73,6 @@ class Connection(AnsweringConnection):
     @property
     def most_at_once(self) -> int:
         return self._application.most_pipelined
-
-    @property
-    def address(self) -> bytes:
-        """The client's, as text; nothing where it has gone, and on a socket whose clients have none."""
-        if self._address is None:
-            self._address = b"" if self._transport is None else address_of(self._transport)
-        return self._address
 
     @property
     def is_idle(self) -> bool:
@@ -286,15 +270,6 @@ class Connection(AnsweringConnection):
     @property
     def _wants_more(self) -> bool:
         return self._wait is not READER and not self._holds_enough and not self._held_back
-
-    @property
-    def _holds_enough(self) -> bool:
-        """Whether so much waits for answers that no more is to be read. One request alone never is: only who reads
-        notices that the client goes."""
-        pending = self._pending
-        if len(pending) < 2:
-            return False
-        return len(pending) >= MOST_WAITING or sum(len(each.body) for each in pending) > MOST_WAITING_BYTES
 
     def _balance(self) -> None:
         if self._closing:
