@@ -88,31 +88,21 @@ class Scoring(CopiableTicket):
         if head.method == b"GET" and contract.input != "raw":  # a raw script gets the body, too, if there is one
             self.payload = head.query
             self.flags |= QUERY
-        elif contract.input == "json":
-            if numbers is not None and head.is_json and head.method != b"OPTIONS":
-                if (read := numbers.read(self.payload)) is not None:
-                    self.payload = read
-                    self.flags |= ARRAY
-            elif not self._is_fit_json(head):
-                return False
-        elif contract.input == "text" and head.method == b"OPTIONS":
+        elif head.method == b"OPTIONS" and contract.input != "raw":
             self._answer(Response(200))
             return False
+        elif contract.input == "json":
+            if not head.is_json:
+                self._answer(message(415, EXPECTS_JSON))
+                return False
+            if numbers is not None and (read := numbers.read(self.payload)) is not None:
+                self.payload = read
+                self.flags |= ARRAY
         if contract.wants_request:
             hides_key = self._service.settings.auth.is_required
             described = describe_request(self._exchange, hides_key=hides_key, trace=self._trace)
             self.meta = described + b"\n" + self._exchange.order.address
         return True
-
-    def _is_fit_json(self, head: Head) -> bool:
-        """Whether it is for a script that takes JSON. If not, it is answered."""
-        if head.method == b"OPTIONS":
-            self._answer(Response(200))
-        elif not head.is_json:
-            self._answer(message(415, EXPECTS_JSON))
-        else:
-            return True
-        return False
 
     def scored(
         self, code: int, flags: int, micros: int, meta: bytes, payload: bytes | memoryview, together: int
