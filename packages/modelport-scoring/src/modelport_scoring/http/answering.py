@@ -87,18 +87,18 @@ class AnsweringConnection(WatchedConnection):
     # --- answers ------------------------------------------------------------------------------------------------------
 
     def answered(self, exchange: Exchange) -> None:
-        pending = self._pending
-        if not self._flushing and pending and pending[0] is exchange:
+        if not self._flushing and self._pending and self._pending[0] is exchange:
             self._flushing = True
             try:
-                self._flush(pending)
+                self._flush()
             finally:
                 self._flushing = False
         elif exchange.response is not None:
             exchange.response.keep()  # its turn has not come
 
-    def _flush(self, pending: deque[Exchange]) -> None:
+    def _flush(self) -> None:
         """Send the answers whose turn it is, and begin with requests that waited for that."""
+        pending = self._pending
         while pending and (response := pending[0].response) is not None:
             if response.stream is not None:
                 if not self._begin_stream(pending[0], response, response.stream):
@@ -154,7 +154,7 @@ class AnsweringConnection(WatchedConnection):
         if self._streaming is exchange:
             if self._send_stream(exchange, response, stream):
                 self._begin_waiting()
-                self._flush(self._pending)
+                self._flush()
         elif stream.size > MOST_AHEAD_BYTES:
             self._transport.abort()
 

@@ -132,11 +132,6 @@ class WatchedConnection(asyncio.Protocol):
         """End it, after what was written."""
         self._end(lingering=False)
 
-    def abort(self) -> None:
-        """End it now; what the client has not read is lost."""
-        if self._transport is not None:
-            self._transport.abort()
-
     # --- its end ------------------------------------------------------------------------------------------------------
 
     def _end(self, *, lingering: bool) -> None:
@@ -162,7 +157,7 @@ class WatchedConnection(asyncio.Protocol):
     def _look_at_end(self) -> None:
         """Give the client up where it has everything and says nothing, or takes nothing of what it has not got."""
         if self.delivery is None or self.delivery.is_whole:
-            self.abort()
+            self._abort()
         else:
             self._wait_while_it_reads(self.delivery, most_s=LINGER_S)
 
@@ -173,7 +168,12 @@ class WatchedConnection(asyncio.Protocol):
         if left_s > 0:
             self.deadline = now + min(left_s, most_s)
         else:
-            self.abort()
+            self._abort()
+
+    def _abort(self) -> None:
+        """End it now; what the client has not read is lost."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def reset(self) -> None:
         """End it so that the client sees an error instead of an end, and the system keeps nothing for it either."""
