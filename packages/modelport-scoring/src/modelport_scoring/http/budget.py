@@ -62,6 +62,11 @@ class Upload:
         """Since when, and from which size on, its pace is measured."""
         self.seen_size = 0
 
+    def grow(self, size: int, length: int | None) -> None:
+        """There are so many bytes of it now. ``length``: how many there will be, where that is told."""
+        self.size = size
+        self.wanted = size + READ_BYTES if length is None else length
+
 
 class Budget:
     """Bounds what all bodies hold that are not whole yet, by ``limits.max_buffered_bytes``.
@@ -93,8 +98,7 @@ class Budget:
             return self._began(uploader, size, length)
         if not upload.granted:
             self._line[upload.address] += size - upload.size
-        upload.size = size
-        upload.wanted = size + READ_BYTES if length is None else length
+        upload.grow(size, length)
         if upload.wanted > upload.granted and upload.waits_since is None:
             self._grant(upload) if self._has_room(uploader, upload) else self._hold_back(uploader, upload)
         return True
@@ -146,8 +150,7 @@ class Budget:
 
     def _began(self, uploader: Uploader, size: int, length: int | None) -> bool:
         upload = Upload(uploader.address)
-        upload.size = size
-        upload.wanted = size + READ_BYTES if length is None else length
+        upload.grow(size, length)
         is_served = not self._uploads or (not self._waiting and self._has_room(uploader, upload))
         if not is_served and not self._may_wait(upload, self._longest_line(uploader.limits)):
             return False

@@ -80,7 +80,7 @@ class Exchange:
         if given is None:
             return b""
         if not self._request_id:
-            self._request_id = given.own or new_id()
+            self._request_id = given.own or new_id()  # as given.request_id() does; each request comes this way
         return given.echo(self._request_id)
 
     def answer(self, response: Response) -> None:

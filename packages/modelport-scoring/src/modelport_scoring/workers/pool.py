@@ -222,6 +222,7 @@ class Pool:
 
     def _free_worker(self) -> Worker | None:
         ready, free = self._ready, None
+        # The first half of what that asks: for nearly all it is enough, and each request comes this way.
         if self.line.limits.max_concurrent_requests < len(ready) * MOST_HELD and self._is_full():
             return None
         if len(ready) == 1:
