@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from modelport_scoring.errors import ServiceAlreadyRunning
+from modelport_scoring.process_status import STATE, read_status
 from modelport_scoring.service_folder import LOCK
 
 ORPHAN_PATIENCE_S = 6.0
@@ -86,7 +87,7 @@ def read_holder(descriptor: int) -> int | None:
 def is_alive(pid: int) -> bool:
     """Whether a process of that id exists and has not ended (one that nobody waited for yet has)."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+        state = read_status(pid)[STATE]
     except (OSError, IndexError):
         return False
     return state not in ("Z", "X")

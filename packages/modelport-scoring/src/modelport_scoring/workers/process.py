@@ -16,6 +16,7 @@ from typing import Protocol
 
 from modelport_scoring.failures import Failure, StartFailed, describe_exit
 from modelport_scoring.journal import Journal
+from modelport_scoring.process_status import PARENT, read_status
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.page import SharedPage
 
@@ -152,10 +153,9 @@ def share() -> Shared:
 def parent_of(pid: int) -> int:
     """The process id of its parent. Raises ProcessLookupError where there is no such process."""
     try:
-        status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        return int(read_status(pid)[PARENT])
     except OSError:
         raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from None
-    return int(status.rpartition(")")[2].split()[1])
 
 
 class ProcessGroup:

@@ -1,0 +1,13 @@
+"""What the kernel says of a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+STATE, PARENT = 0, 1
+"""Where in its status they stand."""
+
+
+def read_status(pid: int) -> list[str]:
+    """The fields of ``/proc/<pid>/stat`` behind the name, which may hold anything (proc(5)). Raises OSError."""
+    return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
