@@ -23,7 +23,7 @@ def test_rawhttp_returns_the_function_and_sets_the_flag() -> None:
 
     assert rawhttp(run) is run
     assert _modelport.raw_http_requested()
-    made = _modelport.make_request("PATCH", "/score", query="", headers=[], body=b"")
+    made = _modelport.request_factory()("PATCH", "/score", query="", headers=[], body=b"")
     assert isinstance(made, AMLRequest)
     assert made.method == "PATCH"
 

@@ -31,9 +31,10 @@ def client_noted() -> bool:
     return _state["client"]
 
 
-def make_request(method: str, path: str, **more: Any) -> Any:
-    """The object that a function under ``@rawhttp`` is called with; see ``azureml.contrib.services.aml_request``."""
-    return _request_factory[0](method, path, **more)
+def request_factory() -> Callable[..., Any]:
+    """What makes the object that a function under ``@rawhttp`` is called with; see
+    ``azureml.contrib.services.aml_request``."""
+    return _request_factory[0]
 
 
 def want_request_ids() -> None:

@@ -12,7 +12,7 @@ from modelport_worker.samples import ArraySample
 from modelport_worker.signature import REQUEST_HEADERS, RunSignature
 
 REQUEST_CONTEXT = "_modelport_context"
-"""The attribute in which our ``azureml`` leaves a context manager for the call of ``run``, where one is needed."""
+"""The attribute in which our ``azureml`` leaves a context manager for the call of ``run``, or None."""
 
 REQUEST_ID = "X-Ms-Request-Id"
 
@@ -106,9 +106,13 @@ def json_or_text(value: str) -> Any:
 
 def request_in(frame: Frame, make_request: Callable[..., Any], contexts: List[Any]) -> Any:
     """The whole request that a SCORE frame is about; what ``run`` is to be called in is left in ``contexts``."""
-    head, body = describe(frame), b"" if frame.flags & QUERY else frame.payload
-    made = make_request(head.method, head.path, query=head.query, headers=head.headers, body=body, address=head.address)
-    contexts[:] = [vars(made).pop(REQUEST_CONTEXT, None)]
+    head, headers, address = describe(frame)
+    body = b"" if frame.flags & QUERY else frame.payload
+    made = make_request(head.method, head.path, query=head.query, headers=headers, body=body, address=address)
+    context = getattr(made, REQUEST_CONTEXT)
+    if context is not None:
+        delattr(made, REQUEST_CONTEXT)  # they would keep each other
+    contexts[:] = (context,)
     return made
 
 
@@ -124,18 +128,22 @@ def raw_arguments(signature: RunSignature, make_request: Callable[..., Any], con
     return arguments
 
 
+Headers = Tuple[Tuple[str, str], ...]
+"""Their names in Title-Case."""
+
+
 class RequestHead(NamedTuple):
-    """Method, path and query as they came, the headers with their names in Title-Case, and the client's address."""
+    """Method, path and query as they came, and the headers that the client sent."""
 
     method: str
     path: str
     query: str
-    headers: Tuple[Tuple[str, str], ...]
-    address: Optional[str] = None
+    headers: Headers
 
 
-def describe(frame: Frame) -> RequestHead:
-    """What a SCORE frame tells of its request. Most of it is the same for all requests of a client: it is read once."""
+def describe(frame: Frame) -> Tuple[RequestHead, Headers, Optional[str]]:
+    """What a SCORE frame tells of its request, all of its headers, and the client's address. The first is the same for
+    all requests of a client, nearly always: it is read once."""
     text, _, rest = frame.meta.partition(b"\n")
     known = KNOWN_HEADS.get(text)
     if known is None:
@@ -147,10 +155,10 @@ def describe(frame: Frame) -> RequestHead:
         if len(text) <= MOST_HEAD_BYTES:
             KNOWN_HEADS[text] = known
     if not rest:
-        return known
+        return known, known.headers, None
     request_id, _, address = rest.decode("latin-1").partition("\n")
     headers = (*known.headers, (REQUEST_ID, request_id)) if request_id else known.headers
-    return RequestHead(known.method, known.path, known.query, headers, address or None)
+    return known, headers, address or None
 
 
 def in_context(run: Callable[..., Any], contexts: List[Any]) -> Callable[..., Any]:
@@ -171,7 +179,7 @@ def with_headers(arguments: Arguments) -> Arguments:
 
     def arguments_and_headers(frame: Frame) -> Dict[str, Any]:
         chosen = arguments(frame)
-        chosen[REQUEST_HEADERS] = join_headers(describe(frame).headers)
+        chosen[REQUEST_HEADERS] = join_headers(describe(frame)[1])
         return chosen
 
     return arguments_and_headers
@@ -188,7 +196,7 @@ def once_seen(arguments: Arguments, look: Callable[[Frame], Any]) -> Arguments:
 
 
 def request_id_in(frame: Frame) -> str:
-    ids = [value for name, value in describe(frame).headers if name == REQUEST_ID]
+    ids = [value for name, value in describe(frame)[1] if name == REQUEST_ID]
     return ids[-1] if ids else ""
 
 

@@ -123,7 +123,7 @@ def asks_for_raw_http() -> bool:
 
 def make_arguments(kind: str, signature: RunSignature, sample: Optional[Sample], contexts: List[Any]) -> Arguments:
     if kind == "raw":
-        return raw_arguments(signature, sys.modules[SERVING_NAMES].make_request, contexts)
+        return raw_arguments(signature, sys.modules[SERVING_NAMES].request_factory(), contexts)
     if kind == "text":
         return text_arguments(signature)
     return json_arguments(signature, sample if isinstance(sample, ArraySample) else None)

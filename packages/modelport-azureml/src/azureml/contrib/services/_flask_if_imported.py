@@ -23,6 +23,8 @@ _made: Dict[Any, Any] = {}
 def imported_flask() -> Any:
     """The module ``flask``, or None where nothing has imported the whole of it."""
     flask = sys.modules.get("flask")
+    if flask is None:  # asked for each request, and hasattr takes longer to say no
+        return None
     return flask if hasattr(flask, "Response") and hasattr(flask, "Flask") else None
 
 

@@ -42,8 +42,8 @@ class Headers(MutableMapping[str, str]):
     @classmethod
     def of_one(cls, name: str, value: str) -> "Headers":
         """One header, which has no line break."""
-        made = cls()
-        made._pairs.append((name, value))
+        made = cls.__new__(cls)  # each response is made by this
+        made._pairs = [(name, value)]
         return made
 
     def add(self, name: str, value: Any, **parameters: Any) -> None:

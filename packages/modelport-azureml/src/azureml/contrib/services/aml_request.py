@@ -45,6 +45,8 @@ class AMLRequest:
     is_secure = False
     root_path = script_root = ""
     remote_user = None
+    _modelport_context: Any = None
+    """``_flask_if_imported.REQUEST_CONTEXT``."""
 
     def __init__(
         self,
