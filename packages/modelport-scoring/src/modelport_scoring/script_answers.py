@@ -56,6 +56,7 @@ def json_returned(micros: int) -> bytes:
     return JSON_RETURNED % (micros / 1000)
 
 
+@lru_cache(maxsize=64)
 def run_lines(status: int, flags: int, micros: int) -> bytes:
     """The header lines that tell how ``run`` went."""
     run = RUN_BAD if flags & RUN_FAILED or (status >= 500 and not flags & UNSERIALIZABLE) else RUN_OK

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
@@ -34,9 +33,12 @@ def write_parts_now(transport: asyncio.Transport, descriptor: int | None, parts:
     go into the socket now is copied."""
     sent = 0
     if descriptor is not None and not transport.get_write_buffer_size():
-        with contextlib.suppress(OSError):  # the same
+        try:
             sent = os.writev(descriptor, parts)
-    transport.writelines(rest(parts, sent))
+        except OSError:  # the same
+            sent = 0
+    if sent < sum(map(len, parts)):
+        transport.writelines(rest(parts, sent))
 
 
 def rest(parts: Sequence[bytes | memoryview], sent: int) -> Iterator[bytes]:

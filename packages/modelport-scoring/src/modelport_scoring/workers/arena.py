@@ -29,7 +29,7 @@ class Arena:
         """The arena is what of ``memory`` begins at ``start``, a multiple of the page size."""
         self._memory = memory
         self._start = self._end = start
-        self._free: dict[int, list[int]] = {}
+        self._free: dict[int, list[Slot]] = {}
         self._in_use = 0
 
     def put(self, body: bytes | bytearray | memoryview) -> Slot | None:
@@ -50,7 +50,7 @@ class Arena:
 
     def free(self, slot: Slot) -> None:
         """The slot can be used again."""
-        self._free[slot.capacity].append(slot.offset)
+        self._free[slot.capacity].append(slot)
         self._in_use -= 1
         if not self._in_use and self._end - self._start > KEPT_BYTES:
             self._memory.madvise(mmap.MADV_REMOVE, self._start, self._end - self._start)
@@ -61,7 +61,7 @@ class Arena:
         free = self._free.setdefault(capacity, [])
         if free:
             self._in_use += 1
-            return Slot(free.pop(), capacity)
+            return free.pop()
         if self._end + capacity > len(self._memory):
             return None
         slot = Slot(self._end, capacity)
