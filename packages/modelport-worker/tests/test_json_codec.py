@@ -85,6 +85,19 @@ def test_orjson_is_here() -> None:
     assert orjson is not None
 
 
+@given(st.lists(st.one_of(st.integers(), st.floats(), st.booleans(), unusual), max_size=40))
+@example([float("nan"), 1.0])
+@example([float("-inf")])
+@example([True, 1])
+@example([Level.HIGH])
+@example([np.float64(1.5)])
+def test_numbers_are_written_as_json_writes_them(members: list[Any]) -> None:
+    def by_json(value: Any) -> bytes:
+        return json.dumps(value).encode("ascii")
+
+    assert outcome(plain_dumps, members) == outcome(by_json, members)
+
+
 @given(values)
 @example([float("nan")])
 @example({"a": [Colour.RED]})

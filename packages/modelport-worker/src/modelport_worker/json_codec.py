@@ -14,6 +14,10 @@ DIGITS = bytes.maketrans(b"123456789", b"000000000")
 LONG_INTEGER = b"0" * 19
 """Any integer beyond 64 bits has at least so many digits."""
 
+NUMBERS = frozenset((int, float))
+FEW = 32
+"""Up to here numbers are written in half of the time that ``json`` takes to begin."""
+
 SCALARS = frozenset((str, int, float, bool, type(None)))
 TEXT = frozenset((str,))
 
@@ -35,6 +39,10 @@ def quick_loads(text: Union[bytes, bytearray]) -> Any:
 
 def plain_dumps(value: Any) -> bytes:
     """What ``json.dumps`` writes. Raises what it raises."""
+    if type(value) is list and len(value) <= FEW and NUMBERS.issuperset(map(type, value)):
+        text = "[" + ", ".join(map(repr, value)) + "]"
+        if "n" not in text:  # nan and inf
+            return text.encode("ascii")
     return json.dumps(value).encode("ascii")
 
 

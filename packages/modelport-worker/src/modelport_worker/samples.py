@@ -47,8 +47,10 @@ class ArraySample:
         self.can_join = checks and sample.dtype.kind in "iufbSU" and 0 not in sample.shape[1:]
         self.shipped = SHIPPED.get(sample.dtype.name) if self.can_join and len(sample) and not optional else None
         self._as_shipped = self.shipped == sample.dtype.str
-        self._numpy: Any = sys.modules["numpy"]
-        self.stays = getattr(parameter_type, "sample_data_type", None) is self._numpy.ndarray
+        numpy: Any = sys.modules["numpy"]
+        self._memory_type = numpy.dtype(self.shipped) if self.shipped else None
+        self._frombuffer = numpy.frombuffer
+        self.stays = getattr(parameter_type, "sample_data_type", None) is numpy.ndarray
         """Whether the decorator hands on an array as it is."""
 
     def describe(self) -> Optional[Dict[str, Any]]:
@@ -59,7 +61,7 @@ class ArraySample:
 
     def from_memory(self, memory: Union[bytes, bytearray]) -> Any:
         """The array that the decorator would have made of the same numbers."""
-        array = self._numpy.frombuffer(memory, dtype=self.shipped).reshape(self._shape)
+        array = self._frombuffer(memory, self._memory_type).reshape(self._shape)
         return array if self._as_shipped else array.astype(self._dtype)
 
     def rows_are_alike(self, rows: List[Any]) -> bool:
