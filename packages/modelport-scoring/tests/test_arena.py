@@ -77,9 +77,33 @@ def test_memory_is_given_back() -> None:
         slot = arena.put(b"x" * LARGEST_BYTES)
         assert slot is not None
         assert os.fstat(descriptor).st_blocks * 512 >= LARGEST_BYTES > KEPT_BYTES
+        arena.give_back()
+        assert arena.view(slot, LARGEST_BYTES) == b"x" * LARGEST_BYTES  # it is taken
         arena.free(slot)
+        assert os.fstat(descriptor).st_blocks * 512 >= LARGEST_BYTES  # the next one finds its pages there
+        arena.give_back()
         assert os.fstat(descriptor).st_blocks * 512 < KEPT_BYTES
+        slot = arena.put(b"y" * LARGEST_BYTES)
+        assert slot is not None
+        assert arena.view(slot, LARGEST_BYTES) == b"y" * LARGEST_BYTES
+    arena.give_back()  # of a worker that has gone
     os.close(descriptor)
+
+
+def test_slots_of_one_size_do_not_keep_others_out(memory: mmap.mmap) -> None:
+    arena = Arena(memory, start=PAGE)
+    first, second = arena.put(b"x" * LARGEST_BYTES), arena.put(b"y" * LARGEST_BYTES)
+    assert first is not None
+    assert second is not None
+    assert arena.put(b"z" * SMALLEST_BYTES) is None
+    arena.free(first)
+    small = arena.put(b"z" * SMALLEST_BYTES)  # in a larger one
+    assert small == first
+    arena.free(small)
+    arena.free(second)
+    many = [arena.put(b"z" * SMALLEST_BYTES) for _ in range(32 * 1024 * 1024 // SMALLEST_BYTES)]
+    assert None not in many
+    assert len(set(many)) == len(many)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 3_000_000)), max_size=40))
@@ -88,6 +112,8 @@ def test_whatever_comes_and_goes(steps: list[tuple[bool, int]]) -> None:
         arena = Arena(memory, start=PAGE)
         held: list[tuple[Slot, bytes]] = []
         for frees, size in steps:
+            if not size % 7:
+                arena.give_back()
             if frees and held:
                 slot, body = held.pop(size % len(held))
                 assert arena.view(slot, len(body)) == body

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from scoring_services import RunningService, Services
+from scoring_services import RunningService, Services, wait_until
 
 SCRIPT = """
 import hashlib
@@ -112,6 +112,25 @@ def test_a_large_answer_is_held_once_by_the_server(service: RunningService) -> N
     assert answer.body == b"0123456789abcdef" * (4 << 20)
     assert peaks["server"] < SIZE + SLACK
     assert peaks["worker"] < SLACK, "the script has it already"
+
+
+def test_memory_for_large_bodies_is_given_back_while_small_ones_come(service: RunningService) -> None:
+    def shared_by_server() -> int:
+        found = re.search(r"RssShmem:\s+(\d+) kB", Path(f"/proc/{service.status.pid}/status").read_text())
+        assert found is not None
+        return int(found[1]) * 1024
+
+    body = Random(4).randbytes(12 * MB)
+    before = shared_by_server()
+    for _ in range(2):
+        assert service.ask("POST", "/score?way=echo", body=body).body == body
+        assert shared_by_server() - before >= 12 * MB, "the next one would have to get each page anew"
+
+    def is_given_back() -> bool:
+        assert service.ask("POST", "/score?way=up", body=b"x").status == 200
+        return shared_by_server() - before < MB
+
+    wait_until(is_given_back, what="the memory is given back")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelport_scoring import Limits
+from modelport_scoring.http.arriving import MOST_AHEAD, ArrivingBody
 from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.reader import LARGE_BYTES, RequestReader
@@ -360,3 +361,18 @@ def test_large_bodies_behind_one_another(first: int, sizes: list[int]) -> None:
     pieces = [whole[start:end] for start, end in itertools.pairwise([*cuts, len(whole)])]
     seen, status = read(pieces)
     assert (len(seen), status) == (4, None)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=3000), max_size=20), st.integers(0, 100_000))
+def test_memory_is_taken_for_what_has_come(pieces: list[bytes], missing: int) -> None:
+    body = ArrivingBody(sum(map(len, pieces)) + missing)
+    for number, piece in enumerate(pieces):
+        body.add(memoryview(piece))
+        if not number:
+            assert len(body.whole) == len(piece), "nobody has said that there is room for more"
+    came = b"".join(pieces)
+    assert len(body) == len(came)
+    assert body.whole[: len(came)] == came
+    assert len(body.whole) <= MOST_AHEAD * len(came)
+    if not missing:
+        assert body.whole == came

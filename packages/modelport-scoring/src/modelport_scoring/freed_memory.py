@@ -10,18 +10,20 @@ TRIM_THRESHOLD = -1
 MMAP_THRESHOLD = -3
 """Parameters of mallopt(3)."""
 
-KEPT_BYTES = 16 * 1024 * 1024
-MAPPED_FROM_BYTES = 4 * 1024 * 1024
+KEPT_BYTES = 32 * 1024 * 1024
+MAPPED_FROM_BYTES = 32 * 1024 * 1024
+"""The most that the C library takes."""
 
 QUIET_LOOKS = 3
 """After so many looks, about a second apart, between which nothing has happened, memory is given back."""
 
 
 def keep_freed_memory() -> None:
-    """Keep up to 16 MiB that were freed at the top of the heap, instead of giving them back at once.
+    """Keep up to 32 MiB that were freed at the top of the heap, and take up to as much from it at once.
 
     Bodies come and go. By default 128 KiB are enough to be given back, so that with bodies of 100 KB every second or
-    third request asked the kernel for memory, and touched each of its pages for the first time.
+    third request asked the kernel for memory, and touched each of its pages for the first time: with bodies of some MB
+    that is half of what they cost.
     """
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
@@ -29,15 +31,22 @@ def keep_freed_memory() -> None:
         mallopt(MMAP_THRESHOLD, MAPPED_FROM_BYTES)
 
 
-class IdleMemory:
-    """Gives what was freed, wherever it lies, back to the system once nothing has happened for some seconds.
+def trim_heap() -> None:
+    """Have the C library give back what it can, wherever it lies (malloc_trim(3); elsewhere nothing happens).
 
     A busy hour leaves holes all over the heap that no trimming of its top reaches; they look like a leak.
     """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
-    def __init__(self, activity: Callable[[], int]) -> None:
+
+class IdleMemory:
+    """Gives memory back to the system once nothing that needs it has happened for some seconds."""
+
+    def __init__(self, activity: Callable[[], int], *, give_back: Callable[[], None] = trim_heap) -> None:
         """``activity``: a number that changes with whatever takes memory."""
         self._activity = activity
+        self._give_back = give_back
         self._seen = activity()
         self._quiet = QUIET_LOOKS
 
@@ -49,10 +58,4 @@ class IdleMemory:
         elif self._quiet < QUIET_LOOKS:
             self._quiet += 1
             if self._quiet == QUIET_LOOKS:
-                give_back()
-
-
-def give_back() -> None:
-    """Have the C library give back what it can (malloc_trim(3); elsewhere nothing happens)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+                self._give_back()

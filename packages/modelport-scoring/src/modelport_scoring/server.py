@@ -81,6 +81,8 @@ class Server:
         self._listener.sweep_with(self._telemetry.publish)
         self._listener.sweep_with(self._catch_up)
         self._listener.sweep_with(IdleMemory(lambda: self._service.given).look)
+        large = IdleMemory(lambda: self._service.large_moves, give_back=self._service.give_back)
+        self._listener.sweep_with(large.look)
         if self._certificate is not None:
             self._listener.sweep_with(self._certificate.look)
         self._routes = Routes(self._service)

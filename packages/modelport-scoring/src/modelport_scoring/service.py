@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 
 from modelport_scoring.access.gate import Gate
 from modelport_scoring.control.messages import RevisionStatus, ServerStatus, Status
 from modelport_scoring.cors import Cors
 from modelport_scoring.failures import Failure
+from modelport_scoring.freed_memory import trim_heap
 from modelport_scoring.hosted import Hosted
 from modelport_scoring.hosting import Hosting
 from modelport_scoring.http.exchange import Exchange
@@ -26,6 +27,7 @@ from modelport_scoring.telemetry.telemetry import Gauges, Telemetry
 from modelport_scoring.traffic.router import Router
 from modelport_scoring.traffic.settings import shares
 from modelport_scoring.traffic.shadow import CopiableTicket
+from modelport_scoring.workers.large_bodies import LargeBodies
 from modelport_scoring.workers.queue import WaitingLine
 from modelport_scoring.workers.ticket import Refusal, Ticket
 
@@ -194,6 +196,22 @@ class Service:
         if self._asides:
             await asyncio.wait(self._asides, timeout=timeout_s)
         self.side_process.close()
+
+    @property
+    def large_moves(self) -> int:
+        """Changes with each large body that begins or ends to cross to a worker."""
+        return sum(bodies.moves for bodies in self._large_bodies)
+
+    def give_back(self) -> None:
+        """Give memory back that no large body needs now."""
+        for bodies in self._large_bodies:
+            bodies.give_back()
+        trim_heap()
+
+    @property
+    def _large_bodies(self) -> Iterator[LargeBodies]:
+        """Those of each worker."""
+        return (worker.replies.large_bodies for each in self.hosting.running for worker in each.pool.workers)
 
     def sweep(self) -> None:
         """Called about once a second."""

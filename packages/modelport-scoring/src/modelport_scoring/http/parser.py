@@ -7,6 +7,7 @@ from typing import Protocol
 
 import httptools
 
+from modelport_scoring.http.arriving import ArrivingBody
 from modelport_scoring.http.budget import COUNTED_FROM
 from modelport_scoring.http.framing import (
     Unreadable,
@@ -104,7 +105,7 @@ class RequestParser:
         self._unfinished_head = True
         """All that was fed at last belongs to a head that has not ended."""
         self._parsed_head: Head | None = None
-        self._body: bytes | bytearray = b""
+        self._body: bytes | ArrivingBody = b""
         self._body_bytes = 0
         self._chunked_bytes = 0
         """Bytes that were fed while a chunked body was read, its framing included."""
@@ -278,23 +279,25 @@ class RequestParser:
             self._body = piece
             return
         if isinstance(self._body, bytes):  # no list of pieces: one object for every few bytes takes many times as much
-            self._body = bytearray(self._body)
-        self._body += piece
+            first, head = self._body, self._parsed_head
+            self._body = ArrivingBody(None if head is None else head.length)
+            self._body.add(first)
+        self._body.add(piece)
 
     def on_message_complete(self) -> None:
         if self._upgrading:
             return
         head = self._parsed_head
         assert head is not None
-        body, self._body = self._body, b""
-        if len(body) > COUNTED_FROM:
+        arrived, self._body = self._body, b""
+        if len(arrived) > COUNTED_FROM:
             self._sink.body_ended()
         self._parsed_head = None
         self._in_head = True
         self.in_request = False
         self.completed += 1
         self.ended = not head.keep_alive
-        self._sink.request_received(head, body)
+        self._sink.request_received(head, arrived.whole if isinstance(arrived, ArrivingBody) else arrived)
 
     def _check_overhead(self) -> None:
         """The extensions of chunks, and trailers: the parser keeps them, and nothing here needs them."""

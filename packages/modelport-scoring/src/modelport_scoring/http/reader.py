@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelport_scoring.http.arriving import ArrivingBody
 from modelport_scoring.http.budget import COUNTED_FROM
 from modelport_scoring.http.known_heads import HEAD_END, KnownHeads
 from modelport_scoring.http.parser import MOST_AT_ONCE, RequestParser, RequestSink
@@ -9,6 +10,10 @@ from modelport_scoring.http.request import Head
 
 LARGE_BYTES = 64 * 1024
 """From here on a body is not cut out of what was read, but looked at there."""
+
+
+NOTHING = ArrivingBody(0)
+"""That of a request that is not there."""
 
 
 class RequestReader(RequestParser):
@@ -21,7 +26,7 @@ class RequestReader(RequestParser):
         self._known = known
         self._last: Head | None = None
         """The known head that came last: the next one is the same, nearly always."""
-        self._collected = bytearray()
+        self._collected = NOTHING
         self._collected_head: Head | None = None
         """The known head whose body is being collected in ``_collected``."""
         self._stopped_at = 0
@@ -81,7 +86,8 @@ class RequestReader(RequestParser):
             if position > size:
                 self.in_request = True
                 self._collected_head = head
-                self._collected = bytearray(memoryview(data)[end:])
+                self._collected = ArrivingBody(length)
+                self._collected.add(memoryview(data)[end:])
                 if size - end > COUNTED_FROM:
                     self._sink.body_grew(size - end)
                 return b""
@@ -98,22 +104,22 @@ class RequestReader(RequestParser):
         assert length is not None
         missing = length - len(collected)
         if len(data) < missing:
-            collected += data
+            collected.add(data)
             if len(collected) > COUNTED_FROM:
                 self._sink.body_grew(len(collected))
             return b""
-        collected += data[:missing]
+        collected.add(memoryview(data)[:missing])
         if length > COUNTED_FROM:
             self._sink.body_ended()
         self._collected_head = None
-        self._collected = bytearray()
+        self._collected = NOTHING
         self.in_request = False
-        self._sink.request_received(head, collected)
+        self._sink.request_received(head, collected.whole)
         return self._read_known(data, missing)
 
     def drop_body(self) -> None:
         super().drop_body()
-        self._collected = bytearray()
+        self._collected = NOTHING
 
     def _judged(self, head: Head) -> None:
         if self._raw_head and self._keeps_body:

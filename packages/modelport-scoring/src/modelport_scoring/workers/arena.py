@@ -12,7 +12,7 @@ LARGEST_BYTES = 16 * 1024 * 1024
 """Larger ones go through the socket, so that a few of them do not keep the memory of many."""
 
 KEPT_BYTES = 8 * 1024 * 1024
-"""So much stays in use when nothing crosses; what was used beyond is given back."""
+"""So much stays ours when nothing has crossed for a while; what was used beyond is given back."""
 
 
 class Slot(NamedTuple):
@@ -31,6 +31,8 @@ class Arena:
         self._start = self._end = start
         self._free: dict[int, list[Slot]] = {}
         self._in_use = 0
+        self.moves = 0
+        """Changes with each slot that is taken or freed."""
 
     def put(self, body: bytes | bytearray | memoryview) -> Slot | None:
         """Copy the body into a slot; None where it is too large, or no slot is free."""
@@ -52,19 +54,38 @@ class Arena:
         """The slot can be used again."""
         self._free[slot.capacity].append(slot)
         self._in_use -= 1
-        if not self._in_use and self._end - self._start > KEPT_BYTES:
+        self.moves += 1
+
+    def give_back(self) -> None:
+        """Give the memory back to the system, where no slot is taken. The next bodies have to get each page of it anew,
+        which takes longer than to copy them: this is for when none come."""
+        if not self._in_use and self._end - self._start > KEPT_BYTES and not self._memory.closed:
             self._memory.madvise(mmap.MADV_REMOVE, self._start, self._end - self._start)
-            self._free.clear()
-            self._end = self._start
+            self._begin_anew()
 
     def _take_slot(self, capacity: int) -> Slot | None:
+        if not self._in_use and not self._free.get(capacity) and not self._has_left(capacity):
+            self._begin_anew()  # it is all slots of other sizes
         free = self._free.setdefault(capacity, [])
         if free:
-            self._in_use += 1
-            return free.pop()
-        if self._end + capacity > len(self._memory):
-            return None
-        slot = Slot(self._end, capacity)
-        self._end += capacity
+            slot = free.pop()
+        elif self._has_left(capacity):
+            slot = Slot(self._end, capacity)
+            self._end += capacity
+        else:
+            larger = [each for each, slots in self._free.items() if slots and each > capacity]
+            if not larger:
+                return None
+            slot = self._free[min(larger)].pop()
         self._in_use += 1
+        self.moves += 1
         return slot
+
+    def _has_left(self, capacity: int) -> bool:
+        """Whether there is so much that no slot has been made of."""
+        return self._end + capacity <= len(self._memory)
+
+    def _begin_anew(self) -> None:
+        """No slot is taken: forget what sizes there were."""
+        self._free.clear()
+        self._end = self._start

@@ -39,6 +39,15 @@ class LargeBodies:
         with view:
             return write_numbers(view)
 
+    @property
+    def moves(self) -> int:
+        """Changes with each body that begins or ends to cross."""
+        return self._arena.moves
+
+    def give_back(self) -> None:
+        """Give memory back that none of them needs now."""
+        self._arena.give_back()
+
     def free(self, ticket: Ticket) -> None:
         """The ticket has been answered."""
         slot, ticket.slot = ticket.slot, None
