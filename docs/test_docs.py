@@ -173,5 +173,20 @@ def definitions(place: str) -> set[str]:
     return names
 
 
+def test_each_part_of_the_scoring_server_is_told_where_it_lies() -> None:
+    """Its README's table names every folder, and no file or module that is not there."""
+    distribution = ROOT / "packages/modelport-scoring"
+    package = distribution / "src/modelport_scoring"
+    rows = re.findall(r"^\| (`.*`) \| (.*) \|$", (distribution / "README.md").read_text(), re.MULTILINE)
+    named = {place: words for places, words in rows for place in re.findall(r"`([\w./]+)`", places)}
+    assert {place for place in named if place.endswith("/")} == {
+        f"{folder.parent.name}/" for folder in package.glob("*/__init__.py")
+    }
+    modules = {path.stem for path in package.rglob("*.py")}
+    missing = [place for place in named if not (package / place).exists()]
+    missing += [name for words in named.values() for name in re.findall(r"`(\w+)`", words) if name not in modules]
+    assert missing == []
+
+
 def test_no_lock_file_names_a_host() -> None:
     assert not re.search(r"https?:|\bfile:", (ROOT / "constraints.txt").read_text())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport_scoring import ErrorMode, RevisionSettings, ServiceSettings, SettingsInvalid, write_settings
-from modelport_scoring.packaged import Placement
+from modelport_scoring.container.packaged import Placement
 from modelport_scoring.service_folder import read_settings
 from scoring_services import PATIENCE_S, kill_session, wait_until, write_bundle
 

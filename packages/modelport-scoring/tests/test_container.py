@@ -15,9 +15,9 @@ import pytest
 
 from image_packages import Package
 from modelport_scoring import SettingsInvalid, WorkerStart, read_failure
-from modelport_scoring.packaged import notes_on
+from modelport_scoring.container.packaged import notes_on
 from modelport_scoring.service_folder import read_settings
-from modelport_scoring.service_lock import is_alive
+from modelport_scoring.supervision.service_lock import is_alive
 from modelport_scoring.version import server_line
 from scoring_services import PATIENCE_S, Services, session_members, takes_leave, wait_until
 

@@ -24,7 +24,7 @@ import psutil
 import pytest
 
 from modelport_scoring import Limits, ServiceState, log_path, supervisor_command
-from modelport_scoring.service_lock import is_alive
+from modelport_scoring.supervision.service_lock import is_alive
 from scoring_services import RunningService, Services, ask, wait_until
 from test_http import post, resident_kb
 

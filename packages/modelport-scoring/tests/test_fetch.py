@@ -21,12 +21,12 @@ from typing import Any
 
 import pytest
 
+from modelport_scoring.container.last_word import MOST_BYTES, leave_last_word
 from modelport_scoring.failures import Failure
 from modelport_scoring.fetch.download import download
 from modelport_scoring.fetch.failures import FetchFailed, Refused, Unreachable
 from modelport_scoring.fetch.sources import StoreSource, put
 from modelport_scoring.fetch.unpack import unpack
-from modelport_scoring.last_word import MOST_BYTES, leave_last_word
 from scoring_services import PATIENCE_S, wait_until
 
 SCRIPT = b"def init(): pass\ndef run(x): return x\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelport_scoring.service_lock import is_alive
+from modelport_scoring.supervision.service_lock import is_alive
 from scoring_services import RunningService, Services
 from test_fork_start import answers_of_each, parent, worker_pids
 

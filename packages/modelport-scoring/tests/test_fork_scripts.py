@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from modelport_scoring import ServiceState, SwitchFailed, write_settings
-from modelport_scoring.service_lock import is_alive
+from modelport_scoring.supervision.service_lock import is_alive
 from scoring_services import Services, session_members, wait_until
 from test_fork_start import COUNTS, answers_of_each, forking, inits, template_pid, wait_for_workers, worker_pids
 

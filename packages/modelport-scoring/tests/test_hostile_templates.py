@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from modelport_scoring import ServiceState
-from modelport_scoring.service_lock import is_alive
+from modelport_scoring.supervision.service_lock import is_alive
 from scoring_services import Services, ask, wait_until
 from test_fork_start import forking
 

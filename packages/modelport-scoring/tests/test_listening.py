@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from modelport_scoring.listening import CannotServe, open_socket
+from modelport_scoring.supervision.listening import CannotServe, open_socket
 from routers import RunningRouter
 from scoring_services import PATIENCE_S, RunningService, Services, ask, load, refuses
 

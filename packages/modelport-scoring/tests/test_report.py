@@ -11,7 +11,7 @@ import pytest
 
 from image_packages import Package
 from modelport_scoring import Limits, ServiceState, read_settings
-from modelport_scoring.report import REPORT, Report, decode_report
+from modelport_scoring.container.report import REPORT, Report, decode_report
 from modelport_scoring.service_folder import SETTINGS, write_settings
 from scoring_services import wait_until
 

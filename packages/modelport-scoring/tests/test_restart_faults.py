@@ -251,7 +251,7 @@ def test_folders_that_a_script_has_locked_keep_nobody_from_starting(services: Se
 IMPATIENT = """
 import sys
 from pathlib import Path
-from modelport_scoring import pulse, supervisor
+from modelport_scoring.supervision import pulse, supervisor
 pulse.PATIENCE_S = 3.0
 sys.exit(supervisor.supervise(Path(sys.argv[1])))
 """

@@ -34,7 +34,7 @@ from modelport_scoring import (
     WorkerStart,
     read_failure,
 )
-from modelport_scoring.service_lock import is_alive
+from modelport_scoring.supervision.service_lock import is_alive
 from scoring_services import PATIENCE_S, Gate, RunningService, Services, ask, session_members, wait_until
 
 WHO = """

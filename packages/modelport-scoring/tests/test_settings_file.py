@@ -23,7 +23,7 @@ import trustme
 
 from image_packages import Package
 from modelport_scoring import ControlClient, ServiceSettings, SettingsInvalid, read_settings
-from modelport_scoring.settings_file import read_content
+from modelport_scoring.container.settings_file import read_content
 from scoring_services import PATIENCE_S, wait_until, write_bundle
 
 SCRIPT = """

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from modelport_scoring import RevisionSettings, ServiceSettings, Traffic, WorkerStart
-from modelport_scoring.hosted import Hosted
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.stream import BodyStream
+from modelport_scoring.revisions.hosted import Hosted
 from modelport_scoring.scoring import Scoring
 from modelport_scoring.service import Service
 from modelport_scoring.settings import Limits, WorkerOptions

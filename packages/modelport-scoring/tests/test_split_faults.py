@@ -15,7 +15,7 @@ from modelport_scoring import (
     ServiceState,
     Traffic,
 )
-from modelport_scoring.service_lock import is_alive
+from modelport_scoring.supervision.service_lock import is_alive
 from scoring_services import Services, load, wait_until
 from split_services import answering, asked, asked_once, hosting, state_of, workers
 

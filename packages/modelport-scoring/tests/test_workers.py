@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from modelport_scoring import RevisionSettings, ServiceState, SwitchFailed, WorkerStart
-from modelport_scoring.service_lock import is_alive
+from modelport_scoring.supervision.service_lock import is_alive
 from modelport_worker.frames import NUMBERS, SHARED
 from scoring_services import Gate, RunningService, Services, wait_until
 from test_http import post, read_answers

@@ -23,7 +23,6 @@ from modelport_scoring.service_folder import (
     supervisor_log_path,
     write_settings,
 )
-from modelport_scoring.service_lock import supervisor_pid
 from modelport_scoring.settings import (
     AuthSettings,
     Autoscale,
@@ -41,7 +40,8 @@ from modelport_scoring.settings import (
 )
 from modelport_scoring.settings_checks import check_settings
 from modelport_scoring.states import ServiceState
-from modelport_scoring.supervisor import supervisor_command
+from modelport_scoring.supervision.service_lock import supervisor_pid
+from modelport_scoring.supervision.supervisor import supervisor_command
 from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.traffic.settings import Traffic
 from modelport_scoring.version import __version__

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelport_scoring.errors import ServiceAlreadyRunning
 from modelport_scoring.exit_statuses import STATUS_FAILED
-from modelport_scoring.supervisor import supervise
+from modelport_scoring.supervision.supervisor import supervise
 
 USAGE = "usage: python -m modelport_scoring <service folder>"
 STATUS_USAGE = 2

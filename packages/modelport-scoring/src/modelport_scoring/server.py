@@ -17,6 +17,7 @@ from typing import Any
 import uvloop
 
 from modelport_scoring.complaints import take_complaints
+from modelport_scoring.control.leading import Follower, Leader
 from modelport_scoring.control.messages import Status
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.exit_statuses import STATUS_CANNOT_SERVE, STATUS_GIVEN_UP, STATUS_SCRIPT_FAILED
@@ -27,7 +28,6 @@ from modelport_scoring.http.acceptor import Acceptor, Reception
 from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.journal import say, write_as
-from modelport_scoring.leading import Follower, Leader
 from modelport_scoring.leaving import answer_newest, stop_listening
 from modelport_scoring.resources import SPARE_DESCRIPTORS, raise_descriptor_limit
 from modelport_scoring.routes import Routes

@@ -12,12 +12,12 @@ from modelport_scoring.control.messages import RevisionStatus, ServerStatus, Sta
 from modelport_scoring.cors import Cors
 from modelport_scoring.failures import Failure
 from modelport_scoring.freed_memory import trim_heap
-from modelport_scoring.hosted import Hosted
-from modelport_scoring.hosting import Hosting
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.inference_protocol.side_process import SideProcess
-from modelport_scoring.revision import Revision
+from modelport_scoring.revisions.hosted import Hosted
+from modelport_scoring.revisions.hosting import Hosting
+from modelport_scoring.revisions.revision import Revision
 from modelport_scoring.service_folder import SETTINGS, write_settings
 from modelport_scoring.settings import Limits, ServiceSettings, limits_of
 from modelport_scoring.settings_checks import check_settings

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from modelport_scoring.bundle import FORMAT, MANIFEST
+from modelport_scoring.container.packaged import VARIABLES, Placement, health_port, notes_on
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.exit_statuses import STATUS_FAILED
-from modelport_scoring.packaged import VARIABLES, Placement, health_port, notes_on
 from modelport_scoring.server_banner import ENABLED, banner, insights_enabled, verdict_on_key
 from modelport_scoring.service_folder import read_failure, write_settings
 from modelport_scoring.settings import ErrorMode, Limits, RevisionSettings, ServiceSettings
-from modelport_scoring.supervisor import supervise
+from modelport_scoring.supervision.supervisor import supervise
 from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.version import NAMED, WANTED, __version__, server_line
 

@@ -140,7 +140,7 @@ def test_what_lies_where(tmp_path: Path, cache: Path, settings: ImageSettings) -
     assert image.interpreter == ("/opt/modelport/environment/bin/python",)
     server, worker = _files(image, "server"), _files(image, "worker")
     below = "opt/modelport/server/lib/python3.11/site-packages"
-    assert f"{below}/modelport_scoring/container.py" in server
+    assert f"{below}/modelport_scoring/container/__main__.py" in server
     assert f"{below}/uvloop/__init__.py" in server
     assert f"{below}/modelport_worker/__main__.py" in worker
     assert f"{below}/azureml/core/__init__.py" in worker

@@ -55,7 +55,7 @@ def test_the_server_runs_from_its_wheels_alone(tmp_path: Path) -> None:
             archive.extractall(target)
     code = (
         f"import sys; sys.path.insert(0, {str(target)!r})\n"
-        "import modelport_scoring.container, modelport_worker, azureml\n"
+        "import modelport_scoring.container.__main__, modelport_worker, azureml\n"
         "print(modelport_scoring.__file__, modelport_worker.__file__, azureml.__file__)\n"
     )
     ended = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)

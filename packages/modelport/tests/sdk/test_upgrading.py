@@ -25,7 +25,7 @@ def older(deployer: Deployer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     text, without = settings.read_text(), "    cors_origins: list[str] | UnsetType = UNSET\n"
     assert text.count(without) == 1
     settings.write_text(text.replace(without, ""))
-    leading = package / "leading.py"
+    leading = package / "control" / "leading.py"
     text, told = leading.read_text(), ", version=__version__, dialect=dialect()"
     assert text.count(told) == 1
     leading.write_text(text.replace(told, ""))

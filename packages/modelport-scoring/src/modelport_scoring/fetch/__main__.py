@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from modelport_scoring.container.last_word import leave_last_word
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.fetch.failures import FetchFailed, named
 from modelport_scoring.fetch.placing import place_bundle, place_environment
 from modelport_scoring.fetch.settings import FetchSettings, read_fetch_settings
 from modelport_scoring.journal import say
-from modelport_scoring.last_word import leave_last_word
 
 STATUS_SETTINGS = 2
 

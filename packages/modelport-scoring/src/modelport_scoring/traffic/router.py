@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from modelport_scoring.hosted import Hosted
 from modelport_scoring.http.exchange import AnswerOrder, Exchange
+from modelport_scoring.revisions.hosted import Hosted
 from modelport_scoring.states import ServiceState
 from modelport_scoring.traffic.settings import Traffic
 from modelport_scoring.traffic.shadow import Comparison, CopiableTicket, Counts, Shadow

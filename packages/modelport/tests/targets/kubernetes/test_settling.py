@@ -13,7 +13,7 @@ from modelport.targets.kubernetes import settling
 from modelport.targets.kubernetes.cluster import Cluster
 from modelport.targets.kubernetes.rollout import Rollout
 from modelport.targets.kubernetes.settling import Settling
-from modelport_scoring.settings_file import fingerprint
+from modelport_scoring.container.settings_file import fingerprint
 
 OLD, NEW = b'{"key": 1}', b'{"key": 2}'
 TAKEN = f"the new settings ({fingerprint(NEW)}) are in force"

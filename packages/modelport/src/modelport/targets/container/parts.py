@@ -23,7 +23,7 @@ from modelport.targets.container.archives import File, first_file, packed
 from modelport.targets.container.failures import LAST_LINES, failure_of
 from modelport.targets.container.names import HOLDER, REVISION, ROLE, SERVER, Names
 from modelport.targets.container.plan import FOLDER, MODEL_DATA, OWN, SHARED, ContainerSpec, creation
-from modelport_scoring.report import REPORT, Report, decode_report
+from modelport_scoring.container.report import REPORT, Report, decode_report
 from modelport_scoring.service_folder import EARLIER_FAILURE, FAILURE
 
 _LOGS = LogConfig(type=LogConfig.types.JSON, config={"max-size": "10m", "max-file": "3"})

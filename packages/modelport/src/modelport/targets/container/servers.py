@@ -31,8 +31,8 @@ from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.service import Trust
 from modelport.targets.serving.settings import scoring_settings
 from modelport_scoring import Limits, RevisionSettings, ServiceSettings, ServiceState
+from modelport_scoring.container.settings_file import digest_of
 from modelport_scoring.service_folder import decode_settings
-from modelport_scoring.settings_file import digest_of
 
 Certificate = Callable[[str], tuple[bytes, bytes] | None]
 """The certificate of a service and its key, as PEM."""

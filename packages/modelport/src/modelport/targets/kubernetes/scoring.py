@@ -15,7 +15,7 @@ from modelport.targets.kubernetes.subject import Subject, Unit
 from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.service import Trust, service_settings
 from modelport_scoring import ServiceSettings, TlsSettings, Traffic
-from modelport_scoring.changeable import CHANGEABLE, OF_REVISION
+from modelport_scoring.control.changeable import CHANGEABLE, OF_REVISION
 
 PORT = 5001
 """Of the containers, as in v1's images (azureml-v1 reference, 2.14)."""

@@ -19,7 +19,7 @@ from modelport.targets.kubernetes.router import ROUTER_FILE
 from modelport.targets.kubernetes.scoring import SETTINGS_FILE
 from modelport.targets.kubernetes.subject import PREFIX, ROUTER, SERVING
 from modelport.targets.kubernetes.watching import wait_for
-from modelport_scoring.settings_file import fingerprint
+from modelport_scoring.container.settings_file import fingerprint
 
 _WITHIN_S = 180
 """A kubelet looks at the Secrets of its pods about once a minute, where nobody nudges it."""

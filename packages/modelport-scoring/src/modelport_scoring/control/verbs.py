@@ -9,13 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from modelport_scoring.changeable import as_far_as_changeable
+from modelport_scoring.control.changeable import as_far_as_changeable
 from modelport_scoring.control.peers import Peers
 from modelport_scoring.errors import RequestRefused, SettingsInvalid, SwitchFailed, SwitchInProgress
 from modelport_scoring.failures import Failure, StartFailed
-from modelport_scoring.hosted import Hosted
-from modelport_scoring.hosting import Hosting
 from modelport_scoring.journal import say
+from modelport_scoring.revisions.hosted import Hosted
+from modelport_scoring.revisions.hosting import Hosting
 from modelport_scoring.service import Service
 from modelport_scoring.service_folder import SETTINGS
 from modelport_scoring.settings import Changes, RevisionSettings, RevisionSize, ServiceSettings

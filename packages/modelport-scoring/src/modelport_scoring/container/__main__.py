@@ -15,17 +15,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from modelport_scoring.container.last_word import leave_last_word
+from modelport_scoring.container.packaged import Placement, notes_on
+from modelport_scoring.container.report import Report, Reporter
+from modelport_scoring.container.settings_file import SettingsFile, read_content
 from modelport_scoring.control.client import ControlClient
 from modelport_scoring.errors import ServiceAlreadyRunning, ServiceNotRunning, SettingsInvalid
 from modelport_scoring.exit_statuses import STATUS_FAILED
 from modelport_scoring.handover import Handover, HandoverFailed
-from modelport_scoring.last_word import leave_last_word
-from modelport_scoring.packaged import Placement, notes_on
-from modelport_scoring.report import Report, Reporter
 from modelport_scoring.service_folder import SETTINGS, decode_settings, keep_failure, read_failure, write_settings
-from modelport_scoring.settings_file import SettingsFile, read_content
 from modelport_scoring.states import ServiceState
-from modelport_scoring.supervisor import supervise
+from modelport_scoring.supervision.supervisor import supervise
 
 PACKAGE = "/var/azureml-server"
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from modelport_scoring.hosted import Hosted
-from modelport_scoring.revision import Revision
+from modelport_scoring.revisions.hosted import Hosted
+from modelport_scoring.revisions.revision import Revision
 from modelport_scoring.workers.pool import Pool
 from modelport_scoring.workers.ticket import Refusal, Ticket
 

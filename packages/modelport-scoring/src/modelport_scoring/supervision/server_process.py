@@ -10,8 +10,8 @@ import time
 
 from modelport_scoring.backoff import BackOff
 from modelport_scoring.journal import say
-from modelport_scoring.orphans import end_left_behind
-from modelport_scoring.pulse import Pulse
+from modelport_scoring.supervision.orphans import end_left_behind
+from modelport_scoring.supervision.pulse import Pulse
 
 
 class ServerProcess:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelport_scoring.service_folder import WORK
-from modelport_scoring.service_lock import is_alive, supervisor_pid
+from modelport_scoring.supervision.service_lock import is_alive, supervisor_pid
 
 SERVER = b"modelport_scoring.server"
 """The module, as the supervisor names it in the command."""

@@ -15,17 +15,12 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from modelport_scoring import service_lock
 from modelport_scoring.control.client import ControlClient
 from modelport_scoring.errors import ServiceAlreadyRunning, ServiceNotRunning, SettingsInvalid
 from modelport_scoring.exit_statuses import STATUS_CANNOT_SERVE, STATUS_FAILED, STATUS_SCRIPT_FAILED
 from modelport_scoring.failures import Failure, describe_exit
 from modelport_scoring.handover import LINGER_S, TAKEN_OVER, Handover, HandoverFailed
 from modelport_scoring.journal import cut_logs, say, write_as
-from modelport_scoring.listening import CannotServe, find_socket, open_socket, write_port
-from modelport_scoring.orphans import end_hung_servers, end_orphans
-from modelport_scoring.pulse import Pulse
-from modelport_scoring.server_process import ServerProcess
 from modelport_scoring.service_folder import (
     LOGS,
     SETTINGS,
@@ -37,6 +32,11 @@ from modelport_scoring.service_folder import (
 )
 from modelport_scoring.settings import Limits
 from modelport_scoring.states import ServiceState
+from modelport_scoring.supervision import service_lock
+from modelport_scoring.supervision.listening import CannotServe, find_socket, open_socket, write_port
+from modelport_scoring.supervision.orphans import end_hung_servers, end_orphans
+from modelport_scoring.supervision.pulse import Pulse
+from modelport_scoring.supervision.server_process import ServerProcess
 from modelport_scoring.telemetry.counters import share_memory
 
 READY_POLL_S = 0.1

@@ -10,6 +10,8 @@ import os
 import time
 from pathlib import Path
 
+from modelport_scoring.container.packaged import Placement
+from modelport_scoring.container.report import Refusal
 from modelport_scoring.control.client import ControlClient
 from modelport_scoring.errors import (
     RequestRefused,
@@ -19,8 +21,6 @@ from modelport_scoring.errors import (
     SwitchInProgress,
 )
 from modelport_scoring.journal import say
-from modelport_scoring.packaged import Placement
-from modelport_scoring.report import Refusal
 from modelport_scoring.service_folder import decode_settings
 
 LOOK_S = 1.0

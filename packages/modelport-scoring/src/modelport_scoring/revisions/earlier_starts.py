@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from modelport_scoring.hosted import Hosted
+from modelport_scoring.revisions.hosted import Hosted
 from modelport_scoring.settings import RevisionSettings
 from modelport_scoring.telemetry.telemetry import Telemetry
 
