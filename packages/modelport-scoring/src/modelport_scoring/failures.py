@@ -11,7 +11,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """One failed start (docs/architecture/03-data-plane.md, "The control socket")."""
 
     phase: str
-    """``start``, ``import``, ``init`` or ``schema``."""
+    """``start``, ``import``, ``init``, ``schema`` or ``warm-up``."""
     message: str
     type: str = ""
     """Name of the exception's class, where there was one."""

@@ -49,7 +49,7 @@ MOST_TOGETHER_BYTES = 128 * 1024
 
 # --- worker to server -------------------------------------------------------------------------------------------------
 PHASE = 16
-"""The worker enters a phase of its start; ``payload``: ``import``, ``init`` or ``schema``."""
+"""The worker enters a phase of its start; ``payload``: ``import``, ``init``, ``schema`` or ``warm-up``."""
 
 READY = 17
 """``init()`` has returned. ``payload``: JSON, see ``docs/architecture/03-data-plane.md``."""
