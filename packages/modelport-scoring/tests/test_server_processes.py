@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -20,6 +22,7 @@ import pytest
 import trustme
 from prometheus_client import parser
 
+import modelport_scoring
 from modelport_scoring import (
     AuthSettings,
     Autoscale,
@@ -452,3 +455,38 @@ def test_a_switch_does_not_wait_for_one_that_hangs(pair: RunningService) -> None
     wait_until(lambda: is_whole(pair, 2), what="another one is there")
     pair.control.switch(pair.revision(3, who(3)))
     assert {revision for revision, _, _ in asked(pair, times=3)} == {3}
+
+
+def test_one_of_an_earlier_version_does_not_go_on_with_earlier_settings(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its package is replaced while it runs, and the leader dies: its successor knows a setting that the other one
+    does not."""
+    package = tmp_path / "installed" / "modelport_scoring"
+    shutil.copytree(Path(modelport_scoring.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(package.parent))
+        service = start(services)
+    leader, follower = pids(service)
+    text, field = (package / "settings.py").read_text(), "    server_processes: int = 1\n"
+    assert text.count(field) == 1
+    (package / "settings.py").write_text(text.replace(field, f"{field}    novelty: int = 1\n"))
+    os.kill(leader, signal.SIGKILL)
+    wait_until(lambda: is_whole(service, 2) and follower not in pids(service), what="both are of the later version")
+    assert f"process {follower} is ended" in service.supervisor_log
+    connections = [service.connect() for _ in range(30)]
+    service.control.split(Traffic(version_header="x-version"))  # now the file has the setting, which is none here
+    answers = [ask(each, "POST", "/score", body="x", headers={"x-version": "9"}).status for each in connections]
+    assert set(answers) == {404}
+    for connection in connections:
+        connection.close()
+    end(service)
+
+
+@pytest.mark.parametrize("line", ['{"do": "prepare"}', '{"do": "rejoice"}', "{"])
+def test_what_is_no_order_is_told(pair: RunningService, line: str) -> None:
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.connect(str(pair.folder / "server-1.sock"))
+        channel.sendall(f"{line}\n".encode())
+        answer = json.loads(channel.makefile().readline())
+    assert "order that cannot be read" in answer["failure"]["message"]

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 
 import msgspec
 
-from modelport_scoring.control.lines import LineSocket
+from modelport_scoring.control.lines import LineAnswer, LineSocket
 from modelport_scoring.control.messages import Answer, Command, Status
 from modelport_scoring.control.verbs import Verbs
 from modelport_scoring.errors import RequestRefused, SwitchFailed, SwitchInProgress
@@ -42,7 +42,7 @@ class ControlEndpoint:
         """Listen no more."""
         self._socket.close()
 
-    async def _answer_line(self, line: bytes) -> tuple[bytes, Callable[[], None] | None]:
+    async def _answer_line(self, line: bytes) -> LineAnswer:
         answer, stop_asked = await self._answer(line)
         return msgspec.json.encode(answer), self._begin_stop if stop_asked else None
 

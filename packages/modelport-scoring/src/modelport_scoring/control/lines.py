@@ -12,14 +12,14 @@ from modelport_scoring.control.messages import MOST_LINE_BYTES
 PATIENCE_S = 10.0
 """Who connects says what it wants within this time."""
 
-Answer = tuple[bytes, Callable[[], None] | None]
+LineAnswer = tuple[bytes, Callable[[], None] | None]
 """A line without its end, and what is to be done once it has gone, if anything."""
 
 
 class LineSocket:
     """Listens in the current directory, which is the service's folder."""
 
-    def __init__(self, name: str, answer: Callable[[bytes], Awaitable[Answer]]) -> None:
+    def __init__(self, name: str, answer: Callable[[bytes], Awaitable[LineAnswer]]) -> None:
         """``answer`` never raises."""
         self._name = name
         self._answer = answer

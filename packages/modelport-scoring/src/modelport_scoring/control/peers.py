@@ -16,7 +16,7 @@ from contextlib import suppress
 
 import msgspec
 
-from modelport_scoring.control.lines import Answer, LineSocket
+from modelport_scoring.control.lines import LineAnswer, LineSocket
 from modelport_scoring.control.messages import MOST_LINE_BYTES, Status
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure, StartFailed
@@ -33,7 +33,7 @@ CREDENTIALS = struct.Struct("iII")
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the leader asks for. ``do``: a method of ``PeerEndpoint``."""
+    """What the leader asks for; ``PeerEndpoint`` says what it may ``do``, and what that is about."""
 
     do: str
     settings: ServiceSettings | None = None
@@ -82,37 +82,38 @@ class PeerEndpoint:
             reason = error.failure.message if isinstance(error, StartFailed) else str(error)
             self._give_up(f"what the settings ask for cannot be had here: {reason}")
 
-    async def _answer(self, line: bytes) -> Answer:
+    async def _answer(self, line: bytes) -> LineAnswer:
         try:
             order = msgspec.json.decode(line, type=Order)
             done = await self._do(order)
         except StartFailed as failed:
             done = Done(failure=failed.failure)
-        except (msgspec.MsgspecError, AssertionError) as error:
+        except msgspec.MsgspecError as error:
             done = Done(failure=Failure(phase="start", message=f"an order that cannot be read: {error}"))
         else:
             return msgspec.json.encode(done), self._stop if order.do == "stop" else None
         return msgspec.json.encode(done), None
 
     async def _do(self, order: Order) -> Done:
+        """Raises StartFailed, and msgspec.ValidationError for what is no order."""
         hosting = self._service.hosting
-        match order.do:
-            case "status":
+        match order:
+            case Order(do="status"):
                 return Done(status=self._status())
-            case "prepare":
-                assert order.settings is not None
-                await hosting.prepare(order.settings)
-            case "adopt":
-                assert order.settings is not None
-                await self.adopt(order.settings)
-            case "settle":
-                assert order.settings is not None
-                await self.settle(order.settings)
-            case "discard":
+            case Order(do="prepare", settings=ServiceSettings() as settings):
+                await hosting.prepare(settings)
+            case Order(do="adopt", settings=ServiceSettings() as settings):
+                await self.adopt(settings)
+            case Order(do="settle", settings=ServiceSettings() as settings):
+                await self.settle(settings)
+            case Order(do="discard"):
                 await hosting.discard()
-            case "ended":
-                assert order.revision is not None
-                await hosting.ended(order.revision)
+            case Order(do="ended", revision=int() as revision):
+                await hosting.ended(revision)
+            case Order(do="stop"):
+                pass  # when the answer has gone
+            case _:
+                raise msgspec.ValidationError(f"'{order.do}' is none, or lacks what it is about")
         return Done()
 
 
@@ -137,10 +138,13 @@ class Peer:
             raise StartFailed(done.failure)
 
     async def adopt(self, latest: Callable[[], ServiceSettings], *, do: str = "adopt") -> None:
-        """Have it work by the settings of the moment; one that is away reads them when it begins."""
+        """Have it work by the settings of the moment; one that is away reads them when it begins. So does what follows
+        one that does not understand them, of an earlier version for example: it must not go on with those before."""
         async with self._turn:
             with suppress(OSError):  # it is being started, and will read them
-                await self._ask(Order(do=do, settings=latest()))
+                done = await self._ask(Order(do=do, settings=latest()))
+                if done.failure is not None:
+                    self._end(f"does not take over the settings ({done.failure.message})")
 
     async def ask_in_time(self, order: Order) -> Done | None:
         """The answer; None where it has none in time."""
@@ -153,12 +157,16 @@ class Peer:
         """End it where its loop hangs."""
         if await self.ask_in_time(Order(do="status")) is None:
             with suppress(OSError):
-                end_listener(peer_socket(self._process), why=f"scoring server {self._process} does not answer")
+                self._end("does not answer")
 
     async def tell(self, order: Order) -> None:
         """Have it do that; nothing happens where it is gone."""
         with suppress(OSError):
             await self._ask(order)
+
+    def _end(self, why: str) -> None:
+        """Another one is started in its place. Raises OSError where it is gone."""
+        end_listener(peer_socket(self._process), why=f"scoring server {self._process} {why}")
 
     async def _ask(self, order: Order) -> Done:
         """Raises OSError where it is gone, or goes before it has answered."""
