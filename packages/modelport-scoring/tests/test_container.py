@@ -30,9 +30,8 @@ def package(tmp_path: Path) -> Iterator[Package]:
 
 
 def test_an_image_is_served_where_it_lies(package: Package) -> None:
-    process = package.start(
-        {"SERVICE_NAME": "renamed", "AML_APP_INSIGHTS_ENABLED": "true", "AZUREML_LOG_LEVEL": "INFO"}
-    )
+    variables = {"AML_APP_INSIGHTS_ENABLED": "true", "AZUREML_CONFIG_FILE": "x", "AZUREML_LOG_LEVEL": "INFO"}
+    process = package.start({"SERVICE_NAME": "renamed", **variables})
     package.healthy()
     assert package.folder.stat().st_mode & 0o777 == 0o700, "the folder for temporary files is everybody's"
     assert "x-ms-server-version" in package.header_names()
@@ -54,7 +53,8 @@ def test_an_image_is_served_where_it_lies(package: Package) -> None:
     assert (package.app / "written_beside").exists(), "the app root is not a copy"
     assert (package.app / "azureml-models/answer/1/model.txt").read_text() == "42"
     assert f"init in {package.app}" in package.log
-    assert "AZUREML_LOG_LEVEL has no effect" in package.log
+    assert "AZUREML_CONFIG_FILE has no effect" in package.log
+    assert "AZUREML_LOG_LEVEL has no effect" not in package.log, "the worker heeds it"
     assert '"path":"/score"' in package.log, "the access log goes to the output too"
 
 

@@ -1,4 +1,4 @@
-"""A ``logging.json`` of the user's, where it lies and what it may hold (reference, 6.7)."""
+"""What a script logs: AZUREML_LOG_LEVEL, and a ``logging.json`` of the user's (reference, 6.7)."""
 
 from __future__ import annotations
 
@@ -57,3 +57,11 @@ def test_a_file_of_that_name_that_is_something_else(app: App) -> None:
         worker.start()
         assert "logging.json has no version" in worker.output
         assert "azmlinfsrv - of init" in worker.output
+
+
+@pytest.mark.parametrize(("level", "is_written"), [("INFO", True), ("warning", False), ("no such", True)])
+def test_a_variable_says_from_which_level_on_records_are_written(app: App, level: str, is_written: bool) -> None:
+    with app.run(THIS_PYTHON, SCRIPT, AZUREML_LOG_LEVEL=level) as worker:
+        worker.start()
+        assert ("azmlinfsrv - of init" in worker.output) is is_written
+        assert "printed" in worker.output

@@ -46,7 +46,7 @@ OPTIONS = {
 }
 """Each says the same as a variable, and more strongly."""
 
-HEEDED = frozenset(("AML_APP_INSIGHTS_KEY", "AZUREML_CONFIG_FILE", "AZUREML_LOG_LEVEL"))
+HEEDED = frozenset(("AML_APP_INSIGHTS_KEY", "AZUREML_CONFIG_FILE"))
 """By this command, though not by the server of an image."""
 
 

@@ -50,11 +50,12 @@ HEEDED_ELSEWHERE = (
     "AML_CORS_ORIGINS",
     "AML_MODEL_DC_STORAGE_ENABLED",
     "AML_SERVER_ROOT",
+    "AZUREML_LOG_LEVEL",
     "AZUREML_MODEL_DIR",
     "HOSTNAME",
     WANTED,
 )
-"""By other parts of the server, by the names that scripts import, or by scripts."""
+"""By other parts of the server, by the worker, by the names that scripts import, or by scripts."""
 
 WITHOUT_EFFECT = (
     "AML_APP_INSIGHTS_ENDPOINT",
@@ -62,7 +63,6 @@ WITHOUT_EFFECT = (
     "APP_INSIGHTS_LOG_RESPONSE_ENABLED",
     "AZUREML_CONFIG_FILE",
     "AZUREML_DEBUG_PORT",
-    "AZUREML_LOG_LEVEL",
 )
 """Variables of the reference that this server does not look at; the script may."""
 
