@@ -7,13 +7,13 @@ import os
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from clusters.bench import Bench
+from clusters.meanwhile import served
 from clusters.node import Node, end, running_node
 from clusters.programs import Programs
 from clusters.store import Store
@@ -81,12 +81,8 @@ def bench(node: Node, base_image: Path, tmp_path: Path, monkeypatch: pytest.Monk
 def store(node: Node, tmp_path: Path) -> Iterator[Store]:
     """At the node's address, which this machine and the pods reach."""
     (tmp_path / "store").mkdir()
-    with Store(tmp_path / "store", node.address) as store:
-        thread = threading.Thread(target=store.serve_forever)
-        thread.start()
+    with Store(tmp_path / "store", node.address) as store, served(store):
         yield store
-        store.shutdown()
-        thread.join()
 
 
 def _programs() -> Path:

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from clusters.meanwhile import meanwhile
 from clusters.node import Node
 from clusters.node_settings import SERVICES
 from clusters.traces import BRIDGE
@@ -161,11 +162,6 @@ def _made_for(found: Object, name: str, labels: Mapping[str, str]) -> dict[str, 
 @contextmanager
 def controlling(node: Node) -> Iterator[Controller]:
     """What an InferenceService asks for is done meanwhile. The kind has to be installed."""
-    controller, over = Controller(node), threading.Event()
-    thread = threading.Thread(target=controller.follow, args=(over,))
-    thread.start()
-    try:
+    controller = Controller(node)
+    with meanwhile(controller.follow):
         yield controller
-    finally:
-        over.set()
-        thread.join()

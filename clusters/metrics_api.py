@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import trustme
 
+from clusters.meanwhile import meanwhile, served
 from clusters.node import Node
 from clusters.node_settings import KUBELET
 from clusters.programs import wait_until
@@ -214,20 +216,13 @@ class _Handler(BaseHTTPRequestHandler):
 def measuring(node: Node) -> Iterator[MetricsApi]:
     """The cluster has a metrics API meanwhile."""
     authority = trustme.CA()
-    with MetricsApi(node.address, node, _trust(authority, node.programs.folder)) as api:
-        over = threading.Event()
-        threads = [threading.Thread(target=api.serve_forever), threading.Thread(target=_look, args=(api, over))]
-        for thread in threads:
-            thread.start()
+    api = MetricsApi(node.address, node, _trust(authority, node.programs.folder))
+    with api, served(api), meanwhile(partial(_look, api)):
         try:
             _register(node, api, authority)
             yield api
         finally:
-            over.set()
             _unregister(node)
-            api.shutdown()
-            for thread in threads:
-                thread.join()
 
 
 def _look(api: MetricsApi, over: threading.Event) -> None:

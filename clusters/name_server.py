@@ -7,6 +7,9 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+
+from clusters.meanwhile import meanwhile
 
 ADDRESS = "10.244.0.1"
 """Of the bridge: where pods reach this machine."""
@@ -30,14 +33,8 @@ def answering(find: FindService) -> Iterator[None]:
         server.setsockopt(socket.IPPROTO_IP, getattr(socket, "IP_FREEBIND", 15), 1)
         server.bind((ADDRESS, _PORT))
         server.settimeout(0.2)
-        over = threading.Event()
-        thread = threading.Thread(target=_serve, args=(server, find, over))
-        thread.start()
-        try:
+        with meanwhile(partial(_serve, server, find)):
             yield
-        finally:
-            over.set()
-            thread.join()
 
 
 def _serve(server: socket.socket, find: FindService, over: threading.Event) -> None:

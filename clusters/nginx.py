@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from clusters.meanwhile import meanwhile
 from clusters.node_settings import SERVICES
 from clusters.programs import wait_until
 from clusters.traces import BRIDGE
@@ -77,21 +78,18 @@ def following(folder: Path, look: Callable[[Nginx], None]) -> Iterator[Nginx]:
     folder.mkdir()
     # An answer is to come by the pods' bridge, and what no rule sends to a pod is to stay there.
     subprocess.run(["ip", "route", "replace", SERVICES, "dev", BRIDGE], check=False, capture_output=True)
-    nginx, over = Nginx(folder), threading.Event()
+    nginx = Nginx(folder)
 
-    def follow() -> None:
+    def follow(over: threading.Event) -> None:
         while not over.wait(_LOOK_EVERY_S):
             try:
                 look(nginx)
             except httpx.HTTPError:
                 continue  # the API server may be away
 
-    thread = threading.Thread(target=follow)
-    thread.start()
     try:
-        assert wait_until(lambda: (folder / "nginx.pid").exists()), "nginx runs"
-        yield nginx
+        with meanwhile(follow):
+            assert wait_until(lambda: (folder / "nginx.pid").exists()), "nginx runs"
+            yield nginx
     finally:
-        over.set()
-        thread.join()
         nginx.stop()

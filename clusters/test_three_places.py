@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from clusters.bench import Bench
+from clusters.meanwhile import meanwhile
 from clusters.node import ADMIN, Node
 from containers.conftest import OPT_OUT, PROGRAMS
 from containers.engines import Engine, docker
@@ -147,9 +148,8 @@ def test_one_script_deploys_one_model_to_every_place(
 def _balancing(node: Node) -> Iterator[None]:
     """What clouds have: Services that ask for a load balancer get an address, at which kube-proxy answers for them.
     Without, the script would wait for minutes before it takes the port of a node."""
-    over = threading.Event()
 
-    def give() -> None:
+    def give(over: threading.Event) -> None:
         given = {"status": {"loadBalancer": {"ingress": [{"ip": node.address}]}}}
         while not over.wait(0.5):
             for found in node.api("/api/v1/services").json()["items"]:
@@ -158,13 +158,8 @@ def _balancing(node: Node) -> Iterator[None]:
                     path = f"/api/v1/namespaces/{about['namespace']}/services/{about['name']}/status"
                     node.api(path, "PATCH", body=given, kind="application/merge-patch+json")
 
-    thread = threading.Thread(target=give)
-    thread.start()
-    try:
+    with meanwhile(give):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _run(folder: Path, script: str) -> str:
