@@ -15,11 +15,10 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from modelport_scoring.control.client import ControlClient
-from modelport_scoring.errors import ServiceAlreadyRunning, ServiceNotRunning, SettingsInvalid
+from modelport_scoring.errors import ServiceAlreadyRunning, SettingsInvalid
 from modelport_scoring.exit_statuses import STATUS_CANNOT_SERVE, STATUS_FAILED, STATUS_SCRIPT_FAILED
 from modelport_scoring.failures import Failure, describe_exit
-from modelport_scoring.handover import LINGER_S, TAKEN_OVER, Handover, HandoverFailed
+from modelport_scoring.handover import LINGER_S, Handover, HandoverFailed
 from modelport_scoring.journal import cut_logs, say, write_as
 from modelport_scoring.service_folder import (
     LOGS,
@@ -31,15 +30,14 @@ from modelport_scoring.service_folder import (
     write_failure,
 )
 from modelport_scoring.settings import Limits
-from modelport_scoring.states import ServiceState
 from modelport_scoring.supervision import service_lock
 from modelport_scoring.supervision.listening import CannotServe, find_socket, open_socket, write_port
 from modelport_scoring.supervision.orphans import end_hung_servers, end_orphans
 from modelport_scoring.supervision.pulse import Pulse
 from modelport_scoring.supervision.server_process import ServerProcess
+from modelport_scoring.supervision.succession import LEAVE, Succession
 from modelport_scoring.telemetry.counters import share_memory
 
-READY_POLL_S = 0.1
 TICK_S = 1.0
 """How often the logs are measured."""
 FLOODED_TICK_S = 0.1
@@ -49,9 +47,6 @@ KILL_AFTER_S = 5.0
 """How much longer than ``limits.drain_timeout_s`` a server may take to end."""
 
 STOP_SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT))
-LEAVE = signal.SIGUSR1
-"""To a server, and to ourselves: another supervisor has the socket now."""
-
 WAITED_SIGNALS = STOP_SIGNALS | {signal.SIGCHLD, LEAVE}
 
 
@@ -93,17 +88,18 @@ def supervise(
         return give_up(error)
     for work in beside:
         threading.Thread(target=work, daemon=True).start()
+    succession = None if handover is None else Succession(handover, servers=settings.server_processes)
     supervisor = Supervisor(
         listening,
         probed=probed,
         lock=lock,
         processes=settings.server_processes,
         parent=settings.ends_with_process,
-        handover=handover,
+        succession=succession,
         lingers=lingers,
     )
-    if handover is not None:
-        threading.Thread(target=supervisor.hand_over, daemon=True).start()
+    if succession is not None:
+        threading.Thread(target=succession.run, daemon=True).start()
     return supervisor.run()
 
 
@@ -148,13 +144,13 @@ class Supervisor:
         lock: int,
         processes: int,
         parent: int | None,
-        handover: Handover | None = None,
+        succession: Succession | None = None,
         lingers: bool = False,
     ) -> None:
-        """``probed``: another socket for the same; ``parent``: the process that this service is to end with, if any."""
+        """``probed``: another socket for the same; ``parent``: the process that this service is to end with, if any;
+        ``succession``: where others may have the socket before and after us."""
         self._lingers = lingers
-        self._handover = handover
-        self._gate, self._gate_closer = os.pipe() if handover is not None else (-1, -1)
+        self._succession = succession
         self._listening = listening
         self._probed = probed
         self._lock = lock
@@ -207,9 +203,9 @@ class Supervisor:
         if self._probed is not None:
             descriptors += (self._probed.fileno(),)
             command += ["--probed", str(self._probed.fileno())]
-        if self._handover is not None:
-            descriptors += (self._gate,)
-            command += ["--gate", str(self._gate)]
+        if self._succession is not None:
+            descriptors += (self._succession.gate,)
+            command += ["--gate", str(self._succession.gate)]
         if self._lingers:
             command.append("--lingers")
         for server in self._servers:
@@ -238,64 +234,27 @@ class Supervisor:
         number = None if received is None else received.si_signo
         if number in STOP_SIGNALS or self._is_left_alone():
             self._stop()
-        elif number == LEAVE and self._handover is not None and self._handover.taken:
-            self._leave()
+        elif number == LEAVE and self._succession is not None and self._succession.has_successor:
+            self._leave(self._succession)
 
     def _is_left_alone(self) -> bool:
         """Whether the process is gone that this service is to end with; or its folder, by which alone it is told
         anything, also to stop."""
         return (self._parent is not None and os.getppid() != self._parent) or is_removed()
 
-    def hand_over(self) -> None:
-        """Have connections accepted once all servers are ready, in the place of whoever did before; and be the one that
-        the next one asks. For a thread of its own."""
-        handover = self._handover
-        assert handover is not None
-        try:
-            if handover.waits:
-                say("another one serves still; this one takes over once its workers are ready")
-                while not self._all_ready():
-                    time.sleep(READY_POLL_S)
-                    if self._stopping:
-                        return
-                handover.take_over()
-                say(TAKEN_OVER)
-            os.close(self._gate_closer)
-            handover.serve(lambda: os.kill(os.getpid(), LEAVE))
-        except HandoverFailed as error:
-            say(f"nothing is taken over: {error}")
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    def _all_ready(self) -> bool:
-        try:
-            servers = ControlClient(Path()).status().servers
-        except ServiceNotRunning:
-            return False
-        return len(servers) == len(self._servers) and all(one.state is ServiceState.RUNNING for one in servers)
-
-    def _leave(self) -> None:
+    def _leave(self, succession: Succession) -> None:
         """Another one has the socket, or shall have it: finish what is held, so that no client notices the change."""
         if not self._stopping:
-            say(self._farewell())
+            say(succession.farewell)
             self._kill_at = time.monotonic() + LINGER_S + self._limits.drain_timeout_s + KILL_AFTER_S
         self._stopping = True
         for server in self._servers:
             server.send(LEAVE)
 
-    def _farewell(self) -> str:
-        handover = self._handover
-        if handover is not None and handover.taken:
-            return "another one serves now; this one finishes what it holds, and ends"
-        if handover is not None and handover.waits:
-            return "this one ends without having served; another one serves still"
-        return "this one finishes what it holds, and ends; the next one has its socket"
-
     def _stop(self) -> None:
-        if self._handover is not None:
-            self._handover.stop()
-            if not self._handover.is_ours:
-                self._leave()
-                return
+        if self._succession is not None and not self._succession.end():
+            self._leave(self._succession)
+            return
         if not self._stopping:
             lingering_s = LINGER_S if self._lingers else 0.0
             self._kill_at = time.monotonic() + lingering_s + self._limits.drain_timeout_s + KILL_AFTER_S
