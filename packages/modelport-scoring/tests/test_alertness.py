@@ -11,7 +11,10 @@ import pytest
 
 from modelport_scoring.workers.alertness import Alertness
 
-LONGEST_S = 0.02
+LONGEST_S = 60.0
+"""Longer than a busy machine can keep these tests from their next line."""
+
+WATCHED_S = 0.3
 
 
 class CountingSelector(selectors.DefaultSelector):
@@ -26,18 +29,20 @@ class CountingSelector(selectors.DefaultSelector):
         return super().select(timeout)
 
 
-def looks_after(requests: Callable[[Alertness], None]) -> int:
-    """How often the loop looks, instead of sleeping, in the time after these requests."""
+def looks_after(requests: Callable[[Alertness], None], *, later_s: float = 0.0, longest_s: float = LONGEST_S) -> int:
+    """How often the loop looks, instead of sleeping, in the time after these requests, or so much later."""
     selector = CountingSelector()
 
     async def wait(alertness: Alertness) -> int:
         requests(alertness)
+        if later_s:
+            await asyncio.sleep(later_s)
         before = selector.looks
-        await asyncio.sleep(3 * LONGEST_S)
+        await asyncio.sleep(WATCHED_S)
         return selector.looks - before
 
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
-        return runner.run(wait(Alertness(runner.get_loop(), longest_s=LONGEST_S)))
+        return runner.run(wait(Alertness(runner.get_loop(), longest_s=longest_s)))
 
 
 def ask(alertness: Alertness, *, after_s: float, given: int) -> None:
@@ -56,7 +61,7 @@ def test_it_looks_out_for_who_asks_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "after_s, given", [pytest.param(1.0, 2, id="who takes its time"), pytest.param(0.0, 3, id="two at once")]
+    "after_s, given", [pytest.param(LONGEST_S, 2, id="who takes its time"), pytest.param(0.0, 3, id="two at once")]
 )
 def test_it_sleeps_otherwise(after_s: float, given: int) -> None:
     def requests(alertness: Alertness) -> None:
@@ -73,3 +78,11 @@ def test_the_next_request_ends_it() -> None:
         alertness.request_came(time.monotonic())
 
     assert looks_after(requests) < 5
+
+
+def test_it_sleeps_once_nobody_has_come_for_that_long() -> None:
+    def requests(alertness: Alertness) -> None:
+        ask(alertness, after_s=0.0, given=1)
+        ask(alertness, after_s=0.0, given=2)
+
+    assert looks_after(requests, later_s=0.2, longest_s=0.1) < 5
