@@ -197,7 +197,7 @@ def test_a_refusal_names_the_limit_of_the_revision(services: Services, gate: Gat
 
 def test_a_revision_has_limits_of_its_own(services: Services) -> None:
     service = services.start(answering("1", inside="time.sleep(0.2)"), limits={"drain_timeout_s": 0.1})
-    own = service.revision(2, answering("2", inside="time.sleep(0.2)"), limits={"scoring_timeout_ms": 50})
+    own = service.revision(2, answering("2", inside="time.sleep(600)"), limits={"scoring_timeout_ms": 50})
     service.control.host(own)
     assert service.score("x").status == 200
     service.control.split(Traffic(weights={2: 100}))
