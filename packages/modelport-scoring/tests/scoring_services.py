@@ -36,6 +36,7 @@ from modelport_scoring import (
     supervisor_log_path,
     write_settings,
 )
+from modelport_scoring.process_status import STATE, read_status
 from modelport_scoring.supervision.service_lock import is_alive
 
 FAKE_WORKER = Path(__file__).parent / "fake_worker.py"
@@ -359,7 +360,7 @@ def stop(pid: int) -> str:
     """
     try:
         os.kill(pid, signal.SIGSTOP)
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        state = read_status(pid)[STATE]
     except (ProcessLookupError, FileNotFoundError):
         return "X"
     return "X" if state == "Z" else state

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from modelport_scoring import ServiceState, SwitchFailed
+from modelport_scoring.process_status import PARENT, read_status
 from modelport_scoring.supervision.service_lock import is_alive
 from scoring_services import PATIENCE_S, Gate, RunningService, Services, load, session_members, wait_until
 
@@ -65,7 +66,7 @@ def template_pid(service: RunningService) -> int:
 
 
 def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return int(read_status(pid)[PARENT])
 
 
 def answers_of_each(service: RunningService) -> dict[int, Any]:

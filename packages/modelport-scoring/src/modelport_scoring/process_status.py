@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-STATE, PARENT = 0, 1
+STATE, PARENT, SESSION = 0, 1, 3
 """Where in its status they stand."""
+
+CPU = slice(11, 15)
+"""And there user and system time, its own and that of children that were waited for, in clock ticks (SC_CLK_TCK)."""
 
 
 def read_status(pid: int) -> list[str]:

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelport.targets.interface import Usage
+from modelport_scoring.process_status import CPU, SESSION, read_status
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")
-_SESSION, _CPU = 3, slice(11, 15)
-"""Fields of /proc/<pid>/stat behind the name (proc(5)): the session; user and system time, own and of children that
-were waited for."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +36,17 @@ def _processes() -> Iterator[_Process]:
     for folder in _PROC.iterdir():
         if folder.name.isdecimal():
             try:
-                yield _read(folder)
+                yield _read(int(folder.name))
             except (OSError, IndexError, ValueError):
                 continue  # it has ended meanwhile
 
 
-def _read(folder: Path) -> _Process:
-    fields = (folder / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+def _read(pid: int) -> _Process:
+    status = read_status(pid)
     memory = dict.fromkeys(("VmRSS", "VmHWM"), 0)
-    for line in (folder / "status").read_text(encoding="ascii", errors="replace").splitlines():
+    for line in (_PROC / str(pid) / "status").read_text(encoding="ascii", errors="replace").splitlines():
         name, _, value = line.partition(":")
         if name in memory:
             memory[name] = int(value.split()[0]) * 1024
-    ticks = sum(int(field) for field in fields[_CPU])
-    return _Process(int(fields[_SESSION]), ticks / _TICKS_PER_S, memory["VmRSS"], memory["VmHWM"])
+    ticks = sum(map(int, status[CPU]))
+    return _Process(int(status[SESSION]), ticks / _TICKS_PER_S, memory["VmRSS"], memory["VmHWM"])
