@@ -18,7 +18,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from modelport_scoring.telemetry import layout
 from modelport_scoring.telemetry.counters import Counters, heads, read_parts, share_memory
-from modelport_scoring.telemetry.exposition import MOST_REVISIONS
+from modelport_scoring.telemetry.exposition import MOST_SHOWN
 from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.telemetry.tally import Scored
 from modelport_scoring.telemetry.telemetry import MOST_PENDING, Gauges, Telemetry
@@ -260,7 +260,7 @@ def test_more_revisions_than_rows_never_mix_their_numbers(memory: int) -> None:
         telemetry.publish()
     samples = scrape(telemetry)
     shown = {labels: count for (name, labels), count in samples.items() if name == "modelport_requests_total"}
-    assert len(shown) == MOST_REVISIONS
+    assert len(shown) == MOST_SHOWN
     assert all(count == float(dict(labels)["revision"]) for labels, count in shown.items())
 
 
@@ -324,7 +324,7 @@ answers = st.builds(
         else (status, revision, 50.0, 0.0, 0, 0, 50.0 + rest)
     ),
     st.integers(100, 599),
-    st.integers(0, MOST_REVISIONS - 1),
+    st.integers(0, MOST_SHOWN - 1),
     st.floats(0, 200),
     st.integers(0, 2**31),
     st.just(1),

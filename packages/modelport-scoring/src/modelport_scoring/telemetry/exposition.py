@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from modelport_scoring.telemetry import layout
 from modelport_scoring.telemetry.counters import Part, read_parts
 
-MOST_REVISIONS = 8
+MOST_SHOWN = 8
 """The revisions that answered last. That a series ends is no trouble; but each revision adds half a millisecond to a
 scrape, and the loop waits for it."""
 
@@ -100,7 +100,7 @@ def sum_rows(parts: Iterable[Part]) -> dict[int, Row]:
     found: dict[int, list[Row]] = {}
     for revision, row in itertools.chain.from_iterable(part.rows.items() for part in parts):
         found.setdefault(revision, []).append(row)
-    latest = sorted(found, key=lambda revision: max(row[layout.USED_AT] for row in found[revision]))[-MOST_REVISIONS:]
+    latest = sorted(found, key=lambda revision: max(row[layout.USED_AT] for row in found[revision]))[-MOST_SHOWN:]
     return {revision: add_up(found[revision]) for revision in sorted(latest)}
 
 
