@@ -35,12 +35,12 @@ from modelport_scoring.service import Service
 from modelport_scoring.service_folder import settings_of_moment, write_failure
 from modelport_scoring.settings import ServiceSettings
 from modelport_scoring.share import Share
+from modelport_scoring.supervision.listening import BACKLOG
 from modelport_scoring.telemetry.counters import heads
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.tracer import Described
 from modelport_scoring.tls import Certificate
 
-BACKLOG = 1024
 COLLECT_AFTER = (20_000, 20, 50)
 """When Python's collector of cycles runs: requests leave none behind, so that looking often would be for nothing."""
 

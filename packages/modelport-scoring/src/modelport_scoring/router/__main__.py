@@ -29,10 +29,9 @@ from modelport_scoring.router.client import ClientConnection
 from modelport_scoring.router.metrics import Metrics
 from modelport_scoring.router.routing import Routing
 from modelport_scoring.router.settings import FIXED, RouterSettings, decode_router_settings
-from modelport_scoring.supervision.listening import CannotServe, open_socket
+from modelport_scoring.supervision.listening import BACKLOG, CannotServe, open_socket
 from modelport_scoring.tls import Certificate
 
-BACKLOG = 1024
 COLLECT_AFTER = (20_000, 20, 50)
 
 

@@ -14,6 +14,7 @@ from modelport_scoring.service_folder import SETTINGS, write_settings
 from modelport_scoring.settings import ServiceSettings
 
 BACKLOG = 1024
+"""Clients that have connected and wait to be accepted. The event loop sets it anew, from the same number."""
 
 
 class CannotServe(Exception):
