@@ -55,6 +55,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ok: bool
     message: str = ""
+    elsewhere: bool = False
+    """The next one is to listen at another address: it can never take over from this one."""
 
 
 class Handover:
@@ -66,7 +68,10 @@ class Handover:
         self._lease: socket.socket | None = None
         """The connection to the one that serves, while it does; that one reads our end from it."""
         self._leases: set[int] = set()
+        """Connections of those that have a descriptor of our socket, by their identity."""
+        self._listening: socket.socket  # that of the service, once ``offer`` has told of it
         self._offered: socket.socket | None = None
+        """Where those that come next ask."""
         self._inode = 0
         self._stopping = False
         self.taken = False
@@ -188,7 +193,7 @@ class Handover:
     def _answer(self, channel: socket.socket, asked: Ask, leave: Callable[[], None]) -> None:
         refusal = self._refusal(asked)
         if refusal is not None:
-            send(channel, Reply(ok=False, message=refusal))
+            send(channel, refusal)
         elif asked.do == "share":
             self._leases.add(id(channel))
             send(channel, Reply(ok=True), descriptor=self._listening.fileno())
@@ -197,18 +202,20 @@ class Handover:
             self.taken = True
             leave()
 
-    def _refusal(self, asked: Ask) -> str | None:
+    def _refusal(self, asked: Ask) -> Reply | None:
         if self.taken:
-            return "it leaves already"
+            return Reply(ok=False, message="it leaves already")
         if self._stopping:
-            return "it stops"
+            return Reply(ok=False, message="it stops")
         if asked.do == "take":
             return None
         host, port = self._listening.getsockname()[:2]
         if asked.port not in (0, port):
-            return f"it listens on port {port}, and the next one is to listen on {asked.port}: start that one anew"
+            text = f"it listens on port {port}, and the next one is to listen on {asked.port}: start that one anew"
+            return Reply(ok=False, message=text, elsewhere=True)
         if asked.host != host:
-            return f"it listens on {host}, and the next one is to listen on {asked.host}: start that one anew"
+            text = f"it listens on {host}, and the next one is to listen on {asked.host}: start that one anew"
+            return Reply(ok=False, message=text, elsewhere=True)
         return None
 
     # --- the one that comes next --------------------------------------------------------------------------------------
@@ -228,7 +235,7 @@ class Handover:
             return None  # it has just gone
         if descriptor is None:
             channel.close()
-            if "start that one anew" in reply.message:
+            if reply.elsewhere:
                 raise HandoverFailed(f"what serves here cannot be taken over: {reply.message}")
             return None
         self._lease = channel
