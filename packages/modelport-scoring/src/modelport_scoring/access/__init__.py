@@ -1,0 +1,1 @@
+"""Who may score: a ``gate`` judges the Authorization header of a request, by keys or by tokens."""

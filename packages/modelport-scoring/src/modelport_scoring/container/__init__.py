@@ -1,1 +1,1 @@
-"""What serves an image: its start program, and how whoever started the container tells it things, and is told."""
+"""What serves an image: its start program, and how whoever starts the container tells it things, and is told."""

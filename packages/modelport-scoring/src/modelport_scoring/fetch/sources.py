@@ -78,6 +78,8 @@ def file_path(url: str) -> Path:
 
 
 class FileSource:
+    """A file of this machine, or of a volume."""
+
     def __init__(self, path: Path) -> None:
         self._path = path
 

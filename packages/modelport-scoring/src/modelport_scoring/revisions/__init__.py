@@ -1,1 +1,2 @@
-"""The revisions that a service hosts: how one comes up, takes another one's place, and ends."""
+"""What a service hosts: ``hosting`` is all of its revisions, ``hosted`` the place of one, and ``revision`` its
+folder and its workers while it runs; one that goes is ``draining``."""

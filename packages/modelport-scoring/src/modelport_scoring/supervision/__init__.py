@@ -1,1 +1,1 @@
-"""The process above the scoring servers: it outlives them, and holds what they come and go around."""
+"""The process above the scoring servers: a ``supervisor`` outlives them, and holds what they come and go around."""

@@ -1,0 +1,1 @@
+"""Which revision gets a request, and which one a copy of it."""
