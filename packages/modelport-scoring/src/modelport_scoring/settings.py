@@ -18,8 +18,10 @@ FORMAT = 1
 
 MOST_TOGETHER = 1024
 LONGEST_WAIT_MS = 1000
-MOST_PROCESSES = 32
 """What a batch may be set to."""
+
+MOST_PROCESSES = 32
+"""Of a service: ``server_processes``."""
 
 
 class ErrorMode(StrEnum):
