@@ -12,7 +12,7 @@ from modelport_scoring.http.outgoing import Outgoing
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.stream import BodyStream
-from modelport_scoring.http.watched import WatchedConnection, address_of
+from modelport_scoring.http.watched import WatchedConnection
 
 MOST_WAITING = 32
 """Requests of one connection that wait for their answers; more are not read."""
@@ -27,11 +27,10 @@ MOST_AHEAD_BYTES = 8 * 1024 * 1024
 class AnsweringConnection(WatchedConnection):
     """Sends what the exchanges in ``_pending`` are answered, the first one first."""
 
-    __slots__ = ("_address", "_backlog", "_flushing", "_outgoing", "_pending", "_streaming")
+    __slots__ = ("_backlog", "_flushing", "_outgoing", "_pending", "_streaming")
 
     def __init__(self, listener: Listener) -> None:
         super().__init__(listener)
-        self._address: bytes | None = None
         self._pending: deque[Exchange] = deque()
         """Those that are not answered yet, in the order of the requests."""
         self._backlog: deque[Exchange] = deque()
@@ -40,13 +39,6 @@ class AnsweringConnection(WatchedConnection):
         self._outgoing: Outgoing | None = None
         self._streaming: Exchange | None = None
         """The one whose head has been sent, and whose body is still being made."""
-
-    @property
-    def address(self) -> bytes:
-        """The client's, as text; nothing where it has gone, and on a socket whose clients have none."""
-        if self._address is None:
-            self._address = b"" if self._transport is None else address_of(self._transport)
-        return self._address
 
     @property
     @abstractmethod

@@ -93,7 +93,7 @@ class Connection(AnsweringConnection):
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
         self._reader.close()
-        self._listener.budget.ended(self)
+        self.body_ended()
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -150,7 +150,7 @@ class Connection(AnsweringConnection):
         response = self._screened = self._application.screen(head)
         if response is None:
             if has_body and is_long(head) and self._listener.budget.is_full(limits):
-                raise Unreadable(self._application.no_room("max_buffered_bytes"))
+                raise Unreadable(self._no_room())
             self._continue_due = expects_continue
             self._send_continue()
             return True
@@ -208,7 +208,7 @@ class Connection(AnsweringConnection):
         exchange = Exchange(head, b"", self)
         self._pending.append(exchange)
         self._reader.drop_body()
-        self._listener.budget.ended(self)
+        self.body_ended()
         if self._wait is not READER:
             self._wait_for(ANSWER)
         exchange.answer(response)
@@ -219,10 +219,10 @@ class Connection(AnsweringConnection):
         head = self._reader.head
         assert head is not None
         if not self._closing and not self._listener.budget.grew(self, size=size, length=head.length):
-            raise Unreadable(self._application.no_room("max_buffered_bytes"))
+            raise Unreadable(self._no_room())
 
-    def body_ended(self) -> None:
-        self._listener.budget.ended(self)
+    def _no_room(self) -> Response:
+        return self._application.no_room("max_buffered_bytes")
 
     def hold_back(self, held_back: bool) -> None:
         """Read no more of the body that has begun, for now, or read on; what is not read is not late."""
@@ -233,10 +233,6 @@ class Connection(AnsweringConnection):
         self._balance()
         if not held_back and self._wait is REST:
             self.deadline = now + self._left_s
-
-    def give_up(self) -> None:
-        """Refuse the request whose body is being received: there is no room for it."""
-        self._refuse(self._application.no_room("max_buffered_bytes"))
 
     def _all_answered(self) -> None:
         if self._continue_due:

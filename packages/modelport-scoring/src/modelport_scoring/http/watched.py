@@ -33,6 +33,7 @@ class WatchedConnection(asyncio.Protocol):
     """Has no timers of its own: the listener looks at ``deadline`` now and then, and calls ``overdue``."""
 
     __slots__ = (
+        "_address",
         "_closing",
         "_ending",
         "_listener",
@@ -49,6 +50,7 @@ class WatchedConnection(asyncio.Protocol):
         self.delivery: Delivery | None = None
         self._listener = listener
         self._transport: asyncio.Transport | None = None
+        self._address: bytes | None = None
         self._reading = True
         self._unread = b""
         """What has come, and was too much for one turn of the event loop: nothing is read from the socket until it is
@@ -60,6 +62,13 @@ class WatchedConnection(asyncio.Protocol):
         """All is written; what is left is that the client gets it."""
 
     # --- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def address(self) -> bytes:
+        """The client's, as text; nothing where it has gone, and on a socket whose clients have none."""
+        if self._address is None:
+            self._address = b"" if self._transport is None else address_of(self._transport)
+        return self._address
 
     @property
     @abstractmethod
@@ -96,6 +105,24 @@ class WatchedConnection(asyncio.Protocol):
     @abstractmethod
     def _balance(self) -> None:
         """Read on, or read no more for now."""
+
+    # --- room for its bodies ------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def hold_back(self, held_back: bool) -> None:
+        """Read no more of the body that has begun, for now, or read on."""
+
+    @abstractmethod
+    def _no_room(self) -> Response:
+        """What a client is told for whose body there is none."""
+
+    def body_ended(self) -> None:
+        """A large body is whole, or will never be."""
+        self._listener.budget.ended(self)
+
+    def give_up(self) -> None:
+        """Refuse the request whose body is being received: there is no room for it."""
+        self._refuse(self._no_room())
 
     # --- its life -----------------------------------------------------------------------------------------------------
 

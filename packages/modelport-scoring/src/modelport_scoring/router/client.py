@@ -12,7 +12,7 @@ from modelport_scoring.http.outgoing import CONTINUE
 from modelport_scoring.http.parser import RequestParser
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response, limit_message
-from modelport_scoring.http.watched import WatchedConnection, address_of
+from modelport_scoring.http.watched import WatchedConnection
 from modelport_scoring.router.forward import MOST_KEPT_BYTES, Forward
 from modelport_scoring.router.routing import Routing, overloaded
 from modelport_scoring.settings import Limits
@@ -47,7 +47,6 @@ class ClientConnection(WatchedConnection):
 
     def __init__(self, routing: Routing, listener: Listener, *, scheme: bytes) -> None:
         super().__init__(listener)
-        self.address = b"unknown"
         self.scheme = scheme
         self._routing = routing
         self._reader: StreamingParser  # made in _serve: without a handshake there is none
@@ -85,7 +84,6 @@ class ClientConnection(WatchedConnection):
 
     def _serve(self, transport: asyncio.Transport) -> None:
         self._reader = StreamingParser(self)
-        self.address = address_of(transport) or self.address
         self._set_deadline()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -94,7 +92,7 @@ class ClientConnection(WatchedConnection):
         for forward in queue:
             forward.client_gone()
         self._reader.close()
-        self._listener.budget.ended(self)
+        self.body_ended()
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -174,7 +172,7 @@ class ClientConnection(WatchedConnection):
                 self.reset()
                 return
             broken.client_gone()
-        self._listener.budget.ended(self)
+        self.body_ended()
         self._last = response
         self._read(False)
         self._go_on()
@@ -198,17 +196,10 @@ class ClientConnection(WatchedConnection):
         if not self._listener.budget.grew(self, size=size, length=here):
             raise Unreadable(self._no_room())
 
-    def body_ended(self) -> None:
-        self._listener.budget.ended(self)
-
     def hold_back(self, held_back: bool) -> None:
         """Read no more of the body for now, or read on."""
         self._has_room = not held_back
         self._balance()
-
-    def give_up(self) -> None:
-        """Refuse the request whose body is being received: there is no room for it."""
-        self._refuse(self._no_room())
 
     def _no_room(self) -> Response:
         return overloaded(self._routing.settings, "max_buffered_bytes")

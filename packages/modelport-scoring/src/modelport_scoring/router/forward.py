@@ -15,6 +15,9 @@ from modelport_scoring.router.routing import Choice, Routing, closed, overloaded
 MOST_KEPT_BYTES = 256 * 1024
 """So much of a request is kept until the answer begins, to be sent once more where it has not reached anybody."""
 
+UNKNOWN = b"unknown"
+"""For the address of a client that nobody knows (RFC 7239, 6.2)."""
+
 MOST_TRIES = 3
 """Times that a request is sent, where it did not reach anybody."""
 
@@ -22,8 +25,11 @@ MOST_TRIES = 3
 class Client(Protocol):
     """Whose request it is."""
 
-    address: bytes
     scheme: bytes
+
+    @property
+    def address(self) -> bytes:
+        """The client's; nothing where nobody knows."""
 
     def send(self, parts: list[bytes]) -> None: ...
 
@@ -212,7 +218,7 @@ class Forward:
         self._tries += 1
         self._connection = connection
         connection.ask(self)
-        head = request_head(self.head, client=self._client.address, scheme=self._client.scheme)
+        head = request_head(self.head, client=self._client.address or UNKNOWN, scheme=self._client.scheme)
         connection.send([b"".join((head, *self._kept.parts))] if self._kept.parts else [head])
         if self._kept.is_too_long:
             self._kept.drop()
