@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import os
 import socket
@@ -12,12 +13,18 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from modelport_scoring.http.request import Head
+from modelport_scoring.router.answers import UpstreamConnection
+from modelport_scoring.router.forward import Forward
+from modelport_scoring.router.metrics import Metrics
+from modelport_scoring.router.routing import Routing
+from modelport_scoring.router.settings import RouterSettings, UpstreamSettings
 from routers import RunningRouter, free_port, routing, url
-from scoring_services import Services, ask, kill_session, load, session_members, wait_until
+from scoring_services import PATIENCE_S, Services, ask, kill_session, load, session_members, wait_until
 from scripted_servers import (
     CODED,
     OK,
@@ -79,6 +86,62 @@ def test_a_server_that_misbehaves_is_asked_once(tmp_path: Path, behaviour: Behav
         answer = router.score()
         assert (answer.status, answer.body[: len(body)]) == (status, body)
         assert len(server.requests) == 1
+
+
+class ReadsNothing:
+    """A connection that was kept: its server takes nothing of the next request, and is gone."""
+
+    is_closing = False
+    made_at = float("inf")
+
+    def ask(self, request: Forward) -> None:
+        self._request = request
+
+    def send(self, parts: list[bytes]) -> None:
+        self._request.server_reads(False)
+        self._request.lost(delivered=False)
+
+
+class Waiting:
+    """A client that waits for its answer."""
+
+    address, scheme, must_end = b"192.0.2.1", b"http", False
+
+    def __init__(self) -> None:
+        self.told: list[bool] = []
+        """Whether to send on, each time that it was told."""
+        self.has_answer = asyncio.Event()
+
+    def read_on(self, forward: Forward, reads: bool) -> None:
+        self.told.append(reads)
+
+    def send(self, parts: list[bytes]) -> None: ...
+
+    def answered(self, forward: Forward, *, last: bool) -> None:
+        self.has_answer.set()
+
+    def broken(self) -> None:
+        raise AssertionError("the request was lost")
+
+
+def test_a_client_that_one_server_held_back_sends_on_to_the_next() -> None:
+    """Else the rest of its request, and all that follow, would never be read."""
+
+    async def told(url: str) -> list[bool]:
+        settings = RouterSettings(name="demo", upstreams=[UpstreamSettings(revision=1, url=url)], default=1)
+        routing, client = Routing(settings, loop=asyncio.get_running_loop(), metrics=Metrics()), Waiting()
+        routing.upstreams[1].keep(cast(UpstreamConnection, ReadsNothing()))
+        head = Head(method=b"POST", target=b"/score", version="1.1", headers={b"host": b"x"})
+        forward = Forward(client, head, routing)
+        forward.body_ended()
+        forward.start()
+        async with asyncio.timeout(PATIENCE_S):
+            await client.has_answer.wait()
+        routing.upstreams[1].close()
+        return client.told
+
+    with Scripted(answering()) as server:
+        assert asyncio.run(told(server.url))[:2] == [False, True]
 
 
 def test_what_a_server_says_unasked_is_nobodys_answer(tmp_path: Path) -> None:

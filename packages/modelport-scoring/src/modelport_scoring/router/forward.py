@@ -277,6 +277,7 @@ class Forward:
         elif not delivered and self._kept.parts is not None and self._tries < MOST_TRIES:
             assert self._choice is not None
             self._routing.metrics.retries[self._choice.upstream.revision] += 1
+            self._client.read_on(self, True)  # that connection, which is no more, may have held it back
             self._connect()
         else:
             self._count_failure("closed")
