@@ -27,6 +27,7 @@ from routers import RunningRouter, free_port, routing, url
 from scoring_services import PATIENCE_S, Services, ask, kill_session, load, session_members, wait_until
 from scripted_servers import (
     CODED,
+    ENDS_IN_A_TRAILER,
     OK,
     Behaviour,
     Scripted,
@@ -148,6 +149,14 @@ def test_what_a_server_says_unasked_is_nobodys_answer(tmp_path: Path) -> None:
     with Scripted(saying_too_much) as server, routing(tmp_path, {1: server.url}) as router:
         connection = router.connect()
         assert [ask(connection, "POST", "/score", body="x").body for _ in range(20)] == [b"ok"] * 20
+        connection.close()
+
+
+def test_a_server_that_ends_a_connection_in_a_trailer_is_taken_at_its_word(tmp_path: Path) -> None:
+    """The parser reads nothing more of such a connection, even if the server goes on with it."""
+    with Scripted(answering(ENDS_IN_A_TRAILER)) as server, routing(tmp_path, {1: server.url}) as router:
+        connection = router.connect()
+        assert [ask(connection, "POST", "/score", body="x").status for _ in range(3)] == [200] * 3
         connection.close()
 
 

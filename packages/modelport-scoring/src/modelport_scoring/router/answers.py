@@ -211,7 +211,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._asking.body_came(body)
 
     def on_message_complete(self) -> None:
-        self._complete = self._complete or self._has_head
+        if self._has_head:
+            self._complete = True
+            self._keeps = self._keeps and self._parser.should_keep_alive()  # a trailer may say so as well
 
     # --- what became of the request -----------------------------------------------------------------------------------
 
