@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 STATUS_LINE = re.compile(rb"HTTP/1\.1 (\d{3}) [A-Za-z' -]+\Z")
 FIELD = re.compile(rb"([a-z0-9-]+): ([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)\Z")
+RELAYED_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\t\x20-\x7e\x80-\xff]*)\Z")
+FRAMING = (b"content-length", b"transfer-encoding", b"connection")
 CHUNK = re.compile(rb"([1-9a-f][0-9a-f]*)\r\n")
 CONTINUE = re.compile(rb"(HTTP/1\.1 100 Continue\r\n\r\n)+")
 LAST_CHUNK = b"0\r\n\r\n"
@@ -38,8 +40,11 @@ def read_answers(data: bytes, methods: Iterable[bytes]) -> list[Answer]:
 
 
 class AnswerReader:
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, *, is_relayed: bool = False) -> None:
+        """``is_relayed``: the fields are another server's, but for those of the framing."""
         self.data = data
+        self._field = RELAYED_FIELD if is_relayed else FIELD
+        self._once = FRAMING if is_relayed else None
 
     def read(self, method: bytes) -> Answer:
         """The next final answer, which takes itself off the data."""
@@ -64,10 +69,11 @@ class AnswerReader:
         assert status, f"no status line: {first!r}"
         fields = {}
         for line in lines:
-            field = FIELD.match(line)
+            field = self._field.match(line)
             assert field, f"no field: {line!r}"
-            assert field[1] not in fields, f"twice: {line!r}"
-            fields[field[1]] = field[2]
+            name = field[1].lower()
+            assert name not in fields or (self._once is not None and name not in self._once), f"twice: {line!r}"
+            fields[name] = field[2]
         return int(status[1]), fields
 
     def _read_chunks(self) -> Iterator[bytes]:

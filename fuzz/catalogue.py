@@ -22,6 +22,8 @@ TARGETS = {
         "modelport_scoring.workers.replies",
         "modelport_scoring.workers.worker",
     ),
+    "router": ("modelport_scoring.router", "modelport_scoring.http.parser", "modelport_scoring.http.watched"),
+    "second_reader": ("modelport_scoring.http.parser", "modelport_scoring.http.framing", "h11"),
 }
 """Each with the modules whose coverage guides the search."""
 

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import random
+import re
 
 MOST_CUTS = 8
+
+REPEAT = re.compile(rb"\xff\xfe(.)", re.DOTALL)
+MOST_BYTES = 128 * 1024
+"""Of what is repeated in one place."""
 
 
 def cut(data: bytes, chance: random.Random) -> list[bytes]:
     """The bytes as they might be read: in a few pieces, some of them empty."""
     cuts = sorted(chance.randrange(len(data) + 1) for _ in range(chance.randrange(MOST_CUTS)))
     return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+
+
+def expand(data: bytes) -> bytes:
+    """What a short input stands for: 0xFFFE and a byte are what is before them, back to the last such place, that many
+    times more. So bodies become large, and requests many."""
+    *repeated, last = REPEAT.split(data)
+    places = zip(repeated[::2], repeated[1::2], strict=True)
+    return b"".join([piece * (1 + min(times[0], MOST_BYTES // max(len(piece), 1))) for piece, times in places]) + last

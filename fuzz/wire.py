@@ -21,7 +21,7 @@ class Loop:
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)  # type: ignore[arg-type]
 
-    def call_soon(self, callback: Callable[..., None], *arguments: object) -> None:
+    def call_soon(self, callback: Callable[..., None], *arguments: object, context: object = None) -> None:
         self._soon.append(lambda: callback(*arguments))
 
     def call_later(self, delay: float, callback: Callable[..., None], *arguments: object) -> asyncio.TimerHandle:

@@ -22,13 +22,13 @@ done
 if [ ! -x "$python" ]; then
     eval "$(.venv/bin/python packages/modelport/src/modelport/environments/index_settings.py)"
     .venv/bin/uv venv --quiet --python .venv/bin/python .fuzz/venv
-    .venv/bin/uv pip install --quiet --python "$python" --constraint constraints.txt atheris \
+    .venv/bin/uv pip install --quiet --python "$python" --constraint constraints.txt atheris h11 \
         -e packages/modelport-worker -e packages/modelport-azureml -e packages/modelport-scoring
 fi
 
 dictionary_of() {
     case $1 in
-    http_*) echo -dict=fuzz/dictionaries/http.dict ;;
+    http_* | router | second_reader) echo -dict=fuzz/dictionaries/http.dict ;;
     numbers) echo -dict=fuzz/dictionaries/numbers.dict ;;
     multipart) echo -dict=fuzz/dictionaries/multipart.dict ;;
     esac

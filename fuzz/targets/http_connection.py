@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from fuzz.answers import Answer, read_answers
-from fuzz.pieces import cut
+from fuzz.pieces import cut, expand
 from fuzz.targets.http_reader import SEPARATOR, Forgetful, plain_status
 from fuzz.wire import Client, Loop, Wire
 from modelport_scoring import Limits
@@ -169,7 +169,7 @@ class Visit:
 def check_one(data: bytes) -> None:
     chance = random.Random(data[:1])
     known = KnownHeads()
-    streams = data[1:].split(SEPARATOR)
+    streams = [expand(stream) for stream in data[1:].split(SEPARATOR)]
     for stream in [*streams, *streams]:
         script = Script(known, chance)
         model = Model(streams=script.streams)

@@ -1,14 +1,15 @@
 """Bytes to requests: cut in any way, with known heads or without, there are the same requests and the same refusal.
 
-An input is a seed for the cuts, one byte, and streams with 0xFFFF between them. All of them share one set of known
-heads, and each is read twice: what one client taught must not change what another one's bytes mean.
+An input is a seed for the cuts, one byte, and streams with 0xFFFF between them, each as ``pieces.expand`` takes it. All
+of them share one set of known heads, and each is read twice: what one client taught must not change what another one's
+bytes mean.
 """
 
 from __future__ import annotations
 
 import random
 
-from fuzz.pieces import cut
+from fuzz.pieces import cut, expand
 from modelport_scoring import Limits
 from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.known_heads import KnownHeads
@@ -23,7 +24,7 @@ Seen = tuple[object, ...]
 class Recorder:
     """Lets everything pass, and writes it down."""
 
-    limits = Limits(max_body_bytes=2000)
+    limits = Limits(max_body_bytes=200_000)
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []
@@ -67,7 +68,7 @@ def plain_status(status: int) -> int:
 
 def check_one(data: bytes) -> None:
     chance = random.Random(data[:1])
-    streams = data[1:].split(SEPARATOR)
+    streams = [expand(stream) for stream in data[1:].split(SEPARATOR)]
     known = KnownHeads()
     for stream in [*streams, *streams]:
         expected = read([stream], Forgetful())

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from array import array
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzz.targets import frames, http_connection, http_reader, numbers, replies
+from fuzz.targets import frames, http_connection, http_reader, numbers, replies, router, second_reader
 from fuzz.targets.http_reader import SEPARATOR
 
 HEAD = b"%b %b HTTP/%b\r\nHost: x\r\n%b\r\n"
@@ -29,9 +29,8 @@ fields = st.sampled_from(
         b"A: b\n",
     ]
 )
-bodies = st.one_of(st.binary(max_size=40), st.integers(1900, 2100).map(bytes)).filter(
-    lambda body: SEPARATOR not in body
-)
+sizes = st.sampled_from([2000, 16_384, 65_535, 65_536, 65_537, 131_072, 200_000, 200_001])
+bodies = st.one_of(st.binary(max_size=40), sizes.map(bytes)).filter(lambda body: b"\xff" not in body)
 
 
 def with_length(body: bytes) -> tuple[bytes, bytes]:
@@ -61,9 +60,10 @@ def requests(draw: st.DrawFn) -> bytes:
     return HEAD % (draw(methods), draw(targets), draw(versions), draw(fields) + framing) + body
 
 
-inputs = st.tuples(
-    st.binary(min_size=1, max_size=1), st.lists(st.lists(requests(), max_size=5).map(b"".join), max_size=3)
-).map(lambda drawn: drawn[0] + SEPARATOR.join(drawn[1]))
+many = st.builds(lambda one, count: one * count, requests().filter(lambda one: len(one) < 300), st.integers(30, 70))
+streams = st.one_of(*[st.lists(requests(), max_size=5).map(b"".join)] * 3, many)
+seeds = st.binary(min_size=1, max_size=1)
+inputs = st.builds(lambda seed, drawn: seed + SEPARATOR.join(drawn), seeds, st.lists(streams, max_size=3))
 
 
 @given(inputs)
@@ -74,6 +74,44 @@ def test_any_split_gives_the_same_requests(data: bytes) -> None:
 @given(inputs)
 def test_any_split_gives_the_same_answers(data: bytes) -> None:
     http_connection.check_one(data)
+
+
+@given(streams)
+def test_requests_are_what_another_reader_takes_them_for(data: bytes) -> None:
+    second_reader.check_one(data)
+
+
+answer_heads = st.sampled_from([b"", b"", b"A: b\r\n", b"Connection: close\r\n", b"Connection: A\r\nA: b\r\n"])
+status_lines = st.sampled_from(
+    [b"1.1 200 OK", b"1.0 200 OK", b"1.1 204 No Content", b"1.1 304 Not Modified", b"1.1 500 x", b"1.1 600 "]
+)
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> bytes:
+    """Nearly always whole; now and then behind one that is not final, or cut off."""
+    framing, body = draw(framed)
+    before = draw(st.sampled_from([b""] * 4 + [b"HTTP/1.1 100 Continue\r\n\r\n"]))
+    answer = b"%bHTTP/%b\r\n%b%b\r\n%b" % (before, draw(status_lines), draw(answer_heads), framing, body)
+    return answer[: draw(st.sampled_from([len(answer)] * 5 + [len(answer) // 2, len(answer) - 1]))]
+
+
+plain = st.sampled_from(
+    [
+        b"GET /score HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"HEAD /score HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"GET /score HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    ]
+)
+served = st.one_of(*[st.lists(plain, min_size=1, max_size=4).map(b"".join)] * 2, streams)
+
+
+@settings(max_examples=300)
+@given(seeds, served, st.lists(answers(), min_size=1, max_size=5))
+def test_a_router_changes_no_request_and_no_answer(seed: bytes, sent: bytes, answered: list[bytes]) -> None:
+    router.check_one(seed + SEPARATOR.join([sent, *answered]))
 
 
 @given(st.binary(max_size=300))
@@ -94,7 +132,7 @@ steps = st.builds(
 )
 
 
-@given(st.binary(min_size=1, max_size=1), st.lists(steps, max_size=30).map(b"".join))
+@given(seeds, st.lists(steps, max_size=30).map(b"".join))
 def test_each_request_has_one_end_whatever_its_worker_says(seed: bytes, said: bytes) -> None:
     replies.check_one(seed + said)
 

@@ -1,0 +1,427 @@
+"""A client, the router and its servers, all in memory: whatever the client sends, the servers get its requests, each
+once and as the scoring server reads them; whatever the servers send, the client gets the answers that were theirs, or
+is told that there is none.
+
+An input is a seed for everything that varies, one byte, and streams with 0xFFFF between them: what the client sends,
+and the servers' answers in their order. What a client's bytes mean is told by the scoring server's own reader, what a
+server's do by h11.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import socket
+from collections.abc import Coroutine
+from copy import copy
+from typing import Any, cast
+
+from fuzz.answers import AnswerReader
+from fuzz.pieces import cut, expand
+from fuzz.second_reader import read_answer
+from fuzz.targets.http_reader import SEPARATOR, Forgetful, plain_status
+from fuzz.wire import Client, Loop, Wire
+from modelport_scoring import Limits
+from modelport_scoring.http.framing import Unreadable
+from modelport_scoring.http.listener import Listener
+from modelport_scoring.http.reader import RequestReader
+from modelport_scoring.http.request import Body, Head
+from modelport_scoring.http.response import Response
+from modelport_scoring.router.answers import UpstreamConnection
+from modelport_scoring.router.client import ClientConnection
+from modelport_scoring.router.forward import Forward
+from modelport_scoring.router.heads import MADE, OF_ONE_HOP, named_by
+from modelport_scoring.router.metrics import Metrics
+from modelport_scoring.router.routing import Choice, Routing
+from modelport_scoring.router.settings import RouterSettings, UpstreamSettings
+from modelport_scoring.router.upstream import Upstream
+from modelport_scoring.traffic.settings import Traffic
+
+LIMITS = Limits(max_body_bytes=200_000)
+SETTINGS = RouterSettings(
+    name="s",
+    upstreams=[UpstreamSettings(revision=1, url="http://server")],
+    default=1,
+    traffic=Traffic(version_header=None),
+    limits=LIMITS,
+)
+OWN_PATHS = (b"/", b"/metrics")
+OTHERWISE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine"
+"""What the servers answer once the input has no more answers."""
+
+SOCKET = socket.socket()
+"""Stands for that of every connection; it is never connected."""
+
+STATUS_LINE = re.compile(rb"[\r\n]*HTTP/1\.([01]) ([0-9]{3})(?: [^\r\n]*)?\r\n")
+TAKEN_BY_H11 = re.compile(
+    rb"""(?<!\r)\n | \n[ \t] | [\x00-\x08\x0b\x0c\x0e-\x1f\x7f]  # bare line feeds, folded lines, control characters
+    | HTTP/1\.0[ ]1 | ^HTTP/1\.1[ ]1 [^\0]*? ^connection:[ \t]*close  # an end behind which there is more
+    | ^content-length:[^\r]*, | ^content-length:[^\0]*^content-length:  # the same one twice
+    | HTTP/([02-9]\.|1\.[2-9])""",
+    re.VERBOSE | re.MULTILINE | re.IGNORECASE,
+)
+"""What the router takes for no HTTP."""
+
+Request = tuple[Head, bytes]
+
+
+class TaskLoop(Loop):
+    """Runs tasks as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tasks: list[asyncio.Task[Any]] = []
+
+    def create_task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.Task(work, loop=cast(asyncio.AbstractEventLoop, self))
+        self.tasks.append(task)
+        return task
+
+
+class Channel(Wire):
+    """Has a socket, and tells how it ended."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self.was_reset = False
+        self.socket = SOCKET.dup()
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return self.socket if name == "socket" else default
+
+    def abort(self) -> None:
+        self.was_reset = self.was_reset or not self.ended
+        super().abort()
+
+
+class Requests:
+    """Takes all requests of a stream, and writes them down."""
+
+    limits = LIMITS
+
+    def __init__(self) -> None:
+        self.whole: list[Request] = []
+        self.refusal: int | None = None
+        self.reader = RequestReader(self, Forgetful())
+
+    def feed(self, data: bytes) -> None:
+        if self.refusal is None:
+            try:
+                self.reader.feed(data)
+            except Unreadable as unreadable:
+                self.refusal = unreadable.response.status
+
+    def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
+        return True
+
+    def request_received(self, head: Head, body: Body) -> None:
+        self.whole.append((head, bytes(body)))
+
+    def body_grew(self, size: int) -> None: ...
+
+    def body_ended(self) -> None: ...
+
+
+# --- servers ----------------------------------------------------------------------------------------------------------
+
+
+class ServerWire(Channel):
+    """To a server, which reads at once, as long as it is there."""
+
+    def __init__(self, client: Client, requests: Requests) -> None:
+        super().__init__(client)
+        self._requests = requests
+        self.is_read = True
+        self.acked = 0
+
+    def write(self, data: Any) -> None:
+        super().write(data)
+        if self.is_read:
+            self._requests.feed(bytes(data))
+            self.acked = len(self.written)
+
+
+class ToServer(UpstreamConnection):
+    """The socket tells nothing here."""
+
+    wire: ServerWire
+
+    def _acked(self) -> int | None:
+        return self.wire.acked
+
+
+class Server:
+    """The other end of one connection. ``is_there``: it reads, and has not closed before anything came."""
+
+    def __init__(self, servers: Servers, chance: random.Random, *, is_there: bool) -> None:
+        self._servers = servers
+        self._chance = chance
+        self.requests = Requests()
+        self._answered = 0
+        self._pieces: list[bytes] = []
+        self._lost = False
+        self._closes = False
+        """With the last piece of its answer."""
+        self.connection = ToServer(servers, ("server", 80), made_at=0.0)
+        self.wire = ServerWire(Client(self.connection, chance), self.requests)
+        self.wire.is_read = is_there
+        self.connection.wire = self.wire
+        self.connection.connection_made(self.wire)
+
+    def go_on(self) -> bool:
+        """Do the next thing. Whether there was any."""
+        if self._lost:
+            return False
+        if self.wire.ended or (not self.wire.is_read and not self._pieces):
+            self.lose()
+            return True
+        if self.wire.client.read_on():
+            return True
+        if self._pieces:
+            if not self.wire.reading:
+                return False
+            piece = self._pieces.pop(0)
+            self.wire.is_read = bool(self._pieces) or not self._closes
+            self.connection.data_received(piece)
+            if self._pieces and self.connection._asking is None and not self.wire.ended:
+                self.connection.data_received(b"".join(self._pieces))  # later, it would be the next answer
+                self._pieces = []
+            return True
+        begins = self.requests.reader.in_request and self.requests.reader.head is not None
+        if len(self.requests.whole) > self._answered:
+            self._answer(self.requests.whole[self._answered][0])
+            return True
+        if begins and self._chance.random() < 0.05:
+            self._servers.answered_early = True
+            self._answer(cast(Head, self.requests.reader.head))
+            return True
+        return False
+
+    def _answer(self, head: Head) -> None:
+        self._answered += 1
+        raw = self._servers.answers.pop(0) if self._servers.answers else OTHERWISE
+        self._servers.given.append((head, raw))
+        self._pieces = [piece for piece in cut(raw, self._chance) if piece]
+        self._closes = bool(self._pieces) and self._chance.random() < 0.3
+
+    def lose(self) -> None:
+        """The connection ends."""
+        if not self._lost:
+            self._lost = True
+            if not self.wire.ended:
+                self.connection.eof_received()
+            self.wire.ended = True
+            self.connection.connection_lost(None)
+
+
+class Servers:
+    """Those of one version, in the place of ``Upstream``."""
+
+    revision = 1
+    is_down = False
+
+    def __init__(self, answers: list[bytes], chance: random.Random) -> None:
+        self.answers = answers
+        self.given: list[tuple[Head, bytes]] = []
+        """What was answered to what, in order."""
+        self.answered_early = False
+        self.all: list[Server] = []
+        self._idle: list[UpstreamConnection] = []
+        self._chance = chance
+
+    def kept_connection(self) -> UpstreamConnection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closing:
+                return connection
+        return None
+
+    async def connect(self) -> UpstreamConnection:
+        """Only every other one may not be there: after three the router gives up."""
+        is_there = len(self.all) % 2 == 0 or self._chance.random() < 0.8
+        self.all.append(Server(self, self._chance, is_there=is_there))
+        return self.all[-1].connection
+
+    def keep(self, connection: UpstreamConnection) -> None:
+        self._idle.append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def go_on(self) -> bool:
+        return any(server.go_on() for server in self.all)
+
+    @property
+    def got(self) -> list[Request]:
+        """The requests that were answered, in their order."""
+        return [request for server in self.all for request in server.requests.whole]
+
+
+class OneVersion(Routing):
+    """Has all requests go to the same servers."""
+
+    def __init__(self, servers: Servers, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(SETTINGS, loop=loop, metrics=Metrics())
+        self._servers = servers
+
+    def choose(self, head: Head) -> Choice | Response:
+        return Choice(cast(Upstream, self._servers), None)
+
+
+# --- one client -------------------------------------------------------------------------------------------------------
+
+
+class Visit:
+    """One client's connection, from its begin to its end."""
+
+    def __init__(self, answers: list[bytes], chance: random.Random) -> None:
+        self._chance = chance
+        self._loop = TaskLoop()
+        loop = cast(asyncio.AbstractEventLoop, self._loop)
+        self.servers = Servers(answers, chance)
+        self.routing = OneVersion(self.servers, loop)
+        self._listener = Listener(loop, most_connections=8)
+        self.connection = ClientConnection(self.routing, self._listener, scheme=b"http")
+        self.wire = Channel(Client(self.connection, chance))
+
+    def run(self, stream: bytes) -> None:
+        """Send the stream, and have everything happen that follows."""
+        self.connection.connection_made(self.wire)
+        for piece in cut(stream, self._chance):
+            while not (self.wire.reading or self.wire.ended):
+                assert self._go_on(), "it reads no more, and nothing is left to be done"
+            if not self.wire.was_reset:
+                self.connection.data_received(piece)
+            for _ in range(self._chance.randrange(6)):
+                self._go_on()
+        while self._go_on():
+            pass
+        assert not self._is_owed, "a request waits for ever"
+        for task in self._loop.tasks:
+            assert task.cancelled() or task.result() is None
+        self.connection.connection_lost(None)
+        assert not self.routing.in_flight, "something is left of a request"
+        for server in self.servers.all:
+            server.lose()
+            server.wire.socket.close()
+        self.wire.socket.close()
+        self._listener.close()
+
+    def _go_on(self) -> bool:
+        """Have something happen. Whether there was anything; at last, servers that owe an answer close."""
+        if self.wire.client.read_on() or self._loop.run_one() or self.servers.go_on():
+            return True
+        open_ones = [server for server in self.servers.all if not server.wire.ended]
+        if not (self._is_owed and open_ones):
+            return False
+        open_ones[-1].lose()
+        return True
+
+    @property
+    def _is_owed(self) -> bool:
+        """Whether a request that has come whole is not answered."""
+        return any(cast(Forward, forward).body_is_whole for forward in self.routing.in_flight)
+
+
+def check_one(data: bytes) -> None:
+    chance = random.Random(data[:1])
+    stream, *answers = map(expand, data[1:].split(SEPARATOR))
+    sent = Requests()
+    sent.feed(stream)
+    visit = Visit(answers, chance)
+    visit.run(stream)
+    check_requests(visit, [request for request in sent.whole if not is_own(request[0])])
+    check_answers(visit, sent)
+
+
+def is_own(head: Head) -> bool:
+    """Whether the router answers by itself."""
+    return head.path in OWN_PATHS and head.method in (b"GET", b"HEAD")
+
+
+def check_requests(visit: Visit, sent: list[Request]) -> None:
+    """Servers got the client's requests, each once, and none besides."""
+    got = visit.servers.got
+    assert len(got) <= len(sent), f"{len(got)} requests came of {len(sent)}"
+    for server in visit.servers.all:
+        assert server.requests.refusal is None, "the router has sent what the scoring server refuses"
+    for (head, body), (before, content) in zip(in_order(visit, got), sent, strict=False):
+        assert (head.method, head.path, head.query, body) == (before.method, before.path, before.query, content)
+        assert head.version == "1.1"
+        check_headers(head.headers, before.headers)
+
+
+def in_order(visit: Visit, got: list[Request]) -> list[Request]:
+    """As they were answered."""
+    place = {id(head): number for number, (head, _) in enumerate(visit.servers.given)}
+    return sorted(got, key=lambda request: place.get(id(request[0]), len(place)))
+
+
+def check_headers(got: dict[bytes, bytes], sent: dict[bytes, bytes]) -> None:
+    """All came but those of one hop, and nothing was made up."""
+    dropped = OF_ONE_HOP | named_by(sent.get(b"connection", b""))
+    for name, value in sent.items():
+        if name not in dropped | MADE:
+            assert got.get(name) == value.rstrip(), f"{name!r} was lost"
+    made_up = got.keys() - sent.keys() - MADE - {b"host", b"transfer-encoding"}
+    assert not made_up, f"{made_up} were made up"
+    assert not (got.keys() & dropped) - {b"transfer-encoding"} - MADE
+
+
+def check_answers(visit: Visit, sent: Requests) -> None:
+    """The client got what the servers said, and no answer that is none."""
+    reader, given = AnswerReader(bytes(visit.wire.written), is_relayed=True), iter(visit.servers.given)
+    for head, _ in sent.whole:
+        if is_own(head):
+            assert reader.read(head.method).status == 200
+        else:
+            asked, raw = next(given)
+            assert asked.path == head.path
+            if not check_answer(visit, reader, head, raw):
+                return
+        if not head.keep_alive or (visit.servers.answered_early and not reader.data):
+            break
+        if visit.wire.ended and not reader.data:
+            return  # an answer without a length, to a client of HTTP/1.0
+    if sent.refusal is not None and not visit.servers.answered_early and visit.wire.ended and reader.data:
+        assert plain_status(reader.read(b"GET").status) == plain_status(sent.refusal)
+    if not visit.servers.answered_early:
+        assert not reader.data.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b""), f"more was answered: {reader.data!r}"
+
+
+def check_answer(visit: Visit, reader: AnswerReader, head: Head, raw: bytes) -> bool:
+    """One of the servers' answers. Whether others may follow."""
+    wanted = read_answer(without_reasons(raw), head.method)
+    is_whole, is_doubtful = wanted is not None and wanted.is_whole, TAKEN_BY_H11.search(raw) is not None
+    may_break = not is_whole or is_doubtful
+    if visit.wire.was_reset and may_break and (head.version == "1.0" or not is_there(reader, head.method)):
+        return False  # to a client of HTTP/1.0, the end of such a body is that of the connection, and this is none
+    answer = reader.read(head.method)
+    if wanted is not None and is_whole and not (answer.status == 502 and is_doubtful):
+        assert (answer.status, answer.body) == (wanted.status, wanted.body)
+    else:
+        assert answer.status == 502, f"{answer} was made of {wanted}"
+    return True
+
+
+def is_there(reader: AnswerReader, method: bytes) -> bool:
+    """Whether the next answer is whole."""
+    try:
+        copy(reader).read(method)
+    except AssertionError:
+        return False
+    return True
+
+
+def without_reasons(raw: bytes) -> bytes:
+    """With reasons that h11 takes: what a server says there is passed on to nobody."""
+    before = b""
+    while (line := STATUS_LINE.match(raw)) is not None:
+        before += b"HTTP/1.%b %b OK\r\n" % (line[1], line[2])
+        end = raw.find(b"\r\n\r\n", line.end() - 2) + 4
+        if not line[2].startswith(b"1") or end < 4:
+            return before + raw[line.end() :]
+        before, raw = before + raw[line.end() : end], raw[end:]
+    return before + raw
