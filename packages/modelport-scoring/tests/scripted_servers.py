@@ -117,6 +117,16 @@ def refusing_early(channel: socket.socket, server: Scripted) -> None:
     time.sleep(0.5)
 
 
+def streaming_early(channel: socket.socket, server: Scripted) -> None:
+    """An answer that begins before the request is whole, and ends with the connection."""
+    channel.recv(1000)
+    channel.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n")
+    with suppress(ConnectionError):
+        while channel.recv(1000):
+            pass
+    server.requests.append(b"left")
+
+
 def without_end(channel: socket.socket, server: Scripted) -> None:
     server.request(channel)
     channel.sendall(b"HTTP/1.1 200 OK\r\nx: ")

@@ -37,6 +37,7 @@ from scripted_servers import (
     refusing_early,
     saying_too_much,
     silent,
+    streaming_early,
     until_the_end,
     without_end,
 )
@@ -178,6 +179,24 @@ def test_an_answer_before_the_end_of_the_request_ends_the_connection(tmp_path: P
         while not received.endswith(b"big"):
             received += channel.recv(1000)
         assert b"connection: close" in received
+
+
+def test_a_client_that_breaks_off_an_answered_request_leaves_nothing(tmp_path: Path) -> None:
+    """Else an answer without end would be received for nobody, and count as a request for ever."""
+    with (
+        Scripted(streaming_early) as server,
+        routing(tmp_path, {1: server.url}) as router,
+        socket.create_connection(("127.0.0.1", router.port), timeout=PATIENCE_S) as channel,
+    ):
+        channel.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        received = b""
+        while not received.endswith(b"abc\r\n"):
+            received += channel.recv(1000)
+        channel.sendall(b"this is no chunk\r\n")
+        with pytest.raises(ConnectionResetError):
+            channel.recv(1000)
+        wait_until(lambda: server.requests == [b"left"], what="the server to be left")
+        assert router.metric("modelport_router_requests_in_flight") == 0
 
 
 def test_no_request_hangs_on_a_connection_that_is_closed_at_once(tmp_path: Path) -> None:

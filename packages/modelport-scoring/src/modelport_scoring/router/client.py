@@ -168,10 +168,11 @@ class ClientConnection(WatchedConnection):
     def _refuse(self, response: Response) -> None:
         if self._queue and not self._queue[-1].body_is_whole:
             broken = self._queue.pop()  # the rest of it will never come
-            if broken.is_over or broken.has_begun:
+            is_answered = broken.is_over or broken.has_begun
+            broken.client_gone()
+            if is_answered:
                 self.reset()
                 return
-            broken.client_gone()
         self.body_ended()
         self._last = response
         self._read(False)
