@@ -18,9 +18,21 @@ from fuzz.wire import Client, Loop, Wire
 from modelport_scoring.workers.link import Link
 from modelport_scoring.workers.worker import ALIKE
 from modelport_worker.batching import one_by_one
-from modelport_worker.frames import HEADER, HEADER_SIZE, RESULT, SCORE, pack
-from modelport_worker.link import BUFFER_SIZE, Inbox, LinkClosed
+from modelport_worker.frames import (
+    BATCH,
+    CHUNK,
+    HEADER,
+    HEADER_SIZE,
+    RESULT,
+    RESULTS,
+    RETURNED,
+    SCORE,
+    lengths,
+    pack,
+)
+from modelport_worker.link import BUFFER_SIZE, LARGE_PAYLOAD, Inbox, LinkClosed, Outbox
 from modelport_worker.link import Frame as WorkerFrame
+from modelport_worker.link import Link as WorkerLink
 
 Seen = tuple[object, ...]
 Frame = tuple[int, bytes, bytes, int]
@@ -116,6 +128,49 @@ def frame_seen(frame: WorkerFrame) -> Seen:
     return frame.id, frame.kind, frame.flags, bytes(frame.payload), bytes(frame.meta)
 
 
+class Sink:
+    """The worker's socket: keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent = bytearray()
+
+    def sendall(self, data: bytes | memoryview) -> None:
+        self.sent += data
+
+
+class Writer(WorkerLink):
+    """The worker's end, with nothing of its own but what it has to send."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._connection = cast(socket.socket, sink)
+        self._outbox = Outbox(self._connection)
+        self._page = NO_MEMORY
+
+
+def write_as_worker(frames: list[Frame], chance: random.Random) -> tuple[bytes, list[Seen]]:
+    """Answers in each of their forms, and what the server is to see of them."""
+    sink = Sink()
+    link, seen, now = Writer(sink), list[Seen](), 0.0
+    for number, payload, meta, flags in frames:
+        now += chance.choice((0.0, 1e-5, 0.01))
+        micros, form = chance.choice((1, 500, 1_000_000)), chance.randrange(4)
+        if form == 0:
+            link.send_chunk(number, payload, flags)
+            seen.append((number, CHUNK, 0, flags, 0, b"", payload))
+        elif form == 1:
+            link.announce_batch(3, flags, micros, meta, now)
+            seen.append((0, BATCH, 3, flags, micros, b"", meta))
+        elif form == 2 and len(payload) < LARGE_PAYLOAD:
+            link.answer_together(number, [len(payload), 0], payload, micros, now, flags)
+            together = lengths(2).pack(len(payload), 0) + payload
+            seen.append((number, RESULTS, 2, flags | RETURNED, micros, b"", together))
+        else:
+            link.answer(WorkerFrame(number, SCORE, 0, b"", b""), 200, flags, payload, meta, micros, now)
+            seen.append((number, RESULT, 200, flags, micros, meta, payload))
+    link.flush()
+    return bytes(sink.sent), seen
+
+
 def make_frames(data: bytes, chance: random.Random) -> list[Frame]:
     """Now and then one that fills the worker's buffer, or does nearly."""
     frames: list[Frame] = []
@@ -140,6 +195,8 @@ def check_one(data: bytes) -> None:
     )
     expected = [(number, RESULT, 200, flags, 7, meta, payload) for number, payload, meta, flags in frames]
     assert Server().read(cut(answers, chance)) == expected
+    written, seen = write_as_worker(frames, chance)
+    assert Server().read(cut(written, chance)) == seen
     requests = Server().write(frames, chance)
     wanted = [(number, SCORE, flags, payload, meta) for number, payload, meta, flags in frames]
     assert read_as_worker(cut(requests, chance)) == wanted

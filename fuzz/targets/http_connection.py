@@ -14,7 +14,7 @@ from typing import cast
 
 from fuzz.answers import Answer, read_answers
 from fuzz.pieces import cut, expand
-from fuzz.targets.http_reader import SEPARATOR, Forgetful, plain_status
+from fuzz.targets.http_reader import SEPARATOR, Forgetful, forgets_at_times, plain_status
 from fuzz.wire import Client, Loop, Wire
 from modelport_scoring import Limits
 from modelport_scoring.http.connection import Connection, is_long
@@ -140,6 +140,7 @@ class Visit:
         self.listener = Listener(cast(asyncio.AbstractEventLoop, self.loop), most_connections=8)
         self.connection = Connection(self.script, self.listener)
         self.wire = Wire(Client(self.connection, self.chance))
+        self._forget = forgets_at_times(self.script.known_heads, self.chance)
 
     def run(self, stream: bytes) -> Wire:
         """Send the stream; returns what was written once everything is answered."""
@@ -148,6 +149,7 @@ class Visit:
             while not (self.wire.reading or self.wire.ended):
                 assert self._go_on(), "it reads no more, and nothing is left to be done"
             self.connection.data_received(piece)
+            self._forget()
             for _ in range(self.chance.randrange(3)):
                 self._go_on()
         while self._go_on():

@@ -8,6 +8,7 @@ bytes mean.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from fuzz.pieces import cut, expand
 from modelport_scoring import Limits
@@ -48,16 +49,24 @@ class Forgetful(KnownHeads):
         pass
 
 
-def read(pieces: list[bytes], known: KnownHeads) -> tuple[list[Seen], int | None]:
-    """The requests, and the status of the refusal that ended them."""
+def read(
+    pieces: list[bytes], known: KnownHeads, between: Callable[[], None] = lambda: None
+) -> tuple[list[Seen], int | None]:
+    """The requests, and the status of the refusal that ended them. ``between`` is called behind each piece."""
     recorder = Recorder()
     reader = RequestReader(recorder, known)
     try:
         for piece in pieces:
             reader.feed(piece)
+            between()
     except Unreadable as unreadable:
         return recorder.seen, plain_status(unreadable.response.status)
     return recorder.seen, None
+
+
+def forgets_at_times(known: KnownHeads, chance: random.Random) -> Callable[[], None]:
+    """Other settings have all known heads forgotten, in the middle of a request, too."""
+    return lambda: known.clear() if chance.random() < 0.1 else None
 
 
 def plain_status(status: int) -> int:
@@ -72,5 +81,5 @@ def check_one(data: bytes) -> None:
     known = KnownHeads()
     for stream in [*streams, *streams]:
         expected = read([stream], Forgetful())
-        found = read(cut(stream, chance), known)
+        found = read(cut(stream, chance), known, forgets_at_times(known, chance))
         assert found == expected, f"{found} is not {expected}"

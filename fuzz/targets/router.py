@@ -303,11 +303,14 @@ class Visit:
             assert task.cancelled() or task.result() is None
         self.connection.connection_lost(None)
         assert not self.routing.in_flight, "something is left of a request"
+        self._listener.close()
+
+    def close(self) -> None:
+        """Nothing is left of it, however it went."""
         for server in self.servers.all:
             server.lose()
             server.wire.socket.close()
         self.wire.socket.close()
-        self._listener.close()
 
     def _go_on(self) -> bool:
         """Have something happen. Whether there was anything; at last, servers that owe an answer close."""
@@ -331,7 +334,10 @@ def check_one(data: bytes) -> None:
     sent = Requests()
     sent.feed(stream)
     visit = Visit(answers, chance)
-    visit.run(stream)
+    try:
+        visit.run(stream)
+    finally:
+        visit.close()
     check_requests(visit, [request for request in sent.whole if not is_own(request[0])])
     check_answers(visit, sent)
 

@@ -1,7 +1,7 @@
 """Requests as ours and as another's reader, h11, take them: what both read is the same, and where one of them reads on
 alone, the other has refused what follows, for a reason that is named here.
 
-An input is a stream, read whole.
+An input is a stream, as ``pieces.expand`` takes it, read whole.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from fuzz.pieces import expand
 from fuzz.second_reader import Request, read_requests
 from fuzz.targets.http_reader import Forgetful
 from modelport_scoring import Limits
@@ -23,7 +24,7 @@ REFUSED_BY_H11 = re.compile(rb"[A-Z-]+ +[^ \r\n]+ +HTTP/1\.[01]\r\n")
 class Recorder:
     """Lets everything pass, and writes it down as h11 would."""
 
-    limits = Limits(max_body_bytes=2000)
+    limits = Limits(max_body_bytes=200_000)
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -53,7 +54,8 @@ def as_ours(request: Request) -> Request:
     return Request(request.method, target, request.version, headers, request.body, request.keep_alive)
 
 
-def check_one(stream: bytes) -> None:
+def check_one(data: bytes) -> None:
+    stream = expand(data)
     recorder, refused = Recorder(), False
     try:
         RequestReader(recorder, Forgetful()).feed(stream)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelport_scoring.access.gate import Gate
@@ -173,16 +173,19 @@ def test_each_value_in_each_place(document: dict[str, Any], check: Callable[[byt
             check(json.dumps(with_value(document, place, value)).encode())
 
 
+@settings(deadline=None)
 @given(changed(SERVICE))
 def test_settings_of_a_service(content: bytes) -> None:
     check_service(content)
 
 
+@settings(deadline=None)
 @given(changed(ROUTER))
 def test_settings_of_a_router(content: bytes) -> None:
     check_router(content)
 
 
+@settings(deadline=None)
 @given(changed(COMMAND))
 def test_commands(line: bytes) -> None:
     check_command(line)
@@ -203,6 +206,7 @@ def test_what_is_to_be_fetched_and_served(
 ) -> None:
     path = tmp_path_factory.mktemp("documents") / name
 
+    @settings(deadline=None)
     @given(changed(document))
     def check(content: bytes) -> None:
         path.write_bytes(content)

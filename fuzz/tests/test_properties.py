@@ -29,16 +29,34 @@ fields = st.sampled_from(
         b"A: b\n",
     ]
 )
+Body = tuple[int, bytes]
+"""Its length, and how it stands in an input."""
+
+UNIT = 256
+ONCE = b"\xff\xfe\x00"
+
+
+def of_size(size: int) -> Body:
+    """A long one, written short (``pieces.expand``)."""
+    units, rest = divmod(size, UNIT)
+    times = [min(UNIT, units - done) for done in range(0, units, UNIT)]
+    repeated = [b"x" * UNIT + ONCE[:2] + bytes([count - 1]) for count in times]
+    return size, b"".join([ONCE, *repeated, b"x" * rest, ONCE])
+
+
 sizes = st.sampled_from([2000, 16_384, 65_535, 65_536, 65_537, 131_072, 200_000, 200_001])
-bodies = st.one_of(st.binary(max_size=40), sizes.map(bytes)).filter(lambda body: b"\xff" not in body)
+bodies = st.one_of(
+    st.binary(max_size=40).filter(lambda body: b"\xff" not in body).map(lambda body: (len(body), body)),
+    sizes.map(of_size),
+)
 
 
-def with_length(body: bytes) -> tuple[bytes, bytes]:
-    return b"Content-Length: %d\r\n" % len(body), body
+def with_length(body: Body) -> tuple[bytes, bytes]:
+    return b"Content-Length: %d\r\n" % body[0], body[1]
 
 
-def in_chunks(pieces: list[bytes], extension: bytes, trailer: bytes) -> tuple[bytes, bytes]:
-    chunks = b"".join(b"%x%b\r\n%b\r\n" % (len(piece), extension, piece) for piece in pieces if piece)
+def in_chunks(pieces: list[Body], extension: bytes, trailer: bytes) -> tuple[bytes, bytes]:
+    chunks = b"".join(b"%x%b\r\n%b\r\n" % (size, extension, piece) for size, piece in pieces if size)
     return b"Transfer-Encoding: chunked\r\n", chunks + b"0\r\n" + trailer + b"\r\n"
 
 
@@ -66,16 +84,19 @@ seeds = st.binary(min_size=1, max_size=1)
 inputs = st.builds(lambda seed, drawn: seed + SEPARATOR.join(drawn), seeds, st.lists(streams, max_size=3))
 
 
+@settings(deadline=None)
 @given(inputs)
 def test_any_split_gives_the_same_requests(data: bytes) -> None:
     http_reader.check_one(data)
 
 
+@settings(deadline=None)
 @given(inputs)
 def test_any_split_gives_the_same_answers(data: bytes) -> None:
     http_connection.check_one(data)
 
 
+@settings(deadline=None)
 @given(streams)
 def test_requests_are_what_another_reader_takes_them_for(data: bytes) -> None:
     second_reader.check_one(data)
@@ -108,12 +129,13 @@ plain = st.sampled_from(
 served = st.one_of(*[st.lists(plain, min_size=1, max_size=4).map(b"".join)] * 2, streams)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(seeds, served, st.lists(answers(), min_size=1, max_size=5))
 def test_a_router_changes_no_request_and_no_answer(seed: bytes, sent: bytes, answered: list[bytes]) -> None:
     router.check_one(seed + SEPARATOR.join([sent, *answered]))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_split_gives_the_same_frames_on_both_sides(data: bytes) -> None:
     frames.check_one(data)
@@ -132,6 +154,7 @@ steps = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(seeds, st.lists(steps, max_size=30).map(b"".join))
 def test_each_request_has_one_end_whatever_its_worker_says(seed: bytes, said: bytes) -> None:
     replies.check_one(seed + said)
@@ -148,11 +171,13 @@ bodies_of_numbers = st.one_of(
 ).map('{{"x":[{}]}}'.format)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 9), bodies_of_numbers)
 def test_numbers_are_read_as_json_reads_them(parameter: int, body: str) -> None:
     numbers.check_one(bytes([parameter]) + body.encode())
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=8), st.data())
 def test_numbers_are_written_as_json_writes_them(sizes: list[int], data: st.DataObject) -> None:
     values = data.draw(st.lists(st.floats(), min_size=32, max_size=32))
