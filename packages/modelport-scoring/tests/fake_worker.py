@@ -169,6 +169,16 @@ def garbage_at_start(worker: FakeWorker) -> None:
     time.sleep(600)
 
 
+def no_text_at_start(worker: FakeWorker) -> None:
+    worker.send(pack(0, READY, b'{"input": "text", "python": "\xff"}'))
+    time.sleep(600)
+
+
+def lists_without_end_at_start(worker: FakeWorker) -> None:
+    worker.send(pack(0, READY, b'{"input": "text", "schemas": {"2.0": {"input": ' + b"[" * 100_000))
+    time.sleep(600)
+
+
 def dies_without_starting(worker: FakeWorker) -> None:
     """Ends when a request comes, before it begins with it."""
     worker.become_ready()
@@ -221,6 +231,8 @@ BEHAVIOURS: dict[str, Callable[[FakeWorker], None]] = {
         killed_in_init,
         fails_in_schema,
         garbage_at_start,
+        no_text_at_start,
+        lists_without_end_at_start,
         dies_without_starting,
         poison_holds_back,
         forks_and_dies,

@@ -48,6 +48,8 @@ def crashes(gate: Gate) -> str:
         ("killed_in_init", "init", "ended in phase 'init'", "killed by signal 9 (SIGKILL)"),
         ("fails_in_schema", "schema", "no schema", None),
         ("garbage_at_start", "start", "ended in phase 'start'", "killed by signal 9 (SIGKILL)"),
+        ("no_text_at_start", "start", "ended in phase 'start'", "killed by signal 9 (SIGKILL)"),
+        ("lists_without_end_at_start", "start", "ended in phase 'start'", "killed by signal 9 (SIGKILL)"),
     ],
 )
 def test_a_first_start_that_fails_is_not_retried(
@@ -67,6 +69,7 @@ def test_a_first_start_that_fails_is_not_retried(
     assert service.ask("GET", "/swagger.json").status == 503
     assert "did not start" in service.log
     assert "did not start" in service.supervisor_log
+    assert "Traceback" not in service.supervisor_log
 
 
 def test_a_script_that_fails_says_where(services: Services) -> None:

@@ -36,7 +36,7 @@ KILLED = "killed by signal"
 
 def read_failure_frame(payload: bytes) -> Failure:
     """What a FAILED frame says. Scripts raise what they like, a whole table as text for one: of what is too long, the
-    middle is left out. Raises msgspec.MsgspecError."""
+    middle is left out. Raises ValueError and RecursionError."""
     failure = msgspec.json.decode(payload, type=Failure)
     texts = {name: shortened(getattr(failure, name)) for name in ("phase", "message", "type", "traceback")}
     return msgspec.structs.replace(failure, **texts)

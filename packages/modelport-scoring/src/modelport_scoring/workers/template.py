@@ -10,8 +10,6 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 
-import msgspec
-
 from modelport_scoring.failures import Failure, StartFailed, describe_exit, read_failure_frame
 from modelport_scoring.journal import Journal
 from modelport_scoring.workers.launch import Launch
@@ -212,7 +210,7 @@ class Template:
             self._give_up(f"sent a number that is none: {payload[:40]!r}")
 
     def _start_failed(self, payload: bytes) -> None:
-        with contextlib.suppress(msgspec.MsgspecError):
+        with contextlib.suppress(ValueError, RecursionError):
             self._failure = read_failure_frame(payload)
         self._loop.call_later(LAST_WORDS_S, self._process.kill)
 

@@ -196,7 +196,7 @@ class Worker:
                 self._ready.set_result(msgspec.json.decode(payload, type=Contract))
             else:
                 self._ready.set_exception(StartFailed(read_failure_frame(payload)))
-        except msgspec.MsgspecError as error:
+        except (ValueError, RecursionError) as error:  # the former also of what is no UTF-8
             self._link.reject(f"a start report that cannot be read ({error})")
 
     def _process_ended(self) -> None:
