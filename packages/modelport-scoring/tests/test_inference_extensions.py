@@ -203,7 +203,17 @@ class TestIndex:
         finally:
             model.is_ready = True
 
-    @pytest.mark.parametrize("body", [b"{", b'{"ready": 1}', b"[" * 100_000, b'{"ready": true' + b" " * 10_000 + b"}"])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"{",
+            b'{"ready": 1}',
+            b"[" * 100_000,
+            b'{"a": ' + b"[" * 100_000,
+            b'{"\xff": 1, "ready": "\xff"}',
+            b'{"ready": true' + b" " * 10_000 + b"}",
+        ],
+    )
     def test_a_question_that_is_none(self, model: Model, body: bytes) -> None:
         reply = model.answer("POST", "/v2/repository/index", {}, body)
         assert (reply.status, "does not ask for an index" in json.loads(reply.body)["error"]) == (400, True)

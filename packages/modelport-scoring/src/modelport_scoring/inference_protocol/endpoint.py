@@ -192,7 +192,7 @@ class Endpoint:
     def _index(self, body: Body) -> Reply:
         try:
             asked = msgspec.json.decode(body[:LONGEST_QUESTION], type=IndexObject) if len(body) else IndexObject()
-        except msgspec.MsgspecError as error:
+        except (ValueError, RecursionError) as error:
             return error_reply(400, f"the request's JSON does not ask for an index: {error}")
         return json_reply(
             [
