@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -308,11 +309,98 @@ def test_details_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     request = AMLRequest("GET", "/", headers=broken)
     assert (request.authorization, request.date) == (None, None)
     accepted = request.accept_mimetypes
-    assert (accepted["a/z"], accepted["b/c"], accepted["d/e"]) == (1.0, 0.0, 1.0)
+    assert (accepted.to_header(), accepted["a/z"], accepted["d/e"]) == ("b/c;q=0.0", 0, 0)
     assert (AMLRequest("GET", "/").authorization, bool(AMLRequest("GET", "/").user_agent)) == (None, False)
     assert AMLRequest("GET", "/", headers=[("Authorization", "Bearer t")]).authorization.token == "t"
     with pytest.raises(AttributeError, match=r"no 'if_match' of its own\. If Flask's request has it, add flask"):
         _ = request.if_match
+
+
+ACCEPTING: list[tuple[str, str, list[str], str | None]] = [
+    ("accept_languages", "da, en-gb;q=0.8, en;q=0.7", ["de", "en-US", "en-GB"], "en-GB"),
+    ("accept_languages", "en-US", ["de", "en"], "en"),
+    ("accept_languages", "en", ["de", "en-US"], "en-US"),
+    ("accept_languages", "en;q=0", ["en"], None),
+    ("accept_languages", "fr;q=0.9, *;q=0.5", ["de", "fr"], "fr"),
+    ("accept_languages", "zh-Hant-TW, zh;q=0.5", ["fr", "zh-TW", "zh"], "zh"),
+    ("accept_mimetypes", "text/*;q=0.3, text/html;level=1, */*;q=0.5", ["image/png", "text/plain"], "image/png"),
+    ("accept_mimetypes", "text/html;level=1, */*;q=0.5", ["text/html", "text/html;level=1"], "text/html;level=1"),
+    ("accept_mimetypes", "text/html;q=1.5, a/b;q=x", ["text/html", "a/b"], None),
+    ("accept_mimetypes", "text", ["text/html"], None),
+    ("accept_mimetypes", "*/*, a/b", ["text/html", "a/b"], "a/b"),
+    ("accept_charsets", "iso-8859-1, utf-8;q=0.7", ["utf-8", "latin-1"], "latin-1"),
+    ("accept_charsets", "nonsense", ["NONSENSE"], "NONSENSE"),
+    ("accept_encodings", "gzip;q=0, *", ["gzip", "br"], "br"),
+    ("accept_encodings", "", ["gzip"], None),
+]
+
+
+@pytest.fixture(params=["with werkzeug", "without"])
+def of_header(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], AMLRequest]:
+    if request.param == "without":
+        monkeypatch.setitem(sys.modules, "werkzeug.wrappers", None)
+    else:
+        pytest.importorskip("werkzeug")
+    return lambda name, value: AMLRequest("POST", "/score", headers=[(name, value)])
+
+
+@pytest.mark.parametrize(("name", "header", "offered", "best"), ACCEPTING)
+def test_what_a_client_wants_most(
+    of_header: Callable[[str, str], AMLRequest], name: str, header: str, offered: list[str], best: str | None
+) -> None:
+    header_name = {"accept_mimetypes": "Accept"}.get(name, name[:-1].title().replace("_", "-"))
+    assert getattr(of_header(header_name, header), name).best_match(offered) == best
+
+
+def test_what_is_asked_of_what_a_client_accepts(of_header: Callable[[str, str], AMLRequest]) -> None:
+    accepted = of_header("Accept", "*/*;q=0.5, text/*;q=0.3, text/html;q=0, a/b; c=d").accept_mimetypes
+    assert accepted.to_header() == str(accepted) == "a/b; c=d,text/html;q=0.0,text/*;q=0.3,*/*;q=0.5"
+    assert (accepted.best, accepted[0], accepted[1:2]) == ("a/b; c=d", ("a/b; c=d", 1), [("text/html", 0.0)])
+    assert (accepted.find("text/plain"), accepted.index("x/y"), accepted.find("nothing")) == (2, 3, -1)
+    assert (accepted["text/html"], "text/html" in accepted, accepted.accept_html) == (0, True, True)
+    assert (accepted.provided, accepted.index(("text/html", 0.0))) == (True, 1)
+    for wrong in ("nothing", "*/c"):
+        with pytest.raises(ValueError, match="mimetype"):
+            accepted.best_match([wrong])
+    languages = of_header("Accept-Language", "en-US").accept_languages
+    assert ("en" in languages, "en_us" in languages, languages.find("en")) == (False, True, -1)
+    with pytest.raises(ValueError, match="de"):
+        languages.index("de")
+    assert of_header("Accept", "").accept_mimetypes.provided is False
+
+
+@pytest.mark.parametrize(
+    ("header", "kind", "parameters", "token", "shown"),
+    [
+        ("basic dTpw", "basic", {"username": "u", "password": "p"}, None, "Basic dTpw"),
+        ("Basic dQ==", "basic", {"username": "u", "password": ""}, None, "Basic dTo="),
+        ("Bearer a.b==", "bearer", {}, "a.b==", "Bearer a.b=="),
+        ('Digest username="a b", stale', "digest", {"username": "a b", "stale": None}, None, None),
+        ("Token token=abc", "token", {"token": "abc"}, None, "Token token=abc"),
+    ],
+)
+def test_credentials_of_every_kind(
+    of_header: Callable[[str, str], AMLRequest],
+    header: str,
+    kind: str,
+    parameters: dict[str, str],
+    token: str | None,
+    shown: str | None,
+) -> None:
+    told = of_header("Authorization", header).authorization
+    assert (told.type, told.parameters, told.token) == (kind, parameters, token)
+    assert (told.username, told.get("username"), told["nothing"]) == (*[parameters.get("username")] * 2, None)
+    assert str(told) == told.to_header() == (shown or 'Digest username="a b", stale')
+    assert "username" in told if "username" in parameters else "username" not in told
+
+
+def test_credentials_are_not_shown_where_a_request_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "werkzeug.wrappers", None)
+    assert (
+        repr(AMLRequest("GET", "/", headers=[("Authorization", "Bearer t")]).authorization) == "<Authorization bearer>"
+    )
+    for unreadable in ("Basic !!!", "Basic 6Tp4", "Basic d"):
+        assert AMLRequest("GET", "/", headers=[("Authorization", unreadable)]).authorization is None
 
 
 def test_one_irregular_cookie_costs_no_other() -> None:

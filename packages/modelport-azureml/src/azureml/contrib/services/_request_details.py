@@ -1,13 +1,12 @@
 """What Flask's request makes of single headers, for scripts whose environment has no Werkzeug."""
 
 import base64
-import re
 from email.utils import parsedate_to_datetime
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, List, Optional
 
-from azureml.contrib.services._mappings import Headers
-
-QUALITY = re.compile(r";[ \t]*q[ \t]*=[ \t]*([0-9.]{1,8})", re.IGNORECASE)
+from azureml.contrib.services._accept import ACCEPTED
+from azureml.contrib.services._header_values import members, unquoted
+from azureml.contrib.services._mappings import Headers, quoted
 
 TEXTS = {
     "access_control_request_method": "Access-Control-Request-Method",
@@ -18,119 +17,59 @@ DATES = {
     "if_modified_since": "If-Modified-Since",
     "if_unmodified_since": "If-Unmodified-Since",
 }
-ACCEPTED = {
-    "accept_charsets": "Accept-Charset",
-    "accept_encodings": "Accept-Encoding",
-    "accept_languages": "Accept-Language",
-    "accept_mimetypes": "Accept",
-}
-
-
-class Accept:
-    """The values that a client accepts, the best first, and how much it wants each, from 0 to 1."""
-
-    def __init__(self, header: Optional[str]) -> None:
-        given = [read_choice(choice) for choice in (header or "").split(",") if choice.strip()]
-        self._choices = sorted(given, key=lambda choice: -choice[1])
-
-    @property
-    def best(self) -> Optional[str]:
-        return self._choices[0][0] if self._choices else None
-
-    def values(self) -> Iterator[str]:
-        return (value for value, _ in self._choices)
-
-    def quality(self, value: str) -> float:
-        """How much the client wants it: by the choice that says most of it, so that ``*`` comes last."""
-        found = [(precision(choice), quality) for choice, quality in self._choices if covers(choice, value)]
-        return max(found)[1] if found else 0.0
-
-    __getitem__ = quality
-
-    def best_match(self, matches: Any, default: Optional[str] = None) -> Optional[str]:
-        """The one of them that the client wants most, the first among equals; ``default`` where it wants none."""
-        wanted = [(self.quality(match), -index, match) for index, match in enumerate(matches)]
-        best = max(wanted, default=(0.0, 0, default))
-        return best[2] if best[0] > 0 else default
-
-    @property
-    def accept_html(self) -> bool:
-        return "text/html" in self or self.accept_xhtml
-
-    @property
-    def accept_xhtml(self) -> bool:
-        return "application/xhtml+xml" in self or "application/xml" in self
-
-    @property
-    def accept_json(self) -> bool:
-        return "application/json" in self
-
-    def __contains__(self, value: object) -> bool:
-        return isinstance(value, str) and self.quality(value) > 0
-
-    def __iter__(self) -> Iterator[Tuple[str, float]]:
-        return iter(self._choices)
-
-    def __len__(self) -> int:
-        return len(self._choices)
-
-    def __str__(self) -> str:
-        return ",".join(value if quality == 1 else "{};q={:g}".format(value, quality) for value, quality in self)
-
-    def __repr__(self) -> str:
-        return "Accept({!r})".format(self._choices)
-
-
-def read_choice(text: str) -> Tuple[str, float]:
-    """A value and its quality; one that cannot be read counts as 1."""
-    found = QUALITY.search(text)
-    value = text if found is None else text[: found.start()] + text[found.end() :]
-    try:
-        quality = 1.0 if found is None else min(float(found.group(1)), 1.0)
-    except ValueError:
-        quality = 1.0
-    return value.strip(), quality
-
-
-def covers(choice: str, value: str) -> bool:
-    """Whether the choice of a client is that value, ``*``, ``text/*``, or, of languages, one with a region or without
-    where the other is the opposite."""
-    choice, value = choice.lower(), value.lower()
-    if choice in (value, "*", "*/*"):
-        return True
-    if choice.endswith("/*"):
-        return value.startswith(choice[:-1])
-    return "/" not in choice and re.split("[-_]", choice)[0] == re.split("[-_]", value)[0]
-
-
-def precision(choice: str) -> int:
-    return 0 if choice in ("*", "*/*") else 1 if choice.endswith("/*") else 2
 
 
 class Authorization:
-    """An Authorization header: ``type`` in small letters, ``token``, and of Basic ``username`` and ``password``."""
+    """An Authorization header: ``type`` in small letters, and a ``token`` or ``parameters``, which are attributes and
+    keys too: ``username`` and ``password`` of Basic, those that are told of others. What is not there is None."""
 
-    def __init__(self, header: str) -> None:
+    def __init__(
+        self, auth_type: str, data: Optional[Dict[str, Optional[str]]] = None, token: Optional[str] = None
+    ) -> None:
+        self.type = auth_type
+        self.parameters: Dict[str, Optional[str]] = {} if data is None else data
+        self.token = token
+
+    @classmethod
+    def from_header(cls, header: str) -> "Authorization":
+        """Raises ValueError where it cannot be read."""
         kind, _, rest = header.partition(" ")
-        self.type = kind.lower()
-        self.username: Optional[str] = None
-        self.password: Optional[str] = None
-        self.token: Optional[str] = None
-        if self.type == "basic":
-            self.username, _, self.password = base64.b64decode(rest).decode("utf-8").partition(":")
-        else:
-            self.token = rest.strip()
-        self._header = header
-
-    @property
-    def parameters(self) -> Dict[str, Optional[str]]:
-        return {"username": self.username, "password": self.password} if self.type == "basic" else {}
+        kind, rest = kind.lower(), rest.strip()
+        if kind == "basic":
+            name, _, password = base64.b64decode(rest, validate=True).decode("utf-8").partition(":")
+            return cls(kind, {"username": name, "password": password})
+        if "=" not in rest.rstrip("="):
+            return cls(kind, None, rest)
+        pairs = (member.partition("=") for member in members(rest))
+        told = {name.strip(): unquoted(value.strip()) if equals else None for name, equals, value in pairs}
+        return cls(kind, told)
 
     def get(self, name: str, default: Any = None) -> Any:
         return self.parameters.get(name, default)
 
+    def __getitem__(self, name: str) -> Any:
+        return self.parameters.get(name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return vars(self).get("parameters", {}).get(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.parameters
+
     def to_header(self) -> str:
-        return self._header
+        if self.type == "basic":
+            pair = "{}:{}".format(self.username, self.password)
+            return "Basic " + base64.b64encode(pair.encode("utf-8")).decode("ascii")
+        if self.token is not None:
+            return "{} {}".format(self.type.title(), self.token)
+        told = (
+            name if value is None else "{}={}".format(name, quoted(value)) for name, value in self.parameters.items()
+        )
+        return "{} {}".format(self.type.title(), ", ".join(told))
+
+    __str__ = to_header
 
     def __repr__(self) -> str:
         return "<Authorization {}>".format(self.type)
@@ -162,7 +101,8 @@ def detail(name: str, headers: Headers) -> Any:
     if name in DATES:
         return read_date(headers.get(DATES[name]))
     if name in ACCEPTED:
-        return Accept(", ".join(headers.getlist(ACCEPTED[name])))
+        header, kind = ACCEPTED[name]
+        return kind(", ".join(headers.getlist(header)))
     if name == "authorization":
         return read_authorization(headers.get("Authorization"))
     if name == "user_agent":
@@ -177,7 +117,7 @@ def detail(name: str, headers: Headers) -> Any:
 def read_authorization(header: Optional[str]) -> Optional[Authorization]:
     """None where there is none, or one that cannot be read."""
     try:
-        return Authorization(header) if header else None
+        return Authorization.from_header(header) if header else None
     except ValueError:
         return None
 
