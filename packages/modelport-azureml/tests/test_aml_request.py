@@ -403,6 +403,51 @@ def test_credentials_are_not_shown_where_a_request_is_looked_at(monkeypatch: pyt
         assert AMLRequest("GET", "/", headers=[("Authorization", unreadable)]).authorization is None
 
 
+FORM = [("Content-Type", "application/x-www-form-urlencoded")]
+PROXIED = [
+    ([("X-Forwarded-Proto", "https")], "127.0.0.1", "https"),
+    ([("X-Forwarded-Proto", "https")], "::1", "https"),
+    ([("X-Forwarded-Proto", "https")], "::ffff:127.0.0.1", "https"),
+    ([("X-Forwarded-Ssl", "on"), ("X-Forwarded-Proto", "https")], "127.0.0.1", "https"),
+    ([("X-Forwarded-Protocol", "ssl")], "127.0.0.1", "https"),
+    ([("X-Forwarded-Proto", "https")], "192.0.2.7", "http"),
+    ([("X-Forwarded-Proto", "https")], None, "http"),
+    ([("X-Forwarded-Proto", "HTTPS")], "127.0.0.1", "http"),
+    ([("X-Forwarded-Proto", "https"), ("X-Forwarded-Ssl", "off")], "127.0.0.1", "http"),
+    ([], "127.0.0.1", "http"),
+]
+
+
+@pytest.mark.parametrize(("headers", "address", "scheme"), PROXIED)
+def test_a_proxy_on_the_machine_says_that_its_client_came_by_tls(
+    headers: list[tuple[str, str]], address: str | None, scheme: str
+) -> None:
+    request = AMLRequest("POST", "/score", headers=[("Host", "A.example"), *headers], address=address)
+    assert (request.scheme, request.is_secure) == (scheme, scheme == "https")
+    assert (request.url, request.host_url) == (f"{scheme}://a.example/score", f"{scheme}://a.example/")
+    assert request._environment()["wsgi.url_scheme"] == scheme
+
+
+@pytest.mark.parametrize(
+    ("told", "host"),
+    [("h:80", "h"), ("[::1]:80", "[::1]"), ("h:443", "h:443"), ("h:8080", "h:8080"), ("H", "H")],
+)
+def test_a_port_that_goes_without_saying_is_not_said(told: str, host: str) -> None:
+    assert AMLRequest("GET", "/score", headers=[("Host", told)]).host == host
+
+
+def test_escapes_of_what_is_not_utf_8_stay_escapes() -> None:
+    request = AMLRequest("GET", "/score", query="a=%FF&b=%C3%A9%c3&%fe=+", body=b"f=%FF", headers=FORM)
+    assert request.args == {"a": "%FF", "b": "é%C3", "%FE": " "}
+    assert request.form == {"f": "%FF"}
+
+
+def test_a_quoted_cookie_may_hold_what_ends_others() -> None:
+    sent = 'a="b;c\\"d"; e="\\303\\251"; f="x; g=1'
+    cookies = AMLRequest("GET", "/", headers=[("Cookie", sent)]).cookies
+    assert cookies == {"a": 'b;c"d', "e": "é", "f": '"x', "g": "1"}
+
+
 def test_one_irregular_cookie_costs_no_other() -> None:
     sent = 'a=1; b="q q"; c=%20; a=2; d; =e; f=x=y; {"g"}=1; h="x\\054\\"y"; i="'
     cookies = AMLRequest("GET", "/", headers=[("Cookie", sent)]).cookies

@@ -51,6 +51,10 @@ SCRIPT = """
                 "header": request.headers["x-one"], "cookies": dict(request.cookies),
             }
 
+        def route(self, request):
+            told = [request.endpoint, str(request.url_rule), request.view_args, request.blueprint]
+            return told + [request.routing_exception, flask.url_for(request.endpoint), request.scheme]
+
         def form(self, request):
             upload = request.files["image"]
             assert isinstance(upload, FileStorage)
@@ -165,6 +169,11 @@ def check_requests(worker: WorkerProcess) -> None:
         "header": "1",
         "cookies": {"c": "d"},
     }
+    for path, headers in (("/score", []), ("/below/a/prefix/score", [["X-Forwarded-Proto", "https"]])):
+        route = worker.ask(b"", request={**describe("route", headers=headers), "path": path}).json
+        assert route == ["main.handle_score", "/score", {}, "main", None, "/score", "http"]
+    assert worker.ask(b"", request=describe("body", headers=[["Content-Length", "0"]])).json == ["", "", 0]
+    assert worker.ask(b"", request=describe("body")).json == ["", "", None]
     part = b'--B\r\nContent-Disposition: form-data; name="image"; filename="i.png"\r\n\r\n%b\r\n' % (b"x" * 700_000)
     field = b'--B\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n--B--\r\n'
     multipart = describe("form", headers=[["Content-Type", "multipart/form-data; boundary=B"]])

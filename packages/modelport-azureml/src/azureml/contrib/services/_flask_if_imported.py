@@ -11,8 +11,13 @@ from types import FunctionType, ModuleType
 from typing import Any, Dict, Optional, Sequence, Tuple
 from urllib.parse import unquote_to_bytes
 
+from azureml.contrib.services._forwarded import scheme_of
+
 REQUEST_CONTEXT = "_modelport_context"
 """The attribute of a request by which the worker finds what ``run`` is to be called in."""
+
+ENDPOINT = "main.handle_score"
+"""By which Flask knew the view that called ``run`` in v1's server."""
 
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -79,6 +84,10 @@ class FlaskContext:
 
     def __enter__(self) -> "FlaskContext":
         self._context.push()
+        request = self._context.request
+        if request.url_rule is None:  # below a prefix, which a service may have
+            request.url_rule = next(self._context.app.url_map.iter_rules(ENDPOINT))
+            request.view_args, request.routing_exception = {}, None
         return self
 
     def __exit__(self, *failure: Any) -> None:
@@ -97,6 +106,7 @@ def application(flask: Any, ours: type) -> Any:
     if flask not in _made:
         made = _made[flask] = flask.Flask("azureml", static_folder=None)
         made.request_class = joined_class(flask.Request, ours)
+        made.add_url_rule("/score", ENDPOINT, methods=["GET", "POST", "OPTIONS"])
     return _made[flask]
 
 
@@ -113,7 +123,7 @@ def wsgi_environment(
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
+        "wsgi.url_scheme": scheme_of(headers, address),
         "wsgi.input": io.BytesIO(body),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": False,
@@ -125,8 +135,8 @@ def wsgi_environment(
     for name, value in headers:
         key = name.upper().replace("-", "_")
         environment[key if key == "CONTENT_TYPE" else "HTTP_" + key] = value
-    environment.pop("HTTP_CONTENT_LENGTH", None)
+    told = environment.pop("HTTP_CONTENT_LENGTH", None)
     environment.pop("HTTP_TRANSFER_ENCODING", None)
-    if body:
+    if body or told is not None:
         environment["CONTENT_LENGTH"] = str(len(body))
     return environment

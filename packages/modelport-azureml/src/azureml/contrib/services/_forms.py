@@ -1,7 +1,8 @@
 """Bodies of HTML forms: ``application/x-www-form-urlencoded`` and ``multipart/form-data``."""
 
+from codecs import register_error
 from typing import List, NamedTuple, Optional, Tuple
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 
 from azureml.contrib.services._mappings import Headers
 from azureml.contrib.services._multipart import Part, read_parameters, read_parts
@@ -10,6 +11,8 @@ from azureml.contrib.services._uploaded_file import BodyFile, UploadedFile
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 TYPES = (URLENCODED, MULTIPART)
+ESCAPED = "modelport.escaped"
+"""The name of the handler of errors below."""
 
 
 class Form(NamedTuple):
@@ -18,9 +21,18 @@ class Form(NamedTuple):
 
 
 def parse_pairs(text: str) -> List[Tuple[str, str]]:
-    """The pairs of a query string or of an urlencoded form."""
+    """The pairs of a query string or of an urlencoded form. Escapes of what is not UTF-8 stay escapes."""
     parts = [part.partition("=") for part in text.split("&") if part]
-    return [(unquote_plus(name), unquote_plus(value)) for name, _, value in parts]
+    return [(unquote_plus(name, errors=ESCAPED), unquote_plus(value, errors=ESCAPED)) for name, _, value in parts]
+
+
+def escaped_again(error: UnicodeError) -> Tuple[str, int]:
+    """For bytes that are not UTF-8: as they stood in the query."""
+    assert isinstance(error, UnicodeDecodeError), "it is registered for decoding alone"
+    return quote(error.object[error.start : error.end]), error.end
+
+
+register_error(ESCAPED, escaped_again)
 
 
 def kind_of(content_type: str) -> str:

@@ -121,10 +121,9 @@ def describe_part(head: bytes, *, start: int, end: int) -> Optional[Part]:
     headers = [header for header in map(read_header, lines) if header is not None]
     described = {name.lower(): value for name, value in reversed(headers)}
     _, parameters = read_parameters(described.get("content-disposition", ""))
-    if "name" not in parameters:
-        return None
+    name = parameters.get("name*", parameters.get("name"))
     filename = parameters.get("filename*", parameters.get("filename"))
-    return Part(parameters["name"], filename, headers, start, end)
+    return None if name is None else Part(name, filename, headers, start, end)
 
 
 def read_header(line: str) -> Optional[Tuple[str, str]]:

@@ -51,9 +51,10 @@ class BodyFile(io.BufferedIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         origin = {os.SEEK_SET: self._start, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
-        if origin + offset < self._start:
-            raise ValueError("negative seek position {}".format(origin + offset - self._start))
-        self._position = origin + offset
+        if whence == os.SEEK_SET and offset < 0:
+            raise ValueError("negative seek position {}".format(offset))
+        # Else as io.BytesIO does: zipfile looks for the end of an archive, whose length it does not know.
+        self._position = max(self._start, origin + offset)
         return self.tell()
 
     def tell(self) -> int:

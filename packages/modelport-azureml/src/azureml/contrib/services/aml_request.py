@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote_to_bytes
 from azureml._modelport import request_raw_http
 from azureml.contrib.services import _flask_if_imported
 from azureml.contrib.services._forms import MULTIPART, TYPES, Form, kind_of, parse_form, parse_pairs
+from azureml.contrib.services._forwarded import scheme_of
 from azureml.contrib.services._made_once import made_once
 from azureml.contrib.services._mappings import Fields, Headers
 from azureml.contrib.services._multipart import TooMuch, read_parameters
@@ -19,7 +20,10 @@ from azureml.contrib.services._uploaded_file import UploadedFile
 
 __all__ = ["AMLRequest", "rawhttp"]
 
-ESCAPED = re.compile(r"\\([0-3][0-7]{2}|.)")
+COOKIE = re.compile(r'([^=;]*?)\s*(?:=\s*("(?:[^\\"]|\\.)*"|[^;]*?)\s*)?(?:;\s*|\Z)')
+"""Name and value."""
+
+ESCAPED = re.compile(rb"\\([0-3][0-7]{2}|.)", re.DOTALL)
 """In the quoted value of a cookie, as ``http.cookies`` writes it."""
 
 ESCAPED_LETTERS = re.compile(r"(?:%[89A-Fa-f][0-9A-Fa-f])+")
@@ -41,8 +45,6 @@ class AMLRequest:
     what it makes of single headers is there all the same (``_request_details``).
     """
 
-    scheme = "http"
-    is_secure = False
     root_path = script_root = ""
     remote_user = None
     _modelport_context: Any = None
@@ -117,13 +119,24 @@ class AMLRequest:
         """Path and query; a ``?`` stands between them also where there is no query."""
         return "{}?{}".format(self.path, self._query)
 
+    @made_once
+    def scheme(self) -> str:
+        """``https`` where a proxy on this machine says that its client came so."""
+        return scheme_of(self._given_headers, self.remote_addr)
+
+    @property
+    def is_secure(self) -> bool:
+        return self.scheme == "https"
+
     @property
     def host(self) -> str:
-        return self.headers.get("Host", "localhost")
+        """As the client named it, without a port that goes without saying."""
+        host, port = self.headers.get("Host", "localhost"), ":443" if self.is_secure else ":80"
+        return host[: -len(port)] if host.endswith(port) else host
 
     @property
     def host_url(self) -> str:
-        return "{}://{}/".format(self.scheme, self.host)
+        return "{}://{}/".format(self.scheme, self.host.lower())
 
     root_url = url_root = host_url
 
@@ -276,18 +289,23 @@ def letters(found: Any) -> str:
 
 
 def parse_cookies(text: str) -> Iterator[Tuple[str, str]]:
-    """The pairs of a Cookie header (RFC 6265, 4.2); a value in double quotes without these."""
-    for part in text.split(";"):
-        name, _, value = (piece.strip() for piece in part.partition("="))
+    """The pairs of a Cookie header (RFC 6265, 4.2); a value in double quotes without these, which may hold ``;``."""
+    for name, value in COOKIE.findall(text.strip()):
         if name:
-            quoted = len(value) > 1 and value[0] == value[-1] == '"'
-            yield name, ESCAPED.sub(unescaped, value[1:-1]) if quoted else value
+            is_quoted = len(value) > 1 and value[0] == value[-1] == '"'
+            yield name, unescaped(value[1:-1]) if is_quoted else value
 
 
-def unescaped(found: Any) -> str:
-    """What stands behind a backslash: a character, or the octal code of one."""
-    code: str = found.group(1)
-    return chr(int(code, 8)) if len(code) > 1 else code
+def unescaped(text: str) -> str:
+    """What stands behind each backslash: a character, or the octal code of a byte of UTF-8."""
+    if "\\" not in text:
+        return text
+    return ESCAPED.sub(character, text.encode("utf-8")).decode("utf-8", "replace")
+
+
+def character(found: Any) -> bytes:
+    code: bytes = found.group(1)
+    return bytes([int(code, 8)]) if len(code) > 1 else code
 
 
 def rawhttp(func: F) -> F:
