@@ -111,6 +111,17 @@ def test_a_status_without_a_body_sends_none(service: RunningService, status: int
     assert b'ETag: "1"' in lines
 
 
+@pytest.mark.parametrize(("status", "kept"), [(304, ["ETag", "Content-Location", "Expires"]), (204, None), (200, None)])
+def test_only_where_nothing_has_changed_is_the_content_not_described(
+    service: RunningService, status: int, kept: list[str] | None
+) -> None:
+    described = ["Content-Type", "content-encoding", "Content-Language", "Last-Modified", "Allow"]
+    names = [*described, "ETag", "Content-Location", "Expires"]
+    _, headers, _ = exchange(service, status=status, headers=[(name, "x/y") for name in names], body="")
+    told = [name for name in names if f"{name}: x/y".encode() in headers]
+    assert told == (names if kept is None else kept)
+
+
 @pytest.mark.parametrize("status", [201, 205, 299, 302, 418, 451, 500, 599])
 def test_other_statuses_pass(service: RunningService, status: int) -> None:
     first, _, body = exchange(service, status=status, body="passed")

@@ -43,6 +43,21 @@ OURS = frozenset(
 )
 """Headers that belong to the server; a script that sets one is not listened to."""
 
+NOT_MODIFIED = 304
+
+OF_CONTENT = frozenset(
+    (
+        b"allow",
+        b"content-encoding",
+        b"content-language",
+        b"content-md5",
+        b"content-range",
+        b"content-type",
+        b"last-modified",
+    )
+)
+"""What a response of Flask's leaves out of a 304, as RFC 9110, 15.4.5 wants it."""
+
 KNOWN_BYTES = 1024
 """Longer headers are not remembered."""
 
@@ -87,11 +102,18 @@ def returned(code: int, meta: bytes, payload: bytes | memoryview) -> Response:
         return Response(200, lines=JSON_TYPE, body=payload)
     try:
         lines = known_lines(meta) if meta else JSON_TYPE
+        if code == NOT_MODIFIED:
+            lines = without_content(lines)
         if not 200 <= code <= 599:
             raise ValueError(f"the status {code}")
     except (ValueError, TypeError) as error:
         return message(500, f"The scoring script answered with what HTTP cannot carry: {error}")
     return Response(code, lines=lines, body=payload)
+
+
+def without_content(lines: bytes) -> bytes:
+    """The header lines, without those that tell of a body that the client has already."""
+    return b"".join(line for line in lines.splitlines(True) if line.partition(b":")[0].lower() not in OF_CONTENT)
 
 
 def known_lines(meta: bytes) -> bytes:
