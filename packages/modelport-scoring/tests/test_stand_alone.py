@@ -263,6 +263,25 @@ def test_what_the_file_says_has_effect_or_is_said_to_have_none(server: StandAlon
     assert "AZUREML_CONFIG_FILE" not in server.log
 
 
+def test_what_the_file_says_is_the_servers_alone(server: StandAlone) -> None:
+    origin = "https://page.example"
+    config = {"AML_CORS_ORIGINS": origin, "SCORING_TIMEOUT_MS": 5000, "AZUREML_LOG_LEVEL": "WARNING"}
+    (server.app / "config.json").write_text(json.dumps({**config, "AZUREML_MODEL_DIR": "/of/the/file"}))
+    asked = f"{[*config, 'AZUREML_MODEL_DIR', 'AZUREML_CONFIG_FILE']!r}"
+    (server.app / "score.py").write_text(
+        f"import os\ndef init(): pass\ndef run(data): return {{n: os.environ[n] for n in {asked} if n in os.environ}}\n"
+    )
+    server.start("--entry_script", "score.py", "--config_file", "config.json")
+    server.healthy()
+    status, body, headers = server.ask("POST", "/score", "1", Origin=origin)
+    assert (status, headers["access-control-allow-origin"]) == (200, origin)
+    assert json.loads(body) == {
+        "AZUREML_LOG_LEVEL": "WARNING",
+        "AZUREML_CONFIG_FILE": str(server.app / "config.json"),
+    }
+    assert "AZUREML_MODEL_DIR of the configuration file does not reach the script: --model_dir sets it" in server.log
+
+
 def test_what_is_heeded_is_a_variable() -> None:
     assert VARIABLES.issuperset((*OPTIONS.values(), *HEEDED, "SEPERATE_HEALTH_ENDPOINT"))
 
@@ -290,6 +309,7 @@ def test_another_python(server: StandAlone) -> None:
         (["--entry_script", "score.py", "--worker_count", "two"], 1, "argument --worker_count: two is no whole number"),
         (["--entry_script", "score.py", "--ports", "1"], 1, "unrecognized arguments: --ports"),
         (["--entry_script", "score.py", "--config_file", "absent.json"], 1, "absent.json cannot be read"),
+        (["--access_control_allow_origins", "(", "--entry_script", "score.py"], 1, "AML_CORS_ORIGINS: the origin '('"),
         (["--entry_script", "fails.py"], 3, "no such luck"),
     ],
 )

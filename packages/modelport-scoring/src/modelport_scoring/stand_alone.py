@@ -20,9 +20,10 @@ from typing import NoReturn
 
 from modelport_scoring.bundle import FORMAT, MANIFEST
 from modelport_scoring.container.packaged import VARIABLES, Placement, health_port, notes_on
+from modelport_scoring.cors import OriginInvalid, parse_origins
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.exit_statuses import STATUS_FAILED
-from modelport_scoring.server_banner import ENABLED, banner, insights_enabled, verdict_on_key
+from modelport_scoring.server_banner import ENABLED, ORIGINS, banner, insights_enabled, verdict_on_key
 from modelport_scoring.service_folder import read_failure, write_settings
 from modelport_scoring.settings import ErrorMode, Limits, RevisionSettings, ServiceSettings
 from modelport_scoring.supervision.supervisor import supervise
@@ -34,10 +35,12 @@ PORT = 5001
 SCORING_TIMEOUT_MS = 3_600_000
 DEFAULT_SCRIPT = "main.py"
 CONFIG_FILE = "config.json"
+MODELS = "AZUREML_MODEL_DIR"
+LOG_LEVEL = "AZUREML_LOG_LEVEL"
 
 OPTIONS = {
     "entry_script": "AZUREML_ENTRY_SCRIPT",
-    "model_dir": "AZUREML_MODEL_DIR",
+    "model_dir": MODELS,
     "worker_count": "WORKER_COUNT",
     "appinsights_instrumentation_key": "AML_APP_INSIGHTS_KEY",
     "health_port": "HEALTH_PORT",
@@ -57,7 +60,8 @@ class Given:
     variables: Mapping[str, str]
     """Of this process, those of the file and the options among them, and what follows from them."""
     added: Mapping[str, str]
-    """The latter three alone: the script's process does not have them yet."""
+    """What the script's process is to have beside the variables of this one: the options, and what follows. Those of
+    the file are the server's alone, as with v1, but for the level of the log, by which a worker is told of it."""
     app_root: Path
     script: str
     notes: Sequence[str]
@@ -117,8 +121,8 @@ def gather(arguments: argparse.Namespace) -> Given:
         raise SettingsInvalid(f"there is no entry script {root / script}; name it with --entry_script")
     variables |= {"AML_APP_ROOT": str(root), "AZUREML_ENTRY_SCRIPT": script}
     concluded = conclude(variables, port=arguments.port)
-    added = {**configured, **chosen, **concluded}
-    return Given(variables | concluded, added, root, script, notes=notes_of(arguments, variables))
+    added = {name: value for name, value in configured.items() if name == LOG_LEVEL} | chosen | concluded
+    return Given(variables | concluded, added, root, script, notes=notes_of(arguments, variables, surest))
 
 
 def choose(arguments: argparse.Namespace) -> dict[str, str]:
@@ -126,6 +130,8 @@ def choose(arguments: argparse.Namespace) -> dict[str, str]:
     chosen = {variable: str(value) for name, variable in OPTIONS.items() if (value := getattr(arguments, name))}
     if arguments.entry_script and Path(arguments.entry_script).is_file():
         chosen["AZUREML_ENTRY_SCRIPT"] = str(Path(arguments.entry_script).resolve())
+    if arguments.config_file:
+        chosen["AZUREML_CONFIG_FILE"] = str(Path(arguments.config_file).absolute())
     if arguments.appinsights_instrumentation_key:
         chosen[ENABLED] = "true"
     return chosen
@@ -144,14 +150,24 @@ def conclude(variables: Mapping[str, str], *, port: int) -> dict[str, str]:
     return concluded
 
 
-def notes_of(arguments: argparse.Namespace, variables: Mapping[str, str]) -> list[str]:
-    """What the output should say of them."""
+def notes_of(arguments: argparse.Namespace, variables: Mapping[str, str], of_script: Mapping[str, str]) -> list[str]:
+    """What the output should say of them; ``of_script`` are those that the script sees."""
     notes = verdict_on_key(variables)
-    if "AZUREML_MODEL_DIR" not in variables:
-        notes.append("AZUREML_MODEL_DIR is not set: --model_dir sets it")
+    if MODELS in variables.keys() - of_script.keys():
+        notes.append(f"{MODELS} of the configuration file does not reach the script: --model_dir sets it there")
+    elif MODELS not in variables:
+        notes.append(f"{MODELS} is not set: --model_dir sets it")
     if arguments.health_port and health_port(variables) is None:
         notes.append("--health_port has no effect without the variable SEPERATE_HEALTH_ENDPOINT=true")
     return notes
+
+
+def origins_in(variables: Mapping[str, str]) -> list[str]:
+    """Those whose pages may read answers. Raises SettingsInvalid."""
+    try:
+        return parse_origins(variables.get(ORIGINS, ""))
+    except OriginInvalid as error:
+        raise SettingsInvalid(f"{ORIGINS}: {error}") from error
 
 
 def find_config(named: str | None, *, folders: Sequence[Path]) -> Path | None:
@@ -186,7 +202,7 @@ def write_manifest(bundle: Path, given: Given) -> None:
         "format": FORMAT,
         "entry_script": given.script,
         "source_directory": given.variables.get("AZUREML_SOURCE_DIRECTORY"),
-        "model_directory": given.variables.get("AZUREML_MODEL_DIR") or None,
+        "model_directory": given.added.get(MODELS) or os.environ.get(MODELS) or None,
         "environment_variables": dict(given.added),
     }
     (bundle / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
@@ -209,6 +225,7 @@ def settings_of(given: Given, *, interpreter: Path, bundle: Path) -> ServiceSett
         host="0.0.0.0",  # noqa: S104 - as the reference says
         port=PORT,
         error_mode=ErrorMode.JSON,
+        cors_origins=origins_in(given.variables),
         limits=Limits(scoring_timeout_ms=SCORING_TIMEOUT_MS, queue_wait_ms=SCORING_TIMEOUT_MS),
         telemetry=TelemetrySettings(access_log=True),
         log_prints=True,
