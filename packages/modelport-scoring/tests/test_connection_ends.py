@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 import time
+from functools import partial
 
 import psutil
 import pytest
@@ -18,13 +19,14 @@ from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.listener import Listener
+from modelport_scoring.http.paced import PacedTransport
 from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response, message
 from modelport_scoring.settings import Limits
 from scoring_services import PATIENCE_S, Gate, Services, read_all, refuses, wait_until
 from test_http import post, read_answers
-from tls_services import secured, with_certificate
+from tls_services import contexts, secured, with_certificate
 
 UPLOAD = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n"
 
@@ -166,22 +168,34 @@ class Echo:
             exchange.answer(Response(200, body=body))
 
 
-def ask_and_leave(address: tuple[str, int]) -> None:
+def ask_and_leave(address: tuple[str, int], *, tls: ssl.SSLContext | None = None) -> None:
     """Once with all answered, and once each in the middle of an answer and of a request."""
     for rest in (b"", post(b"never"), post(b"cut off")[:-3]):
-        with socket.create_connection(address, timeout=PATIENCE_S) as channel:
+        with contextlib.ExitStack() as channels:
+            channel = channels.enter_context(socket.create_connection(address, timeout=PATIENCE_S))
+            if tls is not None:
+                channel = channels.enter_context(tls.wrap_socket(channel, server_hostname="localhost"))
             channel.sendall(post(b"body"))
-            assert channel.recv(1000).endswith(b"body")
+            received = b""
+            while not received.endswith(b"body"):
+                received += channel.recv(1000)
             channel.sendall(rest)
 
 
-def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collector() -> None:
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
+def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collector(is_tls: bool) -> None:
     """That looks rarely at what has once been in use for long: a busy server's memory would grow for days."""
+    ours, theirs = contexts() if is_tls else (None, None)
 
     async def left() -> list[object]:
         listener, application = Listener(asyncio.get_running_loop(), most_connections=100), Echo()
-        kinds = Connection, RequestReader, Exchange
-        return await left_behind(lambda: Connection(application, listener), listener, talk=ask_and_leave, kinds=kinds)
+        return await left_behind(
+            lambda: Connection(application, listener),
+            listener,
+            talk=partial(ask_and_leave, tls=theirs),
+            kinds=(Connection, RequestReader, Exchange, PacedTransport),
+            tls=ours,
+        )
 
     assert uvloop.run(left()) == []
 

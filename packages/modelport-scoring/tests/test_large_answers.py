@@ -62,7 +62,7 @@ async def exchange(answers: list[tuple[int, bool, bool]]) -> bytes:
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
     reader, writer = await asyncio.open_connection(sock=theirs, limit=MB)
     listener = Listener(loop, most_connections=1)
-    outgoing = Outgoing(transport, listener, None)
+    outgoing = Outgoing(transport, listener)
     memory = bytearray(4 * SMALL_BODY_BYTES)
     bodies: list[bytes] = []
     for number, (size, more_follow, reads) in enumerate(answers):

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
 import pytest
-import trustme
 import uvloop
 
 from modelport_scoring.http.delivery import Delivery
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.outgoing import Outgoing
+from modelport_scoring.http.paced import PacedTransport
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.unread import UnreadAnswers
+from tls_services import contexts
 
 MIB = 1024 * 1024
 GET = Head(method=b"GET", target=b"/", version="1.1", headers={})
@@ -35,9 +35,10 @@ class Served(asyncio.Protocol):
         self._listener = listener
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        made = cast(asyncio.Transport, transport)
+        self.transport = made if made.get_extra_info("sslcontext") is None else PacedTransport(made, self)
         self.delivery = Delivery(self.transport)
-        self._outgoing = Outgoing(self.transport, self._listener, self.delivery)
+        self._outgoing = Outgoing(self.transport, self._listener)
 
     def answer(self, size: int) -> None:
         self._outgoing.send(GET, Response(200, body=bytes(size)), last=False, more_follow=False)
@@ -78,15 +79,6 @@ async def connections(count: int, way: str) -> AsyncIterator[list[tuple[Served, 
         listener.close()
 
 
-def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """The server's and the clients'."""
-    authority = trustme.CA()
-    ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority.issue_cert("localhost").configure_cert(ours)
-    authority.configure_trust(theirs)
-    return ours, theirs
-
-
 def watch(unread: UnreadAnswers, served: list[Served], until: Callable[[], bool]) -> Awaitable[None]:
     async def watch() -> None:
         deadline = time.monotonic() + 20
@@ -100,11 +92,9 @@ def watch(unread: UnreadAnswers, served: list[Served], until: Callable[[], bool]
 
 @both_ways
 def test_who_reads_nothing_goes_and_who_reads_stays(way: str) -> None:
-    most_bytes = {"plain": 24 * MIB, "tls": 72 * MIB}[way]  # what is encrypted takes twice as much
-
     async def run() -> None:
         async with connections(4, way) as [(most, _), (less, _), (small, _), (reads, reader)]:
-            unread = UnreadAnswers(most_bytes=most_bytes, now=time.monotonic)
+            unread = UnreadAnswers(most_bytes=24 * MIB, now=time.monotonic)
             most.answer(40 * MIB)
             less.answer(32 * MIB)
             small.answer(16 * MIB)
@@ -140,22 +130,5 @@ def test_where_there_is_room_nobody_is_hurried(way: str) -> None:
                 unread.look([one, other])
             assert not one.is_reset
             assert not other.is_reset
-
-    uvloop.run(run())
-
-
-def test_an_encrypted_answer_is_counted_until_it_is_read() -> None:
-    async def run() -> None:
-        async with connections(1, "tls") as [(served, reader)]:
-            delivery = served.delivery
-            assert delivery is not None
-            for _ in range(2):
-                assert not delivery.held_bytes
-                served.answer(24 * MIB)
-                assert served.transport.get_write_buffer_size() < MIB, "so that it has to be counted"
-                assert delivery.unread_bytes > 12 * MIB, "but for what the system has taken"
-                await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(24 * MIB)
-                assert not delivery.unread_bytes
 
     uvloop.run(run())

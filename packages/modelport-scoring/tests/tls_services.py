@@ -27,6 +27,15 @@ def with_certificate(services: Services, script: str = ECHO, **settings: Any) ->
     return service.start(), context
 
 
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's, and that of clients which trust it by the name of localhost."""
+    authority = trustme.CA()
+    ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.issue_cert("localhost").configure_cert(ours)
+    authority.configure_trust(theirs)
+    return ours, theirs
+
+
 @contextmanager
 def secured(service: RunningService, context: ssl.SSLContext, *, patience_s: float = 20.0) -> Iterator[ssl.SSLSocket]:
     """A connection to it."""

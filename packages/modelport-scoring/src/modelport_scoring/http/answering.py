@@ -56,7 +56,7 @@ class AnsweringConnection(WatchedConnection):
     # --- its life -----------------------------------------------------------------------------------------------------
 
     def _serve(self, transport: asyncio.Transport) -> None:
-        self._outgoing = Outgoing(transport, self._listener, self.delivery)
+        self._outgoing = Outgoing(transport, self._listener)
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)

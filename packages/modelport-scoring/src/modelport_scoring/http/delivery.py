@@ -1,6 +1,6 @@
 """How far what was written to a connection has come: what the transport holds, and what the system tells of its socket.
 
-The transport alone cannot say: that of TLS hands everything on at once, to another one that holds it then.
+The transport alone cannot say: what it holds no more, the system may hold still.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import fcntl
 import socket
 import struct
 import termios
+
+from modelport_scoring.http.paced import PacedTransport
 
 TCP_INFO = getattr(socket, "TCP_INFO", 11)
 BYTES_ACKED = struct.Struct("=Q")
@@ -23,62 +25,36 @@ QUEUED = struct.Struct("=i")
 class Delivery:
     """Of one connection, from its begin to its end."""
 
-    __slots__ = ("_before", "_descriptor", "_encryption_bytes", "_end", "_since", "_socket", "_transport", "encrypts")
+    __slots__ = ("_before", "_descriptor", "_paced", "_since", "_socket", "_transport")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        self._paced = transport if isinstance(transport, PacedTransport) else None
         self._socket: socket.socket | None = transport.get_extra_info("socket")
         self._descriptor = -1 if self._socket is None else self._socket.fileno()
         self._before = 0
         self._since = 0.0
-        self.encrypts = transport.get_extra_info("sslcontext") is not None
-        """Whether the transport cannot tell what it holds: then it has to be told of each large write, by ``wrote``."""
-        self._end = 0
-        """What the system will have taken once it has all of those; 0: it has."""
-        self._encryption_bytes = 0
-        """The buffer through which TLS encrypts: it keeps the size of the most that it ever had to take at once."""
 
     @property
     def is_whole(self) -> bool:
         """Whether the other end's system has got all that was written."""
         return not self._transport.get_write_buffer_size() and not queued_bytes(self._descriptor)
 
-    def wrote(self, size: int) -> None:
-        """So many bytes are about to be written, and encrypted."""
-        taken = self._taken_bytes()
-        if taken is not None:
-            self._end = max(self._end, taken) + size
-        self._encryption_bytes = max(self._encryption_bytes, self._transport.get_write_buffer_size() + size)
-
     @property
     def unread_bytes(self) -> int:
         """What the system has not taken of it."""
-        buffered = self._transport.get_write_buffer_size()
-        taken = self._taken_bytes() if self._end else None
-        if taken is None:
-            return buffered
-        if taken >= self._end:
-            self._end = 0
-        return max(self._end - taken, buffered)
+        return self._transport.get_write_buffer_size()
 
     @property
     def held_bytes(self) -> int:
         """The memory that this takes here."""
-        unread = self.unread_bytes
-        if not unread:
-            return 0
-        return unread + max(0, self._encryption_bytes - self._transport.get_write_buffer_size())
+        return self.unread_bytes if self._paced is None else self._paced.held_bytes
 
     @property
     def progress(self) -> int:
         """A number that grows with what the other end takes."""
         acked = None if self._socket is None else acked_bytes(self._socket)
         return -self._transport.get_write_buffer_size() if acked is None else acked
-
-    def _taken_bytes(self) -> int | None:
-        """What the system has taken since the begin; None where that cannot be told."""
-        acked = None if self._socket is None else acked_bytes(self._socket)
-        return None if acked is None else acked + queued_bytes(self._descriptor)
 
     def watch(self, now: float) -> None:
         """Note how far it is, for ``stalled_s``."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 
-from modelport_scoring.http.delivery import Delivery
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import (
@@ -30,12 +28,11 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Outgoing:
     """Writes to the transport: as few system calls as may be, and no copy of a large body."""
 
-    __slots__ = ("_descriptor", "_encrypted", "_held", "_listener", "_transport")
+    __slots__ = ("_descriptor", "_held", "_listener", "_transport")
 
-    def __init__(self, transport: asyncio.Transport, listener: Listener, delivery: Delivery | None) -> None:
+    def __init__(self, transport: asyncio.Transport, listener: Listener) -> None:
         self._transport = transport
         self._descriptor = descriptor_of(transport)
-        self._encrypted = delivery if delivery is not None and delivery.encrypts else None
         self._listener = listener
         self._held: list[bytes] = []
         """Answers that are sent together with those behind them."""
@@ -89,7 +86,6 @@ class Outgoing:
         """Send what there is of that body, and its end if that has come."""
         chunked = request.version == "1.1"
         for chunk in stream.take():
-            self._count((chunk,))
             if chunked:
                 self._transport.writelines(in_chunk(chunk))
             else:
@@ -111,8 +107,6 @@ class Outgoing:
         if self._held:
             parts = (*self._held, *parts)
             self._held.clear()
-        if self._encrypted is not None:  # asked here as well: small answers that are sent together come this way
-            self._count(parts)
         self._transport.writelines(parts)
 
     def _write_lent(self, start: bytes, body: memoryview) -> None:
@@ -120,10 +114,4 @@ class Outgoing:
         lies, and only what does not go into the socket now is copied."""
         parts: list[bytes | memoryview] = [*self._held, start, body]
         self._held.clear()
-        self._count(parts)
         write_parts_now(self._transport, self._descriptor, parts)
-
-    def _count(self, parts: Iterable[bytes | memoryview]) -> None:
-        """The transport cannot tell how much of it is not sent, where it encrypts it."""
-        if self._encrypted is not None:
-            self._encrypted.wrote(sum(map(len, parts)))

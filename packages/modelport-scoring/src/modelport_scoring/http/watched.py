@@ -11,6 +11,7 @@ from typing import cast
 
 from modelport_scoring.http.delivery import Delivery
 from modelport_scoring.http.listener import Listener
+from modelport_scoring.http.paced import PacedTransport
 from modelport_scoring.http.request import FOREVER
 from modelport_scoring.http.response import Response
 from modelport_scoring.settings import Limits
@@ -127,7 +128,10 @@ class WatchedConnection(asyncio.Protocol):
     # --- its life -----------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        made = self._transport = cast(asyncio.Transport, transport)
+        made = cast(asyncio.Transport, transport)
+        if made.get_extra_info("sslcontext") is not None:
+            made = PacedTransport(made, self)
+        self._transport = made
         made.set_write_buffer_limits(high=MOST_UNREAD_BYTES)
         self.delivery = Delivery(made)
         self._serve(made)
