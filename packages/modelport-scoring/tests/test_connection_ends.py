@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
@@ -46,6 +47,32 @@ def test_a_refusal_behind_an_answer_that_is_still_read_cuts_nothing_off(services
             time.sleep(len(chunk) / 8e6)
     assert received > BYTES
     assert b"HTTP/1.1 400 " in last
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
+def test_of_a_client_that_is_given_up_the_system_keeps_nothing(services: Services, is_tls: bool) -> None:
+    """What it had of the answer it would offer to the client for minutes: up to four megabytes of each."""
+    limits = {"idle_timeout_s": 0.5}
+    service, context = (
+        with_certificate(services, LARGE, limits=limits) if is_tls else (services.start(LARGE, limits=limits), None)
+    )
+    with service.raw_connection() as plain:
+        channel = plain if context is None else context.wrap_socket(plain, server_hostname="localhost")
+        ends = service.settings.port, channel.getsockname()[1]
+        channel.sendall(post(str(BYTES).encode()))
+        assert channel.recv(1)  # so it has been answered
+        assert ends in sockets()
+        wait_until(lambda: ends not in sockets(), what="given up", patience_s=PATIENCE_S)
+        if not is_tls:
+            with pytest.raises(ConnectionResetError):
+                read_all(channel)
+        channel.close()
+
+
+def sockets() -> set[tuple[int, int]]:
+    """The ports, ours and the other end's, of all connections of the system that are not over."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {(int(row[1].rpartition(":")[2], 16), int(row[2].rpartition(":")[2], 16)) for row in rows}
 
 
 # --- over TLS ---------------------------------------------------------------------------------------------------------

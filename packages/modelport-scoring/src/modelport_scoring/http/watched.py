@@ -188,7 +188,8 @@ class WatchedConnection(asyncio.Protocol):
     def _look_at_end(self) -> None:
         """Give the client up where it has everything and says nothing, or takes nothing of what it has not got."""
         if self.delivery is None or self.delivery.is_whole:
-            self._abort()
+            if self._transport is not None:
+                self._transport.abort()
         else:
             self._wait_while_it_reads(self.delivery, most_s=LINGER_S)
 
@@ -199,15 +200,11 @@ class WatchedConnection(asyncio.Protocol):
         if left_s > 0:
             self.deadline = now + min(left_s, most_s)
         else:
-            self._abort()
-
-    def _abort(self) -> None:
-        """End it now; what the client has not read is lost."""
-        if self._transport is not None:
-            self._transport.abort()
+            self.reset()
 
     def reset(self) -> None:
-        """End it so that the client sees an error instead of an end, and the system keeps nothing for it either."""
+        """End it so that the client sees an error instead of an end, and the system keeps nothing for it either: that
+        would be megabytes, which it offers for minutes to a client that takes nothing."""
         self._closing = True
         if self._transport is not None:
             channel = self._transport.get_extra_info("socket")
