@@ -130,6 +130,28 @@ def test_a_body_in_shared_memory_behind_a_head_that_fills_the_buffer(app: App, p
         assert answer.json == ["body", 300_000]
 
 
+def test_one_body_is_let_go_of_before_the_next_is_taken(app: App, python: str) -> None:
+    code = """
+        import tracemalloc
+        from azureml.contrib.services.aml_request import rawhttp
+
+        def init():
+            tracemalloc.start()
+
+        @rawhttp
+        def run(request):
+            return tracemalloc.get_traced_memory()[1]  # the most that there was at once
+    """
+    size, meta = 4_000_000, json.dumps({"headers": []}).encode() + b"\n"
+    with app.run(python, code) as worker:
+        worker.start()
+        place = SLOT.pack(PAGE_SIZE, size, size)
+        worker.connection.sendall(b"".join(pack(number, SCORE, place, meta, SHARED) for number in (1, 2, 3)))
+        held = [answer.json for _ in range(3) if (answer := worker.receive())]
+        assert len(held) == 3
+        assert size < max(held) < 1.5 * size
+
+
 def test_an_answer_does_not_wait_for_the_next_request(app: App, python: str) -> None:
     script = """
         import os, time

@@ -44,6 +44,7 @@ def serve(link: Link, service: Service) -> None:
     batcher = service.batcher
     following: Optional[Requests] = None
     while not link.terminating:
+        requests = None  # or the last body would be there until the next one is
         requests, following = following or link.take(), None
         if requests is None:
             link.wait()
