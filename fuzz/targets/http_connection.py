@@ -14,7 +14,7 @@ from typing import cast
 
 from fuzz.answers import Answer, read_answers
 from fuzz.pieces import cut, expand
-from fuzz.targets.http_reader import SEPARATOR, Forgetful, forgets_at_times, plain_status
+from fuzz.targets.http_reader import SEPARATOR, UNBOUNDED, Forgetful, forgets_at_times, plain_status
 from fuzz.wire import Client, Loop, Wire
 from modelport_scoring import Limits
 from modelport_scoring.http.connection import Connection, is_long
@@ -26,6 +26,7 @@ from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import FOREVER, Body, Head
 from modelport_scoring.http.response import Response, message
 from modelport_scoring.http.stream import BodyStream
+from modelport_scoring.http.turns import Turns
 
 LIMITS = Limits(max_body_bytes=200_000)
 
@@ -118,7 +119,7 @@ class Model:
     def body_ended(self) -> None: ...
 
     def read(self, stream: bytes) -> None:
-        reader = RequestReader(self, Forgetful())
+        reader = RequestReader(self, UNBOUNDED, Forgetful())
         try:
             reader.feed(stream)
         except Unreadable as unreadable:
@@ -138,6 +139,8 @@ class Visit:
     def __post_init__(self) -> None:
         self.loop = Loop()
         self.listener = Listener(cast(asyncio.AbstractEventLoop, self.loop), most_connections=8)
+        if self.chance.randrange(2):  # what no known head begins has to wait for its turn
+            self.listener.turns = Turns(call_soon=self.loop.call_soon, turn_s=0.0)
         self.connection = Connection(self.script, self.listener)
         self.wire = Wire(Client(self.connection, self.chance))
         self._forget = forgets_at_times(self.script.known_heads, self.chance)

@@ -7,6 +7,7 @@ bytes mean.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 
@@ -16,8 +17,10 @@ from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import Body, Head
+from modelport_scoring.http.turns import Turns
 
 SEPARATOR = b"\xff\xff"
+UNBOUNDED = Turns(call_soon=lambda _: None, turn_s=math.inf)
 
 Seen = tuple[object, ...]
 
@@ -54,7 +57,7 @@ def read(
 ) -> tuple[list[Seen], int | None]:
     """The requests, and the status of the refusal that ended them. ``between`` is called behind each piece."""
     recorder = Recorder()
-    reader = RequestReader(recorder, known)
+    reader = RequestReader(recorder, UNBOUNDED, known)
     try:
         for piece in pieces:
             reader.feed(piece)

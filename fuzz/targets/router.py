@@ -20,7 +20,7 @@ from typing import Any, cast
 from fuzz.answers import AnswerReader
 from fuzz.pieces import cut, expand
 from fuzz.second_reader import read_answer
-from fuzz.targets.http_reader import SEPARATOR, Forgetful, plain_status
+from fuzz.targets.http_reader import SEPARATOR, UNBOUNDED, Forgetful, plain_status
 from fuzz.wire import Client, Loop, Wire
 from modelport_scoring import Limits
 from modelport_scoring.http.framing import Unreadable
@@ -103,7 +103,7 @@ class Requests:
     def __init__(self) -> None:
         self.whole: list[Request] = []
         self.refusal: int | None = None
-        self.reader = RequestReader(self, Forgetful())
+        self.reader = RequestReader(self, UNBOUNDED, Forgetful())
 
     def feed(self, data: bytes) -> None:
         if self.refusal is None:

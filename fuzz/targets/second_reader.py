@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from fuzz.pieces import expand
 from fuzz.second_reader import Request, read_requests
-from fuzz.targets.http_reader import Forgetful
+from fuzz.targets.http_reader import UNBOUNDED, Forgetful
 from modelport_scoring import Limits
 from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.reader import RequestReader
@@ -58,7 +58,7 @@ def check_one(data: bytes) -> None:
     stream = expand(data)
     recorder, refused = Recorder(), False
     try:
-        RequestReader(recorder, Forgetful()).feed(stream)
+        RequestReader(recorder, UNBOUNDED, Forgetful()).feed(stream)
     except Unreadable:
         refused = True
     ours, reading = recorder.requests, read_requests(stream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,8 +19,10 @@ from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.reader import LARGE_BYTES, RequestReader
 from modelport_scoring.http.request import Body, Head
+from modelport_scoring.http.turns import Turns
 
 Seen = tuple[bytes, bytes, bytes, bytes]
+UNBOUNDED = Turns(call_soon=lambda _: None, turn_s=math.inf)
 
 
 @dataclass
@@ -40,10 +43,14 @@ class Recorder:
     def body_ended(self) -> None: ...
 
 
+def reader_for(recorder: Recorder, known: KnownHeads | None = None) -> RequestReader:
+    return RequestReader(recorder, UNBOUNDED, KnownHeads() if known is None else known)
+
+
 def read(pieces: list[bytes], known: KnownHeads | None = None) -> tuple[list[Seen], int | None]:
     """The requests, and the status of the refusal that ended them."""
     recorder = Recorder()
-    reader = RequestReader(recorder, KnownHeads() if known is None else known)
+    reader = reader_for(recorder, known)
     try:
         for piece in pieces:
             reader.feed(piece)
@@ -145,7 +152,7 @@ def learn_anew(known: KnownHeads) -> None:
 def test_a_forgotten_head_is_not_used_by_those_who_used_it_last(forget: Callable[[KnownHeads], None]) -> None:
     """What permits a request is forgotten with it: a key that has been changed, a token that has run out."""
     known, recorder = KnownHeads(), Recorder()
-    reader = RequestReader(recorder, known)
+    reader = reader_for(recorder, known)
     request = with_length(b"/score", b"abc")
     reader.feed(request)
     (head,) = known.values()
@@ -168,7 +175,7 @@ def test_a_body_keeps_no_more_than_as_much_again(around: int, is_view: bool) -> 
 
     large, other = with_length(b"/score", b"x" * 100_000), with_length(b"/score", b"y" * around)
     read([large, other], known)
-    RequestReader(Keeper(), known).feed(large + other)
+    reader_for(Keeper(), known).feed(large + other)
     assert [len(body) for body in bodies] == [100_000, around]
     assert isinstance(bodies[0], memoryview) is is_view
 
@@ -236,7 +243,7 @@ def test_other_versions_are_refused(line: bytes) -> None:
 
 def test_blanks_around_a_value_are_none_of_it() -> None:
     recorder = Recorder()
-    RequestReader(recorder, KnownHeads()).feed(b"GET / HTTP/1.1\r\nHost: \t x \t\r\nContent-Length: 0 \r\n\r\n")
+    reader_for(recorder).feed(b"GET / HTTP/1.1\r\nHost: \t x \t\r\nContent-Length: 0 \r\n\r\n")
     assert recorder.heads[0].headers == {b"host": b"x", b"content-length": b"0"}
 
 
@@ -257,7 +264,7 @@ def test_framing_without_end_is_refused_in_time(endless: bytes) -> None:
 
 def test_the_smallest_chunks_are_read_and_take_no_more_memory_than_their_bytes() -> None:
     recorder = Recorder()
-    reader = RequestReader(recorder, KnownHeads())
+    reader = reader_for(recorder)
     reader.feed(b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     pieces = [b"2\r\nab\r\n" * 10_000] * 20
     tracemalloc.start()
@@ -284,7 +291,7 @@ def test_the_smallest_chunks_are_read_and_take_no_more_memory_than_their_bytes()
 )
 def test_a_target_may_be_in_absolute_form(target: bytes, host: bytes, path: bytes) -> None:
     recorder = Recorder()
-    RequestReader(recorder, KnownHeads()).feed(b"GET %b HTTP/1.1\r\nHost: other\r\n\r\n" % target)
+    reader_for(recorder).feed(b"GET %b HTTP/1.1\r\nHost: other\r\n\r\n" % target)
     assert (recorder.heads[0].path, recorder.heads[0].headers[b"host"]) == (path, host)
 
 
@@ -339,7 +346,7 @@ def test_the_number_of_headers_is_bounded(name: bytes) -> None:
 def test_repeated_headers_are_joined_in_their_order() -> None:
     recorder = Recorder()
     lines = b"A: 1\r\nB: x\r\na: 2\r\nA:\r\n"
-    RequestReader(recorder, KnownHeads()).feed(b"GET / HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
+    reader_for(recorder).feed(b"GET / HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
     assert list(recorder.heads[0].headers.items()) == [(b"host", b"x"), (b"a", b"1, 2, "), (b"b", b"x")]
 
 

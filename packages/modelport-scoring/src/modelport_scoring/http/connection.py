@@ -86,7 +86,7 @@ class Connection(AnsweringConnection):
 
     def _serve(self, transport: asyncio.Transport) -> None:
         super()._serve(transport)
-        self._reader = RequestReader(self, self._application.known_heads)
+        self._reader = RequestReader(self, self._listener.turns, self._application.known_heads)
         self._idle_timeout_s = self._application.limits.idle_timeout_s
         self._wait_for(REQUEST)
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from modelport_scoring.http.budget import Budget
 from modelport_scoring.http.delivery import Delivery
 from modelport_scoring.http.response import Response, limit_message, message
+from modelport_scoring.http.turns import Turns
 from modelport_scoring.http.unread import MOST_BYTES, UnreadAnswers
 from modelport_scoring.settings import Limits
 from modelport_scoring.share import WHOLE, Share
@@ -90,6 +91,7 @@ class Listener:
         self._also: list[Callable[[], None]] = []
         self.now = loop.time
         self.call_soon = loop.call_soon
+        self.turns = Turns(call_soon=loop.call_soon)
         unread = UnreadAnswers(most_bytes=share.part(MOST_BYTES), now=loop.time)
         self.sweep_with(lambda: unread.look(self._connections))
         self.budget = Budget(share=share, now=loop.time)

@@ -24,6 +24,7 @@ from modelport_scoring.http.framing import (
 )
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response
+from modelport_scoring.http.turns import Turns
 from modelport_scoring.settings import Limits
 
 WHITESPACE = b" \t"
@@ -36,7 +37,7 @@ LINE_OVERHEAD = 4
 
 MOST_LINES = 256
 """Headers of a request: what becomes of a short one takes thirty times its bytes, and a client that sends half a head
-keeps them all. To join very many of one name takes long, too."""
+keeps them all."""
 
 MOST_AT_ONCE = 32
 """Requests that are handed over by one call of ``feed_some``, or a few more. One read may bring thousands."""
@@ -83,8 +84,10 @@ class RequestParser:
         "_lines",
         "_parsed_head",
         "_parser",
+        "_repeated",
         "_sink",
         "_target",
+        "_turns",
         "_unfinished_head",
         "_upgrading",
         "completed",
@@ -92,10 +95,13 @@ class RequestParser:
         "in_request",
     )
 
-    def __init__(self, sink: RequestSink) -> None:
+    def __init__(self, sink: RequestSink, turns: Turns) -> None:
         self._sink = sink
+        self._turns = turns
         self._parser = httptools.HttpRequestParser(self)
         self._headers: dict[bytes, bytes] = {}
+        self._repeated: dict[bytes, list[bytes]] = {}
+        """The values of those that have come more than once, to be joined by one copy."""
         self._target = b""
         self._head_size = 0
         self._lines = 0
@@ -140,7 +146,20 @@ class RequestParser:
     def feed_some(self, data: bytes) -> bytes:
         """Parse so much of it as one turn of the event loop is for, and return the rest: nothing, nearly always. Raises
         Unreadable; then nothing more may be fed."""
-        return b"" if self.ended else self._parse_some(data)
+        return b"" if self.ended else self._parse_in_turn(data)
+
+    def _parse_in_turn(self, data: bytes) -> bytes:
+        """Parse some of it, if this turn of the event loop has time for that; returns the rest."""
+        head, turns = self._parsed_head, self._turns
+        if head is not None and head.length is not None:  # a body of told length takes no parsing
+            return self._parse_some(data)
+        if not turns.has_time:
+            return data
+        began = turns.clock()
+        try:
+            return self._parse_some(data)
+        finally:
+            turns.spent(began)
 
     def _parse_some(self, data: bytes) -> bytes:
         """Have the parser read until it has found some requests; returns the rest."""
@@ -241,13 +260,17 @@ class RequestParser:
         if self._lines > MOST_LINES:
             raise Unreadable(too_many_headers(MOST_LINES))
         if name in headers:
-            value = headers[name] + b", " + value
-        headers[name] = value
+            self._repeated.setdefault(name, [headers[name]]).append(value)
+        else:
+            headers[name] = value
 
     def on_headers_complete(self) -> None:
         if self._parsed_head is not None:
             return  # the one that ``_read_its_body`` made
         headers, parser = self._headers, self._parser
+        if self._repeated:
+            headers.update((name, b", ".join(values)) for name, values in self._repeated.items())
+            self._repeated = {}
         target, host = origin_form(self._target)
         if host is not None:
             headers[b"host"] = host

@@ -7,6 +7,7 @@ from modelport_scoring.http.budget import COUNTED_FROM
 from modelport_scoring.http.known_heads import HEAD_END, KnownHeads
 from modelport_scoring.http.parser import MOST_AT_ONCE, RequestParser, RequestSink
 from modelport_scoring.http.request import Head
+from modelport_scoring.http.turns import Turns
 
 LARGE_BYTES = 64 * 1024
 """From here on a body is not cut out of what was read, but looked at there."""
@@ -21,8 +22,8 @@ class RequestReader(RequestParser):
 
     __slots__ = ("_collected", "_collected_head", "_known", "_last", "_raw_head", "_stopped_at")
 
-    def __init__(self, sink: RequestSink, known: KnownHeads) -> None:
-        super().__init__(sink)
+    def __init__(self, sink: RequestSink, turns: Turns, known: KnownHeads) -> None:
+        super().__init__(sink, turns)
         self._known = known
         self._last: Head | None = None
         """The known head that came last: the next one is the same, nearly always."""
@@ -55,7 +56,7 @@ class RequestReader(RequestParser):
             rest = self._collect(self._collected_head, data)
         if rest:
             try:
-                return self._parse_some(rest)
+                return self._parse_in_turn(rest)
             finally:
                 self._raw_head = b""
         return data[self._stopped_at :] if self._stopped_at else b""

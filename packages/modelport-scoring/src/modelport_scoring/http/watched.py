@@ -217,7 +217,7 @@ class WatchedConnection(asyncio.Protocol):
         """Take more, first of what has come and then from the socket; or nothing for now."""
         if wants_more and self._unread and not self._takes_more_soon:
             self._takes_more_soon = True
-            self._listener.call_soon(self._take_more)
+            self._listener.turns.take_later(self._take_more, len(self._unread))
         self._read(wants_more and not self._unread)
 
     def _take_more(self) -> None:

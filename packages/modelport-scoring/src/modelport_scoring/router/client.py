@@ -12,6 +12,7 @@ from modelport_scoring.http.outgoing import CONTINUE
 from modelport_scoring.http.parser import RequestParser
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response, limit_message
+from modelport_scoring.http.turns import Turns
 from modelport_scoring.http.watched import WatchedConnection
 from modelport_scoring.router.forward import MOST_KEPT_BYTES, Forward
 from modelport_scoring.router.routing import Routing, overloaded
@@ -30,8 +31,8 @@ class StreamingParser(RequestParser):
 
     __slots__ = ("_client",)
 
-    def __init__(self, client: ClientConnection) -> None:
-        super().__init__(client)
+    def __init__(self, client: ClientConnection, turns: Turns) -> None:
+        super().__init__(client, turns)
         self._client = client
 
     def _keep(self, piece: bytes) -> None:
@@ -83,7 +84,7 @@ class ClientConnection(WatchedConnection):
     # --- transport ----------------------------------------------------------------------------------------------------
 
     def _serve(self, transport: asyncio.Transport) -> None:
-        self._reader = StreamingParser(self)
+        self._reader = StreamingParser(self, self._listener.turns)
         self._set_deadline()
 
     def connection_lost(self, error: Exception | None) -> None:
