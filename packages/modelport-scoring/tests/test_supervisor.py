@@ -233,7 +233,11 @@ def test_settings_that_cannot_be(services: Services) -> None:
         ({"unknown": 1}, "unknown"),
         ({"port": 70000}, "70000"),
         ({"limits": {"max_body_bytes": 0}}, "max_body_bytes"),
-        ({"limits": {"queue_wait_ms": 10**400}}, "limits.queue_wait_ms must be at most"),
+        ({"limits": {"queue_wait_ms": 10**400}}, "limits.queue_wait_ms must be at most 10000000000000; leave it out"),
+        ({"limits": {"start_timeout_s": 1e300}}, "limits.start_timeout_s must be at most 10000000000; leave it out"),
+        ({"limits": {"max_connections": 10**18}}, "limits.max_connections must be at most 9007199254740992; leave it"),
+        ({"limits": {"max_header_bytes": 10}}, "limits.max_header_bytes must be at least 1000, not 10"),
+        ({"limits": {"idle_timeout_s": 1e-300}}, "limits.idle_timeout_s must be at least 0.01, not 1e-300"),
         ({"auth": {"enabled": True}}, "key digest"),
     ):
         path.write_text(json.dumps({**wanted, **change}))

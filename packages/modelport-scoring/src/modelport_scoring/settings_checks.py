@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import msgspec
@@ -29,8 +28,15 @@ from modelport_scoring.traffic.settings import check_traffic
 from modelport_scoring.workers.size import size_of
 
 DIGEST_LENGTH = 64
-LARGEST = sys.float_info.max
-"""Of a limit: times are reckoned with as floats."""
+LEAST = {"max_header_bytes": 1000, "log_bytes": 1000, "idle_timeout_s": 0.01, "request_timeout_s": 0.01}
+"""Of those that no request, or no log, could keep otherwise: a head with a key has some hundred bytes, and deadlines are
+looked at every 20 ms."""
+
+MOST = 2**53
+"""Of numbers and sizes: up to here all that read JSON read the same whole numbers."""
+
+MOST_S = 10**10
+"""Of times, three centuries: the clocks of the event loop end beyond."""
 
 
 def check_settings(settings: ServiceSettings, *, path: Path) -> None:
@@ -110,10 +116,19 @@ def check_workers(workers: int | None, autoscale: Autoscale | None, *, path: Pat
 def check_limits(limits: Limits, *, path: Path, where: str = "") -> None:
     """Raise SettingsInvalid for a limit that nothing could keep."""
     for name, value in msgspec.structs.asdict(limits).items():
-        if value <= 0:
-            raise SettingsInvalid(f"{path}: {where}limits.{name} must be above 0, not {value}")
-        if value > LARGEST:
-            raise SettingsInvalid(f"{path}: {where}limits.{name} must be at most {LARGEST:g}")
+        limit = f"{path}: {where}limits.{name}"
+        if not value > 0:  # it may be NaN
+            raise SettingsInvalid(f"{limit} must be above 0, not {value}")
+        least, most = LEAST.get(name, 0), most_of(name)
+        if value < least:
+            raise SettingsInvalid(f"{limit} must be at least {least}, not {value}")
+        if value > most:
+            raise SettingsInvalid(f"{limit} must be at most {most}; leave it out for its default")
+
+
+def most_of(name: str) -> int:
+    """The largest value of that limit."""
+    return 1000 * MOST_S if name.endswith("_ms") else MOST_S if name.endswith("_s") else MOST
 
 
 def check_limits_of(settings: ServiceSettings, revision: RevisionSettings, *, path: Path) -> None:

@@ -147,6 +147,10 @@ def test_models_are_changed_and_downloaded(shop: Call) -> None:
         ("model deploy -n ok-name --es score.py --telemetry acces_log=true", "The settings of telemetry are: metrics,"),
         ("model deploy -n ok-name --es score.py --telemetry access_log", "key=value"),
         ("model deploy -n ok-name --es score.py --tm 0", "limits.scoring_timeout_ms must be above 0, not 0"),
+        (
+            "model deploy -n ok-name --es score.py --limit max_header_bytes=10",
+            "limits.max_header_bytes must be at least 1000, not 10",
+        ),
         ("model deploy -n ok-name --es score.py -e env --ed folder", "exclude each other"),
         ("model deploy -n ok-name --es score.py -m gone:1", "'gone'"),
         ("service show -n nope", "WebserviceNotFound"),

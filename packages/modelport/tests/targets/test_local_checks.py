@@ -51,6 +51,13 @@ def test_a_taken_port_names_the_process_that_has_it(target: LocalTarget) -> None
     [
         ({"no_such_limit": 1}, "limits: .*no_such_limit"),
         ({"queue_wait_ms": 0}, "settings: limits.queue_wait_ms must be above 0, not 0"),
+        ({"max_header_bytes": 10}, "settings: limits.max_header_bytes must be at least 1000, not 10"),
+        ({"request_timeout_s": -1}, "settings: limits.request_timeout_s must be above 0, not -1.0"),
+        ({"request_timeout_s": float("nan")}, "settings: limits.request_timeout_s must be above 0, not nan"),
+        (
+            {"drain_timeout_s": float("inf")},
+            "settings: limits.drain_timeout_s must be at most 10000000000; leave it out",
+        ),
         ({"queue_wait_ms": "soon"}, "limits: queue_wait_ms must be a whole number, not 'soon'"),
         ({"request_timeout_s": "x"}, "limits: request_timeout_s must be a number, not 'x'"),
     ],
