@@ -15,7 +15,7 @@ import pytest
 
 from image_packages import Package
 from modelport_scoring import SettingsInvalid, WorkerStart, read_failure
-from modelport_scoring.container.packaged import notes_on
+from modelport_scoring.container.packaged import UNLIMITED_MS, notes_on
 from modelport_scoring.service_folder import read_settings
 from modelport_scoring.supervision.service_lock import is_alive
 from modelport_scoring.version import server_line
@@ -159,6 +159,22 @@ def test_the_variables_of_v1_change_settings(package: Package, tmp_path: Path) -
     assert plain.revision.bundle == str(package.server)
     assert Path(plain.revision.interpreter[0]).samefile(sys.executable)
     assert plain.port == 5001
+
+
+@pytest.mark.parametrize(
+    ("variables", "scoring_timeout_ms"),
+    [
+        ({"SCORING_TIMEOUT_MS": "0"}, UNLIMITED_MS),
+        ({"SCORING_TIMEOUT_MS": "0", "WORKER_TIMEOUT": "30"}, 30_000),
+        ({"SCORING_TIMEOUT_MS": "500", "WORKER_TIMEOUT": "0"}, 500),
+        ({"SCORING_TIMEOUT_MS": " 500 ", "WORKER_TIMEOUT": " "}, 500),
+    ],
+)
+def test_a_timeout_of_0_is_none(package: Package, variables: dict[str, str], scoring_timeout_ms: int) -> None:
+    package.write(port=5001)
+    assert package.placed(variables).limits.scoring_timeout_ms == scoring_timeout_ms
+    with pytest.raises(SettingsInvalid, match="SCORING_TIMEOUT_MS must be a whole number of at least 0, not '-1'"):
+        package.placed({"SCORING_TIMEOUT_MS": "-1"})
 
 
 def test_a_service_ends_with_the_process_that_it_is_for(services: Services) -> None:

@@ -23,6 +23,9 @@ MOST_PORT = 0xFFFF
 MOST_DIGITS = 12
 """Of a number in a variable."""
 
+UNLIMITED_MS = 365 * 24 * 3_600_000
+"""A year, where a variable says 0: as in v1's images, that is no limit."""
+
 UNBOUNDED_LOG_BYTES = 1 << 50
 """The engine that takes the container's output also bounds it."""
 
@@ -192,9 +195,9 @@ def health_port(environ: Mapping[str, str], configured: int | None = None) -> in
 def _with_workers(settings: ServiceSettings, environ: Mapping[str, str]) -> ServiceSettings:
     limits = settings.limits
     workers = _number(environ, "WORKER_COUNT", settings.workers)
-    scoring_ms = _number(environ, "SCORING_TIMEOUT_MS", limits.scoring_timeout_ms)
-    if environ.get("WORKER_TIMEOUT"):  # gunicorn's: of a worker that says nothing for so many seconds
-        scoring_ms = min(scoring_ms, 1000 * _number(environ, "WORKER_TIMEOUT", 0))
+    scoring_ms = _number(environ, "SCORING_TIMEOUT_MS", limits.scoring_timeout_ms, least=0) or UNLIMITED_MS
+    # gunicorn's: of a worker that says nothing for so many seconds
+    scoring_ms = min(scoring_ms, 1000 * _number(environ, "WORKER_TIMEOUT", 0, least=0) or UNLIMITED_MS)
     start = WorkerStart.FORK if _is_true(environ, "WORKER_PRELOAD") else settings.worker_start
     limits = msgspec.structs.replace(limits, scoring_timeout_ms=scoring_ms)
     return msgspec.structs.replace(settings, workers=workers, worker_start=start, limits=limits)
@@ -208,12 +211,12 @@ def _with_telemetry(settings: ServiceSettings, environ: Mapping[str, str]) -> Se
     return msgspec.structs.replace(settings, telemetry=telemetry)
 
 
-def _number(environ: Mapping[str, str], variable: str, default: int) -> int:
-    given = environ.get(variable)
+def _number(environ: Mapping[str, str], variable: str, default: int, *, least: int = 1) -> int:
+    given = environ.get(variable, "").strip()
     if not given:
         return default
-    if not given.isdecimal() or len(given) > MOST_DIGITS or int(given) < 1:
-        raise SettingsInvalid(f"{variable} must be a whole number of at least 1, not {given!r}")
+    if not given.isdecimal() or len(given) > MOST_DIGITS or int(given) < least:
+        raise SettingsInvalid(f"{variable} must be a whole number of at least {least}, not {given!r}")
     return int(given)
 
 
