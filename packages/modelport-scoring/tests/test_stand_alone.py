@@ -253,6 +253,19 @@ def test_options_before_variables_before_the_file(server: StandAlone) -> None:
     assert "config.json: subscription is no variable of this server, and has no effect" in server.log
 
 
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe", b"\xef\xbb\xbf{}"])
+def test_a_document_of_the_users_that_is_no_json_is_not_served(server: StandAlone, content: bytes) -> None:
+    (server.app / "swagger3.json").write_bytes(content)
+    assert server.start("--entry_script", "score.py").wait(PATIENCE_S) == 3, server.log
+    assert "swagger3.json would be served at /swagger.json, and is no JSON: " in server.log
+
+
+def test_a_timeout_of_0_does_not_end_a_request(server: StandAlone) -> None:
+    server.start("--entry_script", "score.py", SCORING_TIMEOUT_MS="0", WORKER_TIMEOUT="0")
+    server.healthy()
+    server.score()
+
+
 def test_what_the_file_says_has_effect_or_is_said_to_have_none(server: StandAlone) -> None:
     config = {"SERVER_VERSION_LOG_RESPONSE_ENABLED": False, "AZUREML_DEBUG_PORT": 5678}
     (server.app / "other.json").write_text(json.dumps(config))

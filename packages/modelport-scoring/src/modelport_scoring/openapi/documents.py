@@ -84,6 +84,17 @@ def find_user_documents(folders: Iterable[Path]) -> dict[str, bytes]:
     return found
 
 
+def check_user_documents(folders: Iterable[Path]) -> None:
+    """Raise ValueError for a document of the user's that is no JSON: v1's server did not start with one either."""
+    for path in (folder / name for folder in folders for _, name in USER_FILES):
+        if path.is_file():
+            try:
+                json.loads(path.read_text(encoding="utf-8"))
+            except (ValueError, RecursionError) as error:
+                text = f"{path.name} would be served at /swagger.json, and is no JSON: {error}; mend it or take it away"
+                raise ValueError(text) from error
+
+
 def describe(service: ServiceSettings, contract: Contract, *, version: str) -> dict[str, Any]:
     """The document: Swagger 2.0 (``2``), OpenAPI 3.0.3 (``3``) or 3.1.0 (``3.1``)."""
     schemas = contract.schemas.get(SCHEMA_KEYS[version], {})

@@ -10,7 +10,7 @@ from modelport_scoring.bundle import BundleInvalid, FolderInPlace, Manifest, Wor
 from modelport_scoring.cors import parse_origins
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.journal import Journal
-from modelport_scoring.openapi import Documents, find_user_documents
+from modelport_scoring.openapi import Documents, check_user_documents, find_user_documents
 from modelport_scoring.service_folder import log_path, work_path
 from modelport_scoring.settings import RevisionSettings, ServiceSettings, limits_of
 from modelport_scoring.share import Share
@@ -112,10 +112,8 @@ class Revision:
         """The OpenAPI documents, None until a worker has told what they say."""
         if self._documented is not service and self.contract is not None:
             self._documented = service
-            folders = [self._folder.app]
-            if self._manifest.source_directory is not None:
-                folders.append(self._folder.app / self._manifest.source_directory)
-            self._documents = Documents(service, self.contract, supplied=find_user_documents(folders))
+            supplied = find_user_documents(folders_of_code(self._folder.app, self._manifest))
+            self._documents = Documents(service, self.contract, supplied=supplied)
         return self._documents
 
     async def leave_folder(self) -> None:
@@ -160,7 +158,7 @@ async def prepare(
         Journal(log).write(f"modelport: revision {number} starts from {service.revision.bundle}")
         return Revision(service, manifest, work, log=log, loop=loop, telemetry=telemetry, share=share)
     except (BundleInvalid, OSError, ValueError, RuntimeError) as error:
-        # ValueError: an origin that cannot be read, a path with a zero byte; RuntimeError: no thread to be had
+        # ValueError: an origin or a document that is none, a path with a zero byte; RuntimeError: no thread to be had
         await asyncio.to_thread(work.remove)
         raise StartFailed(Failure(phase="start", type=type(error).__name__, message=str(error))) from error
 
@@ -168,4 +166,10 @@ async def prepare(
 def _prepare_files(bundle: Path, work: WorkingFolder) -> Manifest:
     manifest = read_manifest(bundle)
     work.fill(bundle)
+    check_user_documents(folders_of_code(work.app, manifest))
     return manifest
+
+
+def folders_of_code(app: Path, manifest: Manifest) -> list[Path]:
+    """Where the user may have put an OpenAPI document."""
+    return [app] if manifest.source_directory is None else [app, app / manifest.source_directory]
