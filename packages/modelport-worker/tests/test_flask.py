@@ -172,6 +172,9 @@ def check_requests(worker: WorkerProcess) -> None:
     for path, headers in (("/score", []), ("/below/a/prefix/score", [["X-Forwarded-Proto", "https"]])):
         route = worker.ask(b"", request={**describe("route", headers=headers), "path": path}).json
         assert route == ["main.handle_score", "/score", {}, "main", None, "/score", "http"]
+    passing = [["Content_Type", "text/html"], ["X_One", "2"], ["Cookie", "c=d"], ["COOKIE_", "e=f"]]
+    told = worker.ask(b"[1]", request=describe("parsed", headers=passing)).json
+    assert (told["header"], told["cookies"]) == ("1", {"c": "d"})
     assert worker.ask(b"", request=describe("body", headers=[["Content-Length", "0"]])).json == ["", "", 0]
     assert worker.ask(b"", request=describe("body")).json == ["", "", None]
     part = b'--B\r\nContent-Disposition: form-data; name="image"; filename="i.png"\r\n\r\n%b\r\n' % (b"x" * 700_000)

@@ -133,6 +133,8 @@ def wsgi_environment(
     if address:
         environment["REMOTE_ADDR"] = address
     for name, value in headers:
+        if "_" in name:
+            continue  # here it would pass for the header with a hyphen, or as well replace it
         key = name.upper().replace("-", "_")
         environment[key if key == "CONTENT_TYPE" else "HTTP_" + key] = value
     told = environment.pop("HTTP_CONTENT_LENGTH", None)
