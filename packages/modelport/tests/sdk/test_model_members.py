@@ -32,6 +32,28 @@ def model(workspace: Workspace) -> Model:
     )
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"workspace": "quickstart"}, "workspace must be a Workspace; it is 'quickstart'"),
+        ({"models": [1]}, "1 is neither a model nor the id of one"),
+        ({"inference_config": "score.py"}, "inference_config must be of the class InferenceConfig or ImageConf"),
+    ],
+)
+def test_what_is_no_argument_of_deploy_is_named(workspace: Workspace, wrong: dict[str, Any], message: str) -> None:
+    Path("score.py").write_text("def init(): pass\n\ndef run(data): return data\n")
+    right = {"workspace": workspace, "models": [], "inference_config": InferenceConfig(entry_script="score.py")}
+    configuration = LocalWebservice.deploy_configuration()
+    with pytest.raises(UserErrorException, match=message):
+        Model.deploy(name="service", deployment_config=configuration, **{**right, **wrong})
+
+
+def test_a_model_is_not_registered_in_what_is_no_workspace() -> None:
+    Path("m.pkl").write_text("m")
+    with pytest.raises(UserErrorException, match="workspace must be a Workspace; it is None"):
+        Model.register(None, "m.pkl", "m")  # type: ignore[arg-type]
+
+
 def test_frameworks() -> None:
     frameworks = {name: value for name, value in vars(Model.Framework).items() if name.isupper()}
     v1 = {

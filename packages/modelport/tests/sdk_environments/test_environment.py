@@ -68,6 +68,31 @@ def test_its_repr_is_its_json_without_the_password() -> None:
     assert "hidden" not in repr(made)
 
 
+@pytest.mark.parametrize(
+    ("attribute", "value", "message"),
+    [
+        ("environment_variables", ["A=1"], "environment_variables of the environment 'e' must be of the class Mapping"),
+        ("environment_variables", None, "it is None"),
+        ("python", {"interpreter_path": "python"}, "python of the environment 'e' must be of the class PythonSection"),
+        ("docker", "ubuntu", "docker of the environment 'e' must be of the class DockerSection; it is 'ubuntu'"),
+    ],
+)
+def test_an_attribute_of_another_kind_is_named(attribute: str, value: object, message: str) -> None:
+    environment = Environment("e")
+    setattr(environment, attribute, value)
+    with pytest.raises(UserErrorException, match=message):
+        environment.to_definition()
+
+
+def test_conda_dependencies_are_no_list() -> None:
+    environment = Environment("e")
+    environment.python.conda_dependencies = ["numpy"]  # type: ignore[assignment]
+    with pytest.raises(
+        UserErrorException, match=r"conda_dependencies must be of the class CondaDependencies; it is \['n"
+    ):
+        environment.to_definition()
+
+
 def test_attributes_may_be_given_by_name_and_only_known_ones() -> None:
     assert Environment("mine", inferencing_stack_version="latest").inferencing_stack_version == "latest"
     with pytest.raises(UserErrorException, match="'dockre'"):

@@ -14,6 +14,7 @@ from modelport.sdk.aks_configuration import AksEndpointDeploymentConfiguration, 
 from modelport.sdk.compute import AksCompute, ComputeTarget
 from modelport.sdk.deployment_configuration import DeploymentConfiguration, texts
 from modelport.sdk.inference import InferenceConfig
+from modelport.sdk.kinds import check_workspace
 from modelport.sdk.local_configuration import LocalDeploymentConfiguration
 from modelport.sdk.new_revision import first_revision
 from modelport.usecases.deploy import DeployRequest, deploy
@@ -43,6 +44,7 @@ def deploy_service(
     show_output: bool,
 ) -> Webservice:
     """What ``Model.deploy`` promises."""
+    check_workspace(workspace)
     configuration = chosen_configuration(workspace, name, deployment_config, deployment_target)
     configuration.validate_configuration()
     _cluster(workspace, configuration, deployment_target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -26,6 +26,7 @@ from modelport.sdk.environment_sections import (
     SparkSection,
     dockerfile_text,
 )
+from modelport.sdk.kinds import check_kind
 from modelport.usecases.environment_labels import label_environment, version_with_label
 from modelport.usecases.private_wheels import keep_wheel
 
@@ -119,11 +120,17 @@ class Environment(BuildableEnvironment):
     def to_definition(self) -> EnvironmentDefinition:
         """The domain's form.
 
-        Raises UserErrorException where what is set contradicts itself, FileNotFoundError where a file is missing.
+        Raises UserErrorException where what is set contradicts itself or is of another kind, FileNotFoundError where a
+        file is missing.
         """
+        what = f"{{}} of the environment {self.name!r}".format
+        variables, hint = self.environment_variables, "Write {'NAME': 'value'}."
+        check_kind(variables, Mapping, what=what("environment_variables"), hint=hint)
+        check_kind(self.python, PythonSection, what=what("python"), hint="Set the attributes of the one that is there.")
+        check_kind(self.docker, DockerSection, what=what("docker"), hint="Set the attributes of the one that is there.")
         return EnvironmentDefinition(
             name=self.name,
-            environment_variables={str(key): str(value) for key, value in self.environment_variables.items()},
+            environment_variables={str(key): str(value) for key, value in variables.items()},
             python=self.python.to_definition(),
             docker=self.docker.to_definition(),
             inferencing_stack_version=self.inferencing_stack_version,

@@ -11,6 +11,7 @@ from modelport.domain.environments import PythonSection as PythonDefinition
 from modelport.domain.errors import UserErrorException
 from modelport.environments.specification import read_conda_file, read_text
 from modelport.sdk.conda_dependencies import CondaDependencies
+from modelport.sdk.kinds import check_kind
 
 _REGISTRY_FIELDS = ("address", "username", "password", "registry_identity")
 
@@ -40,7 +41,10 @@ class PythonSection:
     conda_dependencies: CondaDependencies | None = field(default_factory=CondaDependencies)
 
     def to_definition(self) -> PythonDefinition:
-        """Raises FileNotFoundError, and UserErrorException naming file and line."""
+        """Raises FileNotFoundError, and UserErrorException naming file and line, or what is of another class."""
+        if self.conda_dependencies:
+            hint = "Make one with CondaDependencies.create(pip_packages=[…])."
+            check_kind(self.conda_dependencies, CondaDependencies, what="conda_dependencies", hint=hint)
         conda = self.conda_dependencies.to_specification() if self.conda_dependencies else None
         if self.conda_dependencies_file is not None:
             conda = read_conda_file(self.conda_dependencies_file)

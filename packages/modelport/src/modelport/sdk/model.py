@@ -17,6 +17,7 @@ from modelport.domain.errors import (
 from modelport.domain.models import Condition, Framework, ModelChange, ModelFilter, ResourceConfiguration
 from modelport.domain.names import split_model_id
 from modelport.sdk.cloud_only import say_unused
+from modelport.sdk.kinds import check_workspace
 from modelport.sdk.labels import label_keys, labels
 from modelport.sdk.model_deployment import ModelDeployment
 from modelport.sdk.model_snapshot import ModelSnapshot
@@ -55,7 +56,7 @@ class Model(ModelSnapshot, ModelDeployment):
         """
         say_unused(workspace.context.progress, kwargs)
         if id is not None:
-            name, version = split_model_id(id) if ":" in id else (id, version)
+            name, version = split_model_id(str(id)) if ":" in str(id) else (str(id), version)
         if not name:
             raise WebserviceException("Error, one of id or name must be provided.")
         wanted = ModelFilter(
@@ -116,6 +117,7 @@ class Model(ModelSnapshot, ModelDeployment):
             experiment_name=experiment_name,
         )
         check_registration(registration)
+        check_workspace(workspace)
         workspace.context.progress.step(f"Registering model {model_name}")
         references = _references(datasets)
         model = Model._from_version(workspace, register_model(workspace.context, registration))

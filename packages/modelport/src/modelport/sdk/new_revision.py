@@ -11,6 +11,7 @@ from modelport.domain.services import Revision
 from modelport.sdk.image_configuration import ImageConfiguration
 from modelport.sdk.image_revision import revision_from_image
 from modelport.sdk.inference import InferenceConfig
+from modelport.sdk.kinds import check_kind
 from modelport.usecases.context import Context
 from modelport.usecases.find_models import find_model_by_id
 from modelport.usecases.no_code.generate import no_code_revision
@@ -41,6 +42,7 @@ def packaged_revision(
     """The same, to be packaged: what is for images has its effect. Raises as ``first_revision``."""
     if inference is None:
         return no_code_revision(context, _found(context, models))
+    _check_inference(inference)
     return RevisionRequest(
         models=_found(context, models),
         inference=inference.validate_configuration(),
@@ -67,6 +69,7 @@ def new_revision(
     found = None if models is None else _found(context, models)
     if inference is None:
         return revision_again(context, present, models=found)
+    _check_inference(inference)
     return RevisionRequest(
         models=models_of(context, present) if found is None else found,
         inference=inference.validate_configuration(),
@@ -82,7 +85,20 @@ def ids_of(models: Sequence[Model | str]) -> list[str]:
             f"models must be a list of models or of their ids; it is {models!r}.",
             hint="Put it into a list: [model], or ['name:1'].",
         )
-    return [model if isinstance(model, str) else model.id for model in models]
+    return [_id_of(model) for model in models]
+
+
+def _id_of(model: Model | str) -> str:
+    if isinstance(model, str):
+        return model
+    if not hasattr(model, "id"):
+        raise UserErrorException(f"{model!r} is neither a model nor the id of one.", hint="An id is 'name:1'.")
+    return model.id
+
+
+def _check_inference(inference: InferenceConfig | ImageConfiguration) -> None:
+    hint = "Make one with InferenceConfig(entry_script='score.py', environment=environment)."
+    check_kind(inference, InferenceConfig, ImageConfiguration, what="inference_config", hint=hint)
 
 
 def _found(context: Context, models: Sequence[Model | str]) -> list[ModelVersion]:
