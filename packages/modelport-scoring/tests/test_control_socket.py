@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import socket
 import stat
+from pathlib import Path
 
 import pytest
 
-from modelport_scoring import RequestRefused
+from modelport_scoring import RequestRefused, ServiceState
 from modelport_scoring.control.client import connect
 from modelport_scoring.control.messages import MOST_LINE_BYTES
 from modelport_scoring.service_folder import CONTROL
-from scoring_services import PATIENCE_S, RunningService, read_all
+from scoring_services import PATIENCE_S, RunningService, Services, read_all, wait_until
 
 DEEP = b'{"do": "status", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}"
 
@@ -61,3 +62,27 @@ def test_a_crowd_is_served_one_after_the_other(echo: RunningService) -> None:
     finally:
         for channel in crowd:
             channel.close()
+
+
+def test_a_socket_whose_file_was_removed_is_there_again(services: Services) -> None:
+    service = services.start()
+    socket_file = service.folder / CONTROL
+    for away in (Path.unlink, lambda path: path.rename(path.with_name("elsewhere"))):
+        away(socket_file)
+        wait_until(socket_file.exists, what="it listens again")
+        assert service.status.state is ServiceState.RUNNING
+        assert stat.S_IMODE(socket_file.stat().st_mode) == 0o600
+    service.control.stop()
+    assert service.process is not None
+    assert service.process.wait(PATIENCE_S) == 0
+    assert service.supervisor_log.count("control.sock had been removed; it is there again") == 2
+
+
+def test_a_dead_socket_in_its_place_is_replaced(services: Services) -> None:
+    """As a backup leaves it that was unpacked over the folder."""
+    service = services.start()
+    socket_file = service.folder / CONTROL
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(service.folder / "dead"))
+    (service.folder / "dead").rename(socket_file)
+    service.wait_for(ServiceState.RUNNING)

@@ -87,6 +87,7 @@ class Server:
             self._listener.sweep_with(self._certificate.look)
         self._routes = Routes(self._service)
         self._place: Leader | Follower = (Follower if share.process else Leader)(self)
+        self._listener.sweep_with(self._place.look)
         self._stopped: asyncio.Future[float | None] = loop.create_future()
         self._given_up = False
         self._leaving = False

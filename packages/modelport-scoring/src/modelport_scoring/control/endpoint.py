@@ -38,6 +38,10 @@ class ControlEndpoint:
         """Listen, readable and writable by the owner only. Raises OSError."""
         await self._socket.open()
 
+    def look(self) -> None:
+        """Called about once a second."""
+        self._socket.look()
+
     def close(self) -> None:
         """Listen no more."""
         self._socket.close()

@@ -59,6 +59,10 @@ class Leader:
         """Another one may have died in the middle of a verb: what it had written down is in force, and nothing else."""
         await self._peers.settle(lambda: self._server.service.settings)
 
+    def look(self) -> None:
+        """See that orders can be given. Called about once a second."""
+        self._control.look()
+
     def close(self) -> None:
         self._control.close()
 
@@ -80,9 +84,14 @@ class Follower:
 
     def __init__(self, server: Process) -> None:
         self._server = server
-        process = server.service.share.process
+        self._port = 0
         self._endpoint = PeerEndpoint(
-            server.service, process=process, status=server.status, stop=server.stop, give_up=server.give_up
+            server.service,
+            process=server.service.share.process,
+            status=server.status,
+            stop=server.stop,
+            give_up=server.give_up,
+            reopened=self._catch_up,
         )
 
     async def open(self) -> None:
@@ -91,10 +100,19 @@ class Follower:
 
     async def settle(self, *, port: int) -> None:
         """The settings may have been written anew between our reading them and our listening."""
+        self._port = port
+        await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Have in force what the file says, which was written while nobody could tell us."""
         with contextlib.suppress(SettingsInvalid):
-            settings = settings_of_moment(Path.cwd(), port=port)
+            settings = settings_of_moment(Path.cwd(), port=self._port)
             if settings != self._server.service.settings:
                 await self._endpoint.settle(settings)
+
+    def look(self) -> None:
+        """See that orders can be given. Called about once a second."""
+        self._endpoint.look()
 
     def close(self) -> None:
         self._endpoint.close()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from modelport_scoring.control.messages import MOST_LINE_BYTES
+from modelport_scoring.journal import say
 
 PATIENCE_S = 10.0
 """Who connects says what it wants within this time."""
@@ -19,26 +22,63 @@ LineAnswer = tuple[bytes, Callable[[], None] | None]
 class LineSocket:
     """Listens in the current directory, which is the service's folder."""
 
-    def __init__(self, name: str, answer: Callable[[bytes], Awaitable[LineAnswer]]) -> None:
-        """``answer`` never raises."""
+    def __init__(
+        self,
+        name: str,
+        answer: Callable[[bytes], Awaitable[LineAnswer]],
+        *,
+        reopened: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """``answer`` never raises. ``reopened``: what is to be done once it listens again, after nobody was heard."""
         self._name = name
         self._answer = answer
+        self._reopened = reopened
         self._server: asyncio.Server | None = None
+        self._file: os.stat_result | None = None
+        """Of the socket, as it was made."""
+        self._reopening: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Listen, readable and writable by the owner only. Raises OSError."""
-        Path(self._name).unlink(missing_ok=True)
-        mask = os.umask(0o177)
-        try:
-            self._server = await asyncio.start_unix_server(self._serve, self._name, limit=MOST_LINE_BYTES)
-        finally:
-            os.umask(mask)
+        """Listen, readable and writable by the owner only, in the place of whoever did before. Raises OSError."""
+        aside = Path(f".{self._name}")
+        aside.unlink(missing_ok=True)
+        with contextlib.ExitStack() as opened:
+            channel = opened.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            channel.bind(str(aside))
+            aside.chmod(0o600)  # nobody can connect before it listens
+            self._server = await asyncio.start_unix_server(self._serve, sock=channel, limit=MOST_LINE_BYTES)
+            opened.pop_all()
+        self._file = aside.stat()
+        aside.rename(self._name)
+
+    def look(self) -> None:
+        """Listen again where somebody has removed the socket's file, or put another one in its place: nobody could give
+        orders any more. To be called about once a second, between ``open`` and ``close``."""
+        if self._server is None or (self._reopening is not None and not self._reopening.done()):
+            return
+        with contextlib.suppress(OSError):
+            if self._file is not None and os.path.samestat(self._file, Path(self._name).stat()):
+                return
+        self._reopening = asyncio.get_running_loop().create_task(self._reopen())
 
     def close(self) -> None:
         """Listen no more."""
+        if self._reopening is not None:
+            self._reopening.cancel()
         if self._server is not None:
             self._server.close()
+            self._server = None
         Path(self._name).unlink(missing_ok=True)
+
+    async def _reopen(self) -> None:
+        unreachable = self._server
+        with contextlib.suppress(OSError):  # no room, or no folder any more: the next look tries again
+            await self.open()
+            if unreachable is not None:
+                unreachable.close()
+            say(f"{self._name} had been removed; it is there again")
+            if self._reopened is not None:
+                await self._reopened()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         afterwards = None

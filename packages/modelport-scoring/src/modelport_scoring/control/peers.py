@@ -51,18 +51,30 @@ class PeerEndpoint:
     """The side of a server process that follows."""
 
     def __init__(
-        self, service: Service, *, process: int, status: Callable[[], Status], stop: Callable[[], None], give_up: GiveUp
+        self,
+        service: Service,
+        *,
+        process: int,
+        status: Callable[[], Status],
+        stop: Callable[[], None],
+        give_up: GiveUp,
+        reopened: Callable[[], Awaitable[None]],
     ) -> None:
-        """``give_up``: have this process end, and another one begin with what the file says."""
+        """``give_up``: have this process end, and another one begin with what the file says. ``reopened``: what is to
+        be done once it can be told something again, after a while in which it could not."""
         self._service = service
         self._status = status
         self._stop = stop
         self._give_up = give_up
-        self._socket = LineSocket(peer_socket(process), self._answer)
+        self._socket = LineSocket(peer_socket(process), self._answer, reopened=reopened)
 
     async def open(self) -> None:
         """Listen. Raises OSError."""
         await self._socket.open()
+
+    def look(self) -> None:
+        """Called about once a second."""
+        self._socket.look()
 
     def close(self) -> None:
         self._socket.close()
