@@ -39,6 +39,7 @@ from scoring_services import (
     RunningService,
     Services,
     has_pending,
+    load,
     read_all,
     refuses,
     session_members,
@@ -260,6 +261,28 @@ def test_a_second_supervisor_is_refused_and_harms_nothing(services: Services) ->
 
 
 # --- who dies ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_hangup_is_nothing_to_a_service_without_a_terminal(services: Services) -> None:
+    service = services.start()
+    before = service.status
+    for pid in (before.supervisor_pid, before.pid):
+        os.kill(pid, signal.SIGHUP)
+        wait_until(lambda: not has_pending(pid, signal.SIGHUP), what="it has been taken")  # noqa: B023
+    assert service.score("x").status == 200
+    after = service.status
+    assert (after.supervisor_pid, after.pid) == (before.supervisor_pid, before.pid)
+
+
+def test_a_service_at_a_terminal_stops_with_it(services: Services) -> None:
+    service = services.make()
+    service.process = subprocess.Popen(supervisor_command(service.folder), process_group=0)
+    service.wait_for(ServiceState.RUNNING)
+    with load(service) as seen:
+        os.killpg(service.process.pid, signal.SIGHUP)
+        assert exit_status(service) == 0
+    assert {answer[0] for answer in seen if isinstance(answer, tuple)} == {200}, seen
+    assert "the service has stopped" in service.supervisor_log
 
 
 def test_the_scoring_server_is_started_again(services: Services) -> None:

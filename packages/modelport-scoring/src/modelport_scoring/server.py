@@ -118,6 +118,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._told_to_stop)
         self._loop.add_signal_handler(signal.SIGUSR1, self.leave)
+        self._loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the supervisor gets it too, where it is a stop
         await self._place.open()
         starting = self._loop.create_task(self._service.start())
         starting.add_done_callback(self._started)

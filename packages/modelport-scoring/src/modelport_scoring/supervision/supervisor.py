@@ -47,7 +47,11 @@ KILL_AFTER_S = 5.0
 """How much longer than ``limits.drain_timeout_s`` a server may take to end."""
 
 STOP_SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT))
-WAITED_SIGNALS = STOP_SIGNALS | {signal.SIGCHLD, LEAVE}
+HANGUP = signal.SIGHUP
+"""The terminal has gone that this was started at: a stop, as Ctrl-C there. A service with a session of its own has
+none; there it comes from whoever rotates logs, for one, and must not end the service."""
+
+WAITED_SIGNALS = STOP_SIGNALS | {signal.SIGCHLD, LEAVE, HANGUP}
 
 
 def supervisor_command(folder: Path | str) -> list[str]:
@@ -232,7 +236,8 @@ class Supervisor:
         """Wait for a signal, so long at most, and heed one to stop."""
         received = signal.sigtimedwait(WAITED_SIGNALS, seconds)
         number = None if received is None else received.si_signo
-        if number in STOP_SIGNALS or self._is_left_alone():
+        is_hung_up = number == HANGUP and os.getsid(0) != os.getpid()
+        if number in STOP_SIGNALS or is_hung_up or self._is_left_alone():
             self._stop()
         elif number == LEAVE and self._succession is not None and self._succession.has_successor:
             self._leave(self._succession)
