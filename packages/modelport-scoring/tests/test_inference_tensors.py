@@ -9,10 +9,13 @@ import struct
 import tracemalloc
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy, composite
+from tritonclient.http import InferenceServerClient, InferInput  # type: ignore[import-untyped]
+from tritonclient.utils import triton_to_np_dtype  # type: ignore[import-untyped]
 
 from modelport_scoring.inference_protocol.codec import (
     InferRequest,
@@ -66,6 +69,16 @@ def without_payload(tensor: Tensor) -> Tensor:
     return Tensor(tensor.name, tensor.datatype, tensor.shape, values=values)
 
 
+def as_numpy(tensor: Tensor) -> Any:
+    """The array as the public client takes it."""
+    if tensor.datatype.name == "BYTES":
+        array = np.empty(tensor.count, dtype=object)
+        array[:] = tensor.values()
+    else:
+        array = np.array(tensor.values(), dtype=triton_to_np_dtype(tensor.datatype.name))
+    return array.reshape(tensor.shape)
+
+
 class TestRoundTrips:
     @given(
         st.lists(tensors(), max_size=3),
@@ -100,6 +113,30 @@ class TestRoundTrips:
         body = head.replace(b'"outputs"', b'"inputs"', 1) + reply.body[len(head) :]
         decoded = decode_request(body, header_length=len(head) - 1 if binary else None)
         assert same(decoded.inputs["x"], tensor)
+
+    @given(st.lists(st.tuples(tensors(), st.booleans()), max_size=3), st.text(st.characters(codec="utf-8")))
+    def test_requests_that_the_public_client_writes(self, given_tensors: list[tuple[Tensor, bool]], id: str) -> None:
+        sent, inputs = dict[str, Tensor](), list[InferInput]()
+        for number, (tensor, binary) in enumerate(given_tensors):
+            name, is_binary = str(number), binary or tensor.datatype.name == "FP16"  # which it does not write as JSON
+            sent[name] = Tensor(name, tensor.datatype, tensor.shape, values=without_payload(tensor).values())
+            inputs.append(InferInput(name, list(tensor.shape), tensor.datatype.name))
+            inputs[-1].set_data_from_numpy(as_numpy(sent[name]), binary_data=is_binary)
+        body, length = InferenceServerClient.generate_request_body(inputs, request_id=id)
+        decoded = decode_request(body, header_length=length)
+        assert (decoded.id or "", list(decoded.inputs)) == (id, list(sent))
+        assert all(same(decoded.inputs[name], tensor) for name, tensor in sent.items())
+
+    @given(tensors(), st.booleans())
+    def test_responses_that_the_public_client_reads(self, tensor: Tensor, binary: bool) -> None:
+        tensor = without_payload(tensor)
+        reply = encode_response(model="m", version="1", request=InferRequest({}, is_binary=binary), outputs=[tensor])
+        length = reply.lines.lower().partition(b"inference-header-content-length: ")[2].strip()
+        result = InferenceServerClient.parse_response_body(reply.body, header_length=int(length) if binary else None)
+        found = result.as_numpy("x")
+        assert (found.shape, found.dtype) == (tensor.shape, as_numpy(tensor).dtype)
+        values = [each.encode() if isinstance(each, str) else each for each in found.ravel().tolist()]
+        assert same(Tensor("x", tensor.datatype, tensor.shape, values=values), tensor)
 
     @given(tensors())
     def test_nested_json_means_the_same(self, tensor: Tensor) -> None:
