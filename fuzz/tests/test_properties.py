@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from array import array
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzz.answers import AnswerReader
 from fuzz.targets import frames, http_connection, http_reader, numbers, replies, router, second_reader
 from fuzz.targets.http_reader import SEPARATOR
+from modelport_scoring.http.response import WITHOUT_BODY, head
+from modelport_scoring.script_answers import returned
 
 HEAD = b"%b %b HTTP/%b\r\nHost: x\r\n%b\r\n"
 methods = st.sampled_from([b"POST", b"GET", b"HEAD", b"OPTIONS", b"CONNECT"])
@@ -182,3 +186,30 @@ def test_numbers_are_read_as_json_reads_them(parameter: int, body: str) -> None:
 def test_numbers_are_written_as_json_writes_them(sizes: list[int], data: st.DataObject) -> None:
     values = data.draw(st.lists(st.floats(), min_size=32, max_size=32))
     numbers.check_one(bytes([numbers.SOME, len(sizes) - 1, *sizes]) + array("d", values).tobytes())
+
+
+texts = st.one_of(
+    st.text(max_size=4),
+    st.sampled_from(["a", "Content-Length", "Connection", "Set-Cookie", "x y", "a\r\nb: c", "\x80", " b ", "a\tb"]),
+)
+names = st.one_of(st.sampled_from(["a", "Set-Cookie", "content-length"]), texts)
+values = st.one_of(st.sampled_from(["", "b", "a\r\nb: c", "a\nb", "\x80"]), texts)
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), texts),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=2),
+    max_leaves=6,
+)
+codes = st.one_of(st.sampled_from([200, 204, 404]), st.integers(0, 65_535))
+
+
+@settings(max_examples=300, deadline=None)
+@given(codes, st.one_of(st.lists(st.tuples(names, values), max_size=4), json_values), st.binary(max_size=10))
+def test_a_client_reads_one_answer_whatever_headers_a_worker_says(code: int, headers: Any, body: bytes) -> None:
+    response = returned(code, json.dumps(headers).encode(), body)
+    most_lines = max(1, len(headers) if isinstance(headers, list) else 0)
+    assert response.lines.count(b"\n") <= most_lines, "a header has broken out of its line"
+    sent = head(response, connection=b"", date=b"") + (b"" if response.status in WITHOUT_BODY else bytes(response.body))
+    reader = AnswerReader(sent, is_relayed=True)
+    assert reader.read(b"GET").status == response.status
+    assert not reader.data
+    assert 200 <= response.status <= 599
