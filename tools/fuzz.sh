@@ -19,9 +19,9 @@ for target in "${targets[@]}"; do
     fi
 done
 
-if [ ! -x "$python" ]; then
+if ! "$python" -c 'import atheris, h11' 2>/dev/null; then
     eval "$(.venv/bin/python packages/modelport/src/modelport/environments/index_settings.py)"
-    .venv/bin/uv venv --quiet --python .venv/bin/python .fuzz/venv
+    .venv/bin/uv venv --quiet --allow-existing --python .venv/bin/python .fuzz/venv
     .venv/bin/uv pip install --quiet --python "$python" --constraint constraints.txt atheris h11 \
         -e packages/modelport-worker -e packages/modelport-azureml -e packages/modelport-scoring
 fi

@@ -8,7 +8,9 @@ import pytest
 
 from fuzz.answers import Answer, read_answers
 from fuzz.catalogue import TARGETS, kept_inputs
-from fuzz.targets import http_connection
+from fuzz.targets import http_connection, router, second_reader
+from modelport_scoring.http import parser
+from modelport_scoring.router import heads
 
 MOST_BYTES = 16 * 1024
 
@@ -59,3 +61,15 @@ def test_a_wrong_answer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_connection.Script, "screen", lambda *_: None)
     with pytest.raises(AssertionError, match="are not"):
         http_connection.check_one(b"\x00GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+def test_a_request_that_the_router_changes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "OF_ONE_HOP", heads.OF_ONE_HOP | {b"a"})
+    with pytest.raises(AssertionError, match="was lost"):
+        router.check_one(b"\x00GET /score HTTP/1.1\r\nHost: x\r\nA: b\r\n\r\n")
+
+
+def test_what_another_reader_takes_for_something_else_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parser, "WHITESPACE", b"\t")
+    with pytest.raises(AssertionError, match="is not"):
+        second_reader.check_one(b"GET /score HTTP/1.1\r\nHost: x\r\nA: b \r\n\r\n")
