@@ -188,5 +188,10 @@ def test_each_part_of_the_scoring_server_is_told_where_it_lies() -> None:
     assert missing == []
 
 
+def test_each_module_of_the_worker_is_told_of() -> None:
+    modules = {path.stem for path in (ROOT / "packages/modelport-worker/src/modelport_worker").glob("*.py")}
+    assert set(first_column("packages/modelport-worker/README.md", "| module | does |")) == modules - {"__init__"}
+
+
 def test_no_lock_file_names_a_host() -> None:
     assert not re.search(r"https?:|\bfile:", (ROOT / "constraints.txt").read_text())
