@@ -10,16 +10,15 @@ TRIM_THRESHOLD = -1
 MMAP_THRESHOLD = -3
 """Parameters of mallopt(3)."""
 
-KEPT_BYTES = 32 * 1024 * 1024
-MAPPED_FROM_BYTES = 32 * 1024 * 1024
-"""The most that the C library takes."""
+KEPT_BYTES = 16 * 1024 * 1024
+MAPPED_FROM_BYTES = 16 * 1024 * 1024
 
 QUIET_LOOKS = 3
 """After so many looks, about a second apart, between which nothing has happened, memory is given back."""
 
 
 def keep_freed_memory() -> None:
-    """Keep up to 32 MiB that were freed at the top of the heap, and take up to as much from it at once.
+    """Keep up to 16 MiB that were freed at the top of the heap, and take up to as much from it at once.
 
     Bodies come and go. By default 128 KiB are enough to be given back, so that with bodies of 100 KB every second or
     third request asked the kernel for memory, and touched each of its pages for the first time: with bodies of some MB

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 MOST_AHEAD = 8
-"""From the second piece on, memory is taken for so many times what has come, and not for all that a client says that it
-will send. Were it taken for each piece, most of a large body would be copied several times. With the first one the
+"""Once an eighth has come, memory is taken for all of a body: not for what a client only says that it will send, and
+not for each piece, by which most of a large body would be copied several times. Not with the first piece either: the
 budget has not said yet that there is room for the rest."""
 
 
@@ -27,17 +27,15 @@ class ArrivingBody:
         """Copy one more piece behind the others."""
         start = self._size
         self._size += len(piece)
-        if self._length is None:
+        if len(self._memory) == self._length:
+            self._memory[start : self._size] = piece
+        elif self._length is None or not start or MOST_AHEAD * self._size < self._length:
             self._memory += piece
-            return
-        if self._size > len(self._memory):
-            self._take_more(min(self._length, MOST_AHEAD * self._size) if start else self._size)
-        self._memory[start : self._size] = piece
-
-    def _take_more(self, size: int) -> None:
-        larger = bytearray(size)
-        larger[: len(self._memory)] = self._memory
-        self._memory = larger
+        else:
+            whole = bytearray(self._length)
+            whole[:start] = self._memory
+            whole[start : self._size] = piece
+            self._memory = whole
 
     @property
     def whole(self) -> bytearray:
