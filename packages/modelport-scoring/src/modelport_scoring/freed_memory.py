@@ -16,6 +16,10 @@ MAPPED_FROM_BYTES = 16 * 1024 * 1024
 QUIET_LOOKS = 3
 """After so many looks, about a second apart, between which nothing has happened, memory is given back."""
 
+MANY_CLIENTS = 256
+"""Connections that ended, whose memory is worth giving back. Probes that connect each second are not many: with them, a
+server would never be idle."""
+
 
 def keep_freed_memory() -> None:
     """Keep up to 16 MiB that were freed at the top of the heap, and take up to as much from it at once.

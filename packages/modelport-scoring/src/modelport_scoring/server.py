@@ -22,7 +22,7 @@ from modelport_scoring.control.messages import Status
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.exit_statuses import STATUS_CANNOT_SERVE, STATUS_GIVEN_UP, STATUS_SCRIPT_FAILED
 from modelport_scoring.failures import Failure
-from modelport_scoring.freed_memory import IdleMemory, keep_freed_memory
+from modelport_scoring.freed_memory import MANY_CLIENTS, IdleMemory, keep_freed_memory
 from modelport_scoring.handover import LEAST_LINGER_S, LINGER_S
 from modelport_scoring.http.acceptor import Acceptor, Reception
 from modelport_scoring.http.connection import Connection
@@ -80,7 +80,6 @@ class Server:
         self._listener.sweep_with(self._service.sweep)
         self._listener.sweep_with(self._telemetry.publish)
         self._listener.sweep_with(self._catch_up)
-        self._listener.sweep_with(IdleMemory(lambda: self._service.given).look)
         large = IdleMemory(lambda: self._service.large_moves, give_back=self._service.give_back)
         self._listener.sweep_with(large.look)
         if self._certificate is not None:
@@ -101,7 +100,13 @@ class Server:
             counted=self._telemetry.shake_hands,
             loop=loop,
         )
+        self._listener.sweep_with(IdleMemory(self._activity).look)
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+
+    def _activity(self) -> int:
+        """Changes with what takes memory: requests that are given to workers, and many clients, whether they ask for
+        anything or not."""
+        return self._service.given + (self._listener.ended + self._reception.ended) // MANY_CLIENTS
 
     async def run(
         self, listening: socket.socket, *, probed: socket.socket | None = None, lifeline: int, gate: int | None

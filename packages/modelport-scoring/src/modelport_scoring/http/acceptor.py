@@ -107,6 +107,8 @@ class Reception:
         self._loop = loop
         self._shaking_hands: dict[asyncio.Task[None], None] = {}
         """In the order in which they came."""
+        self.ended = 0
+        """So many have become connections, or have been given up."""
 
     def receive(self, connection: socket.socket) -> None:
         """Serve it from now on."""
@@ -125,6 +127,7 @@ class Reception:
 
     def _has_shaken_hands(self, task: asyncio.Task[None]) -> None:
         self._shaking_hands.pop(task, None)
+        self.ended += 1
         self._counted(len(self._shaking_hands))
 
     async def shaken_hands(self, *, patience_s: float) -> None:

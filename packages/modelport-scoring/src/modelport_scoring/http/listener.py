@@ -84,6 +84,8 @@ class Listener:
         self.stopping = False
         """The next answer on each connection is its last."""
         self.date_line = date_line()
+        self.ended = 0
+        """So many connections there have been that are over."""
         self._loop = loop
         self._most_connections = max(1, most_connections)
         self._connections: set[Watched] = set()
@@ -136,6 +138,7 @@ class Listener:
     def closed(self, connection: Watched) -> None:
         if connection in self._connections:
             self._connections.remove(connection)
+            self.ended += 1
             if self._counts is not None:
                 self._counts.connection_closed()
 

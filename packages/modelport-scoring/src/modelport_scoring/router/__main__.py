@@ -19,6 +19,7 @@ from modelport_scoring.container.last_word import leave_last_word
 from modelport_scoring.container.settings_file import LOOK_S, but, digest_of, read_content
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.exit_statuses import STATUS_FAILED
+from modelport_scoring.freed_memory import MANY_CLIENTS, IdleMemory
 from modelport_scoring.handover import LINGER_S
 from modelport_scoring.http.acceptor import Acceptor, Reception
 from modelport_scoring.http.listener import Listener
@@ -62,8 +63,14 @@ class RouterProcess:
             room=lambda: self._listener.room(self._routing.settings.limits),
             loop=loop,
         )
+        self._listener.sweep_with(IdleMemory(self._activity).look)
         self._stopped = asyncio.Event()
         self._said = ""
+
+    def _activity(self) -> int:
+        """Changes with what takes memory: requests, and many clients, whether they ask for anything or not."""
+        ended = self._listener.ended + self._reception.ended
+        return self._routing.metrics.answers.total() + ended // MANY_CLIENTS
 
     async def run(self) -> None:
         """Serve until a signal. Raises CannotServe where it cannot listen."""
