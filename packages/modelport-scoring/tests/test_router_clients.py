@@ -23,6 +23,7 @@ from routers import RunningRouter, routing, url
 from scoring_services import PATIENCE_S, Gate, Services, read_all, wait_until
 from scripted_servers import OK, Scripted
 from test_http import post, read_answers
+from tls_services import contexts
 
 LARGE = 'def init(): pass\ndef run(data): return "y" * int(data)\n'
 MB = 1 << 20
@@ -126,6 +127,39 @@ def ending_as_asked(channel: socket.socket, server: Scripted) -> None:
         elif request.endswith(b"no answer"):
             return
         channel.sendall(OK)
+
+
+def test_what_a_client_does_not_read_is_counted_over_tls_too() -> None:
+    ours, theirs = contexts()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        settings = RouterSettings(
+            name="demo", upstreams=[UpstreamSettings(revision=1, url="http://127.0.0.1:9")], default=1
+        )
+        routing, listener = Routing(settings, loop=loop, metrics=Metrics()), Listener(loop, most_connections=1)
+        connection = ClientConnection(routing, listener, scheme=b"https")
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            await loop.create_server(lambda: connection, "127.0.0.1", ssl=ours) as server,
+        ):
+            address = server.sockets[0].getsockname()
+            reader, writer = await asyncio.open_connection(*address, ssl=theirs, server_hostname="localhost")
+            while (delivery := connection.delivery) is None:
+                await asyncio.sleep(0.001)
+            try:
+                connection.send([bytes(16 * MB)])
+                assert delivery.held_bytes > 8 * MB, "but for what the system has taken"
+                await reader.readexactly(16 * MB)
+                assert not delivery.held_bytes
+            finally:
+                connection.reset()
+                writer.transport.abort()
+            while len(listener):
+                await asyncio.sleep(0.001)
+        listener.close()
+
+    uvloop.run(run())
 
 
 def ask_and_leave(address: tuple[str, int]) -> None:
