@@ -20,6 +20,7 @@ from inference_schema.parameter_types.standard_py_parameter_type import Standard
 
 from modelport_scoring import RevisionSettings, ServiceSettings
 from modelport_scoring.openapi import Documents, NoSuchDocument, describe, find_user_documents
+from modelport_scoring.routes import asked_version
 from modelport_scoring.settings import AuthSettings, ErrorMode, TokenSettings
 from modelport_scoring.workers.contract import Contract, Parameter
 from schema_cases import CASES, FRAME, ORIENTS, contract_of
@@ -426,3 +427,26 @@ def test_what_the_user_ships_wins(tmp_path: Path) -> None:
     assert found.get("2.0") == b"two"
     assert found.get("3.1") == b"three one"
     assert orjson.loads(found.get("3"))["openapi"] == "3.0.3"
+
+
+# --- which one is asked for -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "version"),
+    [
+        (b"", None),
+        (b"version", ""),
+        (b"version=3", "3"),
+        (b"a=1&&version=3.1&version=2", "3.1"),
+        (b"%76ersion=3%2E1", "3.1"),
+        (b"aversion=3&version =3", None),
+        (b"a&" * 31 + b"version=3", "3"),
+        (b"a&" * 32 + b"version=3", None),
+        (b"a=b&" * 15_000, None),
+        (b"version=" + b"%ff" * 20_000, "\ufffd" * 21 + "%"),
+    ],
+)
+def test_the_version_that_a_query_asks_for(query: bytes, version: str | None) -> None:
+    """A query may be as long as a head, and only its first parameters are looked at."""
+    assert asked_version(query) == version

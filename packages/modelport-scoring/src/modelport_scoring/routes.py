@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from modelport_scoring.access.decisions import Denied
 from modelport_scoring.http.exchange import Exchange
@@ -25,6 +25,10 @@ from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.access_log import Access
 
 HEALTHY = b"Healthy"
+
+MOST_PARAMETERS = 32
+MOST_CODED_BYTES = 64
+"""Of a query's name and value: no version of a document takes more."""
 
 NO_SUCH_PATH = (
     "The requested URL was not found on the server. If you entered the URL manually please check your spelling and try "
@@ -193,10 +197,8 @@ class Routes:
         if documents is None:
             response = no_worker(service)
         else:
-            query = parse_qsl(exchange.head.query.decode("latin-1"), keep_blank_values=True)
-            asked = next((value for name, value in query if name == "version"), None)
             try:
-                response = Response(200, lines=JSON_TYPE, body=documents.get(asked))
+                response = Response(200, lines=JSON_TYPE, body=documents.get(asked_version(exchange.head.query)))
             except NoSuchDocument as error:
                 response = message(404, str(error))
         self._answer(exchange, response)
@@ -235,3 +237,15 @@ class Routes:
                     client_request_id=head.headers.get(b"x-ms-client-request-id", b""),
                 )
             )
+
+
+def asked_version(query: bytes) -> str | None:
+    """The first ``version`` of a query, None where it has none among its first parameters.
+
+    A query may be as long as a head: to decode all of it would take the event loop some 20 ms.
+    """
+    for parameter in query.split(b"&", MOST_PARAMETERS)[:MOST_PARAMETERS]:
+        name, _, value = parameter.partition(b"=")
+        if len(name) <= MOST_CODED_BYTES and unquote_plus(name.decode("latin-1")) == "version":
+            return unquote_plus(value[:MOST_CODED_BYTES].decode("latin-1"))
+    return None

@@ -29,8 +29,8 @@ from modelport_scoring.workers.size import size_of
 
 DIGEST_LENGTH = 64
 LEAST = {"max_header_bytes": 1000, "log_bytes": 1000, "idle_timeout_s": 0.01, "request_timeout_s": 0.01}
-"""Of those that no request, or no log, could keep otherwise: a head with a key has some hundred bytes, and deadlines
-are looked at every 20 ms."""
+"""Of those that no request or log could keep otherwise: a head with a key has some hundred bytes, and deadlines are
+looked at every 20 ms."""
 
 MOST = 2**53
 """Of numbers and sizes: up to here all that read JSON read the same whole numbers."""

@@ -151,18 +151,16 @@ class RequestParser:
     def _parse_in_turn(self, data: bytes) -> bytes:
         """Parse some of it, if this turn of the event loop has time for that; returns the rest."""
         head, turns = self._parsed_head, self._turns
-        if head is not None and head.length is not None:  # a body of told length takes no parsing
-            return self._parse_some(data)
-        if not turns.has_time:
+        if not turns.has_time and (head is None or head.length is None):  # a body of told length takes no parsing
             return data
         began = turns.clock()
         try:
-            return self._parse_some(data)
+            return self._parse_some(data, until=began + turns.turn_s)
         finally:
             turns.spent(began)
 
-    def _parse_some(self, data: bytes) -> bytes:
-        """Have the parser read until it has found some requests; returns the rest."""
+    def _parse_some(self, data: bytes, *, until: float) -> bytes:
+        """Have the parser read until it has found some requests, or it is so late; returns the rest."""
         most = self.completed + MOST_AT_ONCE
         while data and self.completed < most:
             head, size = self._parsed_head, PARSED_AT_ONCE
@@ -170,6 +168,8 @@ class RequestParser:
                 size = 4 * PARSED_AT_ONCE if head.length is None else max(head.length - self._body_bytes, 1)
             self._parse_all(data[:size])
             data = b"" if self.ended else data[size:]
+            if data and self._turns.clock() >= until:  # many chunks of a byte each
+                break
         if len(self._body) > COUNTED_FROM:
             self._sink.body_grew(len(self._body))
         return data

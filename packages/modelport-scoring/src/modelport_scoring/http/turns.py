@@ -35,7 +35,7 @@ class Turns:
     ) -> None:
         """``call_soon``: have something called in the loop's next turn."""
         self._call_soon = call_soon
-        self._turn_s = turn_s
+        self.turn_s = turn_s
         self.clock = clock
         self._spent_s = 0.0
         """Since the line was empty. That may be many turns: once in so many heads, one waits that need not."""
@@ -51,7 +51,7 @@ class Turns:
             return True
         if self._short or self._long:
             return self._waiting_bytes >= MOST_WAITING_BYTES
-        return self._spent_s < self._turn_s
+        return self._spent_s < self.turn_s
 
     def spent(self, since: float) -> None:
         """Parsing has taken the time from that one of ``clock`` on."""
@@ -65,7 +65,7 @@ class Turns:
         self._waiting_bytes += size
 
     def _take(self) -> None:
-        until = self.clock() + self._turn_s
+        until = self.clock() + self.turn_s
         self._is_taking = True
         try:
             if self._long:  # one in each turn: so many short ones may come that it would never be theirs
