@@ -262,6 +262,32 @@ def test_framing_without_end_is_refused_in_time(endless: bytes) -> None:
     assert refused_after[0] < 8
 
 
+def with_extensions(sizes: list[int]) -> bytes:
+    """Chunks of five bytes with such extensions, the last one's and a trailer of that size among them."""
+    *inner, last, trailer = sizes
+    chunks = [b"5;a=%b\r\n\r\n\r\nx\r\n" % (b"e" * size) for size in inner]
+    head = b"POST /score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"".join(chunks) + b"0;a=%b\r\nT: %b\r\n\r\n" % (b"e" * last, b"t" * trailer)
+
+
+LENGTHS = st.one_of(st.sampled_from([0, 1, 3000, 8000, 33_000, 57_000, 65_000, 70_000]), st.integers(71_500, 74_500))
+EXTENSIONS = st.lists(LENGTHS, min_size=2, max_size=4)
+
+
+@given(EXTENSIONS, st.data())
+def test_extensions_and_trailers_are_taken_or_not_whatever_the_split(sizes: list[int], data: st.DataObject) -> None:
+    request = with_extensions(sizes)
+    whole = read([request])
+    assert read(cut([request], data)) == whole
+    assert read([request[at : at + 977] for at in range(0, len(request), 977)]) == whole
+    assert read([bytes([byte]) for byte in request[:80]] + [request[80:]]) == whole
+
+
+@pytest.mark.parametrize(("size", "status"), [(60_000, None), (74_000, 431)])
+def test_an_extension_is_as_long_as_a_head_at_most(size: int, status: int | None) -> None:
+    assert read([with_extensions([size, 0, 0])])[1] == status
+
+
 def test_the_smallest_chunks_are_read_and_take_no_more_memory_than_their_bytes() -> None:
     recorder = Recorder()
     reader = reader_for(recorder)

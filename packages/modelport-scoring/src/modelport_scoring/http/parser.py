@@ -22,6 +22,7 @@ from modelport_scoring.http.framing import (
     too_large,
     too_many_headers,
 )
+from modelport_scoring.http.known_heads import HEAD_END
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.turns import Turns
@@ -44,6 +45,10 @@ MOST_AT_ONCE = 32
 
 PARSED_AT_ONCE = 2048
 """Bytes of heads, in which the parser cannot be stopped."""
+
+CHECKED_BYTES = 8192
+"""At each so many of a chunked body, counted from its begin on, its overhead is checked: at the same places however the
+body came, so that it is taken or refused whatever the reads were."""
 
 UNKNOWN_METHOD = re.compile(rb"([A-Z][A-Z0-9_-]{2,31}) [!-~]+ HTTP/1\.[01]\r\n")
 """The start of a request that is whole, with a method that HTTP has not registered."""
@@ -86,6 +91,7 @@ class RequestParser:
         "_parser",
         "_repeated",
         "_sink",
+        "_tail",
         "_target",
         "_turns",
         "_unfinished_head",
@@ -114,7 +120,10 @@ class RequestParser:
         self._body: bytes | ArrivingBody = b""
         self._body_bytes = 0
         self._chunked_bytes = 0
-        """Bytes that were fed while a chunked body was read, its framing included."""
+        """Bytes of the chunked body that is being read, its framing included; some more or less where another request
+        was before it in one piece."""
+        self._tail = b""
+        """The last bytes of a head that has not ended: its end may come in pieces."""
         self._keeps_body = True
         self._upgrading = False
         """The head asks for another protocol, and a body follows: the parser believes that it is not ours to read."""
@@ -165,7 +174,10 @@ class RequestParser:
         while data and self.completed < most:
             head, size = self._parsed_head, PARSED_AT_ONCE
             if head is not None:  # in its body
-                size = 4 * PARSED_AT_ONCE if head.length is None else max(head.length - self._body_bytes, 1)
+                if head.length is None:
+                    size = CHECKED_BYTES - self._chunked_bytes % CHECKED_BYTES
+                else:
+                    size = max(head.length - self._body_bytes, 1)
             self._parse_all(data[:size])
             data = b"" if self.ended else data[size:]
             if data and self._turns.clock() >= until:  # many chunks of a byte each
@@ -196,9 +208,21 @@ class RequestParser:
             self._fed_bytes += len(data)
             if self._fed_bytes > self._sink.limits.max_header_bytes:
                 raise Unreadable(long_head(self._sink.limits))
-        elif before is not None and self._parsed_head is before:
-            self._chunked_bytes += len(data)
-            self._check_overhead()
+            self._tail = (self._tail + data)[1 - len(HEAD_END) :]
+            return
+        head = self._parsed_head
+        if head is not None and head.length is None:
+            if head is before:
+                self._chunked_bytes += len(data)
+                if not self._chunked_bytes % CHECKED_BYTES:
+                    self._check_overhead()
+            else:
+                self._chunked_bytes = len(data) - self._head_end(data)
+        self._tail = b""
+
+    def _head_end(self, data: bytes) -> int:
+        """Where in what was fed the head ends that had begun before."""
+        return (self._tail + data).find(HEAD_END) + len(HEAD_END) - len(self._tail)
 
     def _refusal(self, error: httptools.HttpParserError, data: bytes) -> Response:
         is_first = self._unfinished_head and not self._fed_bytes  # no other head in what was fed
