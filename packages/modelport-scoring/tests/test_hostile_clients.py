@@ -7,7 +7,10 @@ test_connection_ends), what the limits refuse (test_http, test_inference_service
 from __future__ import annotations
 
 import contextlib
+import re
+import resource
 import threading
+from pathlib import Path
 
 import psutil
 import pytest
@@ -104,3 +107,11 @@ def test_all_of_thousands_of_requests_in_one_read_are_answered_in_their_order(se
         bodies = [body for _, body in read_answers(read_all(channel))]
         sender.join()
     assert bodies == [*(b'"%d"' % number for number in range(count)), b'"{\\"last\\": \\"\\"}"']
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the table's size is told by Linux only")
+def test_the_table_of_open_files_does_not_grow_while_clients_connect(services: Services) -> None:
+    """The whole process would wait for that, each time it doubles."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    status = Path(f"/proc/{services.start().status.pid}/status").read_text()
+    assert int(re.findall(r"FDSize:\s+(\d+)", status)[0]) >= min(4096, most)
