@@ -16,6 +16,7 @@ import pytest
 from modelport.domain.deployments import Deployment
 from modelport.domain.errors import StoreException, UserErrorException
 from modelport.domain.models import ModelFilter
+from modelport.domain.services import ServiceFilter
 from modelport.storage.sql import open_sql
 from modelport.storage.sql.store import SqlStore
 
@@ -77,6 +78,26 @@ def test_a_row_that_makes_no_sense_is_an_error(path: Path, statement: str) -> No
     with pytest.raises(StoreException, match=f"{path} is damaged"):
         store.service("diabetes")
         store.assets("compute")
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "change", ['deployment = \'{"port": "not a number"}\'', "desired_state = 'no state'", "created_time = 'no time'"]
+)
+def test_a_row_that_makes_no_sense_does_not_hide_the_others(path: Path, change: str) -> None:
+    store = created(path)
+    for name in ("bad", "first", "last"):
+        store.create_service(samples.service(name=name))
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE modelport_services SET {change} WHERE name = 'bad'")
+    connection.close()
+    unreadable: dict[str, StoreException] = {}
+    found = store.services(ServiceFilter(), unreadable=unreadable)
+    assert [service.name for service in found] == ["first", "last"]
+    assert list(unreadable) == ["bad"]
+    assert "The service 'bad' cannot be read: its row in the database is damaged: " in str(unreadable["bad"])
+    with pytest.raises(StoreException, match=f"{path} is damaged"):
+        store.services(ServiceFilter())
     store.close()
 
 

@@ -15,6 +15,7 @@ from modelport.domain.tokens import AccessToken
 from modelport.sdk.dots import Dots
 from modelport.sdk.labels import label_keys, labels
 from modelport.sdk.legacy_deployment import LegacyDeployment
+from modelport.sdk.service_listing import readable_services
 from modelport.sdk.service_snapshot import ServiceSnapshot
 from modelport.targets.interface import Observation
 from modelport.usecases import keys, run_service, tokens
@@ -216,7 +217,8 @@ class Webservice(ServiceSnapshot, LegacyDeployment):
         properties: Sequence[Condition] | None = None,
         image_digest: str | None = None,
     ) -> builtins.list[Webservice]:
-        """The services that fit, by name. ``image_digest`` is the digest of the bundle that a service runs."""
+        """The services that fit, by name; without those whose rows are damaged, which is printed. ``image_digest`` is
+        the digest of the bundle that a service runs."""
         wanted = ServiceFilter(
             compute_type=compute_type,
             model_name=model_name,
@@ -224,7 +226,7 @@ class Webservice(ServiceSnapshot, LegacyDeployment):
             tags=_conditions(tags),
             properties=_conditions(properties),
         )
-        found = workspace.registry.services(wanted)
+        found = readable_services(workspace, wanted)
         return [
             Webservice._from_service(workspace, service)
             for service in found

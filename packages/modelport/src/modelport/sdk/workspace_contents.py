@@ -12,6 +12,7 @@ from modelport.sdk.compute import ComputeTarget
 from modelport.sdk.environment import Environment
 from modelport.sdk.images import Image
 from modelport.sdk.model import Model
+from modelport.sdk.service_listing import readable_services
 from modelport.sdk.v1.model import Model as V1Model
 from modelport.sdk.webservice import Webservice
 from modelport.sdk.workspace_runs import WorkspaceRuns
@@ -69,8 +70,8 @@ class WorkspaceContents(WorkspaceRuns):
 
     @property
     def webservices(self: Workspace) -> dict[str, Webservice]:  # type: ignore[misc]
-        """The services, by name."""
-        found = self.registry.services(ServiceFilter())
+        """The services, by name; without those whose rows are damaged, which is printed."""
+        found = readable_services(self, ServiceFilter())
         return {service.name: Webservice._from_service(self, service) for service in found}
 
     @property

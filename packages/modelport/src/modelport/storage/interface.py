@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from modelport.domain.assets import Asset
 from modelport.domain.environments import EnvironmentDefinition, EnvironmentVersion
+from modelport.domain.errors import StoreException
 from modelport.domain.events import Event
 from modelport.domain.models import ModelChange, ModelDraft, ModelFilter, ModelVersion
 from modelport.domain.progress import Progress
@@ -70,8 +71,13 @@ class MetadataStore(Protocol):
     def service(self, name: str) -> Service | None:
         """The service, or None."""
 
-    def services(self, wanted: ServiceFilter) -> list[Service]:
-        """The services that fit, by name. Model filters look at the active revision."""
+    def services(self, wanted: ServiceFilter, *, unreadable: dict[str, StoreException] | None = None) -> list[Service]:
+        """The services that fit, by name. Model filters look at the active revision.
+
+        A row that makes no sense is an error, unless there is a dictionary for these: then the others are returned, and
+        it gets the error of each, by name. Only for what is of use without them: who asks whether a model is in use
+        must not go without an answer.
+        """
 
     def create_service(self, service: Service) -> None:
         """Raises ConflictException where the name is taken, ModelNotFoundException where a model of it is gone."""

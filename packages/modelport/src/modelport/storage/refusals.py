@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from modelport.domain.errors import (
     ConflictException,
     ModelNotFoundException,
+    StoreException,
     UserErrorException,
     WebserviceException,
     WorkspaceException,
@@ -44,6 +45,13 @@ def model_in_use(name: str, version: int, services: Iterable[str]) -> ConflictEx
     return ConflictException(
         f"The model {name}:{version} is used by: {', '.join(services)}.",
         hint="Delete the service first, or deploy other models until no kept revision has this one.",
+    )
+
+
+def service_unreadable(name: str, detail: str) -> StoreException:
+    return StoreException(
+        f"The service {name!r} cannot be read: its row in the database is damaged: {detail}",
+        hint="Restore the database from a backup. It was not changed.",
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelport.bundles import verify_bundle
-from modelport.domain.errors import ModelportError, WebserviceException
+from modelport.domain.errors import ModelportError, StoreException, WebserviceException
 from modelport.domain.services import DesiredState, Service, ServiceFilter, ServiceState
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
@@ -100,9 +100,9 @@ def _ended(context: Context, service: Service, *, force: bool) -> tuple[str, ...
 
 def started_by_others(context: Context) -> dict[str, str]:
     """The services that run and were started by another version of Modelport, which may refuse changes; and the version
-    of each. Those that cannot be asked are left out."""
+    of each. Those that cannot be read or asked are left out."""
     found: dict[str, str] = {}
-    for service in context.registry.services(ServiceFilter()):
+    for service in context.registry.services(ServiceFilter(), unreadable={}):
         with contextlib.suppress(ModelportError):
             version = context.target(service).observe(service).started_by
             if version is not None:
@@ -114,11 +114,13 @@ def up(context: Context, *, restarting: bool = False) -> dict[str, ModelportErro
     """Start every service that should run and does not, after a reboot for example; with ``restarting``, start those
     again that another version of Modelport started. A script that fails has a process, and is left as it is.
 
-    One that cannot be asked or started does not stop the others: its error is its value, None for those that were
+    One that cannot be read, asked or started does not stop the others: its error is its value, None for those that were
     started.
     """
-    started: dict[str, ModelportError | None] = {}
-    for service in context.registry.services(ServiceFilter()):
+    unreadable: dict[str, StoreException] = {}
+    services = context.registry.services(ServiceFilter(), unreadable=unreadable)
+    started: dict[str, ModelportError | None] = dict(unreadable)
+    for service in services:
         if service.desired_state is not DesiredState.RUNNING:
             continue
         try:

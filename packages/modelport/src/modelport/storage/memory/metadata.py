@@ -12,6 +12,7 @@ from typing import Any
 
 from modelport.domain.assets import Asset
 from modelport.domain.environments import EnvironmentDefinition, EnvironmentVersion
+from modelport.domain.errors import StoreException
 from modelport.domain.events import Event, EventType
 from modelport.domain.models import ModelChange, ModelDraft, ModelFilter, ModelVersion
 from modelport.domain.names import split_model_id
@@ -168,7 +169,7 @@ class MemoryStore:
         with self._lock:
             return self._services.get(name)
 
-    def services(self, wanted: ServiceFilter) -> list[Service]:
+    def services(self, wanted: ServiceFilter, *, unreadable: dict[str, StoreException] | None = None) -> list[Service]:
         with self._lock:
             found = [service for service in self._services.values() if service_fits(service, wanted)]
         return sorted(found, key=lambda service: service.name)

@@ -5,25 +5,50 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+import msgspec
 import sqlalchemy as sa
 
 from modelport.domain.deployments import ComputeType
+from modelport.domain.errors import StoreException
 from modelport.domain.events import EventType
 from modelport.domain.names import split_model_id
 from modelport.domain.services import DesiredState, Keys, Service, ServiceFilter
 from modelport.storage.changes import service_change
-from modelport.storage.refusals import models_of_service_not_found, service_exists, service_not_found
+from modelport.storage.refusals import (
+    models_of_service_not_found,
+    service_exists,
+    service_not_found,
+    service_unreadable,
+)
 from modelport.storage.sql import events, labels, models
 from modelport.storage.sql.scope import Scope
 from modelport.storage.sql.tables import Label, revision_models, revisions, service_labels, services
+
+NO_SENSE = (ValueError, msgspec.ValidationError)
+"""What a row raises that is no service."""
 
 
 def read(scope: Scope, name: str) -> Service | None:
     return next(iter(_select(scope, [services.c.name == name])), None)
 
 
-def find(scope: Scope, wanted: ServiceFilter) -> list[Service]:
-    return _select(scope, list(_conditions(wanted)))
+def find(scope: Scope, wanted: ServiceFilter, unreadable: dict[str, StoreException] | None = None) -> list[Service]:
+    conditions = list(_conditions(wanted))
+    try:
+        return _select(scope, conditions)
+    except NO_SENSE:
+        if unreadable is None:
+            raise
+    names = scope.connection.execute(
+        sa.select(services.c.name).where(scope.of(services), *conditions).order_by(services.c.name)
+    )
+    found: list[Service] = []
+    for name in names.scalars().all():
+        try:
+            found += _select(scope, [services.c.name == name])
+        except NO_SENSE as error:
+            unreadable[name] = service_unreadable(name, str(error))
+    return found
 
 
 def create(scope: Scope, service: Service) -> None:

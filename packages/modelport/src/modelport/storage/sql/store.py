@@ -10,6 +10,7 @@ from typing import Any
 
 from modelport.domain.assets import Asset
 from modelport.domain.environments import EnvironmentDefinition, EnvironmentVersion
+from modelport.domain.errors import StoreException
 from modelport.domain.events import Event
 from modelport.domain.models import ModelChange, ModelDraft, ModelFilter, ModelVersion
 from modelport.domain.services import Service, ServiceFilter
@@ -112,9 +113,9 @@ class SqlStore:
         with self._reading() as scope:
             return services.read(scope, name)
 
-    def services(self, wanted: ServiceFilter) -> list[Service]:
+    def services(self, wanted: ServiceFilter, *, unreadable: dict[str, StoreException] | None = None) -> list[Service]:
         with self._reading() as scope:
-            return services.find(scope, wanted)
+            return services.find(scope, wanted, unreadable)
 
     def create_service(self, service: Service) -> None:
         with self._writing() as scope:
