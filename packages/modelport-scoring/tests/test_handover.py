@@ -254,6 +254,42 @@ def test_what_the_one_before_holds_is_finished(generations: Generations) -> None
     assert exit_status(before) == 0
 
 
+@pytest.mark.parametrize("is_stopped_too", [False, True])
+def test_one_that_hangs_while_it_is_followed_leaves_its_successor_the_socket(
+    generations: Generations, *, is_stopped_too: bool
+) -> None:
+    """It hears of the change once it goes on; or it is told to stop by then, which must not end the socket of both."""
+    before = generations.start()
+    generations.wait_for(0)
+    after = generations.start(variables={"SLOW": "1"})
+    wait_for_log(after, "takes over once its workers are ready")
+    assert before.process is not None
+    wait_until(lambda: stop(before.process.pid) == "T", what="it hangs")  # type: ignore[union-attr]
+    wait_until(lambda: "does not answer; it goes on beside this one" in after.log, what="the ten seconds")
+    wait_for_log(after, "this one serves now")
+    if is_stopped_too:
+        before.process.terminate()
+    before.process.send_signal(signal.SIGCONT)
+    assert exit_status(before) == 0
+    assert [generations.generation() for _ in range(5)] == ["1"] * 5
+    generations.start()
+    generations.wait_for(2)
+    assert exit_status(after) == 0
+
+
+def test_one_that_hangs_before_it_is_followed_is_named(generations: Generations) -> None:
+    hangs = generations.start()
+    generations.wait_for(0)
+    assert hangs.process is not None
+    wait_until(lambda: stop(hangs.process.pid) == "T", what="it hangs")  # type: ignore[union-attr]
+    after = generations.start()
+    wait_until(lambda: "did not answer" in after.log, what="the ten seconds")
+    assert exit_status(after) == 1
+    assert "end that one first" in after.log
+    hangs.process.send_signal(signal.SIGCONT)
+    assert generations.generation() == "0"
+
+
 # --- one ends before another is ready ---------------------------------------------------------------------------------
 
 

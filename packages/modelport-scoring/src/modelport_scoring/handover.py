@@ -73,6 +73,8 @@ class Handover:
         self._offered: socket.socket | None = None
         """Where those that come next ask."""
         self._inode = 0
+        self._is_beside = False
+        """Whether the one before did not hear us, and goes on until it does."""
         self._stopping = False
         self.taken = False
         """Whether another one serves now in our place."""
@@ -94,7 +96,7 @@ class Handover:
     @property
     def is_ours(self) -> bool:
         """Whether nobody but us has to do with the socket: else it must not be shut down, which ends it for all."""
-        return not (self.waits or self.taken or self._leases)
+        return not (self.waits or self.taken or self._leases or self._is_beside or self._is_followed())
 
     def acquire(self, open_socket: Callable[[], socket.socket], *, host: str, port: int) -> socket.socket:
         """The socket of the one that serves, or where there is none, one that ``open_socket`` opens.
@@ -123,17 +125,18 @@ class Handover:
 
         Raises HandoverFailed.
         """
-        with self._locked():
+        with self._locked(), contextlib.ExitStack() as asked:
             try:
-                with self._connect() as channel:
-                    reply, _ = ask(channel, Ask(do="take"))
-                    if not reply.ok:
-                        say(f"the one that served has another successor already: {reply.message}")
+                channel = asked.enter_context(self._connect())
+                reply, _ = ask(channel, Ask(do="take"))
+                if not reply.ok:
+                    say(f"the one that served has another successor already: {reply.message}")
             except TimeoutError:
-                say("the one that serves does not answer; it goes on beside this one until it ends")
+                self._is_beside = True
+                say("the one that serves does not answer; it goes on beside this one until it does, or ends")
             except OSError:
                 pass  # nobody is there any more
-            self._offer()
+            self._offer()  # before the question is taken back: whoever hears it only now can see that it was meant
         if self._lease is not None:
             self._lease.close()
             self._lease = None
@@ -198,9 +201,26 @@ class Handover:
             self._leases.add(id(channel))
             send(channel, Reply(ok=True), descriptor=self._listening.fileno())
         else:
-            send(channel, Reply(ok=True))  # or it has gone, and this one goes on
+            self._let_go(channel)
             self.taken = True
             leave()
+
+    def _let_go(self, channel: socket.socket) -> None:
+        """Raises OSError where it has gone and nobody else is there: then this one goes on."""
+        try:
+            send(channel, Reply(ok=True))
+        except OSError:  # or it did not wait for us, who were stopped for a while
+            if not self._is_followed():
+                raise
+
+    def _is_followed(self) -> bool:
+        """Whether another one listens in the folder in our place."""
+        if self._offered is None:
+            return False
+        with contextlib.suppress(OSError):
+            self._connect().close()
+            return (self._folder / SOCKET).stat().st_ino != self._inode
+        return False
 
     def _refusal(self, asked: Ask) -> Reply | None:
         if self.taken:
@@ -230,6 +250,12 @@ class Handover:
             raise HandoverFailed(self._not_reached(error)) from error
         try:
             reply, descriptor = ask(channel, Ask(do="share", host=host, port=port))
+        except TimeoutError as error:
+            channel.close()
+            raise HandoverFailed(
+                f"what serves here did not answer on {self._folder / SOCKET} within {PATIENCE_S:g} s, as if it was "
+                "stopped or its machine overloaded: start this one again when it does, or end that one first"
+            ) from error
         except OSError:
             channel.close()
             return None  # it has just gone

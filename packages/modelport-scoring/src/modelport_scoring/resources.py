@@ -26,8 +26,8 @@ def raise_descriptor_limit() -> int:
 def make_room_for_descriptors(count: int) -> None:
     """Have the system make its table of so many open files now.
 
-    Linux doubles it whenever it is full, and a process with threads waits some 15 ms for that (``synchronize_rcu``): five
-    times while thousands connect.
+    Linux doubles it whenever it is full, and a process with threads waits some 15 ms for that (``synchronize_rcu``):
+    five times while thousands connect.
     """
     with Path(os.devnull).open("rb") as some:
         os.close(fcntl.fcntl(some, fcntl.F_DUPFD_CLOEXEC, count - 1))
