@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +16,7 @@ from msgspec.structs import replace
 
 from modelport_scoring.workers.window import WEIGHT, WORK_AHEAD_MICROS
 from modelport_worker.link import CAREFUL
-from scoring_services import Answer, Gate, RunningService, Services, ask, wait_until
+from scoring_services import Answer, Gate, RunningService, Services, ask, session_members, stop, wait_until
 from test_http import post, read_answers
 
 SLEEPER = """
@@ -130,6 +133,26 @@ def test_a_worker_hangs_and_the_others_go_on(services: Services, tmp_path: Path)
         assert_timed_out(hung.result(), 1500)
     assert [answer.status for answer in answers] == [200] * 20
     assert len({answer.json[1] for answer in answers}) == 1
+
+
+def test_a_pause_of_all_processes_is_no_workers_fault(services: Services, tmp_path: Path, gate: Gate) -> None:
+    """As of a container that is paused: CLOCK_MONOTONIC goes on, and nothing else does."""
+    script = SLEEPER.replace("time.sleep(float(data.split()[1]))", gate.wait)
+    limits = {"scoring_timeout_ms": 5000, "scoring_grace_ms": 100}
+    service = start(services, tmp_path, script=script, limits=limits)
+    assert service.process is not None
+    with clients() as pool:
+        held = pool.submit(service.score, "sleep here")
+        has_begun(tmp_path, "sleep here")
+        paused = session_members(service.process.pid)
+        for pid in paused:
+            wait_until(lambda: stop(pid) == "T", what="it is stopped")  # noqa: B023
+        time.sleep(7)  # longer than run() may take
+        for pid in paused:
+            os.kill(pid, signal.SIGCONT)
+        gate.open()
+        assert held.result().status == 200
+    assert service.status.workers[0].restarts == 0
 
 
 def test_a_changed_timeout_holds_for_what_runs_already(services: Services, tmp_path: Path) -> None:

@@ -12,6 +12,11 @@ from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.worker import Worker
 
 SOONEST_S = 0.001
+LOOK_S = 1.0
+"""How often it is looked at least, while something is watched."""
+LATE_S = 1.0
+"""A look that comes so much too late was kept waiting, as the workers may have been: the whole container was paused,
+for one. That time counts for no request."""
 
 
 class Watched(Protocol):
@@ -36,10 +41,17 @@ class Timeouts:
         self._loop = loop
         self.timer: asyncio.TimerHandle | None = None
         """None where no worker has a request that is watched: then ``watch`` is to be called for the next one."""
+        self._due_at = 0.0
+        """When the next look is to be."""
 
     def watch(self) -> None:
         """A worker has got a request, and there is no timer."""
-        self.timer = self._loop.call_later(self._pool.limits.scoring_timeout_ms / 1000, self._look)
+        self._look_within(self._pool.limits.scoring_timeout_ms / 1000)
+
+    def _look_within(self, seconds: float) -> None:
+        delay_s = min(max(seconds, SOONEST_S), LOOK_S)
+        self._due_at = time.monotonic() + delay_s
+        self.timer = self._loop.call_later(delay_s, self._look)
 
     def limits_changed(self) -> None:
         """Other limits hold from now on, also for what is being scored."""
@@ -56,11 +68,19 @@ class Timeouts:
     def _look(self) -> None:
         self.timer = None
         now = time.monotonic()
+        self._forgive(now)
         remaining_s = [self._remaining_s(worker, now) for worker in self._pool.workers if worker.in_flight]
         if self._has_unset():  # an answer to what was overdue has had another request sent
             remaining_s.append(self._pool.limits.scoring_timeout_ms / 1000)
         if remaining_s:
-            self.timer = self._loop.call_later(max(min(remaining_s), SOONEST_S), self._look)
+            self._look_within(min(remaining_s))
+
+    def _forgive(self, now: float) -> None:
+        """Have the time not count in which this process stood still, too."""
+        late_s = now - self._due_at
+        if late_s > LATE_S:
+            for worker in self._pool.workers:
+                worker.replies.head_since = min(now, worker.replies.head_since + late_s)
 
     def _remaining_s(self, worker: Worker, now: float) -> float:
         """Settle what is overdue; returns the seconds until something of this worker can be overdue next.
