@@ -354,6 +354,26 @@ def test_the_next_supervisor_ends_servers_that_hang(services: Services) -> None:
     assert bystander.score("x").status == 200
 
 
+def test_somebody_who_has_the_supervisors_number_by_now_is_not_taken_for_it(services: Services) -> None:
+    """Nor signalled, where the service is to stop: the system gives numbers again."""
+    service = services.start()
+    server = service.status.pid
+    os.kill(server, signal.SIGSTOP)
+    assert service.process is not None
+    service.process.kill()
+    service.process.wait()
+    other = subprocess.Popen(["sleep", "600"])
+    try:
+        (service.folder / "service.lock").write_text(f"{other.pid}\n")
+        assert supervisor_pid(service.folder) is None
+        assert service.start().score("x").status == 200
+        assert not is_alive(server)
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
 @pytest.mark.parametrize("how", ["spawn", "fork"])
 def test_the_next_supervisor_ends_what_does_not_end_by_itself(services: Services, how: str) -> None:
     """Where the supervisor and the scoring server were killed at once, while ``run()`` does not come back."""

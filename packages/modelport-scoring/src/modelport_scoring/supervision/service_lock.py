@@ -34,7 +34,8 @@ def acquire(folder: Path) -> int:
     started = time.monotonic()
     while not try_lock(descriptor, fcntl.LOCK_EX):
         holder = read_holder(descriptor)
-        patience = PROBE_PATIENCE_S if holder is not None and is_alive(holder) else ORPHAN_PATIENCE_S
+        lives = holder is not None and is_supervisor(holder, folder)
+        patience = PROBE_PATIENCE_S if lives else ORPHAN_PATIENCE_S
         if time.monotonic() - started > patience:
             os.close(descriptor)
             raise ServiceAlreadyRunning(f"{folder}: the service is running already (process {holder})")
@@ -51,16 +52,16 @@ def supervisor_pid(folder: Path) -> int | None:
     except FileNotFoundError:
         return None
     try:
-        return _ask(descriptor)
+        return _ask(descriptor, folder)
     finally:
         os.close(descriptor)
 
 
-def _ask(descriptor: int) -> int | None:
+def _ask(descriptor: int, folder: Path) -> int | None:
     deadline = time.monotonic() + PROBE_PATIENCE_S
     while not try_lock(descriptor, fcntl.LOCK_SH):
         holder = read_holder(descriptor)
-        if holder is not None and is_alive(holder):
+        if holder is not None and is_supervisor(holder, folder):
             return holder
         if time.monotonic() > deadline:
             return None
@@ -82,6 +83,19 @@ def read_holder(descriptor: int) -> int | None:
     with contextlib.suppress(ValueError):
         return int(os.pread(descriptor, 32, 0))
     return None
+
+
+def is_supervisor(pid: int, folder: Path) -> bool:
+    """Whether the process lives and works in the folder, as its supervisor does. The number alone may be somebody
+    else's by now, where a scoring server that hangs has held the lock on after its supervisor was killed."""
+    if not is_alive(pid):
+        return False
+    try:
+        return os.path.samestat(Path(f"/proc/{pid}/cwd").stat(), folder.stat())
+    except PermissionError:  # another user's, of whom the system does not tell that
+        return True
+    except OSError:
+        return False
 
 
 def is_alive(pid: int) -> bool:
