@@ -58,6 +58,8 @@ TAKEN_BY_H11 = re.compile(
     rb"""(?<!\r)\n | \n[ \t] | [\x00-\x08\x0b\x0c\x0e-\x1f\x7f]  # bare line feeds, folded lines, control characters
     | HTTP/1\.0[ ]1 | ^HTTP/1\.1[ ]1 [^\0]*? ^connection:[ \t]*close  # an end behind which there is more
     | ^content-length:[^\r]*, | ^content-length:[^\0]*^content-length:  # the same one twice
+    | ^content-length:[^\0]*^transfer-encoding: | ^transfer-encoding:[^\0]*^content-length:
+    | ^[0-9a-f]+[ \t]+\r  # white space behind the size of a chunk
     | HTTP/([02-9]\.|1\.[2-9])""",
     re.VERBOSE | re.MULTILINE | re.IGNORECASE,
 )
@@ -100,8 +102,10 @@ class Requests:
 
     limits = LIMITS
 
-    def __init__(self) -> None:
+    def __init__(self, of_all: list[Request] | None = None) -> None:
+        """``of_all`` is where others write theirs down as well."""
         self.whole: list[Request] = []
+        self._of_all = [] if of_all is None else of_all
         self.refusal: int | None = None
         self.reader = RequestReader(self, UNBOUNDED, Forgetful())
 
@@ -117,6 +121,7 @@ class Requests:
 
     def request_received(self, head: Head, body: Body) -> None:
         self.whole.append((head, bytes(body)))
+        self._of_all.append(self.whole[-1])
 
     def body_grew(self, size: int) -> None: ...
 
@@ -157,7 +162,7 @@ class Server:
     def __init__(self, servers: Servers, chance: random.Random, *, is_there: bool) -> None:
         self._servers = servers
         self._chance = chance
-        self.requests = Requests()
+        self.requests = Requests(servers.arrived)
         self._answered = 0
         self._pieces: list[bytes] = []
         self._lost = False
@@ -189,7 +194,7 @@ class Server:
                 self._pieces = []
             return True
         begins = self.requests.reader.in_request and self.requests.reader.head is not None
-        if len(self.requests.whole) > self._answered:
+        if not self.has_answered:
             self._answer(self.requests.whole[self._answered][0])
             return True
         if begins and self._chance.random() < 0.05:
@@ -197,6 +202,11 @@ class Server:
             self._answer(cast(Head, self.requests.reader.head))
             return True
         return False
+
+    @property
+    def has_answered(self) -> bool:
+        """All that it has got."""
+        return len(self.requests.whole) <= self._answered
 
     def _answer(self, head: Head) -> None:
         self._answered += 1
@@ -226,6 +236,8 @@ class Servers:
         self.given: list[tuple[Head, bytes]] = []
         """What was answered to what, in order."""
         self.answered_early = False
+        self.arrived: list[Request] = []
+        """The requests that came whole, in their order."""
         self.all: list[Server] = []
         self._idle: list[UpstreamConnection] = []
         self._chance = chance
@@ -253,10 +265,9 @@ class Servers:
     def go_on(self) -> bool:
         return any(server.go_on() for server in self.all)
 
-    @property
-    def got(self) -> list[Request]:
-        """The requests that were answered, in their order."""
-        return [request for server in self.all for request in server.requests.whole]
+    def asked_by(self, forward: object) -> Server | None:
+        """The one that has that request."""
+        return next((server for server in self.all if server.connection._asking is forward), None)
 
 
 class OneVersion(Routing):
@@ -273,8 +284,21 @@ class OneVersion(Routing):
 # --- one client -------------------------------------------------------------------------------------------------------
 
 
+class Watched(ClientConnection):
+    """Writes down the heads of its requests."""
+
+    def __init__(self, routing: Routing, listener: Listener) -> None:
+        super().__init__(routing, listener, scheme=b"http")
+        self.heads: list[Head] = []
+
+    def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
+        self.heads.append(head)
+        return super().head_received(head, expects_continue=expects_continue, has_body=has_body)
+
+
 class Visit:
-    """One client's connection, from its begin to its end."""
+    """One client's connection, from its begin to its end. ``late``: which of its requests were given up as late, and
+    whether a server had begun to answer them. ``has_left``: the client, before it had all."""
 
     def __init__(self, answers: list[bytes], chance: random.Random) -> None:
         self._chance = chance
@@ -283,8 +307,11 @@ class Visit:
         self.servers = Servers(answers, chance)
         self.routing = OneVersion(self.servers, loop)
         self._listener = Listener(loop, most_connections=8)
-        self.connection = ClientConnection(self.routing, self._listener, scheme=b"http")
+        self.connection = Watched(self.routing, self._listener)
         self.wire = Channel(Client(self.connection, chance))
+        self.late: dict[int, bool] = {}
+        self.has_left = False
+        self._may_leave = chance.random() < 0.1
 
     def run(self, stream: bytes) -> None:
         """Send the stream, and have everything happen that follows."""
@@ -296,12 +323,17 @@ class Visit:
                 self.connection.data_received(piece)
             for _ in range(self._chance.randrange(6)):
                 self._go_on()
+            if self._may_leave and self._chance.random() < 0.4:
+                self.has_left = True
+                self._end()
+                break
         while self._go_on():
             pass
-        assert not self._is_owed, "a request waits for ever"
+        assert not self._owed(), "a request waits for ever"
         for task in self._loop.tasks:
             assert task.cancelled() or task.result() is None
-        self.connection.connection_lost(None)
+        if not self.has_left:
+            self._end()
         assert not self.routing.in_flight, "something is left of a request"
         self._listener.close()
 
@@ -312,20 +344,31 @@ class Visit:
             server.wire.socket.close()
         self.wire.socket.close()
 
+    def _end(self) -> None:
+        """The connection is gone."""
+        self.wire.ended = True
+        self.connection.connection_lost(None)
+
     def _go_on(self) -> bool:
-        """Have something happen. Whether there was anything; at last, servers that owe an answer close."""
-        if self.wire.client.read_on() or self._loop.run_one() or self.servers.go_on():
+        """Have something happen. Whether there was anything; at last, a server that owes an answer closes, or is given
+        up."""
+        if (not self.has_left and self.wire.client.read_on()) or self._loop.run_one() or self.servers.go_on():
             return True
-        open_ones = [server for server in self.servers.all if not server.wire.ended]
-        if not (self._is_owed and open_ones):
+        owed = self._owed()
+        server = None if owed is None else self.servers.asked_by(owed)
+        if owed is None or server is None:
             return False
-        open_ones[-1].lose()
+        if self._chance.random() < 0.3:
+            self.late[self.connection.heads.index(owed.head)] = server.has_answered
+            owed.overdue()
+        else:
+            server.lose()
         return True
 
-    @property
-    def _is_owed(self) -> bool:
-        """Whether a request that has come whole is not answered."""
-        return any(cast(Forward, forward).body_is_whole for forward in self.routing.in_flight)
+    def _owed(self) -> Forward | None:
+        """A request that has come whole and is not answered."""
+        started = [cast(Forward, forward) for forward in self.routing.in_flight]
+        return next((forward for forward in started if forward.body_is_whole), None)
 
 
 def check_one(data: bytes) -> None:
@@ -339,7 +382,8 @@ def check_one(data: bytes) -> None:
     finally:
         visit.close()
     check_requests(visit, [request for request in sent.whole if not is_own(request[0])])
-    check_answers(visit, sent)
+    if not visit.has_left:
+        check_answers(visit, sent)
 
 
 def is_own(head: Head) -> bool:
@@ -349,20 +393,14 @@ def is_own(head: Head) -> bool:
 
 def check_requests(visit: Visit, sent: list[Request]) -> None:
     """Servers got the client's requests, each once, and none besides."""
-    got = visit.servers.got
+    got = visit.servers.arrived
     assert len(got) <= len(sent), f"{len(got)} requests came of {len(sent)}"
     for server in visit.servers.all:
         assert server.requests.refusal is None, "the router has sent what the scoring server refuses"
-    for (head, body), (before, content) in zip(in_order(visit, got), sent, strict=False):
+    for (head, body), (before, content) in zip(got, sent, strict=False):
         assert (head.method, head.path, head.query, body) == (before.method, before.path, before.query, content)
         assert head.version == "1.1"
         check_headers(head.headers, before.headers)
-
-
-def in_order(visit: Visit, got: list[Request]) -> list[Request]:
-    """As they were answered."""
-    place = {id(head): number for number, (head, _) in enumerate(visit.servers.given)}
-    return sorted(got, key=lambda request: place.get(id(request[0]), len(place)))
 
 
 def check_headers(got: dict[bytes, bytes], sent: dict[bytes, bytes]) -> None:
@@ -379,9 +417,15 @@ def check_headers(got: dict[bytes, bytes], sent: dict[bytes, bytes]) -> None:
 def check_answers(visit: Visit, sent: Requests) -> None:
     """The client got what the servers said, and no answer that is none."""
     reader, given = AnswerReader(bytes(visit.wire.written), is_relayed=True), iter(visit.servers.given)
-    for head, _ in sent.whole:
+    for number, (head, _) in enumerate(sent.whole):
         if is_own(head):
             assert reader.read(head.method).status == 200
+        elif number in visit.late:
+            if visit.late[number]:
+                next(given)
+            if visit.wire.was_reset and (head.version == "1.0" or not is_there(reader, head.method)):
+                return  # the answer had begun
+            assert reader.read(head.method).status == 504
         else:
             asked, raw = next(given)
             assert asked.path == head.path
