@@ -83,7 +83,15 @@ def requests(draw: st.DrawFn) -> bytes:
 
 
 many = st.builds(lambda one, count: one * count, requests().filter(lambda one: len(one) < 300), st.integers(30, 70))
-streams = st.one_of(*[st.lists(requests(), max_size=5).map(b"".join)] * 3, many)
+
+
+def plain_request(body: Body) -> bytes:
+    """One whose head becomes known."""
+    return HEAD % (b"POST", b"/score", b"1.1", with_length(body)[0]) + body[1]
+
+
+known = st.lists(st.sampled_from([(0, b""), (3, b"abc"), *map(of_size, (2000, 65_536, 131_072))]).map(plain_request))
+streams = st.one_of(*[st.lists(requests(), max_size=5).map(b"".join)] * 3, known.map(b"".join), many)
 seeds = st.binary(min_size=1, max_size=1)
 inputs = st.builds(lambda seed, drawn: seed + SEPARATOR.join(drawn), seeds, st.lists(streams, max_size=3))
 
