@@ -28,6 +28,7 @@ from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response
+from modelport_scoring.http.turns import Turns
 from modelport_scoring.router.answers import UpstreamConnection
 from modelport_scoring.router.client import ClientConnection
 from modelport_scoring.router.forward import Forward
@@ -307,6 +308,8 @@ class Visit:
         self.servers = Servers(answers, chance)
         self.routing = OneVersion(self.servers, loop)
         self._listener = Listener(loop, most_connections=8)
+        if chance.randrange(2):  # every head has to wait for its turn
+            self._listener.turns = Turns(call_soon=self._loop.call_soon, turn_s=0.0)
         self.connection = Watched(self.routing, self._listener)
         self.wire = Channel(Client(self.connection, chance))
         self.late: dict[int, bool] = {}
