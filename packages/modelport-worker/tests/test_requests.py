@@ -287,6 +287,33 @@ def test_responses(
         assert (answer.code, answer.payload, answer.headers, answer.flags) == (code, body, headers, flags)
 
 
+@pytest.mark.parametrize(
+    ("replacing", "body"),
+    [
+        ("lambda value: given(value).encode()", b'{"a": "\\u00e9"}'),
+        ("functools.partial(given, ensure_ascii=False)", '{"a": "é"}'.encode()),
+    ],
+)
+def test_a_script_may_replace_json_dumps(app: App, replacing: str, body: bytes) -> None:
+    """As those do that want NumPy's numbers written, or take orjson's: the worker's own messages go on as before."""
+    script = f"""
+        import functools
+        import json
+        given = json.dumps
+        json.dumps = {replacing}
+
+        def init():
+            pass
+
+        def run(data):
+            return {{"a": data}}
+    """
+    with app.run(THIS_PYTHON, script) as worker:
+        worker.start()
+        assert worker.ask("é").payload == body
+        assert worker.ask(b"\xff").code == 400
+
+
 @pytest.mark.parametrize("status", [0, 99, 1000, 70_000])
 def test_status_that_http_does_not_have(app: App, python: str, status: int) -> None:
     with returning(app, python, f"AMLResponse('x', {status})") as worker:

@@ -1,10 +1,10 @@
 """How what ``run`` returns becomes the answer to a request (reference, 5.8)."""
 
-import json
 import sys
 from array import array
 from functools import lru_cache
 from itertools import chain
+from json import dumps as own_dumps
 from operator import index
 from types import GeneratorType
 from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
@@ -137,7 +137,7 @@ def head_of(headers: Tuple[Tuple[Any, Any], ...]) -> Tuple[bytes, bool]:
         elif known == FAILED_HEADER:
             failed = failed or str(value).lower() == "true"
         pairs.append((name, value))
-    return json.dumps(pairs).encode("ascii"), failed
+    return own_dumps(pairs).encode("ascii"), failed
 
 
 def chunks_of(response: Any) -> Iterator[Any]:
@@ -151,4 +151,4 @@ def chunks_of(response: Any) -> Iterator[Any]:
 
 def rejection(message: str) -> Answer:
     """The answer to a request that is itself at fault."""
-    return Answer(400, 0, json.dumps({"message": message}).encode("ascii"), b"")
+    return Answer(400, 0, own_dumps({"message": message}).encode("ascii"), b"")

@@ -43,7 +43,8 @@ def plain_dumps(value: Any) -> bytes:
         text = "[" + ", ".join(map(repr, value)) + "]"
         if "n" not in text:  # nan and inf
             return text.encode("ascii")
-    return json.dumps(value).encode("ascii")
+    text = json.dumps(value)  # the script may have put another one in its place, whose texts are bytes, or not ASCII
+    return text.encode("utf-8") if isinstance(text, str) else text
 
 
 def quick_dumps(value: Any) -> bytes:

@@ -3,13 +3,13 @@
 import argparse
 import atexit
 import errno
-import json
 import logging
 import os
 import signal
 import sys
 import threading
 import traceback
+from json import dumps
 from typing import Any, Dict, List, NoReturn, Optional
 
 from modelport_worker.entry_script import app_root, load_entry_script
@@ -80,7 +80,7 @@ def python_version() -> str:
 
 def to_json(value: Dict[str, Any]) -> bytes:
     """As JSON in UTF-8. A schema's sample may hold a lone surrogate, which that does not have: ``?`` stands for it."""
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+    return dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def fail(link: Link, phase: str, error: BaseException) -> NoReturn:
