@@ -266,8 +266,8 @@ def test_headers_are_updated_by_their_names() -> None:
 
 
 def test_what_only_flasks_response_has() -> None:
-    with pytest.raises(AttributeError, match=r"no 'freeze' of its own\. If Flask's response has it, import flask"):
-        AMLResponse("x", 200).freeze()
+    with pytest.raises(AttributeError, match=r"no 'make_conditional' of its own.*import flask"):
+        AMLResponse("x", 200).make_conditional()
     assert copy.deepcopy(AMLResponse("x", 404)).status_code == 404
 
 
@@ -286,3 +286,18 @@ def test_header_injection_is_refused(value: str) -> None:
     assert response.headers["Safe"] == "kept"
     with pytest.raises(ValueError, match="line break"):
         AMLResponse("x", 200, {"X": value})
+
+
+def test_a_response_is_made_whole_to_be_kept() -> None:
+    streamed = AMLResponse(iter(["a", "b"]), 200)
+    assert streamed.calculate_content_length() is None
+    streamed.freeze()
+    assert (streamed.is_streamed, streamed.calculate_content_length()) == (False, 2)
+    assert streamed.get_etag() == ("da23614e02469a0d7c7bd1bdab5c9c474b1904dc", False)
+    assert (streamed.get_data(), streamed.get_data()) == (b"ab", b"ab")
+
+
+def test_headers_are_joined_into_a_response() -> None:
+    response = AMLResponse("a", 200, {"X-A": "1"})
+    response.headers |= {"x-a": "2", "X-B": ["3", "4"]}
+    assert response.headers.items()[1:] == [("x-a", "2"), ("X-B", "3"), ("X-B", "4")]

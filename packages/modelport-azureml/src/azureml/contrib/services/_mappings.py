@@ -152,6 +152,10 @@ class Headers(MutableMapping[str, str]):
         for name, value in chain(*map(lists_of, pairs), more.items()):
             self.setlist(name, value if isinstance(value, (list, tuple)) else (value,))
 
+    def __ior__(self, given: Any) -> "Headers":
+        self.update(given)
+        return self
+
     def __str__(self) -> str:
         """As they stand in a request or a response."""
         return "".join("{}: {}\r\n".format(*pair) for pair in self._pairs) + "\r\n"

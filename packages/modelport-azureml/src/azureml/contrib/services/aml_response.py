@@ -167,6 +167,15 @@ class AMLResponse(ResponseHeaders):
         if overwrite or "ETag" not in self.headers:
             self.set_etag(sha1(self.get_data()).hexdigest(), weak)  # noqa: S324 - no secret, as in Werkzeug
 
+    def calculate_content_length(self) -> Optional[int]:
+        """The bytes of the body; None where it is made while it is sent."""
+        return None if self.is_streamed else len(self.get_data())
+
+    def freeze(self) -> None:
+        """Have the whole body made, and an ETag of it, so that the response can be kept."""
+        self.get_data()
+        self.add_etag()
+
     def call_on_close(self, func: Callable[[], Any]) -> Callable[[], Any]:
         """Have a function called when the body has been sent."""
         self._at_end.append(func)
