@@ -13,6 +13,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 
@@ -27,6 +28,11 @@ from modelport_scoring.settings import ServiceSettings
 
 PATIENCE_S = 3.0
 """A loop that does not answer for so long hangs."""
+
+BACK_WITHIN_S = 2.0
+"""One whose socket's file was removed listens again by then; unless it has ended, and its successor reads what is
+written."""
+POLL_S = 0.1
 
 CREDENTIALS = struct.Struct("iII")
 """What SO_PEERCRED tells (unix(7)): process, user, group."""
@@ -154,9 +160,16 @@ class Peer:
         one that does not understand them, of an earlier version for example: it must not go on with those before."""
         async with self._turn:
             with suppress(OSError):  # it is being started, and will read them
+                await self._wait_until_heard()
                 done = await self._ask(Order(do=do, settings=latest()))
                 if done.failure is not None:
                     self._end(f"does not take over the settings ({done.failure.message})")
+
+    async def _wait_until_heard(self) -> None:
+        """Give it the time to listen again, where it goes on but cannot be told anything."""
+        until = asyncio.get_running_loop().time() + BACK_WITHIN_S
+        while not Path(peer_socket(self._process)).exists() and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(POLL_S)
 
     async def ask_in_time(self, order: Order) -> Done | None:
         """The answer; None where it has none in time."""
