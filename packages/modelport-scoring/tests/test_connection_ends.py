@@ -276,3 +276,31 @@ def test_a_fault_of_the_application_is_the_end_of_one_request() -> None:
     assert [status for status, _ in read_answers(received)] == [200, 500, 200, 500, 200]
     assert received.endswith(b"last")
     assert faults == ["a fault of the application"] * 2
+
+
+def test_answers_that_wait_behind_a_slow_one_are_told_of() -> None:
+    """They take memory, which is bounded with that of answers which clients do not read (test_unread)."""
+
+    async def talk() -> None:
+        listener, application = Listener(asyncio.get_running_loop(), most_connections=100), Echo()
+        application.most_pipelined = 8
+        made: list[Connection] = []
+
+        def serve() -> Connection:
+            made.append(Connection(application, listener))
+            return made[-1]
+
+        server = await asyncio.get_running_loop().create_server(serve, "127.0.0.1")
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(post(b"one"))
+        assert (await reader.readuntil(b"one")).startswith(b"HTTP/1.1 200 ")
+        assert made[0].ahead_bytes == 0
+        writer.write(post(b"never") + post(b"x" * 1000) * 2)
+        async with asyncio.timeout(PATIENCE_S):
+            while made[0].ahead_bytes != 2000:
+                await asyncio.sleep(0.001)
+        writer.close()
+        server.close()
+        listener.close()
+
+    uvloop.run(talk())

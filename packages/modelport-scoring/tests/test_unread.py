@@ -29,6 +29,7 @@ class Served(asyncio.Protocol):
     """The server's end of a connection."""
 
     delivery: Delivery | None = None
+    ahead_bytes = 0
     is_reset = False
 
     def __init__(self, listener: Listener) -> None:
@@ -130,5 +131,22 @@ def test_where_there_is_room_nobody_is_hurried(way: str) -> None:
                 unread.look([one, other])
             assert not one.is_reset
             assert not other.is_reset
+
+    uvloop.run(run())
+
+
+def test_answers_that_wait_for_a_slow_one_before_them_count_as_well() -> None:
+    async def run() -> None:
+        async with connections(3, "plain") as [(most, _), (less, _), (reads, reader)]:
+            clock = iter(range(0, 1000, 3))
+            unread = UnreadAnswers(most_bytes=40 * MIB, now=lambda: float(next(clock)))
+            most.ahead_bytes, less.ahead_bytes, reads.ahead_bytes = 30 * MIB, 20 * MIB, MIB
+            unread.look([most, less, reads])
+            assert not most.is_reset, "it is watched how fast the client gets them"
+            reads.answer(4 * MIB)
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(4 * MIB)
+            unread.look([most, less, reads])
+            assert [each.is_reset for each in (most, less, reads)] == [True, False, False]
 
     uvloop.run(run())

@@ -41,6 +41,11 @@ class AnsweringConnection(WatchedConnection):
         """The one whose head has been sent, and whose body is still being made."""
 
     @property
+    def ahead_bytes(self) -> int:
+        made = (each.response for each in self._pending if each.response is not None)
+        return sum(len(each.body) if each.stream is None else each.stream.size for each in made)
+
+    @property
     @abstractmethod
     def most_at_once(self) -> int:
         """How many requests may be worked on at once."""

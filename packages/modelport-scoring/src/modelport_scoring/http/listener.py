@@ -49,6 +49,10 @@ class Watched(Protocol):
     def delivery(self) -> Delivery | None:
         """How far what was written has come; None before anything was."""
 
+    @property
+    def ahead_bytes(self) -> int:
+        """What has been made of answers, and waits for others before them."""
+
     def overdue(self) -> None:
         """The deadline has passed."""
 

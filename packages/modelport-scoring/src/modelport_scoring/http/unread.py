@@ -25,13 +25,18 @@ class Reader(Protocol):
     def delivery(self) -> Delivery | None:
         """How far what was written has come."""
 
+    @property
+    def ahead_bytes(self) -> int:
+        """What has been made of answers, and waits for others before them."""
+
     def reset(self) -> None:
         """End it now, and have the system drop what it holds of it."""
 
 
 class UnreadAnswers:
     """Ends connections whose clients read too slowly, or not at all, while answers take too much memory: those that
-    hold most, and no more of them than it takes. As long as there is room, each may take its time."""
+    hold most, and no more of them than it takes. As long as there is room, each may take its time. An answer that is
+    made, and waits for a slow one before it on its connection, is none that is read."""
 
     def __init__(self, *, most_bytes: int, now: Callable[[], float]) -> None:
         self._most_bytes = most_bytes
@@ -42,7 +47,7 @@ class UnreadAnswers:
     def look(self, connections: Iterable[Reader]) -> None:
         """Called about once a second."""
         held = [(each, each.delivery) for each in connections if each.delivery is not None]
-        sizes = {each: (size, delivery) for each, delivery in held if (size := delivery.held_bytes)}
+        sizes = {each: (size, delivery) for each, delivery in held if (size := delivery.held_bytes + each.ahead_bytes)}
         total = sum(size for size, _ in sizes.values())
         if total <= self._most_bytes:
             self._seen.clear()
@@ -64,4 +69,4 @@ class UnreadAnswers:
         if passed_s < PACE_S:
             return True
         self._seen[connection] = (now, progress)
-        return progress - before >= delivery.unread_bytes * passed_s / DUE_S
+        return progress - before >= (delivery.unread_bytes + connection.ahead_bytes) * passed_s / DUE_S

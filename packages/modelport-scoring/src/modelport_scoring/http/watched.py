@@ -77,6 +77,11 @@ class WatchedConnection(asyncio.Protocol):
         """Those of this moment."""
 
     @property
+    def ahead_bytes(self) -> int:
+        """What has been made of answers, and waits for others before them."""
+        return 0
+
+    @property
     @abstractmethod
     def is_idle(self) -> bool:
         """Whether no answer is owed to the client, and it has begun no request."""
