@@ -142,8 +142,7 @@ class RequestHead(NamedTuple):
 
 
 def describe(frame: Frame) -> Tuple[RequestHead, Headers, Optional[str]]:
-    """What a SCORE frame tells of its request, all of its headers, and the client's address. The first is the same for
-    all requests of a client, nearly always: it is read once."""
+    """The head of a frame's request, read once where many have it; all of its headers; and the client's address."""
     text, _, rest = frame.meta.partition(b"\n")
     known = KNOWN_HEADS.get(text)
     if known is None:
