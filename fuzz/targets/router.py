@@ -194,7 +194,11 @@ class Server:
                 self.connection.data_received(b"".join(self._pieces))  # later, it would be the next answer
                 self._pieces = []
             return True
-        begins = self.requests.reader.in_request and self.requests.reader.head is not None
+        begins = (
+            self.requests.reader.in_request
+            and self.requests.reader.head is not None
+            and self._answered == len(self.requests.whole)  # once: with two, the second may be the end of the first
+        )
         if not self.has_answered:
             self._answer(self.requests.whole[self._answered][0])
             return True
