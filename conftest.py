@@ -1,4 +1,5 @@
-"""For every test: what a developer has set up on this machine is not used by accident, and time does not matter."""
+"""For every test: what a developer has set up on this machine is not used by accident, and neither time nor chance
+matters."""
 
 from __future__ import annotations
 
@@ -13,6 +14,9 @@ os.environ["KUBECONFIG"] = os.devnull
 with suppress(ImportError):  # the tests of wheels do without it
     from hypothesis import HealthCheck, settings
 
-    # Whether a test passes does not depend on how busy the machine is.
-    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    # Whether a test passes depends neither on how busy the machine is nor on what happens to be drawn. What nobody has
+    # drawn so far is looked for by make fuzz, and by pytest --hypothesis-profile searching.
+    searching = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("searching", searching)
+    settings.register_profile("patient", searching, derandomize=True, database=None)
     settings.load_profile("patient")
