@@ -246,7 +246,8 @@ def test_no_head_makes_the_gate_raise(head: Any) -> None:
 def test_what_is_nested_without_end_does_not_make_the_gate_raise() -> None:
     lists = b"[" * 2500 + b"]" * 2500
     head = base64.urlsafe_b64encode(b'{"alg":"ES256","kid":"first","x":%b}' % lists)
-    assert refusal(gate().check(b"Bearer " + head.rstrip(b"=") + b".e30.AAAA")).text == tokens.NOT_A_TOKEN
+    refused = refusal(gate().check(b"Bearer " + head.rstrip(b"=") + b".e30.AAAA")).text
+    assert refused in (tokens.NOT_A_TOKEN, tokens.WRONG_SIGNATURE)  # from Python 3.13 on, json reads as deep as that
     claims = b'{"iss":"urn:tests:workspace","x":%b}' % lists
     deep = jws.serialize_compact({"alg": "ES256", "kid": "first"}, claims, KEY).encode()
     assert refusal(gate().check(b"Bearer " + deep)).text == tokens.WRONG_CLAIMS
