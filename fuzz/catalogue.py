@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+PARSER = tuple(f"modelport_scoring.http.{module}" for module in ("parser", "arriving_head", "chunk_framing", "framing"))
+
 TARGETS = {
     "frames": ("modelport_scoring.workers.link", "modelport_worker.link"),
     "http_connection": ("modelport_scoring.http",),
-    "http_reader": (
-        "modelport_scoring.http.reader",
-        "modelport_scoring.http.parser",
-        "modelport_scoring.http.framing",
-        "modelport_scoring.http.known_heads",
-    ),
+    "http_reader": ("modelport_scoring.http.reader", *PARSER, "modelport_scoring.http.known_heads"),
     "inference_protocol": ("modelport_scoring.inference_protocol",),
     "multipart": ("azureml.contrib.services",),
     "numbers": ("modelport_scoring.workers.numbers", "modelport_scoring.workers.replies", "modelport_worker.batching"),
@@ -22,8 +19,8 @@ TARGETS = {
         "modelport_scoring.workers.replies",
         "modelport_scoring.workers.worker",
     ),
-    "router": ("modelport_scoring.router", "modelport_scoring.http.parser", "modelport_scoring.http.watched"),
-    "second_reader": ("modelport_scoring.http.parser", "modelport_scoring.http.framing", "h11"),
+    "router": ("modelport_scoring.router", *PARSER, "modelport_scoring.http.watched"),
+    "second_reader": (*PARSER, "h11"),
 }
 """Each with the modules whose coverage guides the search."""
 

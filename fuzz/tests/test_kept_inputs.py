@@ -9,7 +9,7 @@ import pytest
 from fuzz.answers import Answer, read_answers
 from fuzz.catalogue import TARGETS, kept_inputs
 from fuzz.targets import http_connection, router, second_reader
-from modelport_scoring.http import parser
+from modelport_scoring.http import arriving_head
 from modelport_scoring.router import heads
 
 MOST_BYTES = 16 * 1024
@@ -70,6 +70,6 @@ def test_a_request_that_the_router_changes_is_found(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_another_reader_takes_for_something_else_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parser, "WHITESPACE", b"\t")
+    monkeypatch.setattr(arriving_head, "WHITESPACE", b"\t")
     with pytest.raises(AssertionError, match="is not"):
         second_reader.check_one(b"GET /score HTTP/1.1\r\nHost: x\r\nA: b \r\n\r\n")

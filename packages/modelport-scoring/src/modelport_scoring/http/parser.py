@@ -8,47 +8,28 @@ from typing import Protocol
 import httptools
 
 from modelport_scoring.http.arriving import ArrivingBody
+from modelport_scoring.http.arriving_head import ArrivingHead
 from modelport_scoring.http.budget import COUNTED_FROM
+from modelport_scoring.http.chunk_framing import ChunkFraming
 from modelport_scoring.http.framing import (
     Unreadable,
     body_length,
     check_trailer,
     expects_continue,
-    long_framing,
-    long_head,
     malformed,
     no_such_method,
-    origin_form,
     too_large,
-    too_many_headers,
 )
-from modelport_scoring.http.known_heads import HEAD_END
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.turns import Turns
 from modelport_scoring.settings import Limits
-
-WHITESPACE = b" \t"
-
-MOST_OVERHEAD = 16
-"""Bytes of framing for each byte of a chunked body: one byte in a chunk of its own needs five."""
-
-LINE_OVERHEAD = 4
-"""Bytes that a header line has beside its name and its value."""
-
-MOST_LINES = 256
-"""Headers of a request: what becomes of a short one takes thirty times its bytes, and a client that sends half a head
-keeps them all."""
 
 MOST_AT_ONCE = 32
 """Requests that are handed over by one call of ``feed_some``, or a few more. One read may bring thousands."""
 
 PARSED_AT_ONCE = 2048
 """Bytes of heads, in which the parser cannot be stopped."""
-
-CHECKED_BYTES = 8192
-"""At each so many of a chunked body, counted from its begin on, its overhead is checked: at the same places however the
-body came, so that it is taken or refused whatever the reads were."""
 
 UNKNOWN_METHOD = re.compile(rb"([A-Z][A-Z0-9_-]{2,31}) [!-~]+ HTTP/1\.[01]\r\n")
 """The start of a request that is whole, with a method that HTTP has not registered."""
@@ -78,23 +59,15 @@ class RequestParser:
     is found by its name."""
 
     __slots__ = (
+        "_arriving",
         "_body",
         "_body_bytes",
-        "_chunked_bytes",
-        "_fed_bytes",
-        "_head_size",
-        "_headers",
-        "_in_head",
+        "_framing",
         "_keeps_body",
-        "_lines",
         "_parsed_head",
         "_parser",
-        "_repeated",
         "_sink",
-        "_tail",
-        "_target",
         "_turns",
-        "_unfinished_head",
         "_upgrading",
         "completed",
         "ended",
@@ -105,25 +78,14 @@ class RequestParser:
         self._sink = sink
         self._turns = turns
         self._parser = httptools.HttpRequestParser(self)
-        self._headers: dict[bytes, bytes] = {}
-        self._repeated: dict[bytes, list[bytes]] = {}
-        """The values of those that have come more than once, to be joined by one copy."""
-        self._target = b""
-        self._head_size = 0
-        self._lines = 0
-        self._fed_bytes = 0
-        """Of a head that has not ended."""
-        self._in_head = True
-        self._unfinished_head = True
-        """All that was fed at last belongs to a head that has not ended."""
+        self._arriving = ArrivingHead()
+        """The head that is being read, or comes next."""
         self._parsed_head: Head | None = None
+        """That of the request whose body is being read."""
         self._body: bytes | ArrivingBody = b""
         self._body_bytes = 0
-        self._chunked_bytes = 0
-        """Bytes of the chunked body that is being read, its framing included; some more or less where another request
-        was before it in one piece."""
-        self._tail = b""
-        """The last bytes of a head that has not ended: its end may come in pieces."""
+        self._framing: ChunkFraming | None = None
+        """Of that body, where it comes in chunks."""
         self._keeps_body = True
         self._upgrading = False
         """The head asks for another protocol, and a body follows: the parser believes that it is not ours to read."""
@@ -146,6 +108,8 @@ class RequestParser:
     def head(self) -> Head | None:
         """That of the request that is being read, once it is there."""
         return self._parsed_head
+
+    # --- feeding ------------------------------------------------------------------------------------------------------
 
     def feed(self, data: bytes) -> None:
         """Parse all of it. Raises Unreadable; then nothing more may be fed."""
@@ -172,13 +136,8 @@ class RequestParser:
         """Have the parser read until it has found some requests, or it is so late; returns the rest."""
         most = self.completed + MOST_AT_ONCE
         while data and self.completed < most:
-            head, size = self._parsed_head, PARSED_AT_ONCE
-            if head is not None:  # in its body
-                if head.length is None:
-                    size = CHECKED_BYTES - self._chunked_bytes % CHECKED_BYTES
-                else:
-                    size = max(head.length - self._body_bytes, 1)
-            self._parse_all(data[:size])
+            size = self._next_piece
+            self._parse_piece(data[:size])
             data = b"" if self.ended else data[size:]
             if data and self._turns.clock() >= until:  # many chunks of a byte each
                 break
@@ -186,13 +145,20 @@ class RequestParser:
             self._sink.body_grew(len(self._body))
         return data
 
-    def drop_body(self) -> None:
-        """Let go of what there is of a body: nothing more is fed."""
-        self._body = b""
+    @property
+    def _next_piece(self) -> int:
+        """How many bytes the parser is given at once."""
+        head = self._parsed_head
+        if head is None:
+            return PARSED_AT_ONCE
+        if self._framing is not None:
+            return self._framing.next_piece
+        assert head.length is not None
+        return max(head.length - self._body_bytes, 1)
 
-    def _parse_all(self, data: bytes) -> None:
-        self._unfinished_head = self._in_head
-        before = self._parsed_head
+    def _parse_piece(self, data: bytes) -> None:
+        """Have the parser read it, and measure what the parser says nothing of."""
+        arriving, is_before_head = self._arriving, self._parsed_head is None
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
@@ -202,35 +168,18 @@ class RequestParser:
                 raise error.__context__ from None
             if isinstance(error, httptools.HttpParserCallbackError):
                 raise  # a fault of ours, which the log has to show
-            raise Unreadable(self._refusal(error, data)) from error
-        if self._unfinished_head:
-            # httptools keeps what belongs to no whole line, and says nothing of it.
-            self._fed_bytes += len(data)
-            if self._fed_bytes > self._sink.limits.max_header_bytes:
-                raise Unreadable(long_head(self._sink.limits))
-            self._tail = (self._tail + data)[1 - len(HEAD_END) :]
-            return
-        head = self._parsed_head
-        if head is not None and head.length is None:
-            if head is before:
-                self._chunked_bytes += len(data)
-                if not self._chunked_bytes % CHECKED_BYTES:
-                    self._check_overhead()
-            else:
-                self._chunked_bytes = len(data) - self._head_end(data)
-        self._tail = b""
+            is_begin = is_before_head and arriving is self._arriving and not arriving.fed_bytes
+            raise Unreadable(refusal(error, data if is_begin else b"")) from error
+        if self._framing is not None:
+            self._framing.fed(len(data), body_bytes=self._body_bytes, limits=self._sink.limits)
+        elif self._parsed_head is not None and self._parsed_head.length is None:
+            self._framing = ChunkFraming(len(data) - arriving.end_in(data))
+        elif is_before_head and arriving is self._arriving:
+            arriving.fed(data, self._sink.limits)
 
-    def _head_end(self, data: bytes) -> int:
-        """Where in what was fed the head ends that had begun before."""
-        return (self._tail + data).find(HEAD_END) + len(HEAD_END) - len(self._tail)
-
-    def _refusal(self, error: httptools.HttpParserError, data: bytes) -> Response:
-        is_first = self._unfinished_head and not self._fed_bytes  # no other head in what was fed
-        if is_first and isinstance(error, httptools.HttpParserInvalidMethodError):
-            unknown = UNKNOWN_METHOD.match(data)
-            if unknown is not None:
-                return no_such_method(unknown[1])
-        return malformed(error)
+    def drop_body(self) -> None:
+        """Let go of what there is of a body: nothing more is fed."""
+        self._body = b""
 
     def _parse(self, data: bytes) -> None:
         while True:
@@ -260,51 +209,27 @@ class RequestParser:
         if self.ended:  # the parser that reads the body of an upgrade does not know that
             raise EOFError("the last request of this connection has been read")
         self.in_request = True
-        self._headers = {}
-        self._target = b""
-        self._head_size = self._lines = 0
 
     def on_url(self, url: bytes) -> None:
-        self._target += url
-        self._head_size += len(url)
-        if self._head_size > self._sink.limits.max_header_bytes:
-            raise Unreadable(long_head(self._sink.limits))
+        if self._parsed_head is None:  # else it is of the head that ``_read_its_body`` made, as some of what follows
+            self._arriving.add_target(url, self._sink.limits)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if not self._in_head:
-            check_trailer(name)
-            return
-        value = value.rstrip(WHITESPACE)  # the parser takes off what is in front of it only
-        headers = self._headers
-        self._head_size += len(name) + len(value) + LINE_OVERHEAD
-        self._lines += 1
-        if self._head_size > self._sink.limits.max_header_bytes:  # now: one read may bring thousands of lines more
-            raise Unreadable(long_head(self._sink.limits))
-        if self._lines > MOST_LINES:
-            raise Unreadable(too_many_headers(MOST_LINES))
-        if name in headers:
-            self._repeated.setdefault(name, [headers[name]]).append(value)
+        if self._parsed_head is None:
+            self._arriving.add_header(name, value, self._sink.limits)
         else:
-            headers[name] = value
+            check_trailer(name.lower())
 
     def on_headers_complete(self) -> None:
         if self._parsed_head is not None:
-            return  # the one that ``_read_its_body`` made
-        headers, parser = self._headers, self._parser
-        if self._repeated:
-            headers.update((name, b", ".join(values)) for name, values in self._repeated.items())
-            self._repeated = {}
-        target, host = origin_form(self._target)
-        if host is not None:
-            headers[b"host"] = host
-        self._in_head = self._unfinished_head = False
-        self._fed_bytes = self._body_bytes = self._chunked_bytes = 0
-        version = parser.get_http_version()
-        head = Head(method=parser.get_method(), target=target, version=version, headers=headers)
+            return
+        parser, limits = self._parser, self._sink.limits
+        arriving, self._arriving = self._arriving, ArrivingHead()
+        head = arriving.whole(method=parser.get_method(), version=parser.get_http_version())
         head.keep_alive = parser.should_keep_alive()
         self._parsed_head = head
-        head.length = body_length(head, self._sink.limits)
+        self._body_bytes = 0
+        head.length = body_length(head, limits)
         has_body = head.length != 0
         self._upgrading = has_body and parser.should_upgrade()
         expects = has_body and expects_continue(head)
@@ -339,15 +264,14 @@ class RequestParser:
         arrived, self._body = self._body, b""
         if len(arrived) > COUNTED_FROM:
             self._sink.body_ended()
-        self._parsed_head = None
-        self._in_head = True
+        self._parsed_head = self._framing = None
         self.in_request = False
         self.completed += 1
         self.ended = not head.keep_alive
         self._sink.request_received(head, arrived.whole if isinstance(arrived, ArrivingBody) else arrived)
 
-    def _check_overhead(self) -> None:
-        """The extensions of chunks, and trailers: the parser keeps them, and nothing here needs them."""
-        limits = self._sink.limits
-        if self._chunked_bytes > limits.max_header_bytes + (1 + MOST_OVERHEAD) * self._body_bytes:
-            raise Unreadable(long_framing(limits))
+
+def refusal(error: httptools.HttpParserError, begin: bytes) -> Response:
+    """What a client is told whose request cannot be read. ``begin``: its first bytes, where the error is in them."""
+    unknown = UNKNOWN_METHOD.match(begin) if isinstance(error, httptools.HttpParserInvalidMethodError) else None
+    return malformed(error) if unknown is None else no_such_method(unknown[1])

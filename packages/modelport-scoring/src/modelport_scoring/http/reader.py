@@ -45,7 +45,7 @@ class RequestReader(RequestParser):
             return b""
         self._stopped_at = 0
         rest = data
-        if not self.in_request and not self._fed_bytes:
+        if not self.in_request and not self._arriving.fed_bytes:
             if (last := self._last) is not None and (raw := last.known_as) and data.startswith(raw):
                 end = len(raw)
                 if len(data) - end == last.length and len(data) < LARGE_BYTES:  # nearly always
