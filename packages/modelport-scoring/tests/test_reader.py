@@ -283,6 +283,18 @@ def test_extensions_and_trailers_are_taken_or_not_whatever_the_split(sizes: list
     assert read([bytes([byte]) for byte in request[:80]] + [request[80:]]) == whole
 
 
+def test_framing_is_counted_from_the_end_of_the_head_however_that_came() -> None:
+    """The one byte more with which it is too much is the same."""
+    statuses = []
+    for size in range(73_690, 73_710):
+        request = with_extensions([size, 0, 0])
+        end = request.index(b"\r\n\r\n") + 4
+        whole = read([request])
+        statuses.append(whole[1])
+        assert all(read([request[:at], request[at:]]) == whole for at in range(end - 4, end + 1))
+    assert set(statuses) == {None, 431}
+
+
 @pytest.mark.parametrize(("size", "status"), [(60_000, None), (74_000, 431)])
 def test_an_extension_is_as_long_as_a_head_at_most(size: int, status: int | None) -> None:
     assert read([with_extensions([size, 0, 0])])[1] == status
@@ -339,9 +351,28 @@ def test_targets_and_hosts_that_are_none_are_refused(target: bytes, host: bytes)
 # --- how long it may be -----------------------------------------------------------------------------------------------
 
 
-def test_a_head_without_end_is_refused_in_time() -> None:
-    _, status = read([b"GET / HTTP/1.1\r\nHost: x\r\nA: "] + [b"x" * 1000] * 100)
+@pytest.mark.parametrize("before", [b"", with_length(b"/score", b"abc"), with_chunks(b"/score", b"abc")])
+def test_a_head_without_end_is_refused_in_time(before: bytes) -> None:
+    _, status = read([before, b"GET / HTTP/1.1\r\nHost: x\r\nA: "] + [b"x" * 1000] * 100)
     assert status == 431
+
+
+@pytest.mark.parametrize("request_", [b"GET /%b HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nA: %b\r\n\r\n"])
+def test_a_head_that_is_too_long_may_have_come_at_once(request_: bytes) -> None:
+    def status_of(size: int) -> int | None:
+        recorder = Recorder(limits=Limits(max_header_bytes=1000))
+        try:
+            reader_for(recorder).feed(request_ % (b"a" * size))
+        except Unreadable as unreadable:
+            return unreadable.response.status
+        return None
+
+    assert (status_of(950), status_of(1000)) == (None, 431)
+
+
+def test_a_part_of_a_method_is_not_told_as_one() -> None:
+    assert read([b"SMUGGLE / HTTP/1.1\r\nHost: x\r\n\r\n"]) == ([], 405)
+    assert read([b"S", b"MUGGLE / HTTP/1.1\r\nHost: x\r\n\r\n"]) == ([], 400)
 
 
 @pytest.mark.parametrize(("count", "known"), [(62, True), (63, False)])
@@ -379,6 +410,12 @@ def test_repeated_headers_are_joined_in_their_order() -> None:
 def test_many_whole_requests_are_no_long_head() -> None:
     seen, status = read([with_length(b"/score", b"x" * 30_000)] * 10)
     assert (len(seen), status) == (10, None)
+
+
+def test_what_follows_a_chunked_body_is_none_of_its_framing() -> None:
+    chunked = with_chunks(b"/score", b"abc")
+    seen, status = read([chunked[:-5], chunked[-5:], *[with_length(b"/score", b"x" * 30_000)] * 30], Forgetful())
+    assert (len(seen), status) == (31, None)
 
 
 SIZES = st.sampled_from([100, 17_000, 65_536, 262_144, 399_995, 400_065])
