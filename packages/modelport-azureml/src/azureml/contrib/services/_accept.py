@@ -11,7 +11,8 @@ from azureml.contrib.services._multipart import read_parameters
 
 QUALITY = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
 TAG_BREAK = re.compile("[-_]")
-MIME_BREAK = re.compile(r"/|\s*;\s*")
+SPACE_BEFORE_SEMICOLON = re.compile(r"(?<!\s)\s+(?=;)")
+MIME_BREAK = re.compile(r"/|;\s*")
 
 Choice = Tuple[str, float]
 
@@ -99,7 +100,7 @@ class MIMEAccept(Accept):
     """Content types, which a client may leave open in part: ``text/*``."""
 
     def _specificity(self, choice: str) -> Tuple[bool, ...]:
-        return tuple(part != "*" for part in MIME_BREAK.split(choice))
+        return tuple(part != "*" for part in mime_parts(choice))
 
     def _covers(self, choice: str, value: str) -> bool:
         if "/" not in choice:
@@ -170,7 +171,7 @@ def read_choice(text: str) -> Optional[Choice]:
 
 
 def mime_parts(value: str) -> List[str]:
-    return MIME_BREAK.split(value.lower())
+    return MIME_BREAK.split(SPACE_BEFORE_SEMICOLON.sub("", value.lower()))
 
 
 def language_of(tag: str) -> str:

@@ -20,8 +20,9 @@ from azureml.contrib.services._uploaded_file import UploadedFile
 
 __all__ = ["AMLRequest", "rawhttp"]
 
-COOKIE = re.compile(r'([^=;]*?)\s*(?:=\s*("(?:[^\\"]|\\.)*"|[^;]*?)\s*)?(?:;\s*|\Z)')
-"""Name and value."""
+COOKIE = re.compile(r'([^=;]*)(?:=(?:\s*("(?:[^\\"]|\\.)*")\s*(?=;|\Z)|([^;]*)))?(?:;|\Z)')
+"""Name and value, the latter in quotes or not. Each part ends at a character that it may not hold itself: a client may
+send 64 KB of spaces, and whatever is tried twice would be tried for each of them."""
 
 ESCAPED = re.compile(rb"\\([0-3][0-7]{2}|.)", re.DOTALL)
 """In the quoted value of a cookie, as ``http.cookies`` writes it."""
@@ -290,7 +291,8 @@ def letters(found: Any) -> str:
 
 def parse_cookies(text: str) -> Iterator[Tuple[str, str]]:
     """The pairs of a Cookie header (RFC 6265, 4.2); a value in double quotes without these, which may hold ``;``."""
-    for name, value in COOKIE.findall(text.strip()):
+    for name, in_quotes, plain in COOKIE.findall(text):
+        name, value = name.strip(), in_quotes or plain.strip()
         if name:
             is_quoted = len(value) > 1 and value[0] == value[-1] == '"'
             yield name, unescaped(value[1:-1]) if is_quoted else value
