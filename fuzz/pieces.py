@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterator
 
 MOST_CUTS = 8
-BEGINNING = re.compile(rb"(?=(?:POST|GET|HEAD) /|HTTP/1)|(?<=\r\n\r\n)")
-"""Of a message of HTTP, or of its body."""
+BEGINNINGS = (b"POST /", b"GET /", b"HEAD /", b"HTTP/1")
+"""Of a message of HTTP."""
+
+HEAD_END = b"\r\n\r\n"
 
 REPEAT = re.compile(rb"\xff\xfe(.)", re.DOTALL)
 MOST_BYTES = 128 * 1024
@@ -16,9 +19,18 @@ MOST_BYTES = 128 * 1024
 
 def cut(data: bytes, chance: random.Random) -> list[bytes]:
     """The bytes as they might be read: in a few pieces, some of them empty; now and then where something begins."""
-    likely = [found.start() for found in BEGINNING.finditer(data)]
+    likely = sorted({*beginnings(data)})
     cuts = sorted(place_in(data, likely, chance) for _ in range(chance.randrange(MOST_CUTS)))
     return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+
+
+def beginnings(data: bytes) -> Iterator[int]:
+    """Where a message begins, or its body. Looked for by ``find``: streams of 200 KB are cut again and again."""
+    for mark in (*BEGINNINGS, HEAD_END):
+        place = data.find(mark)
+        while place >= 0:
+            yield place + (len(mark) if mark is HEAD_END else 0)
+            place = data.find(mark, place + 1)
 
 
 def place_in(data: bytes, likely: list[int], chance: random.Random) -> int:
