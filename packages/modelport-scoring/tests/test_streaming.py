@@ -280,6 +280,22 @@ def test_a_request_behind_a_stream_is_answered_after_it(shared: RunningService, 
     assert rest.count(b"HTTP/1.1 200 OK") == 3
 
 
+def test_a_refusal_behind_a_stream_costs_no_worker(shared: RunningService, marks: Path) -> None:
+    """With the end of the stream, the server answers the second request and refuses the third one, and nothing more is
+    said on that connection: not that the third one's body may be sent, either."""
+    before = worker_pid(shared)
+    expecting = b"POST /score HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with shared.raw_connection(patience_s=20) as channel:
+        asked = b"GET /score?make=two HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"
+        channel.sendall(asked + expecting + b"no size\r\n")
+        seen = read_until(channel, b"first")
+        (marks / "go").touch()
+        seen += read_all(channel)
+    assert [seen.count(text) for text in (b"second\r\n0\r\n\r\n", b"Healthy", b"HTTP/1.1 400 ")] == [1, 1, 1]
+    assert b"100 Continue" not in seen
+    assert worker_pid(shared) == before
+
+
 @pytest.mark.parametrize("status", [204, 304])
 def test_a_status_without_a_body_gets_none(shared: RunningService, marks: Path, status: int) -> None:
     with open_stream(shared, f"make=endless&status={status}") as channel:

@@ -149,11 +149,20 @@ class AnsweringConnection(WatchedConnection):
         if response is None or stream is None or self._transport is None:
             return
         if self._streaming is exchange:
-            if self._send_stream(exchange, response, stream):
-                self._begin_waiting()
-                self._flush()
+            if self._send_stream(exchange, response, stream) and not self._flushing:
+                self._go_on_behind_it()
         elif stream.size > MOST_AHEAD_BYTES:
             self._transport.abort()
+
+    def _go_on_behind_it(self) -> None:
+        """The requests behind a stream that has ended have their turn. What is answered at once waits for ``_flush``,
+        too: in the middle of this it might be the connection's last answer."""
+        self._flushing = True
+        try:
+            self._begin_waiting()
+            self._flush()
+        finally:
+            self._flushing = False
 
     def _begin_stream(self, exchange: Exchange, response: Response, stream: BodyStream) -> bool:
         """Send the head and what there is of the body. Whether another answer may follow."""
