@@ -36,6 +36,7 @@ from modelport_scoring.service_folder import settings_of_moment, write_failure
 from modelport_scoring.settings import ServiceSettings
 from modelport_scoring.share import Share
 from modelport_scoring.supervision.listening import BACKLOG
+from modelport_scoring.supervision.told import LEAVE, Told
 from modelport_scoring.telemetry.counters import heads
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.tracer import Described
@@ -46,6 +47,14 @@ COLLECT_AFTER = (20_000, 20, 50)
 
 ORPHANED_DRAIN_S = 1.0
 """After the supervisor was killed its successor waits for us."""
+
+ALONE_DRAIN_S = 5.0
+"""The most that a single server process takes for what it holds where another one is to follow it: until then nobody
+accepts connections."""
+
+WORD_S = 0.5
+"""How long after a signal that is nobody's it may turn out that the whole service was told to stop: by Ctrl-C at a
+terminal, or by systemd, which signals all of its processes, ours perhaps first."""
 
 
 class Server:
@@ -87,6 +96,7 @@ class Server:
         self._routes = Routes(self._service)
         self._place: Leader | Follower = (Follower if share.process else Leader)(self)
         self._listener.sweep_with(self._place.look)
+        self._told = Told(metrics, process=share.process)
         self._stopped: asyncio.Future[float | None] = loop.create_future()
         self._given_up = False
         self._leaving = False
@@ -120,9 +130,8 @@ class Server:
         """
         self.is_shared = gate is not None
         self._loop.add_reader(lifeline, self._orphaned)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._told_to_stop)
-        self._loop.add_signal_handler(signal.SIGUSR1, self.leave)
+        for number in (signal.SIGTERM, signal.SIGINT, LEAVE):
+            self._loop.add_signal_handler(number, self._signalled, number)
         self._loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the supervisor gets it too, where it is a stop
         await self._place.open()
         starting = self._loop.create_task(self._service.start())
@@ -200,24 +209,38 @@ class Server:
 
     def stop(self) -> None:
         """Have ``run`` finish what is held and return, and so the whole service."""
+        self._given_up = False
         self._stop(None)
+
+    def _signalled(self, number: signal.Signals) -> None:
+        """The whole service ends only where the supervisor has said so."""
+        told = self._told.read()
+        if told == LEAVE:
+            self.leave()
+        elif told:
+            self._told_to_stop()
+        else:
+            self._loop.call_later(WORD_S, self.give_up, f"it got {number.name}, and not from its supervisor")
 
     def _told_to_stop(self) -> None:
         """By the supervisor, which knows that nobody else has its socket."""
         self.is_shared = False
         self._leaving = self._lingers
-        self._stop(None)
+        self.stop()
 
     def leave(self) -> None:
         """As ``stop``, where another one accepts connections on the same socket now: no client is to notice it."""
         self._leaving = True
-        self._stop(None)
+        self.stop()
 
     def give_up(self, why: str) -> None:
         """End this process alone: the supervisor starts another one in its place."""
+        if self._stopped.done():
+            return
         say(f"scoring server {self._service.share.process} is started anew: {why}")
         self._given_up = True
-        self._stop(None)
+        others_serve = self._service.share.processes > 1
+        self._stop(None if others_serve else min(ALONE_DRAIN_S, self._service.settings.limits.drain_timeout_s))
 
     def _catch_up(self) -> None:
         """Where the default revision did not start here, but does in another process, it is not the script's doing:

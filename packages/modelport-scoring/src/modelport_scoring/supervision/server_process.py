@@ -12,6 +12,7 @@ from modelport_scoring.backoff import BackOff
 from modelport_scoring.journal import say
 from modelport_scoring.supervision.orphans import end_left_behind
 from modelport_scoring.supervision.pulse import Pulse
+from modelport_scoring.supervision.told import Told
 
 
 class ServerProcess:
@@ -21,9 +22,11 @@ class ServerProcess:
     others; a single one is in ours.
     """
 
-    def __init__(self, number: int, *, is_single: bool, pulse: Pulse) -> None:
+    def __init__(self, number: int, *, is_single: bool, memory: int) -> None:
+        """``memory``: descriptor of that for metrics."""
         self.number = number
-        self._pulse = pulse
+        self._pulse = Pulse(memory, process=number)
+        self._told = Told(memory, process=number)
         self.process: subprocess.Popen[bytes] | None = None
         self._is_single = is_single
         self.due_at = 0.0
@@ -71,4 +74,5 @@ class ServerProcess:
     def send(self, number: signal.Signals) -> None:
         """Have it finish what it holds and end."""
         if self.process is not None:
+            self._told.write(number)
             self.process.send_signal(number)

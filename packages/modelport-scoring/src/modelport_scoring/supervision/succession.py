@@ -12,11 +12,9 @@ from modelport_scoring.errors import ServiceNotRunning
 from modelport_scoring.handover import TAKEN_OVER, Handover, HandoverFailed
 from modelport_scoring.journal import say
 from modelport_scoring.states import ServiceState
+from modelport_scoring.supervision.told import LEAVE
 
 READY_POLL_S = 0.1
-
-LEAVE = signal.SIGUSR1
-"""To a server, and to ourselves: another supervisor has the socket now."""
 
 
 class Succession:

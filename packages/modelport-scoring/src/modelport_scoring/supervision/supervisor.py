@@ -33,9 +33,9 @@ from modelport_scoring.settings import Limits
 from modelport_scoring.supervision import service_lock
 from modelport_scoring.supervision.listening import CannotServe, find_socket, open_socket, write_port
 from modelport_scoring.supervision.orphans import end_hung_servers, end_orphans
-from modelport_scoring.supervision.pulse import Pulse
 from modelport_scoring.supervision.server_process import ServerProcess
-from modelport_scoring.supervision.succession import LEAVE, Succession
+from modelport_scoring.supervision.succession import Succession
+from modelport_scoring.supervision.told import LEAVE
 from modelport_scoring.telemetry.counters import share_memory
 
 TICK_S = 1.0
@@ -162,8 +162,7 @@ class Supervisor:
         self._lifeline, self._life = os.pipe()
         self._metrics = share_memory()
         self._servers = [
-            ServerProcess(number, is_single=processes == 1, pulse=Pulse(self._metrics, process=number))
-            for number in range(processes)
+            ServerProcess(number, is_single=processes == 1, memory=self._metrics) for number in range(processes)
         ]
         self._stopping = False
         self._kill_at = 0.0

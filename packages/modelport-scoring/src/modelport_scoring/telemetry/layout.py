@@ -94,4 +94,7 @@ PART_BYTES = 1 << 20
 """The same in every release, so that no two processes' parts overlap where one was upgraded and restarted before the
 other. Most of it is never touched, and so takes no memory."""
 
+TOLD = PART_BYTES // DOUBLE - 1
+"""The last slot, in every release: the signal by which the supervisor has told the process to end, or 0.0."""
+
 DIGEST = float(zlib.crc32(repr((SECONDS, BATCH_SIZES, ROUTES, ROW_SLOTS, ROWS, ROUTES_START, ROWS_START)).encode()))
