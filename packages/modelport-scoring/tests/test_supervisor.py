@@ -251,6 +251,18 @@ def test_settings_that_cannot_be(services: Services) -> None:
     assert "key digest" in failure.message
 
 
+def test_too_small_files_are_told_of_at_the_start(services: Services) -> None:
+    """The memory that server and workers share counts as a file."""
+    service = services.make()
+    limited = ["sh", "-c", 'ulimit -f 200 && exec "$@"', "sh", *supervisor_command(service.folder)]
+    service.process = subprocess.Popen(limited, start_new_session=True)
+    assert exit_status(service) == 1
+    failure = read_failure(service.folder)
+    assert failure is not None
+    assert re.match(r"files may have 102400 bytes here, .*: allow \d+ at least .ulimit -f unlimited", failure.message)
+    assert "Traceback" not in service.supervisor_log
+
+
 def test_a_second_supervisor_is_refused_and_harms_nothing(services: Services) -> None:
     service = services.start()
     second = subprocess.run(supervisor_command(service.folder), capture_output=True, text=True, timeout=PATIENCE_S)

@@ -7,6 +7,8 @@ import os
 import resource
 from pathlib import Path
 
+from modelport_worker.frames import MEMORY_SIZE
+
 SPARE_DESCRIPTORS = 128
 """For workers, logs and the control socket; a connection must not take the last one."""
 
@@ -21,6 +23,18 @@ def raise_descriptor_limit() -> int:
     files = most if most != resource.RLIM_INFINITY else 1 << 20
     make_room_for_descriptors(min(files, USUAL_DESCRIPTORS))
     return files
+
+
+def describe_short_files() -> str | None:
+    """What is wrong where files may not become as large as the memory that a worker shares with the server, which
+    counts as one; else None."""
+    most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if most == resource.RLIM_INFINITY or most >= MEMORY_SIZE:
+        return None
+    return (
+        f"files may have {most} bytes here, and the memory that a worker shares with the server counts as one: allow "
+        f"{MEMORY_SIZE} at least (ulimit -f unlimited, or LimitFSIZE of systemd)"
+    )
 
 
 def make_room_for_descriptors(count: int) -> None:

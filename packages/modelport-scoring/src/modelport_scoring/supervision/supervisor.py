@@ -20,6 +20,7 @@ from modelport_scoring.exit_statuses import STATUS_CANNOT_SERVE, STATUS_FAILED, 
 from modelport_scoring.failures import Failure, describe_exit
 from modelport_scoring.handover import LINGER_S, Handover, HandoverFailed
 from modelport_scoring.journal import cut_logs, say, write_as
+from modelport_scoring.resources import describe_short_files
 from modelport_scoring.service_folder import (
     LOGS,
     SETTINGS,
@@ -83,6 +84,8 @@ def supervise(
     end_orphans(Path())
     try:
         redirect_output()
+        if (short_files := describe_short_files()) is not None:
+            raise CannotServe(short_files)
         settings = read_settings(Path())
         write_as(settings.telemetry.log_format)
         listening = find_socket(settings, handover)
