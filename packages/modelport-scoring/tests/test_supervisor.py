@@ -22,6 +22,7 @@ import pytest
 import modelport_scoring
 from modelport_scoring import (
     Limits,
+    RequestRefused,
     ServiceNotRunning,
     ServiceState,
     SettingsInvalid,
@@ -237,8 +238,6 @@ def test_settings_that_cannot_be(services: Services) -> None:
         ({"limits": {"queue_wait_ms": 10**400}}, "limits.queue_wait_ms must be at most 10000000000000; leave it out"),
         ({"limits": {"start_timeout_s": 1e300}}, "limits.start_timeout_s must be at most 10000000000; leave it out"),
         ({"limits": {"max_connections": 10**18}}, "limits.max_connections must be at most 9007199254740992; leave it"),
-        ({"limits": {"max_header_bytes": 10}}, "limits.max_header_bytes must be at least 1000, not 10"),
-        ({"limits": {"idle_timeout_s": 1e-300}}, "limits.idle_timeout_s must be at least 0.01, not 1e-300"),
         ({"auth": {"enabled": True}}, "key digest"),
     ):
         path.write_text(json.dumps({**wanted, **change}))
@@ -249,6 +248,27 @@ def test_settings_that_cannot_be(services: Services) -> None:
     failure = read_failure(service.folder)
     assert failure is not None
     assert "key digest" in failure.message
+
+
+def test_limits_that_were_kept_before_they_had_a_least(services: Services) -> None:
+    """The service was there before, and serves on; whoever changes the settings is told."""
+    limits = {"max_header_bytes": 10, "idle_timeout_s": 1e-300}
+    service = services.make(limits=limits)
+    written = json.loads((service.folder / "service.json").read_text())
+    written["revision"]["limits"] = {"log_bytes": 1}
+    (service.folder / "service.json").write_text(json.dumps(written))
+    service.start()
+    assert service.score("x").status == 200
+    assert service.settings.limits == Limits(max_header_bytes=1000, idle_timeout_s=0.01)
+    assert service.settings.revision.limits == {"log_bytes": 1000}
+    for said in (
+        "service.json: limits.max_header_bytes is 10, below its least: 1000 is in force",
+        "service.json: limits.idle_timeout_s is 1e-300, below its least: 0.01 is in force",
+        "service.json: revision 1: limits.log_bytes is 1, below its least: 1000 is in force",
+    ):
+        assert said in service.supervisor_log
+    with pytest.raises(RequestRefused, match=r"limits\.max_header_bytes must be at least 1000, not 10"):
+        service.control.configure(limits=Limits(max_header_bytes=10))
 
 
 def test_too_small_files_are_told_of_at_the_start(services: Services) -> None:

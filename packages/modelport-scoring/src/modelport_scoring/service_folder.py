@@ -13,7 +13,7 @@ import msgspec
 from modelport_scoring.bundle import remove_tree
 from modelport_scoring.failures import Failure
 from modelport_scoring.settings import ServiceSettings
-from modelport_scoring.settings_checks import check_settings
+from modelport_scoring.settings_checks import check_settings, raise_limits
 from modelport_scoring.settings_json import decode_json, read_bytes
 from modelport_scoring.share import Share
 
@@ -30,8 +30,15 @@ ACCESS_LOG = "access.log"
 
 def read_settings(folder: Path) -> ServiceSettings:
     """``service.json`` of the folder. Raises SettingsInvalid, which names the file and what is wrong with it."""
+    return read_with_notes(folder)[0]
+
+
+def read_with_notes(folder: Path) -> tuple[ServiceSettings, list[str]]:
+    """The same, and what is in force otherwise than it stands there, for whoever starts the service."""
     path = folder / SETTINGS
-    return decode_settings(read_bytes(path), path=path)
+    settings, notes = raise_limits(decode_json(read_bytes(path), ServiceSettings, path=path))
+    check_settings(settings, path=path)
+    return settings, notes
 
 
 def settings_of_moment(folder: Path, *, port: int) -> ServiceSettings:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -111,6 +113,33 @@ def check_workers(workers: int | None, autoscale: Autoscale | None, *, path: Pat
         value = getattr(autoscale, name)
         if value <= 0:
             raise SettingsInvalid(f"{path}: {where}autoscale.{name} must be above 0, not {value}")
+
+
+def raise_limits(settings: ServiceSettings) -> tuple[ServiceSettings, list[str]]:
+    """The settings with no limit below its least, and a sentence for each that was. They may have been written before
+    there was one, and the service is to start all the same; who changes them is told by ``check_settings``."""
+    notes: list[str] = []
+    own = msgspec.structs.asdict(settings.limits)
+    raised = _raised(own, where="", notes=notes)
+    revision, *others = (
+        msgspec.structs.replace(each, limits=_raised(each.limits, where=f"revision {each.number}: ", notes=notes))
+        for each in (settings.revision, *settings.others)
+    )
+    if not notes:
+        return settings, []
+    return msgspec.structs.replace(settings, limits=Limits(**raised), revision=revision, others=others), notes
+
+
+def _raised(limits: Mapping[str, Any], *, where: str, notes: list[str]) -> dict[str, Any]:
+    raised = dict(limits)
+    for name, least in LEAST.items():
+        value = limits.get(name)
+        if isinstance(value, int | float) and 0 < value < least:
+            notes.append(
+                f"{where}limits.{name} is {value:g}, below its least: {least} is in force. Set it, or leave it out"
+            )
+            raised[name] = least
+    return raised
 
 
 def check_limits(limits: Limits, *, path: Path, where: str = "") -> None:

@@ -27,6 +27,7 @@ from modelport_scoring.service_folder import (
     WORK,
     clear_failure,
     read_settings,
+    read_with_notes,
     supervisor_log_path,
     write_failure,
 )
@@ -86,8 +87,10 @@ def supervise(
         redirect_output()
         if (short_files := describe_short_files()) is not None:
             raise CannotServe(short_files)
-        settings = read_settings(Path())
+        settings, notes = read_with_notes(Path())
         write_as(settings.telemetry.log_format)
+        for note in notes:
+            say(f"{SETTINGS}: {note}")
         listening = find_socket(settings, handover)
         probed = None if settings.health_port is None else open_socket(settings.host, settings.health_port)
         write_port(settings, listening)
