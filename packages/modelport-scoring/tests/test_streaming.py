@@ -18,7 +18,7 @@ import pytest
 import trustme
 
 from modelport_scoring import ServiceState
-from scoring_services import RunningService, Services, read_all, refuses, wait_until
+from scoring_services import Gate, RunningService, Services, read_all, refuses, wait_until
 
 SCRIPT = """
 import os
@@ -325,6 +325,25 @@ def test_a_body_that_fails_half_way_is_seen_to_be_cut_off(shared: RunningService
             assert b"5\r\nbegun\r\n" in seen
             assert not seen.endswith(b"0\r\n\r\n")
     assert worker_pid(shared) == pid, "the worker has not noticed"
+
+
+def test_a_stream_that_ends_for_want_of_room_behind_it_is_seen_to_be_cut_off(services: Services, gate: Gate) -> None:
+    """A client of HTTP/1.0 takes the end of the connection for that of the body."""
+    script = f"""
+import os, time
+def init(): pass
+def run(data):
+    yield data
+    if data == "first":
+        {gate.wait}
+    for _ in range(20): yield "x" * 1_000_000
+"""
+    service = services.start(script, workers=2)
+    with service.raw_connection() as channel:
+        for body in (b"first", b"other"):
+            channel.sendall(b"POST /score HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\n" + body)
+        with pytest.raises(ConnectionResetError):
+            read_all(channel)
 
 
 def test_a_client_library_notices_the_cut(shared: RunningService) -> None:

@@ -152,7 +152,7 @@ class AnsweringConnection(WatchedConnection):
             if self._send_stream(exchange, response, stream) and not self._flushing:
                 self._go_on_behind_it()
         elif stream.size > MOST_AHEAD_BYTES:
-            self._transport.abort()
+            self.reset()  # so that what is being sent is not taken for whole
 
     def _go_on_behind_it(self) -> None:
         """The requests behind a stream that has ended have their turn. What is answered at once waits for ``_flush``,
