@@ -14,12 +14,16 @@ HALF_TRACE = 1 << 64
 class Trace:
     """The place of one request in a trace: a span for the request and, below it, one for ``run()``."""
 
-    __slots__ = ("parent_id", "run_id", "sampled", "span_id", "state", "trace_id")
+    __slots__ = ("parent_id", "random", "run_id", "sampled", "span_id", "state", "trace_id")
 
-    def __init__(self, trace_id: bytes, parent_id: bytes | None, *, sampled: bool, state: bytes) -> None:
+    def __init__(
+        self, trace_id: bytes, parent_id: bytes | None, *, sampled: bool, state: bytes, random: bool = False
+    ) -> None:
         self.trace_id = trace_id
         self.parent_id = parent_id
         self.sampled = sampled
+        self.random = random
+        """The client's word on the trace's id, which is passed on."""
         self.state = state
         """The ``tracestate`` header for the script; nothing: it gets none."""
         # No secrets, so they need no system call.
@@ -29,7 +33,7 @@ class Trace:
     @property
     def child_header(self) -> bytes:
         """The ``traceparent`` header for the script: what it traces lies below its ``run()``."""
-        return traceparent(self.trace_id, self.run_id, sampled=self.sampled)
+        return traceparent(self.trace_id, self.run_id, sampled=self.sampled, random=self.random)
 
 
 class Described(NamedTuple):
@@ -81,7 +85,9 @@ class Tracer:
         """Continue the client's trace, or begin one where the client sent none (header names are in lower case)."""
         parent = read_parent(headers)
         if parent is not None:
-            return Trace(parent.trace_id, parent.span_id, sampled=parent.sampled, state=parent.state)
+            return Trace(
+                parent.trace_id, parent.span_id, sampled=parent.sampled, state=parent.state, random=parent.random
+            )
         # As OpenTelemetry's TraceIdRatioBased decides: by the last half of the id.
         half = getrandbits(64)
         trace_id = b"%016x%016x" % (getrandbits(64) or 1, half)
