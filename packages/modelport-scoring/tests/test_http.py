@@ -122,6 +122,12 @@ def test_options_of_what_is_only_read_names_the_methods(echo: RunningService, pa
     assert (answer.status, answer.body, answer.headers["allow"]) == (200, b"", "GET, HEAD, OPTIONS")
 
 
+def test_options_of_the_whole_server_names_all_methods(echo: RunningService) -> None:
+    """RFC 9110, 9.3.7: it asks for no path."""
+    answer = echo.ask("OPTIONS", "*")
+    assert (answer.status, answer.body, answer.headers["allow"]) == (200, b"", "GET, HEAD, OPTIONS, POST")
+
+
 # --- several requests on one connection -------------------------------------------------------------------------------
 
 

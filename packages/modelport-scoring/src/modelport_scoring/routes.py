@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 
 from modelport_scoring.access.decisions import Denied
 from modelport_scoring.http.exchange import Exchange
-from modelport_scoring.http.request import FOREVER, Head
+from modelport_scoring.http.request import FOREVER, WHOLE_SERVER, Head
 from modelport_scoring.http.response import JSON_TYPE, TEXT_TYPE, Response, message
 from modelport_scoring.ids import IdTooLong, read_ids
 from modelport_scoring.inference import Inference, as_error
@@ -77,7 +77,8 @@ class Routes:
             b"/swagger.json": Route(methods=reading, answer=self._swagger, needs_key=True, name="/swagger.json"),
             b"/metrics": Route(methods=reading, answer=self._metrics, needs_key=True, name="/metrics"),
         }
-        self._routes = {**below, **{prefix + path: route for path, route in below.items()}}
+        whole = Route(methods=reading | scoring, answer=self._health, needs_key=False, name="other")
+        self._routes = {WHOLE_SERVER: whole, **below, **{prefix + path: route for path, route in below.items()}}
 
     @property
     def limits(self) -> Limits:

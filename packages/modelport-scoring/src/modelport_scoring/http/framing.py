@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from modelport_scoring.http.request import Head
+from modelport_scoring.http.request import WHOLE_SERVER, Head
 from modelport_scoring.http.response import Response, limit_message, message
 from modelport_scoring.settings import Limits
 
@@ -30,6 +30,8 @@ def body_length(head: Head, limits: Limits) -> int | None:
         raise Unreadable(message(505, "The versions served here are HTTP/1.1 and HTTP/1.0", close=True))
     if head.method == b"CONNECT":  # to the parser, what follows is a tunnel's, whatever the lengths say
         raise Unreadable(message(501, "No tunnels are made here", close=True))
+    if head.path == WHOLE_SERVER and head.method != b"OPTIONS":
+        raise Unreadable(message(400, "Only OPTIONS asks for *, the whole server (RFC 9112, 3.2.4)", close=True))
     host = headers.get(b"host")
     if (host is None and head.version == "1.1") or (host is not None and not HOST.fullmatch(host)):
         raise Unreadable(message(400, "An HTTP/1.1 request has exactly one Host header, with a host", close=True))

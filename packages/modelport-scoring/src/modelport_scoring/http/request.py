@@ -8,6 +8,9 @@ from modelport_scoring.ids import GivenIds
 
 FOREVER = float("inf")
 
+WHOLE_SERVER = b"*"
+"""In the place of a path: a question about all that is served (RFC 9110, 9.3.7)."""
+
 Body = bytes | bytearray | memoryview
 """A large body may be a view of what was read from the socket."""
 
