@@ -128,6 +128,29 @@ def test_options_of_the_whole_server_names_all_methods(echo: RunningService) -> 
     assert (answer.status, answer.body, answer.headers["allow"]) == (200, b"", "GET, HEAD, OPTIONS, POST")
 
 
+HEADERS = """
+from azureml.contrib.services.aml_request import rawhttp
+
+def init(): pass
+
+@rawhttp
+def run(request):
+    return {"cookies": dict(request.cookies), "accept": request.headers["Accept"]}
+"""
+
+
+def test_a_repeated_header_is_one_and_cookies_are_all_found(services: Services) -> None:
+    """RFC 9110, 5.2: joined with commas, which cookies are not."""
+    with services.start(HEADERS).raw_connection() as channel:
+        channel.sendall(
+            b"GET /score HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: a=1\r\nAccept: text/plain\r\n"
+            b"Cookie: b=2; c=3\r\nAccept: */*\r\ncookie: d=4\r\n\r\n"
+        )
+        ((status, body),) = read_answers(read_all(channel))
+    assert status == 200
+    assert json.loads(body) == {"cookies": {"a": "1", "b": "2", "c": "3", "d": "4"}, "accept": "text/plain, */*"}
+
+
 # --- several requests on one connection -------------------------------------------------------------------------------
 
 

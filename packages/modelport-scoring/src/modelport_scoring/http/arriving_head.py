@@ -16,6 +16,10 @@ MOST_LINES = 256
 """Headers of a request: what becomes of a short one takes thirty times its bytes, and a client that sends half a head
 keeps them all."""
 
+BETWEEN = {b"cookie": b"; "}
+"""What joins the values of a repeated header, where that is no comma: HTTP/2 may send each cookie in a line of its own,
+and what makes HTTP/1.1 of it does not always join them (RFC 9113, 8.2.3)."""
+
 
 class ArrivingHead:
     """What has come of one head. Its bounds are judged with each piece: one read may bring thousands of lines more."""
@@ -73,7 +77,7 @@ class ArrivingHead:
         """The head, once all of it is there. Raises Unreadable."""
         headers = self._headers
         if self._repeated:
-            headers.update((name, b", ".join(values)) for name, values in self._repeated.items())
+            headers.update((name, BETWEEN.get(name, b", ").join(values)) for name, values in self._repeated.items())
         target, host = origin_form(self._target)
         if host is not None:
             headers[b"host"] = host

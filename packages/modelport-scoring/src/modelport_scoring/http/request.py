@@ -17,7 +17,7 @@ Body = bytes | bytearray | memoryview
 
 class Head:
     """Method, target and headers. ``headers`` maps names in lower case to values; the values of a repeated header are
-    joined with commas.
+    joined with commas, those of Cookie with semicolons.
 
     One object may serve many requests, namely all whose heads have the same bytes; nothing but ``described``, which is
     made when it is needed, and ``known_as`` changes once the application has screened it.
