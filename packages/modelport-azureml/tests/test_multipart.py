@@ -159,7 +159,36 @@ def test_a_boundary_that_is_none(parameter: str) -> None:
     ],
 )
 def test_file_names(given_name: str, filename: str) -> None:
-    head = f"Content-Disposition: form-data; name=f; filename={given_name}\r\nContent-Type: Image/PNG; q=1"
+    check_file_name(f"filename={given_name}", filename)
+
+
+@pytest.mark.parametrize(
+    ("given_name", "filename"),
+    [
+        ('filename*0="a long "; filename*1="name.png"', "a long name.png"),
+        ("filename*1=b; filename*0=a; filename*3=d", "ab"),
+        ("filename*0*=utf-8''%C3%BC%20; filename*1=b; filename*2*=%C3%BC.png", "ü bü.png"),
+        ("filename*0*=utf-8''%C3; filename*1*=%BC.png", "ü.png"),
+        ("filename*0*=iso-8859-1'de'%FC; filename*1*=%E4", "üä"),
+        ("filename*0*=klingon''%C3%BC; filename*1*=''", "ü''"),
+        ("filename*0*=a%20b", "a b"),
+        ("filename*0=a; filename=b", "b"),
+        ("filename*0=a; filename*=utf-8''b", "b"),
+    ],
+)
+def test_file_names_in_sections(given_name: str, filename: str) -> None:
+    """RFC 2231, 3, as mail libraries write them. Who does not know of sections takes the file for a field."""
+    check_file_name(given_name, filename)
+
+
+@pytest.mark.parametrize("given_name", ["filename*1=a", "filename*0", "filename*a=b", "filename**0=b"])
+def test_sections_that_are_none(given_name: str) -> None:
+    body = f"--B\r\nContent-Disposition: form-data; name=f; {given_name}\r\n\r\nx\r\n--B--".encode()
+    assert parse_form("multipart/form-data; boundary=B", body).fields == [("f", "x")]
+
+
+def check_file_name(given_name: str, filename: str) -> None:
+    head = f"Content-Disposition: form-data; name=f; {given_name}\r\nContent-Type: Image/PNG; q=1"
     _, file = parse(b"--B\r\n" + head.encode() + b"\r\n\r\nx\r\n--B--").files[0]
     assert (file.filename, file.content_type, file.mimetype) == (filename, "Image/PNG; q=1", "image/png")
 

@@ -14,6 +14,9 @@ PARAMETER = re.compile(
     r';[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;" \t]*(?=[; \t]|\Z))[ \t]*'
 )
 NEXT_PARAMETER = re.compile(r"[^;]*")
+SECTION = re.compile(r"\*\d{1,3}\*?\Z")
+"""At the end of a parameter's name: its value is a part of that parameter's (RFC 2231, 3)."""
+
 ESCAPED = re.compile(r'\\(["\\])')
 LINE_END = re.compile(r"\r?\n")
 FOLD = re.compile(r"\r?\n[ \t]+")
@@ -122,7 +125,7 @@ def describe_part(head: bytes, *, start: int, end: int) -> Optional[Part]:
     described = {name.lower(): value for name, value in reversed(headers)}
     _, parameters = read_parameters(described.get("content-disposition", ""))
     name = parameters.get("name*", parameters.get("name"))
-    filename = parameters.get("filename*", parameters.get("filename"))
+    filename = parameters.get("filename*", parameters.get("filename", join_sections("filename", parameters)))
     return None if name is None else Part(name, filename, headers, start, end)
 
 
@@ -157,10 +160,34 @@ def read_parameter(name: str, text: str) -> str:
     """
     if text.startswith('"'):
         return ESCAPED.sub(r"\1", text[1:-1]).replace("%22", '"')
-    if name.endswith("*") and text.count("'") >= 2:
+    if name.endswith("*") and text.count("'") >= 2 and SECTION.search(name) is None:
         charset, _, encoded = text.split("'", 2)
-        try:
-            return unquote_to_bytes(encoded).decode(charset or "utf-8", "replace")
-        except (LookupError, ValueError):  # the latter for a NUL in its name
-            return unquote_to_bytes(encoded).decode("utf-8", "replace")
+        return decode(unquote_to_bytes(encoded), charset)
     return text
+
+
+def join_sections(name: str, parameters: Dict[str, str]) -> Optional[str]:
+    """The value of a parameter that comes in sections (RFC 2231, 3: ``filename*0``, ``filename*1*``, …), as mail
+    libraries write a long one. Those with an asterisk at the end are extended, in the character set that the first one
+    names; a character may begin in one and end in the next. None where there are none."""
+    charset = ""
+    sections: List[bytes] = []
+    while True:
+        section = "{}*{}".format(name, len(sections))
+        extended = parameters.get(section + "*")
+        if extended is not None:
+            if not sections and extended.count("'") >= 2:
+                charset, _, extended = extended.split("'", 2)
+            sections.append(unquote_to_bytes(extended))
+        elif section in parameters:
+            sections.append(parameters[section].encode())
+        else:
+            return decode(b"".join(sections), charset) if sections else None
+
+
+def decode(text: bytes, charset: str) -> str:
+    """The text, in UTF-8 where there is no such character set."""
+    try:
+        return text.decode(charset or "utf-8", "replace")
+    except (LookupError, ValueError):  # the latter for a NUL in its name
+        return text.decode("utf-8", "replace")
