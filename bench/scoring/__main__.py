@@ -30,7 +30,7 @@ KEPT = ROOT / "bench" / "results"
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--peers", default="", help="names, separated by blanks or commas; none: all")
-    parser.add_argument("--workloads", default="", help="W1 W2 W3 W4 W5 NULL; none: all")
+    parser.add_argument("--workloads", default="", help="W1 W2 W3 W4 W5 W6 NULL; none: all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5, help="of each load in each round")
     parser.add_argument(

@@ -15,7 +15,6 @@ from sklearn.linear_model import Ridge
 from bench.scoring.workloads import Sample, Workload
 
 MODEL_FILE = "model.joblib"
-ECHO_BYTES = 100 * 1024
 WIDE = 784
 TABLE_ROWS = 1000
 SEED = 7
@@ -25,7 +24,13 @@ Numbers = NDArray[np.float64]
 
 def make_models(folder: Path, workloads: list[Workload]) -> dict[str, Sample]:
     """Write ``<folder>/<script>/model.joblib`` for each workload that has a model; the samples by workload."""
-    return {workload.key: MAKERS[workload.script](folder / workload.script) for workload in workloads}
+    return {workload.key: make(workload, folder / workload.script) for workload in workloads}
+
+
+def make(workload: Workload, folder: Path) -> Sample:
+    if workload.body_bytes is not None:
+        return echo(folder, workload.body_bytes)
+    return MAKERS[workload.script](folder)
 
 
 def ridge(folder: Path) -> Sample:
@@ -52,9 +57,9 @@ def trained(folder: Path, *, data: Numbers, target: Any, asked: Numbers) -> Samp
     return Sample(rows=asked.tolist(), binary=None, expected=model.predict(asked).tolist())
 
 
-def echo(folder: Path) -> Sample:
+def echo(folder: Path, body_bytes: int) -> Sample:
     folder.mkdir(parents=True, exist_ok=True)
-    body = np.random.default_rng(SEED).bytes(ECHO_BYTES)
+    body = np.random.default_rng(SEED).bytes(body_bytes)
     return Sample(rows=[], binary=body, expected=body)
 
 
@@ -73,7 +78,6 @@ def null(folder: Path) -> Sample:
 MAKERS: dict[str, Callable[[Path], Sample]] = {
     "ridge": ridge,
     "wide": wide,
-    "echo": echo,
     "table": table,
     "busy": busy,
     "null": null,

@@ -124,7 +124,7 @@ def draw(results: Results) -> None:
 
 
 def panels(results: Results) -> list[dict[str, object]]:
-    """What is drawn: six sets of bars, each one peer after the other."""
+    """What is drawn: sets of bars, each one peer after the other; those that there are figures for."""
     figures = Figures(results)
     wanted = (
         ("W1, 64 connections: requests/s", "W1", "c64", throughput, 1.0),
@@ -133,10 +133,13 @@ def panels(results: Results) -> list[dict[str, object]]:
         ("W2, 8 connections: requests/s", "W2", "c8", throughput, 1.0),
         ("W3, 8 connections: requests/s", "W3", "c8", throughput, 1.0),
         ("W4, 8 connections: requests/s", "W4", "c8", throughput, 1.0),
+        ("W6, 2 connections: requests/s", "W6", "c2", throughput, 1.0),
+        ("W6, 2 connections: CPU per request, ms", "W6", "c2", processor_time, 1e-3),
     )
     drawn: list[dict[str, object]] = []
     for title, workload, load, field, scale in wanted:
         found = {peer: figures.of(peer, workload, load, field) for peer in results.titles}
         bars = [[results.titles[peer], value * scale] for peer, value in found.items() if value is not None]
-        drawn.append({"title": title, "bars": bars})
+        if bars:
+            drawn.append({"title": title, "bars": bars})
     return drawn

@@ -60,7 +60,7 @@ class Sitting:
 
     def measure(self, load: Load, *, seconds: int, probes_health: bool = False) -> Measured:
         """Drive it, and count what that cost. Raises LoadFailed."""
-        seconds = max(seconds, load.least_s)
+        seconds = load.within(seconds)
         before = self.server.cpu_seconds()
         probe = self._start(self._health_call(), PROBE, seconds=seconds) if probes_health else None
         result = self._drive(self._call, load, seconds=seconds)

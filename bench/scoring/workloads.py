@@ -1,4 +1,4 @@
-"""What is asked of every server: six models, and how hard they are driven."""
+"""What is asked of every server: six models, one of them with bodies of two sizes, and how hard they are driven."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ class Load:
     """A connection waits so long before it asks again."""
     least_s: int = 1
     """Shorter than this it tells nothing."""
+    most_s: int | None = None
+    """Longer than this it tells nothing more; None: as long as each load of the run."""
+
+    def within(self, seconds: int) -> int:
+        """For how many seconds it is driven in a run whose loads are driven for ``seconds``."""
+        longest = seconds if self.most_s is None else min(seconds, self.most_s)
+        return max(longest, self.least_s)
 
     @property
     def label(self) -> str:
@@ -35,6 +42,8 @@ class Workload:
     script: str
     """Stem of the entry script, and of the model's file."""
     loads: tuple[Load, ...]
+    body_bytes: int | None = None
+    """The size of the body that comes back as it went; None: the model takes rows of numbers."""
     probes_health: bool = False
     """Whether the latency of the health route is measured meanwhile."""
     warm_up: Load = Load(connections=8)
@@ -58,7 +67,13 @@ WORKLOADS = (
         loads=(Load(connections=1), Load(connections=8), Load(connections=64)),
     ),
     Workload(key="W2", title="linear model, one row of 784 numbers", script="wide", loads=(Load(connections=8),)),
-    Workload(key="W3", title="echo of 100 KB of bytes", script="echo", loads=(Load(connections=8),)),
+    Workload(
+        key="W3",
+        title="echo of 100 KB of bytes",
+        script="echo",
+        loads=(Load(connections=8),),
+        body_bytes=100 * 1024,
+    ),
     Workload(key="W4", title="linear model, 1,000 rows of 30 numbers", script="table", loads=(Load(connections=8),)),
     Workload(
         key="W5",
@@ -69,12 +84,24 @@ WORKLOADS = (
         warm_up=Load(connections=1),  # what more of them left in the queue would be computed in the time measured
     ),
     Workload(
+        key="W6",
+        title="echo of 10 MB of bytes",
+        script="echo",
+        loads=(Load(connections=2, most_s=1),),  # a second of it is more than a gigabyte each way
+        body_bytes=10 * 1024 * 1024,
+        warm_up=Load(connections=2),
+    ),
+    Workload(
         key="NULL",
         title="a model that returns a constant",
         script="null",
         loads=(Load(connections=64), Load(connections=64, pipeline=16)),
     ),
 )
+
+
+BINARY = tuple(workload.key for workload in WORKLOADS if workload.body_bytes is not None)
+"""Those whose bodies are bytes."""
 
 
 def choose_workloads(keys: Sequence[str]) -> list[Workload]:

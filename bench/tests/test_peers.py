@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from bench.scoring.models import make_models
 from bench.scoring.peers.catalogue import choose_peers
 from bench.scoring.peers.interface import Peer
 from bench.scoring.peers.modelport.peer import Sources
-from bench.scoring.peers.wire import OpenInference, PlainJson
+from bench.scoring.peers.wire import ByWorkload, OpenInference, PlainJson
 from bench.scoring.sitting import same
-from bench.scoring.workloads import Answer, Sample, choose_workloads
+from bench.scoring.workloads import Answer, Load, Sample, choose_workloads
 
-W1, W3 = choose_workloads(["W1", "W3"])
+W1, W3, W6 = choose_workloads(["W1", "W3", "W6"])
 ROWS = Sample(rows=[[1.0, 2.0], [3.0, 4.0]], binary=None, expected=[3.0, 7.0])
 BINARY = Sample(rows=[], binary=b"\x00\xff", expected=b"\x00\xff")
 PEERS = choose_peers([], sources=Sources())
@@ -45,8 +46,40 @@ def test_a_workload_that_is_none_is_refused() -> None:
 
 def test_plain_json_carries_rows_and_bytes() -> None:
     assert json.loads(PlainJson().call(W1, ROWS).body or b"") == {"data": ROWS.rows}
-    assert PlainJson().call(W3, BINARY).body == b"\x00\xff"
-    assert PlainJson().read(W3, b"\x00\xff") == b"\x00\xff"
+    for workload in (W3, W6):
+        assert PlainJson().call(workload, BINARY).body == b"\x00\xff"
+        assert PlainJson().read(workload, b"\x00\xff") == b"\x00\xff"
+
+
+def test_bytes_and_numbers_have_a_format_each() -> None:
+    wire = ByWorkload(binary=PlainJson(path="/echo"), numeric=OpenInference())
+    assert [wire.call(workload, BINARY).path for workload in (W3, W6)] == ["/echo", "/echo"]
+    assert wire.call(W1, ROWS).path == "/v2/models/model/infer"
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.key)
+def test_who_takes_no_bytes_takes_them_of_no_size(peer: Peer) -> None:
+    assert ("W3" in peer.workloads) == ("W6" in peer.workloads)
+    assert peer.lacks.get("W3") == peer.lacks.get("W6")
+
+
+def test_a_body_has_the_size_of_its_workload(tmp_path: Path) -> None:
+    samples = make_models(tmp_path, [W3, W6])
+    sizes = {key: (len(sample.binary or b""), sample.expected == sample.binary) for key, sample in samples.items()}
+    assert sizes == {"W3": (102_400, True), "W6": (10_485_760, True)}
+
+
+@pytest.mark.parametrize(
+    ("load", "within"),
+    [
+        (Load(connections=1), 5),
+        (Load(connections=1, least_s=10), 10),
+        (Load(connections=1, most_s=1), 1),
+        (Load(connections=1, most_s=9), 5),
+    ],
+)
+def test_how_long_a_load_is_driven_in_a_run_of_five_seconds_each(load: Load, within: int) -> None:
+    assert load.within(5) == within
 
 
 @pytest.mark.parametrize("body", [b"[3, 7]", b"[[3], [7]]", b'{"predictions": [3.0, 7.0]}'])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.scoring import report
-from bench.scoring.report import markdown
+from bench.scoring.report import markdown, panels
 from bench.scoring.results import file_name, read_results, write_results
 from bench.tests.results_of import empty, one_round
 
@@ -58,6 +58,16 @@ def test_the_tables_hold_medians_and_mark_errors() -> None:
     assert (
         "| FastAPI on uvicorn, lean (**7 errors**) | 2,000 | 1,000 to 3,000 | 1.00 | 2.00 | 100 | 80 | 1.00 |" in text
     )
+
+
+def test_bodies_of_10_mb_have_their_table_and_their_bars() -> None:
+    results = empty()
+    results.rounds = [one_round("modelport", "W6", "c2", requests_per_s=80.0, cpu_us_per_request=12_500.0)]
+    assert "### W6: echo of 10 MB of bytes; 2 connections" in markdown(results)
+    assert panels(results) == [
+        {"title": "W6, 2 connections: requests/s", "bars": [["Modelport", 80.0]]},
+        {"title": "W6, 2 connections: CPU per request, ms", "bars": [["Modelport", 12.5]]},
+    ]
 
 
 def test_who_was_not_measured_is_told_with_the_reason() -> None:

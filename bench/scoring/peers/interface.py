@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.scoring.processes import Launch
-from bench.scoring.workloads import Answer, Sample, Workload
+from bench.scoring.workloads import BINARY, Answer, Sample, Workload
 from bench.scoring.wrk import Call
 
-MODELS = frozenset(("W1", "W2", "W3", "W4", "W5"))
+MODELS = frozenset(("W1", "W2", "W3", "W4", "W5", "W6"))
 ALL = MODELS | {"NULL"}
 
 
 class CannotServe(Exception):
     """This peer does not serve this workload, or not here; the message says why."""
+
+
+def lacks_bytes(reason: str) -> dict[str, str]:
+    """``Peer.lacks`` of one that does not offer bodies of bytes, for that reason."""
+    return dict.fromkeys(BINARY, reason)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ class PlainJson:
         return Call(path=self.path, body=json.dumps({self.key: sample.rows}).encode(), headers=(JSON,))
 
     def read(self, workload: Workload, body: bytes) -> Answer:
-        return body if workload.key == "W3" else list(numbers(json.loads(body)))
+        return body if workload.body_bytes is not None else list(numbers(json.loads(body)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ class ByWorkload:
         return self._of(workload).read(workload, body)
 
     def _of(self, workload: Workload) -> WireFormat:
-        return self.binary if workload.key == "W3" else self.numeric
+        return self.binary if workload.body_bytes is not None else self.numeric
 
 
 def infer_path(model: str) -> str:

@@ -14,9 +14,12 @@ OURS, THEIRS = "#1764ab", "#9aa5b1"
 def main() -> None:
     pyplot.switch_backend("Agg")
     panels = json.load(sys.stdin)
-    figure, grid = pyplot.subplots(2, 3, figsize=(15, 8), layout="constrained")
-    for axes, panel in zip(grid.flat, panels, strict=True):
+    columns = (len(panels) + 1) // 2
+    figure, grid = pyplot.subplots(2, columns, figsize=(5 * columns, 8), layout="constrained", squeeze=False)
+    for axes, panel in zip(grid.flat, panels, strict=False):
         draw_panel(axes, panel)
+    for axes in grid.flat[len(panels) :]:
+        axes.axis("off")
     figure.savefig(sys.argv[1], dpi=80, metadata={"Software": None})
 
 

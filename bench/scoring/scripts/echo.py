@@ -1,4 +1,4 @@
-"""W3: bytes in, the same bytes out."""
+"""W3 and W6: bytes in, the same bytes out."""
 
 from azureml.contrib.services.aml_request import AMLRequest, rawhttp
 from azureml.contrib.services.aml_response import AMLResponse

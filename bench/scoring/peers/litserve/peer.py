@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.scoring.peers.interface import Peer, Place
+from bench.scoring.peers.interface import Peer, Place, lacks_bytes
 from bench.scoring.peers.python_server import python_server
 from bench.scoring.peers.wire import PlainJson
 from bench.scoring.processes import Launch
@@ -25,7 +25,7 @@ PEERS = (
         launch=launch,
         wire=PlainJson(),
         health_path="/health",
-        lacks={"W3": "it reads JSON or a form; a body of plain bytes is not offered"},
+        lacks=lacks_bytes("it reads JSON or a form; a body of plain bytes is not offered"),
         batches=True,
     ),
 )

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.scoring.peers.interface import CannotServe, Peer, Place
+from bench.scoring.peers.interface import CannotServe, Peer, Place, lacks_bytes
 from bench.scoring.peers.python_server import variables
 from bench.scoring.peers.wire import JSON, numbers
 from bench.scoring.processes import Launch
@@ -61,7 +61,7 @@ PEERS = (
         launch=launch,
         wire=Invocations(),
         health_path="/ping",
-        lacks={"W3": "it reads JSON and CSV; bytes are not offered"},
+        lacks=lacks_bytes("it reads JSON and CSV; bytes are not offered"),
         starts_in_s=90.0,
     ),
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.scoring.models import MODEL_FILE
-from bench.scoring.peers.interface import Peer, Place
+from bench.scoring.peers.interface import Peer, Place, lacks_bytes
 from bench.scoring.peers.python_server import variables
 from bench.scoring.peers.wire import ByWorkload, OpenInference, PlainJson
 from bench.scoring.processes import Launch, free_port
@@ -56,7 +56,7 @@ def mlserver(key: str, title: str, batching: dict[str, Any]) -> Peer:
         launch=launcher(batching),
         wire=ByWorkload(binary=PlainJson(path="/echo"), numeric=OpenInference()),
         health_path="/v2/health/live",
-        lacks={"W3": "a handler of plain bytes is not batched"} if batching else {},
+        lacks=lacks_bytes("a handler of plain bytes is not batched") if batching else {},
         batches=bool(batching),
     )
 
