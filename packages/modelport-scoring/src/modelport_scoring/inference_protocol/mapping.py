@@ -86,10 +86,10 @@ def freed(part: Part) -> Part:
     return replace(part, leaf=replace(part.leaf, shape=(-1,) * len(part.leaf.shape)))
 
 
-def _read_outputs(schema: Mapping[str, Any] | None) -> Part | None:
+def _read_outputs(schema: Any) -> Part | None:
     """What the answer is declared to be; None where that is nothing that maps to tensors."""
     try:
-        part = read_schema(schema, example=schema.get("example")) if schema else None
+        part = read_schema(schema, example=schema.get("example")) if isinstance(schema, dict) and schema else None
         name_leaves(leaves_of(part))
     except NoTensors:
         return None

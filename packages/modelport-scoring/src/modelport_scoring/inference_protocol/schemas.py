@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelport_scoring.familiar_schemas import is_familiar_itself
 from modelport_scoring.inference_protocol.datatypes import BOOL, BYTES, DATATYPES, FP32, FP64, INT64, Datatype
 
 Path = tuple[str, ...]
@@ -92,8 +93,9 @@ class ObjectPart:
 Part = ArrayPart | ScalarPart | TablePart | ObjectPart
 
 
-def read_schema(schema: Mapping[str, Any], *, path: Path = (), example: Any = None) -> Part:
+def read_schema(schema: Any, *, path: Path = (), example: Any = None) -> Part:
     """The part that the schema describes. ``example`` is the sample it was made of. Raises NoTensors."""
+    schema = _familiar(schema)
     if len(path) > DEEPEST:
         raise NoTensors("is nested too deeply")
     if schema.get("x-tensor") is False:
@@ -105,6 +107,13 @@ def read_schema(schema: Mapping[str, Any], *, path: Path = (), example: Any = No
         return _read_object(schema, path=path, example=example)
     datatype = _scalar_datatype(schema)
     return ScalarPart(Leaf(path, datatype, (1,), takes_scalar=True), is_base64=schema.get("format") == BASE64)
+
+
+def _familiar(schema: Any) -> Mapping[str, Any]:
+    """The same schema. Raises NoTensors where it is none that is understood."""
+    if not is_familiar_itself(schema):
+        raise NoTensors("has a schema of its parameter type's own making, of which no tensors can be read")
+    return schema  # type: ignore[no-any-return]
 
 
 def name_leaves(leaves: Iterable[Leaf]) -> dict[Path, str]:
@@ -133,7 +142,7 @@ def name_paths(paths: Iterable[Path]) -> dict[Path, str]:
 
 
 def _read_array(schema: Mapping[str, Any], *, path: Path, example: Any) -> Part:
-    items = schema.get("items") or {}
+    items = _familiar(schema.get("items") or {})
     if items.get("type") == "object" and items.get("properties"):
         if schema.get("format") == NUMPY:
             raise NoTensors("is an array of records, which no tensor holds")
@@ -141,13 +150,20 @@ def _read_array(schema: Mapping[str, Any], *, path: Path, example: Any) -> Part:
     declared = [_declared_size(schema)]
     while items.get("type") == "array":
         declared.append(_declared_size(items))
-        items = items.get("items") or {}
+        items = _familiar(items.get("items") or {})
     is_numpy = schema.get("format") == NUMPY
     datatype = _scalar_datatype(items) if is_numpy else _sampled_datatype(items, example)
     if is_numpy or str(schema.get("format", "")).startswith(TABLE_PREFIX):
         declared = [-1, *_sizes(example, len(declared))[1:]]
-    leaf = Leaf(path, datatype, tuple(declared), name=schema.get("x-tensor-name"), labels=_read_labels(schema))
+    leaf = Leaf(path, datatype, tuple(declared), name=_read_name(schema), labels=_read_labels(schema))
     return ArrayPart(leaf)
+
+
+def _read_name(schema: Mapping[str, Any]) -> str | None:
+    name = schema.get("x-tensor-name")
+    if not isinstance(name, str | None):
+        raise NoTensors("has an x-tensor-name that is no text")
+    return name
 
 
 def _read_labels(schema: Mapping[str, Any]) -> tuple[str, ...]:
@@ -167,9 +183,10 @@ def _read_table(columns: Mapping[str, Mapping[str, Any]], *, path: Path) -> Tabl
     leaves: dict[str, Leaf] = {}
     for name, schema in columns.items():
         rank = 1
-        while schema.get("type") == "array":
-            rank, schema = rank + 1, schema.get("items") or {}
         try:
+            schema = _familiar(schema)
+            while schema.get("type") == "array":
+                rank, schema = rank + 1, _familiar(schema.get("items") or {})
             leaves[name] = Leaf((*path, name), _scalar_datatype(schema), (-1,) * rank, takes_scalar=rank == 1)
         except NoTensors as error:
             raise NoTensors(f'has the column "{name}", which {error}') from error
@@ -227,13 +244,17 @@ def _read_object(schema: Mapping[str, Any], *, path: Path, example: Any) -> Obje
         orient = form.removeprefix(TABLE_PREFIX)
         raise NoTensors(f'is a table with the orient "{orient}"; only "records" and "values" map to tensors')
     declared = schema.get("properties") or {}
-    properties = {name: part for name, part in declared.items() if part.get("x-tensor") is not False}
+    properties = {name: part for name, part in declared.items() if not _is_left_out(part)}
     if not properties:
         raise NoTensors("is an object without declared members")
     samples = example if isinstance(example, dict) else {}
     return ObjectPart(
         {name: _read_member(name, part, path=path, example=samples.get(name)) for name, part in properties.items()}
     )
+
+
+def _is_left_out(schema: Any) -> bool:
+    return isinstance(schema, dict) and schema.get("x-tensor") is False
 
 
 def _read_member(name: str, schema: Mapping[str, Any], *, path: Path, example: Any) -> Part:

@@ -70,7 +70,9 @@ def write(document: dict[str, Any]) -> bytes:
 
 def supported_versions(contract: Contract) -> list[str]:
     """The versions that the script's schemas allow: 2 knows no lists of mixed types."""
-    return [version for version, key in SCHEMA_KEYS.items() if not contract.schemas or key in contract.schemas]
+    if contract.input != "json" and not contract.schemas:
+        return [*VERSIONS]
+    return [version for version, key in SCHEMA_KEYS.items() if key in contract.schemas]
 
 
 def find_user_documents(folders: Iterable[Path]) -> dict[str, bytes]:

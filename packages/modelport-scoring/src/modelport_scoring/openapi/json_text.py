@@ -9,10 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelport_scoring.familiar_schemas import is_familiar
+from modelport_scoring.openapi.samples import INTEGER_RANGES, PRINTABLE, TIMEDELTA
+
 Schema = dict[str, Any]
 
 MOST_VALUES = 500
 """A pattern grows with the numbers of an array; those who would check a longer one refuse it."""
+
+MOST_LETTERS = 65_536
+"""A pattern has what an array holds twice, and so that of lists in lists twice as many letters for each level."""
 
 COMMA, COLON = ", ?", ": ?"
 DATE = "(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
@@ -22,16 +28,32 @@ ANY_TEXT = r'[^"\\\x00-\x1f]*'
 DIGITS = 15
 """So many every reader of JSON keeps."""
 
+MOST_WHOLE = 10**DIGITS
+RANGES = [(-MOST_WHOLE, MOST_WHOLE), *INTEGER_RANGES.values()]
+PATTERNS = {TIMEDELTA: TIMEDELTA.strip("^$"), PRINTABLE: r"[ !#-\[\]-~]*"}
+"""Patterns of texts, and what they are between the quotation marks of JSON."""
+
+UNTOLD = {"$ref", "allOf", "anyOf", "oneOf", "not", "const", "enum", "multipleOf", "uniqueItems", "patternProperties"}
+UNTOLD |= {"minLength", "maxLength", "minProperties", "maxProperties", "exclusiveMinimum", "exclusiveMaximum"}
+"""Keywords that say more of a value than its pattern does."""
+
 SCALARS = ("boolean", "integer", "number")
 
 
-def query_schema(schema: Schema) -> Schema:
+class NoPattern(Exception):
+    """The pattern would be too long, or the schema, of a parameter type of the script's own, says what none tells."""
+
+
+def query_schema(schema: Any) -> Schema:
     """The schema of a query parameter whose value is one of ``schema``, as JSON."""
-    if schema.get("type") in SCALARS:
+    if isinstance(schema, dict) and schema.get("type") in SCALARS:
         return {name: value for name, value in schema.items() if name != "example"}
-    if count_values(schema) > MOST_VALUES:
+    if not is_familiar(schema) or count_values(schema) > MOST_VALUES:
         return {"type": "string"}
-    return {"type": "string", "pattern": f"^{pattern(schema)}$"}
+    try:
+        return {"type": "string", "pattern": f"^{pattern(schema)}$"}
+    except NoPattern:
+        return {"type": "string"}
 
 
 def count_values(schema: Schema) -> int:
@@ -43,12 +65,15 @@ def count_values(schema: Schema) -> int:
 
 
 def pattern(schema: Schema) -> str:
-    """Of the JSON texts of values of ``schema``."""
+    """Of the JSON texts of values of ``schema``. Raises NoPattern."""
+    if not UNTOLD.isdisjoint(schema):
+        raise NoPattern
     kind = schema.get("type")
-    if kind == "array":
-        return _array(schema)
-    if kind == "object":
-        return _object(schema)
+    if kind in ("array", "object"):
+        found = _array(schema) if kind == "array" else _object(schema)
+        if len(found) > MOST_LETTERS:
+            raise NoPattern
+        return found
     if kind == "boolean":
         return "(true|false)"
     if kind == "integer":
@@ -78,12 +103,20 @@ def _literal(name: str) -> str:
 
 
 def _integer(schema: Schema) -> str:
-    digits = min(DIGITS, len(str(schema.get("maximum", 10**DIGITS))) - 1)
-    sign = "" if schema.get("minimum") == 0 else "-?"
+    least, most = schema.get("minimum", -MOST_WHOLE), schema.get("maximum", MOST_WHOLE)
+    if (least, most) not in RANGES:
+        raise NoPattern
+    digits = min(DIGITS, len(str(most)) - 1)
+    sign = "" if least == 0 else "-?"
     return f"{sign}(0|[1-9][0-9]{{0,{digits - 1}}})"
 
 
 def _text(schema: Schema) -> str:
-    if "pattern" in schema:
-        return f'"{schema["pattern"].removeprefix("^").removesuffix("$")}"'
-    return f'"{TEXTS.get(schema.get("format", ""), ANY_TEXT)}"'
+    if schema.get("type", "string") != "string":
+        raise NoPattern
+    if "pattern" not in schema:
+        return f'"{TEXTS.get(schema.get("format", ""), ANY_TEXT)}"'
+    told = [text for written, text in PATTERNS.items() if written == schema["pattern"]]
+    if not told:
+        raise NoPattern
+    return f'"{told[0]}"'

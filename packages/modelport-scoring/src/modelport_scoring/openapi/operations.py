@@ -255,7 +255,8 @@ def _scored(service: ServiceSettings, contract: Contract, *refused: str) -> dict
 
 def _declares_output(contract: Contract) -> bool:
     """Whether there is an ``@output_schema``: a sample always leaves its example in the schema."""
-    return any("example" in (schemas.get("output") or {}) for schemas in contract.schemas.values())
+    outputs = [schemas.get("output") for schemas in contract.schemas.values()]
+    return any(isinstance(output, dict) and "example" in output for output in outputs)
 
 
 def _script_failures(mode: ErrorMode) -> dict[str, Answer]:

@@ -3,14 +3,15 @@
 The package describes types, and leaves unsaid what it refuses: a wrong number of columns, of dimensions, a number that
 the array's type cannot hold (reference, 5.10). That is added here, read off the example. Nothing of what the package
 wrote is taken away that may stand there, so that the document keeps the shape that clients know (reference, 5.11).
+What a parameter type of the script's own writes in another way stays as it is.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from modelport_scoring.familiar_schemas import DEEPEST, is_familiar, is_familiar_itself
 from modelport_scoring.workers.contract import Parameter
 
 Schema = dict[str, Any]
@@ -24,7 +25,14 @@ ERROR_RESPONSE: Schema = {
     "properties": {"status_code": {"type": "integer", "format": "int32"}, "message": {"type": "string"}},
 }
 
-INTEGER = re.compile(r"(u?)int(\d+)\Z")
+BITS = (8, 16, 32, 64)
+INTEGER_RANGES = {
+    **{f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in BITS},
+    **{f"uint{bits}": (0, 2**bits - 1) for bits in BITS},
+}
+"""The least and the largest number, by the names of NumPy's types."""
+
+PRINTABLE = "^[ -~]*$"
 TIMEDELTA = (
     r"^-?[0-9]{1,4} (years|months|weeks|days|hours|minutes|seconds|milliseconds|microseconds|nanoseconds|picoseconds|"
     r"femtoseconds|attoseconds)$"
@@ -50,13 +58,15 @@ def plan_definitions(schemas: Mapping[str, Any], parameters: Sequence[Parameter]
     }
 
 
-def _valid(schema: Schema) -> Schema:
+def _valid(schema: Any, *, deepest: int = DEEPEST) -> Any:
     """The schema without the empty ``required`` that the package writes of an empty object: 2.0 and 3.0 forbid it."""
-    kept = {key: value for key, value in schema.items() if key != "required" or value}
+    if not isinstance(schema, dict) or deepest == 0:
+        return schema
+    kept = {key: value for key, value in schema.items() if key != "required" or value != []}
     if isinstance(kept.get("properties"), dict):
-        kept["properties"] = {name: _valid(member) for name, member in kept["properties"].items()}
-    if isinstance(kept.get("items"), dict):
-        kept["items"] = _valid(kept["items"])
+        kept["properties"] = {name: _valid(member, deepest=deepest - 1) for name, member in kept["properties"].items()}
+    if "items" in kept:
+        kept["items"] = _valid(kept["items"], deepest=deepest - 1)
     return kept
 
 
@@ -75,13 +85,24 @@ def _complete_input(schema: Schema, parameters: Sequence[Parameter]) -> Schema:
     }
 
 
-def _complete_output(schema: Schema) -> Schema:
+def _complete_output(schema: Any) -> Any:
     """What ``run`` returns is not checked against its sample: only an example that contradicts is made room for."""
-    return _widen(schema, schema.get("example"))
+    return _widen(schema, schema.get("example")) if is_familiar(schema) else schema
 
 
-def complete(schema: Schema, example: Any, *, unchecked: Collection[str] = ()) -> Schema:
+def complete(schema: Any, example: Any, *, unchecked: Collection[str] = (), deepest: int = DEEPEST) -> Any:
     """The schema of one parameter with all that its sample binds a request to. ``unchecked``: of ``Parameter``."""
+    if deepest == 0 or not is_familiar_itself(schema):
+        return schema
+    is_frame = schema.get("format", "").startswith(PANDAS)
+    if schema.get("type") == "object" and schema.get("properties") and isinstance(example, dict) and not is_frame:
+        members = schema["properties"].items()
+        nested = {name: complete(member, example.get(name), deepest=deepest - 1) for name, member in members}
+        return {**schema, "properties": nested}
+    return _complete_familiar(schema, example, unchecked) if is_familiar(schema) else schema
+
+
+def _complete_familiar(schema: Schema, example: Any, unchecked: Collection[str]) -> Schema:
     form = schema.get("format", "")
     if form == NUMPY:
         if "types" not in unchecked:
@@ -89,9 +110,6 @@ def complete(schema: Schema, example: Any, *, unchecked: Collection[str] = ()) -
         return schema if "shape" in unchecked else _array(schema, example, is_outer=True)
     if form.startswith(PANDAS) and "shape" not in unchecked:
         return _frame(schema, example, orient=form.removeprefix(PANDAS))
-    if schema.get("type") == "object" and isinstance(example, dict) and "properties" in schema:
-        nested = {name: complete(member, example.get(name)) for name, member in schema["properties"].items()}
-        return {**schema, "properties": nested}
     return _widen(schema, example)
 
 
@@ -128,18 +146,15 @@ def _element(schema: Schema) -> Schema:
     if form == "timedelta":
         return {**schema, "pattern": TIMEDELTA}
     if form == "binary":
-        return {**schema, "pattern": "^[ -~]*$"}
+        return {**schema, "pattern": PRINTABLE}
     return {**schema, **_integer_range(form)}
 
 
 def _integer_range(form: str) -> Schema:
-    found = INTEGER.match(form)
-    if found is None:
+    if form not in INTEGER_RANGES:
         return {}
-    bits = int(found[2])
-    if found[1]:
-        return {"minimum": 0, "maximum": 2**bits - 1}
-    return {"minimum": -(2 ** (bits - 1)), "maximum": 2 ** (bits - 1) - 1}
+    least, most = INTEGER_RANGES[form]
+    return {"minimum": least, "maximum": most}
 
 
 # --- pandas -----------------------------------------------------------------------------------------------------------
@@ -147,10 +162,11 @@ def _integer_range(form: str) -> Schema:
 
 def _frame(schema: Schema, example: Any, *, orient: str) -> Schema:
     """The number of columns is the sample's. Names are not checked, but no others are worth telling."""
+    items, rows = schema.get("items", {}), example if isinstance(example, list) else []
     if orient == "records":
-        return {**schema, "minItems": 1, "items": _closed(_widen_columns(schema["items"], example or []))}
+        return {**schema, "minItems": 1, "items": _closed(_widen_columns(items, rows))}
     if orient == "values":
-        return {**schema, "minItems": 1, "items": _row(schema["items"], example[0] if example else None)}
+        return {**schema, "minItems": 1, "items": _row(items, rows[0] if rows else None)}
     if orient == "split" and isinstance(example, dict):
         return _split_frame(schema, example)
     if orient in ("columns", "index") and schema.get("properties"):
@@ -160,10 +176,11 @@ def _frame(schema: Schema, example: Any, *, orient: str) -> Schema:
 
 def _split_frame(schema: Schema, example: Mapping[str, Any]) -> Schema:
     """Columns, row labels and rows apart; how many rows there are is free."""
-    parts = schema["properties"]
-    rows = example["data"]
-    data = {**parts["data"], "items": _row(parts["data"]["items"], rows[0] if rows else None)}
-    return {**schema, "properties": {**parts, "columns": _row(parts["columns"], example["columns"]), "data": data}}
+    parts = {"columns": {}, "data": {}, **schema.get("properties", {})}
+    columns, rows = example.get("columns"), example.get("data")
+    row = rows[0] if isinstance(rows, list) and rows else None
+    data = {**parts["data"], "items": _row(parts["data"].get("items", {}), row)}
+    return {**schema, "properties": {**parts, "columns": _row(parts["columns"], columns), "data": data}}
 
 
 def _row(schema: Schema, example: Any) -> Schema:
@@ -194,9 +211,9 @@ def _widen(schema: Schema, example: Any) -> Schema:
     return {**schema, "items": _widen(items, example[0])} if example else schema
 
 
-def _widen_columns(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> Schema:
+def _widen_columns(schema: Schema, rows: Sequence[Any]) -> Schema:
     """The same for the columns of a table: a missing value of the last row says nothing of the others."""
-    if "properties" not in schema:
+    if "properties" not in schema or not all(isinstance(row, dict) for row in rows):
         return schema
     columns = {
         name: member if all(_has_type(row.get(name), member.get("type")) for row in rows) else {}
