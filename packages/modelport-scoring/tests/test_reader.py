@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from modelport_scoring import Limits
 from modelport_scoring.http.arriving import MOST_AHEAD, ArrivingBody
+from modelport_scoring.http.budget import COUNTED_FROM
 from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.known_heads import KnownHeads
+from modelport_scoring.http.parser import MOST_AT_ONCE
 from modelport_scoring.http.reader import LARGE_BYTES, RequestReader
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.turns import Turns
@@ -134,6 +136,52 @@ def test_a_known_head_passes_the_parser_by() -> None:
     (head,) = known.values()
     head.path = b"/marked"
     assert read([with_length(b"/score", b"def")], known)[0] == [(b"POST", b"/marked", b"", b"def")]
+
+
+def test_another_head_of_the_same_length_is_not_taken_for_the_last_one() -> None:
+    known, first, second = KnownHeads(), with_length(b"/score", b"abc"), with_length(b"/other", b"abc")
+    seen, _ = read([first, second, first, second, second[:-3], second[-3:]], known)
+    assert [path for _, path, _, _ in seen] == [b"/score", b"/other", b"/score", b"/other", b"/other"]
+
+
+def test_of_many_requests_in_one_read_some_are_handed_over_at_once() -> None:
+    known, recorder = KnownHeads(), Recorder()
+    reader = reader_for(recorder, known)
+    bodies = [b"%03d" % number for number in range(3 * MOST_AT_ONCE)]
+    reader.feed(with_length(b"/score", b"abc"))
+    rest = b"".join(with_length(b"/score", body) for body in bodies)
+    counts = []
+    while rest:
+        rest = reader.feed_some(rest)
+        counts.append(len(recorder.seen) - 1 - sum(counts))
+    assert counts == [MOST_AT_ONCE] * 3
+    assert [body for *_, body in recorder.seen[1:]] == bodies
+
+
+@pytest.mark.parametrize("heads", [KnownHeads, Forgetful])
+def test_it_is_told_how_far_a_large_body_has_come(heads: Callable[[], KnownHeads]) -> None:
+    told: list[int | None] = []
+
+    class Counting(Recorder):
+        def body_grew(self, size: int) -> None:
+            told.append(size)
+
+        def body_ended(self) -> None:
+            told.append(None)
+
+    reader = reader_for(Counting(), heads())
+    request = with_length(b"/score", b"x" * 3 * COUNTED_FROM)
+    head_size = request.index(b"x" * 10)
+    for cuts in ([COUNTED_FROM, COUNTED_FROM + 1, 2 * COUNTED_FROM], [COUNTED_FROM + 1], []):
+        whole = [0, *(head_size + cut for cut in cuts), len(request)]
+        reader.feed(with_length(b"/score", b"x" * 3 * COUNTED_FROM))  # so that its head is known, if any may be
+        told.clear()
+        for start, end in itertools.pairwise(whole):
+            reader.feed(request[start:end])
+        over = [size for size in cuts if size > COUNTED_FROM]
+        assert told[: len(over)] == over
+        assert told[len(over) :] in ([None], []), "where it comes at once there may be nothing to tell"
+        assert not over or told[-1] is None
 
 
 def expire(known: KnownHeads) -> None:

@@ -88,6 +88,26 @@ def test_in_a_turn_there_is_so_much_and_short_ones_come_first() -> None:
     assert not loop.soon
 
 
+def test_long_ones_have_the_turn_where_no_short_one_waits_and_are_not_overtaken() -> None:
+    loop = Loop()
+    for number in range(7):
+        loop.comes(f"long {number}", size=LONG)
+    assert loop.next_turn() == ["long 3", "long 4", "long 5"]
+    loop.comes("later")
+    assert loop.next_turn() == ["long 6", "later"]
+    assert not loop.soon
+
+
+def test_short_ones_are_taken_in_their_order() -> None:
+    loop = Loop()
+    for number in range(8):
+        loop.comes(f"short {number}")
+    assert loop.next_turn() == ["short 3", "short 4", "short 5"]
+    loop.comes("later")
+    assert loop.next_turn() == ["short 6", "short 7", "later"]
+    assert not loop.soon
+
+
 def test_who_comes_while_others_wait_does_not_overtake_them() -> None:
     loop = Loop()
     for name in ("a", "b", "c", "d", "e"):
@@ -104,6 +124,11 @@ def test_a_long_line_is_no_memory_without_bound() -> None:
     loop.turns.take_later(lambda: None, MOST_WAITING_BYTES)
     loop.comes("at once")
     assert loop.done[-1] == "at once"
+    loop.next_turn()
+    for _ in range(4):
+        loop.comes("first")
+    loop.comes("not at once")
+    assert loop.done[-1] == "first", "what has been taken is no part of the line"
 
 
 def test_a_fault_in_one_does_not_keep_the_others_waiting() -> None:
