@@ -309,8 +309,9 @@ def test_what_flasks_request_makes_of_single_headers(detailed: AMLRequest) -> No
 def test_details_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "werkzeug.wrappers", None)
     broken = [("Authorization", "Basic x"), ("Date", "yesterday"), ("Accept", "a/*;q=x, */*;q=1.1.1, b/c;q=0")]
-    request = AMLRequest("GET", "/", headers=broken)
-    assert (request.authorization, request.date) == (None, None)
+    too_late = ("If-Modified-Since", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT")
+    request = AMLRequest("GET", "/", headers=[*broken, too_late])
+    assert (request.authorization, request.date, request.if_modified_since) == (None, None, None)
     accepted = request.accept_mimetypes
     assert (accepted.to_header(), accepted["a/z"], accepted["d/e"]) == ("b/c;q=0.0", 0, 0)
     assert (AMLRequest("GET", "/").authorization, bool(AMLRequest("GET", "/").user_agent)) == (None, False)

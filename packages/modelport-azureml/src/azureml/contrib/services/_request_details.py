@@ -130,5 +130,5 @@ def read_date(header: Optional[str]) -> Any:
     """A ``datetime`` of UTC; None where there is none, or one that cannot be read."""
     try:
         return parsedate_to_datetime(header) if header else None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):  # the last for a year of many digits
         return None

@@ -42,7 +42,7 @@ class HeaderField:
         value = response.headers.get(self._name)
         try:
             return None if value is None else self._read(value)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
 
     def __set__(self, response: Any, value: Any) -> None:
