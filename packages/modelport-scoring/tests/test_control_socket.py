@@ -15,7 +15,7 @@ from modelport_scoring.control.messages import MOST_LINE_BYTES
 from modelport_scoring.service_folder import CONTROL
 from scoring_services import PATIENCE_S, RunningService, Services, read_all, wait_until
 
-DEEP = b'{"do": "status", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+DEEP = b'{"do": "status", "x": ' + b"[" * 500_000 + b"]" * 500_000 + b"}"
 
 
 def say(service: RunningService, line: bytes) -> bytes:
