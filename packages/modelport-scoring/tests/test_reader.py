@@ -150,7 +150,7 @@ def test_of_many_requests_in_one_read_some_are_handed_over_at_once() -> None:
     bodies = [b"%03d" % number for number in range(3 * MOST_AT_ONCE)]
     reader.feed(with_length(b"/score", b"abc"))
     rest = b"".join(with_length(b"/score", body) for body in bodies)
-    counts = []
+    counts: list[int] = []
     while rest:
         rest = reader.feed_some(rest)
         counts.append(len(recorder.seen) - 1 - sum(counts))
