@@ -14,7 +14,8 @@ from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response, limit_message
 from modelport_scoring.http.turns import Turns
 from modelport_scoring.http.watched import WatchedConnection
-from modelport_scoring.router.forward import MOST_KEPT_BYTES, Forward
+from modelport_scoring.router.forward import Forward
+from modelport_scoring.router.passing import MOST_KEPT_BYTES
 from modelport_scoring.router.routing import Routing, overloaded
 from modelport_scoring.settings import Limits
 

@@ -10,10 +10,8 @@ from modelport_scoring.http.response import LAST_CHUNK, Response, in_chunk
 from modelport_scoring.router.answers import UpstreamConnection
 from modelport_scoring.router.connecting import connected
 from modelport_scoring.router.heads import AnswerHead, request_head
+from modelport_scoring.router.passing import KeptBody, PassedAnswer
 from modelport_scoring.router.routing import Choice, Routing, closed, overloaded, timed_out
-
-MOST_KEPT_BYTES = 256 * 1024
-"""So much of a request is kept until the answer begins, to be sent once more where it has not reached anybody."""
 
 UNKNOWN = b"unknown"
 """For the address of a client that nobody knows (RFC 7239, 6.2)."""
@@ -47,42 +45,16 @@ class Client(Protocol):
         """Whether the connection ends with the next answer anyway."""
 
 
-class KeptBody:
-    """What has come of a request's body, as it goes out: until the answer begins, or there is more than is kept."""
-
-    __slots__ = ("is_too_long", "parts", "size")
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] | None = []
-        """None once it is kept no more."""
-        self.size = 0
-        self.is_too_long = False
-
-    def add(self, parts: list[bytes], size: int) -> None:
-        """More of it, of so many bytes."""
-        if self.parts is not None:
-            self.parts += parts
-            self.size += size
-            self.is_too_long = self.size > MOST_KEPT_BYTES
-
-    def drop(self) -> None:
-        """It is sent no more."""
-        self.parts = None
-
-
 class Forward:
     """Is told what comes of the request, and sends it on; is told what comes of the answer, and sends that."""
 
     __slots__ = (
-        "_begun",
+        "_answer",
         "_choice",
         "_client",
         "_connecting",
         "_connection",
-        "_framed",
-        "_is_last",
         "_kept",
-        "_out",
         "_routing",
         "_tries",
         "_waits_for_body",
@@ -109,10 +81,7 @@ class Forward:
         self._connection: UpstreamConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._kept = KeptBody()
-        self._out: list[bytes] = []
-        self._begun = False
-        self._framed = False
-        self._is_last = False
+        self._answer = PassedAnswer()
         self._waits_for_body = False
         self._tries = 0
 
@@ -123,7 +92,7 @@ class Forward:
     @property
     def has_begun(self) -> bool:
         """Whether the client has got the head of the answer."""
-        return self._begun
+        return self._answer.has_begun
 
     # --- the request --------------------------------------------------------------------------------------------------
 
@@ -190,7 +159,7 @@ class Forward:
     def overdue(self) -> None:
         """The server has not answered in time."""
         self._count_failure("timeout")
-        if self._begun:
+        if self._answer.has_begun:
             self._break()
         else:
             self.answer(timed_out(self._routing.settings))
@@ -233,45 +202,31 @@ class Forward:
         self._client.read_on(self, reads)
 
     def head_came(self, head: AnswerHead, *, has_body: bool) -> None:
-        self._begun = True
         self._kept.drop()
         self.deadline_from = self._routing.now()
-        is_old = self.head.version == "1.0"
-        has_length = head.length is not None
-        self._framed = has_body and not has_length and not is_old
-        self._is_last = (
-            not self.head.keep_alive
-            or not self.body_is_whole
-            or self._client.must_end
-            or (has_body and not has_length and is_old)
-        )
-        self._out.append(head.to_bytes(chunked=self._framed, is_last=self._is_last, is_old=is_old))
+        self._answer.begin(head, self.head, has_body=has_body, is_last=self._ends_connection)
         self._count(head.status)
 
     def body_came(self, piece: bytes) -> None:
-        if self._framed:
-            self._out += in_chunk(piece)
-        else:
-            self._out.append(piece)
+        self._answer.add(piece)
 
     def flush(self) -> None:
-        if self._out and not self.is_over:
-            out, self._out = self._out, []
+        parts = self._answer.take()
+        if parts and not self.is_over:
             self.deadline_from = self._routing.now()
-            self._client.send(out)
+            self._client.send(parts)
 
     def ended(self) -> None:
-        if self._framed:
-            self._out.append(LAST_CHUNK)
+        self._answer.end()
         self.flush()
         self._finish(whole=self.body_is_whole)
-        self._client.answered(self, last=self._is_last)
+        self._client.answered(self, last=self._answer.is_last)
 
     def lost(self, *, delivered: bool) -> None:
         self._connection = None
         if self.is_over:
             return
-        if self._begun:
+        if self._answer.has_begun:
             self._count_failure("broken")
             self._break()
         elif not delivered and self._kept.parts is not None and self._tries < MOST_TRIES:
@@ -290,10 +245,15 @@ class Forward:
         if self.is_over:
             return
         self._count(response.status)
-        last = not self.head.keep_alive or not self.body_is_whole or response.close or self._client.must_end
+        last = self._ends_connection or response.close
         self._finish(whole=False)
         self._client.send(self._routing.to_bytes(response, self.head, last=last))
         self._client.answered(self, last=last)
+
+    @property
+    def _ends_connection(self) -> bool:
+        """Whether no other request can follow on the client's connection, whatever the answer."""
+        return not self.head.keep_alive or not self.body_is_whole or self._client.must_end
 
     def _break(self) -> None:
         self.flush()
