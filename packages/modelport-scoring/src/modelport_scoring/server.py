@@ -86,16 +86,8 @@ class Server:
             share=share,
             counts=self._telemetry,
         )
-        self._listener.sweep_with(self._service.sweep)
-        self._listener.sweep_with(self._telemetry.publish)
-        self._listener.sweep_with(self._catch_up)
-        large = IdleMemory(lambda: self._service.large_moves, give_back=self._service.give_back)
-        self._listener.sweep_with(large.look)
-        if self._certificate is not None:
-            self._listener.sweep_with(self._certificate.look)
         self._routes = Routes(self._service)
         self._place: Leader | Follower = (Follower if share.process else Leader)(self)
-        self._listener.sweep_with(self._place.look)
         self._told = Told(metrics, process=share.process)
         self._stopped: asyncio.Future[float | None] = loop.create_future()
         self._given_up = False
@@ -110,8 +102,20 @@ class Server:
             counted=self._telemetry.shake_hands,
             loop=loop,
         )
-        self._listener.sweep_with(IdleMemory(self._activity).look)
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+        self._sweep_all()
+
+    def _sweep_all(self) -> None:
+        """Have all looked at, about once a second, that changes without anybody's telling."""
+        sweep_with = self._listener.sweep_with
+        sweep_with(self._service.sweep)
+        sweep_with(self._telemetry.publish)
+        sweep_with(self._catch_up)
+        sweep_with(IdleMemory(lambda: self._service.large_moves, give_back=self._service.give_back).look)
+        if self._certificate is not None:
+            sweep_with(self._certificate.look)
+        sweep_with(self._place.look)
+        sweep_with(IdleMemory(self._activity).look)
 
     def _activity(self) -> int:
         """Changes with what takes memory: requests that are given to workers, and many clients, whether they ask for
