@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,14 @@ def run(data):
         time.sleep(float(data.split()[1]))
     return [data, os.getpid()]
 """
+
+PIECES = """
+def pieces(data):
+    yield data
+    yield str(os.getpid())
+"""
+
+COUNTED = re.compile(r'^modelport_requests_total{.*status="(\d+)"} (\S+)$', re.MULTILINE)
 
 LONG_S = 60.0
 """Longer than any test takes: such a run() is ended from outside, or never."""
@@ -114,6 +123,17 @@ def test_who_ends_within_the_grace_stays(services: Services, tmp_path: Path) -> 
     assert_timed_out(service.score("sleep 0.6"), 300)
     assert service.score("hello").json[1] == pid
     assert service.status.workers[0].restarts == 0
+
+
+def test_a_body_that_begins_once_its_request_has_timed_out_is_for_nobody(services: Services, tmp_path: Path) -> None:
+    script = SLEEPER.replace("return [data, os.getpid()]", "return pieces(data)") + PIECES
+    service = start(services, tmp_path, script=script, limits={"scoring_timeout_ms": 300, "scoring_grace_ms": 60_000})
+    connection = service.connect()
+    before = ask(connection, "POST", "/score", body="hello")
+    assert_timed_out(ask(connection, "POST", "/score", body="sleep 0.6"), 300)
+    assert ask(connection, "POST", "/score", body="hello").body == before.body, "the worker is another one"
+    counted = COUNTED.findall(service.ask("GET", "/metrics").body.decode())
+    assert sorted(counted) == [("200", "2.0"), ("504", "1.0")]
 
 
 def test_a_clock_starts_when_a_request_is_the_first(services: Services, tmp_path: Path) -> None:
