@@ -29,7 +29,6 @@ from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.turns import Turns
-from modelport_scoring.router.answers import UpstreamConnection
 from modelport_scoring.router.client import ClientConnection
 from modelport_scoring.router.forward import Forward
 from modelport_scoring.router.heads import MADE, OF_ONE_HOP, named_by
@@ -37,6 +36,7 @@ from modelport_scoring.router.metrics import Metrics
 from modelport_scoring.router.routing import Choice, Routing
 from modelport_scoring.router.settings import RouterSettings, UpstreamSettings
 from modelport_scoring.router.upstream import Upstream
+from modelport_scoring.router.upstream_connection import UpstreamConnection
 from modelport_scoring.traffic.settings import Traffic
 
 LIMITS = Limits(max_body_bytes=200_000)

@@ -13,12 +13,12 @@ import uvloop
 from ended_connections import left_behind
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.parser import RequestParser
-from modelport_scoring.router.answers import UpstreamConnection
 from modelport_scoring.router.client import ClientConnection
 from modelport_scoring.router.forward import Forward
 from modelport_scoring.router.metrics import Metrics
 from modelport_scoring.router.routing import Routing
 from modelport_scoring.router.settings import RouterSettings, UpstreamSettings
+from modelport_scoring.router.upstream_connection import UpstreamConnection
 from routers import RunningRouter, routing, url
 from scoring_services import PATIENCE_S, Gate, Services, read_all, wait_until
 from scripted_servers import OK, Scripted

@@ -18,11 +18,11 @@ from typing import Any, cast
 import pytest
 
 from modelport_scoring.http.request import Head
-from modelport_scoring.router.answers import UpstreamConnection
 from modelport_scoring.router.forward import Forward
 from modelport_scoring.router.metrics import Metrics
 from modelport_scoring.router.routing import Routing
 from modelport_scoring.router.settings import RouterSettings, UpstreamSettings
+from modelport_scoring.router.upstream_connection import UpstreamConnection
 from routers import RunningRouter, free_port, routing, url
 from scoring_services import PATIENCE_S, Services, ask, kill_session, load, session_members, wait_until
 from scripted_servers import (

@@ -6,9 +6,9 @@ import asyncio
 
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
-from modelport_scoring.router.answers import UpstreamConnection
 from modelport_scoring.router.routing import Choice, Routing, no_replica, overloaded
 from modelport_scoring.router.upstream import Unreachable
+from modelport_scoring.router.upstream_connection import UpstreamConnection
 
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 1.0

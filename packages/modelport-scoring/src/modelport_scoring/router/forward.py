@@ -7,11 +7,11 @@ from typing import Protocol
 
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import LAST_CHUNK, Response, in_chunk
-from modelport_scoring.router.answers import UpstreamConnection
 from modelport_scoring.router.connecting import connected
 from modelport_scoring.router.heads import AnswerHead, request_head
 from modelport_scoring.router.passing import KeptBody, PassedAnswer
 from modelport_scoring.router.routing import Choice, Routing, closed, overloaded, timed_out
+from modelport_scoring.router.upstream_connection import UpstreamConnection
 
 UNKNOWN = b"unknown"
 """For the address of a client that nobody knows (RFC 7239, 6.2)."""

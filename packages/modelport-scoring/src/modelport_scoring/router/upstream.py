@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from modelport_scoring.journal import say
-from modelport_scoring.router.answers import UpstreamConnection
 from modelport_scoring.router.metrics import Metrics
+from modelport_scoring.router.upstream_connection import UpstreamConnection
 
 CONNECT_S = 3.0
 """How long a server may take to accept a connection."""
