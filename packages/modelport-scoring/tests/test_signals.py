@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
@@ -116,5 +117,18 @@ def test_a_stop_is_one_though_the_server_was_about_to_end_alone(services: Servic
             service.process.terminate()
         gate.open()
         assert held_one.result().status == 200
+    assert service.process.wait(PATIENCE_S) == 0
+    assert refuses(service.settings.port)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_stop_is_one_though_a_server_fails_at_its_end(services: Services, processes: int) -> None:
+    """Where no thread can be started any more, for one: the supervisor must not take it for one that died."""
+    service = services.start(server_processes=processes, workers=processes)
+    wait_until(lambda: len(servers(service)) == processes, what="all serve")
+    assert service.process is not None
+    leader = service.status.pid
+    resource.prlimit(leader, resource.RLIMIT_AS, (1, 1))
+    service.control.stop()
     assert service.process.wait(PATIENCE_S) == 0
     assert refuses(service.settings.port)

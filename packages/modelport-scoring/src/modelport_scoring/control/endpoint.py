@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -26,13 +25,12 @@ class ControlEndpoint:
         verbs: Verbs,
         *,
         status: Callable[[], Awaitable[Status]],
-        stop: Callable[[], Coroutine[object, object, None]],
+        stop: Callable[[], None],
     ) -> None:
         self._verbs = verbs
         self._status = status
         self._stop = stop
         self._socket = LineSocket(CONTROL, self._answer_line)
-        self._stopping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Listen, readable and writable by the owner only. Raises OSError."""
@@ -48,10 +46,7 @@ class ControlEndpoint:
 
     async def _answer_line(self, line: bytes) -> LineAnswer:
         answer, stop_asked = await self._answer(line)
-        return msgspec.json.encode(answer), self._begin_stop if stop_asked else None
-
-    def _begin_stop(self) -> None:
-        self._stopping = asyncio.get_running_loop().create_task(self._stop())
+        return msgspec.json.encode(answer), self._stop if stop_asked else None
 
     async def _answer(self, line: bytes) -> tuple[Status | Answer, bool]:
         try:

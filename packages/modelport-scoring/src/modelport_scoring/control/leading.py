@@ -28,15 +28,8 @@ class Process(Protocol):
     def service(self) -> Service:
         """The part of the service that it is."""
 
-    @property
-    def is_shared(self) -> bool:
-        """Whether another supervisor accepts on our socket, or may."""
-
     def status(self, *, switching: bool = False) -> Status:
         """How this process is."""
-
-    def stop(self) -> None:
-        """Finish what is held, and end, and so the whole service."""
 
     def give_up(self, why: str) -> None:
         """End this process alone: the supervisor starts another one in its place."""
@@ -47,6 +40,7 @@ class Leader:
 
     def __init__(self, server: Process) -> None:
         self._server = server
+        self._supervisor = os.getppid()
         self._peers = Peers(server.service.share.processes)
         self._verbs = Verbs(server.service, self._peers)
         self._control = ControlEndpoint(self._verbs, status=self._status, stop=self._stop)
@@ -71,12 +65,11 @@ class Leader:
         status = together(self._server.status(switching=self._verbs.is_busy), others)
         return msgspec.structs.replace(status, version=__version__, dialect=dialect())
 
-    async def _stop(self) -> None:
-        if self._server.is_shared:  # the supervisor alone knows whether another one has the socket too
-            os.kill(os.getppid(), signal.SIGTERM)
-            return
-        await self._peers.stop()
-        self._server.stop()
+    def _stop(self) -> None:
+        """Have the supervisor tell all processes: then they end for good, however each of them does, and it knows
+        whether another one has the socket too."""
+        if os.getppid() == self._supervisor:  # else it has gone, and so do we
+            os.kill(self._supervisor, signal.SIGTERM)
 
 
 class Follower:
@@ -89,7 +82,6 @@ class Follower:
             server.service,
             process=server.service.share.process,
             status=server.status,
-            stop=server.stop,
             give_up=server.give_up,
             reopened=self._catch_up,
         )

@@ -62,7 +62,6 @@ class PeerEndpoint:
         *,
         process: int,
         status: Callable[[], Status],
-        stop: Callable[[], None],
         give_up: GiveUp,
         reopened: Callable[[], Awaitable[None]],
     ) -> None:
@@ -70,7 +69,6 @@ class PeerEndpoint:
         be done once it can be told something again, after a while in which it could not."""
         self._service = service
         self._status = status
-        self._stop = stop
         self._give_up = give_up
         self._socket = LineSocket(peer_socket(process), self._answer, reopened=reopened)
 
@@ -108,8 +106,6 @@ class PeerEndpoint:
             done = Done(failure=failed.failure)
         except msgspec.MsgspecError as error:
             done = Done(failure=Failure(phase="start", message=f"an order that cannot be read: {error}"))
-        else:
-            return msgspec.json.encode(done), self._stop if order.do == "stop" else None
         return msgspec.json.encode(done), None
 
     async def _do(self, order: Order) -> Done:
@@ -128,8 +124,6 @@ class PeerEndpoint:
                 await hosting.discard()
             case Order(do="ended", revision=int() as revision):
                 await hosting.ended(revision)
-            case Order(do="stop"):
-                pass  # when the answer has gone
             case _:
                 raise msgspec.ValidationError(f"'{order.do}' is none, or lacks what it is about")
         return Done()
@@ -238,10 +232,6 @@ class Peers:
         """Of each, None where it does not answer."""
         answers = await asyncio.gather(*(peer.ask_in_time(Order(do="status")) for peer in self._all))
         return [None if answer is None else answer.status for answer in answers]
-
-    async def stop(self) -> None:
-        """Have all finish what they hold, and end."""
-        await asyncio.gather(*(peer.ask_in_time(Order(do="stop")) for peer in self._all))
 
     async def _watching(self, peer: Peer, work: Coroutine[object, object, None]) -> None:
         """Wait for what the peer does, however long that takes, but not for one whose loop hangs."""
