@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from modelport_scoring import Limits, ServiceState, log_path, supervisor_command
+from modelport_scoring import Limits, ServiceState, log_path, supervisor_command, supervisor_pid
 from modelport_scoring.supervision.service_lock import is_alive
 from scoring_services import RunningService, Services, ask, wait_until
 from test_http import post, resident_kb
@@ -253,10 +253,54 @@ def test_a_daemon_that_holds_the_workers_socket_keeps_nothing_alive(services: Se
         assert service.score("after").json == "after"
         service.control.configure(limits=Limits(drain_timeout_s=600))
         service.end()
-        assert is_alive(child), "its end was not waited for"
+        assert not is_alive(child), "nothing of a service outlives its stop"
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
+
+
+LEAVES_MUCH_BEHIND = """
+import os, subprocess, sys, time
+
+def init():
+    started = [
+        subprocess.Popen(["sleep", "600"], start_new_session=True).pid,
+        int(subprocess.check_output(["sh", "-c", "env -i setsid sleep 600 >/dev/null 2>&1 & echo $!"])),
+    ]
+    subprocess.Popen(COMMAND, start_new_session=True)
+    with open("started.new", "w") as file:
+        file.write(" ".join(map(str, started)))
+    os.rename("started.new", "started")
+
+def run(data):
+    return data
+"""
+
+
+@pytest.mark.parametrize("how", ["spawn", "fork"])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_no_daemon_of_a_script_outlives_the_service(services: Services, how: str, processes: int) -> None:
+    """In whichever session, and however orphaned. What outlives it is another service that the script has deployed."""
+    deployed = services.make()
+    script = LEAVES_MUCH_BEHIND.replace("COMMAND", repr(supervisor_command(deployed.folder)))
+    service = services.start(script, server_processes=processes, workers=processes, worker_start=how)
+
+    def started() -> list[Path]:
+        return list((service.folder / "work").rglob("started"))
+
+    wait_until(lambda: len(started()) == processes, what="all of them")
+    daemons = [int(pid) for path in started() for pid in path.read_text().split()]
+    deployed.wait_for(ServiceState.RUNNING)
+    try:
+        assert all(map(is_alive, daemons))
+        service.end()
+        assert not any(map(is_alive, daemons))
+        assert deployed.score("x").status == 200
+    finally:
+        for pid in filter(is_alive, daemons):
+            os.kill(pid, signal.SIGKILL)
+        deployed.control.stop()
+        wait_until(lambda: supervisor_pid(deployed.folder) is None, what="the stop of the other one")
 
 
 def test_the_whole_group_of_a_worker_is_killed(services: Services) -> None:

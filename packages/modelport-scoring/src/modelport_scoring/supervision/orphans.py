@@ -1,22 +1,75 @@
-"""What is left of a service whose scoring server was killed, alone or together with the supervisor.
+"""What is left of a service: whose scoring server was killed, alone or together with the supervisor; or which stops.
 
 Workers end when their link closes, but not before ``run()`` returns, which it may never do; and nobody is there any
-more who would end them.
+more who would end them. Processes that scripts have started in sessions of their own (``start_new_session=True``) are
+in nobody's group, and are found by whom they descend from.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from modelport_scoring.process_status import PARENT, read_status
 from modelport_scoring.service_folder import WORK
 from modelport_scoring.supervision.service_lock import is_alive, supervisor_pid
 
 SERVER = b"modelport_scoring.server"
 """The module, as the supervisor names it in the command."""
+SUPERVISORS = (b"modelport_scoring", b"modelport_scoring.container")
+
+PR_SET_CHILD_SUBREAPER = 36
+"""Of Linux (linux/prctl.h)."""
+
+LEAVE_S = 2.0
+"""How long what is killed may take to end, and what it has started meanwhile: one that waits for a disk may never."""
+LOOK_S = 0.01
+
+
+def adopt_orphans() -> None:
+    """Have whatever descends from us become our child when its parent ends, instead of process 1's. Where the system
+    cannot, ``end_descendants`` finds less."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_descendants() -> None:
+    """End what descends from us, which has adopted orphans, and take leave of it. To be called once the servers have
+    ended: then only what scripts have left behind does. Services that a script has deployed go on, as they outlive
+    whoever deployed them."""
+    until = time.monotonic() + LEAVE_S
+    while (left := _descendants(os.getpid())) and time.monotonic() < until:
+        for pid in left:
+            with contextlib.suppress(OSError):  # it has ended by itself
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(LOOK_S)
+        for pid in left:
+            with contextlib.suppress(ChildProcessError):  # its parent has not ended yet
+                os.waitpid(pid, os.WNOHANG)
+
+
+def _descendants(of: int) -> list[int]:
+    """Children and theirs, but for supervisors of services and what descends from them."""
+    children: dict[int, list[int]] = {}
+    for pid in processes():
+        with contextlib.suppress(OSError, IndexError):  # it has gone
+            children.setdefault(int(read_status(pid)[PARENT]), []).append(pid)
+    found, parents = list[int](), [of]
+    while parents:
+        own = [pid for pid in children.get(parents.pop(), ()) if not _is_supervisor(pid)]
+        found += own
+        parents += own
+    return found
+
+
+def _is_supervisor(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return any(part in SUPERVISORS for part in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"))
+    return False
 
 
 def end_orphans(folder: Path) -> None:

@@ -34,7 +34,7 @@ from modelport_scoring.service_folder import (
 from modelport_scoring.settings import Limits
 from modelport_scoring.supervision import service_lock
 from modelport_scoring.supervision.listening import CannotServe, find_socket, open_socket, write_port
-from modelport_scoring.supervision.orphans import end_hung_servers, end_orphans
+from modelport_scoring.supervision.orphans import adopt_orphans, end_descendants, end_hung_servers, end_orphans
 from modelport_scoring.supervision.server_process import ServerProcess
 from modelport_scoring.supervision.succession import Succession
 from modelport_scoring.supervision.told import LEAVE
@@ -79,6 +79,7 @@ def supervise(
     os.chdir(folder)
     with contextlib.suppress(PermissionError):
         os.setsid()
+    adopt_orphans()
     lock = take_lock()
     signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_SIGNALS)
     clear_failure(Path())
@@ -193,6 +194,7 @@ class Supervisor:
             self._cut_logs()
             if self._stopping and time.monotonic() > self._kill_at:
                 self._kill()
+        end_descendants()
         say("the service has stopped" if self._status == 0 else "the service cannot be served")
         return self._status
 
