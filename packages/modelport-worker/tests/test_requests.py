@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from driving import App, WorkerProcess
 from interpreters import THIS_PYTHON, interpreter_or_skip
+from modelport_worker.arguments import json_or_text
 from modelport_worker.frames import MORE, RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
 
 DECORATED = """
@@ -152,6 +156,8 @@ ECHO = """
         ("a=1&b=x&b=2", '{"a": 1, "b": ["x", 2]}'),
         ("a=%7B%22k%22%3A+true%7D&c=&d", '{"a": {"k": true}, "c": "", "d": ""}'),
         ("name=J%C3%BCrgen;x&&n=NaN", '{"name": "J\\u00fcrgen;x", "n": NaN}'),
+        ("a=%FF&%C3%28=%ff%41%C3%A9&b=%ED%B2%80", '{"a": "%FF", "%C3(": "%FFA\\u00e9", "b": "%ED%B2%80"}'),
+        ("a=+1&b=%0A1&c=tru&d=-&e=%EF%BB%BF1", '{"a": 1, "b": 1, "c": "tru", "d": "-", "e": "\\ufeff1"}'),
         ("deep=" + "[" * 50_000, '{"deep": "' + "[" * 50_000 + '"}'),
     ],
 )
@@ -159,6 +165,15 @@ def test_query_of_an_undecorated_script(app: App, python: str, query: str, text:
     with app.run(python, ECHO) as worker:
         worker.start()
         assert worker.ask(query=query).json == text
+
+
+@given(st.text("-+0123456789.eE[]{}\":, \t\r\n\f\v\xa0\ufefftruefalsnINfinity'\\", max_size=6))
+def test_a_text_is_told_from_json_as_json_tells_it(text: str) -> None:
+    try:
+        expected = json.loads(text)
+    except ValueError:
+        expected = text
+    assert repr(json_or_text(text)) == repr(expected)
 
 
 def test_undecorated_body_is_text(app: App, python: str) -> None:

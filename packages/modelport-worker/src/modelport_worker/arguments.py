@@ -1,6 +1,7 @@
 """How a request becomes the arguments of ``run`` (reference, 5.5)."""
 
 import json
+import re
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 from urllib.parse import unquote_plus
 
@@ -32,12 +33,11 @@ class Rejected(Exception):
 def text_arguments(signature: RunSignature) -> Arguments:
     """For ``run(data)`` without a schema: the body as text; the parameters of a query as JSON text."""
     name, others = signature.names[0], signature.names[1:]
-    for other in others:
-        if other not in signature.defaults:
-            raise ScriptError(
-                "run() requires several parameters ({}), but has no @input_schema to tell which part of a request "
-                "each receives. Decorate it, or leave it one parameter.".format(", ".join(signature.names))
-            )
+    if not signature.defaults.keys() >= set(others):
+        raise ScriptError(
+            "run() requires several parameters ({}), but has no @input_schema to tell which part of a request "
+            "each receives. Decorate it, or leave it one parameter.".format(", ".join(signature.names))
+        )
 
     def arguments(frame: Frame) -> Dict[str, Any]:
         if frame.flags & QUERY:
@@ -93,13 +93,21 @@ def parse_query(query: str) -> Dict[str, Any]:
     for part in query.split("&"):
         if part:
             name, _, value = part.partition("=")
-            found.setdefault(unquote_plus(name), []).append(json_or_text(unquote_plus(value)))
+            found.setdefault(unquoted(name), []).append(json_or_text(unquoted(value)))
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+def unquoted(text: str) -> str:
+    """A name or a value of a query. Escapes of what is not UTF-8 stay escapes, as in Werkzeug."""
+    if "%" not in text:
+        return text.replace("+", " ")
+    decoded = unquote_plus(text, errors="surrogateescape")
+    return re.sub("[\udc80-\udcff]", lambda byte: "%{:02X}".format(ord(byte[0]) & 0xFF), decoded)
 
 
 def json_or_text(value: str) -> Any:
     try:
-        return json.loads(value)
+        return json.loads(value) if value and value[0] in '"[{-0123456789tfnNI \t\r\n' else value  # texts: no exception
     except (ValueError, RecursionError):
         return value
 
@@ -177,9 +185,7 @@ def with_headers(arguments: Arguments) -> Arguments:
     """The same, and the request's headers as ``request_headers``."""
 
     def arguments_and_headers(frame: Frame) -> Dict[str, Any]:
-        chosen = arguments(frame)
-        chosen[REQUEST_HEADERS] = join_headers(describe(frame)[1])
-        return chosen
+        return {**arguments(frame), REQUEST_HEADERS: join_headers(describe(frame)[1])}
 
     return arguments_and_headers
 

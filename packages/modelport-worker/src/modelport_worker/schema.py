@@ -29,13 +29,7 @@ def decorated_function(run: Callable[..., Any]) -> Optional[Callable[..., Any]]:
 
 def has_input_schema(function: Callable[..., Any]) -> bool:
     """Whether ``@input_schema`` is among the decorators, not only ``@output_schema``."""
-    utilities: Any = sys.modules[UTILITIES]
-    return "properties" in utilities.get_input_schema(function)
-
-
-def input_example(function: Callable[..., Any]) -> Any:
-    """A request's body, made of the decorators' samples."""
-    return read_input_schema(function)["example"]
+    return "properties" in read_input_schema(function)
 
 
 def read_input_schema(function: Callable[..., Any]) -> Any:

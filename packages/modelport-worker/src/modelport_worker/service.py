@@ -25,7 +25,7 @@ from modelport_worker.failures import ScriptError
 from modelport_worker.frames import SCORE
 from modelport_worker.link import Frame
 from modelport_worker.samples import ArraySample, Sample, below_decorators, find_sample, unchecked
-from modelport_worker.schema import collect_schemas, decorated_function, has_input_schema, input_example
+from modelport_worker.schema import collect_schemas, decorated_function, has_input_schema, read_input_schema
 from modelport_worker.signature import RunSignature, describe_parameters, read_signature
 
 REQUESTS = "azureml.contrib.services.aml_request"
@@ -157,7 +157,7 @@ def warm_up(service: Service) -> None:
     """
     if service.decorated is None or not has_input_schema(service.decorated):
         raise ScriptError("The service asks for a warm-up, but run() has no @input_schema with a sample to score.")
-    example = json.dumps(input_example(service.decorated)).encode("ascii")
+    example = json.dumps(read_input_schema(service.decorated)["example"]).encode("ascii")
     frame = Frame(0, SCORE, 0, example, b'{"headers": []}')
     try:
         answer_of(service.script.run(**service.arguments(frame)))
