@@ -161,6 +161,20 @@ def test_a_server_that_ends_a_connection_in_a_trailer_is_taken_at_its_word(tmp_p
         connection.close()
 
 
+@pytest.mark.parametrize(("status", "told"), [(204, None), (304, "7"), (200, "0")])
+def test_a_204_has_no_length(tmp_path: Path, status: int, told: str | None) -> None:
+    """RFC 9110, 8.6: not even of a server that sends one. A 304 may say how long the 200 would be."""
+    answer = b"HTTP/1.1 %d Status\r\ncontent-length: %b\r\nx-kept: yes\r\n\r\n" % (status, (told or "0").encode())
+    with Scripted(answering(answer)) as server, routing(tmp_path, {1: server.url}) as router:
+        connection = router.connect()
+        for _ in range(2):
+            found = ask(connection, "POST", "/score", body="x")
+            assert (found.status, found.body, found.headers["x-kept"]) == (status, b"", "yes")
+            assert found.headers.get("content-length") == told
+        connection.close()
+        assert len(server.requests) == 2
+
+
 def test_a_client_sees_that_an_answer_breaks_off(tmp_path: Path) -> None:
     with Scripted(breaking_off) as server, routing(tmp_path, {1: server.url}) as router:
         with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):

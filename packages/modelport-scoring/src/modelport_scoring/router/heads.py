@@ -90,7 +90,7 @@ class AnswerHead:
         parts = [STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status]
         dropped = named_by(self.connection)
         parts += [b"%b: %b\r\n" % line for line in self.lines if not dropped or line[0].lower() not in dropped]
-        if self.length is not None:
+        if self.length is not None and status != 204:  # which has none (RFC 9110, 8.6); a 304 may tell that of a 200
             parts.append(b"content-length: %b\r\n" % self.length)
         parts.append(CHUNKED if chunked else b"")
         parts.append(CLOSE if is_last else KEEP_ALIVE if is_old else b"")
