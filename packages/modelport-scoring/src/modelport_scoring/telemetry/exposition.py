@@ -23,6 +23,9 @@ MOST_SHOWN = 8
 """The revisions that answered last. That a series ends is no trouble; but each revision adds half a millisecond to a
 scrape, and the loop waits for it."""
 
+MOST_ACCEPT_BYTES = 2_000
+"""Of an Accept header: Prometheus sends 300. One as long as a head would be taken apart for milliseconds."""
+
 Row = Sequence[float]
 
 EVENTS = (
@@ -61,9 +64,11 @@ GAUGES = (
 
 
 def render(memory: int, accept: bytes | None) -> tuple[bytes, bytes]:
-    """Content type and body, in the format that the Accept header asks for; the text format where it asks for none."""
+    """Content type and body, in the format that the Accept header asks for; the text format where it asks for none, or
+    is too long to be read."""
+    asked = accept if accept is not None and len(accept) <= MOST_ACCEPT_BYTES else b""
     try:
-        encode, content_type = choose_encoder((accept or b"").decode("latin-1"))
+        encode, content_type = choose_encoder(asked.decode("latin-1"))
     except (TypeError, ValueError):  # a version that is none
         encode, content_type = choose_encoder("")
     registry = CollectorRegistry(auto_describe=False)
