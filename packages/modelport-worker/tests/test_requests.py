@@ -140,6 +140,61 @@ def test_nan_in_a_sample_becomes_null_and_is_noted(app: App) -> None:
         assert "NaN" in ready["notes"][0]
 
 
+OWN_TYPE = """
+    import numpy as np
+    from inference_schema.parameter_types.abstract_parameter_type import AbstractParameterType
+    from inference_schema.schema_decorators import input_schema
+
+    class Own(AbstractParameterType):
+        def __init__(self, told):
+            self.told = told
+            super(Own, self).__init__(1)
+
+        def input_to_swagger(self):
+            return dict(self.told, type="integer", example=1)
+
+        def supported_versions(self):
+            return ["2.0", "3.0", "3.1"]
+
+        def deserialize_input(self, input_data):
+            return input_data
+
+    circle = {}
+    circle["items"] = circle
+
+    def init():
+        pass
+
+    @input_schema("data", Own(SAMPLE))
+    def run(data):
+        return data
+"""
+
+
+@pytest.mark.parametrize(
+    ("sample", "told"),
+    [
+        ("{'default': np.int64(7)}", {"type": "integer", "default": "7"}),
+        ("{'enum': {5}, 'minimum': float('nan')}", {"type": "integer", "enum": "{5}", "minimum": None}),
+        ("{'properties': {(1, 2): 3, 4: 5}}", {"type": "integer", "properties": {"4": 5}}),
+    ],
+)
+def test_what_json_lacks_is_told_as_text_and_noted(app: App, sample: str, told: dict[str, Any]) -> None:
+    """v1's server starts with such a schema, scores, and answers 500 at /swagger.json alone."""
+    with app.run(THIS_PYTHON, OWN_TYPE.replace("SAMPLE", sample)) as worker:
+        ready = worker.start()
+        assert ready["schemas"]["2.0"]["input"]["properties"]["data"] == told
+        assert "what JSON lacks" in ready["notes"][0]
+        assert worker.ask('{"data": 3}').json == 3
+
+
+def test_a_schema_that_holds_itself_is_an_error(app: App) -> None:
+    with app.run(THIS_PYTHON, OWN_TYPE.replace("SAMPLE", "circle")) as worker:
+        failure = worker.failure()
+        assert failure["phase"] == "schema"
+        assert failure["message"] == "A schema of run() cannot be written as JSON: Circular reference detected"
+
+
 ECHO = """
     def init():
         pass

@@ -1,7 +1,6 @@
 """What the published ``inference_schema`` package, any version of it, knows of the user's ``run``."""
 
 import json
-import math
 import sys
 from typing import Any, Callable, Dict, List, Optional
 
@@ -58,20 +57,15 @@ def collect_schemas(function: Callable[..., Any], notes: List[str]) -> Dict[str,
 
 
 def as_json(schema: Any, notes: List[str]) -> Any:
-    """The schema, if it can be written as JSON; numbers that JSON does not have become null."""
+    """The schema as JSON can have it: NaN and infinity become null, and all else that JSON lacks becomes text."""
     try:
         json.dumps(schema, allow_nan=False)
         return schema
-    except ValueError:
-        notes.append("The sample of a schema holds NaN or infinity, which JSON lacks: null in the OpenAPI document.")
-        return without_nan(schema)
-    except TypeError as error:
+    except (TypeError, ValueError, RecursionError):
+        notes.append(
+            "A schema of run() holds what JSON lacks: null for NaN in the OpenAPI document, or a value's text."
+        )
+    try:
+        return json.loads(json.dumps(schema, default=str, skipkeys=True), parse_constant=lambda name: None)
+    except (ValueError, RecursionError) as error:
         raise ScriptError("A schema of run() cannot be written as JSON: {}".format(error))
-
-
-def without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: without_nan(member) for key, member in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without_nan(member) for member in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
