@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+import joblib
 import pytest
 import sklearn.base
 from sklearn.linear_model import Ridge
@@ -141,6 +142,37 @@ def test_a_pickle_of_another_scikit_learn_names_its_writer(
         r"Warning: ridge\.pkl was written by scikit-learn 0\.20\.0 and will be read by", capsys.readouterr().out
     )
     deployer.workspace.registry.close()
+
+
+def test_a_pickle_of_the_same_scikit_learn_is_not_blamed(deployer: Deployer, tmp_path: Path) -> None:
+    (tmp_path / "ridge.pkl").write_bytes(pickle.dumps(Ridge().fit([[0.0], [1.0]], [0.0, 1.0])))
+    model = Model.register(deployer.workspace, str(tmp_path / "ridge.pkl"), "ridge")
+    error = failure_of(deployer, f"import sklearn\ndef init(): raise ValueError('of pickle')\n{RUN}", [model])
+    assert error.hint.startswith("Correct init()")
+
+
+def test_what_joblib_wrote_and_pickle_reads_says_so(deployer: Deployer, tmp_path: Path) -> None:
+    joblib.dump(Ridge().fit([[0.0], [1.0]], [0.0, 1.0]), tmp_path / "ridge.pkl")
+    model = Model.register(deployer.workspace, str(tmp_path / "ridge.pkl"), "ridge")
+    script = """
+        import os, pickle
+        def init(): pickle.load(open(os.environ["AZUREML_MODEL_DIR"] + "/ridge.pkl", "rb"))
+        def run(data): return data
+    """
+    error = failure_of(deployer, script, [model])
+    assert "UnpicklingError" in error.message
+    assert "azureml-models/ridge/1/ridge.pkl was written by joblib: read it with joblib.load()" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("module", "hint"),
+    [("azureml.automl.core", "Correct the script"), ("azureml.nothing", "Modelport has no azureml.nothing")],
+)
+def test_no_package_of_that_name_has_what_is_missing_of_azureml(deployer: Deployer, module: str, hint: str) -> None:
+    error = failure_of(deployer, f"import {module}\ndef init(): pass{RUN}")
+    assert "No module named 'azureml." in error.message
+    assert error.hint.startswith(hint)
+    assert "Add azureml" not in error.hint
 
 
 def test_a_failed_service_is_mended_by_an_update(deployer: Deployer) -> None:

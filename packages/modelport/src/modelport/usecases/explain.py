@@ -13,7 +13,7 @@ from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import Revision
 from modelport.packages.plan import APP_ROOT
 from modelport.usecases.context import Context
-from modelport.usecases.pickled_versions import pickled_with
+from modelport.usecases.pickled_versions import has_scikit_learn, holds_arrays_of_joblib, pickled_with
 
 PACKAGE_OF_MODULE = {
     "sklearn": "scikit-learn",
@@ -25,6 +25,9 @@ PACKAGE_OF_MODULE = {
     "inference_schema": "inference-schema[numpy-support,pandas-support]",
 }
 """Where the package to install has another name than the module to import."""
+
+SAYS_WHAT_TO_DO = "Modelport does not have it"
+"""In what an import of a module says that is known to be absent (``azureml._absent``): the rest is the hint."""
 
 _MODULE_OF_NAME = {
     "rawhttp": "azureml.contrib.services.aml_request",
@@ -96,11 +99,21 @@ def _missing_module(context: Context, revision: Revision, failure: Failure, mani
         return (
             "sklearn.externals.joblib left scikit-learn in 0.23: use 'import joblib', or ask for scikit-learn==0.22.2."
         )
-    package = PACKAGE_OF_MODULE.get(module, module)
     where = f"the pip dependencies of the environment {revision.environment_name!r}"
     if revision.environment_version is None:
         where = "the Python that deploys (pip install), or give the deployment an environment with it"
-    return f"Add {package} to {where}."
+    if module == "azureml":  # of many distributions; the one of this name is none of them
+        return _missing_of_azureml(found[1], failure, where)
+    return f"Add {PACKAGE_OF_MODULE.get(module, module)} to {where}."
+
+
+def _missing_of_azureml(name: str, failure: Failure, where: str) -> str:
+    if SAYS_WHAT_TO_DO in failure.message + failure.traceback:
+        return ""
+    return (
+        f"Modelport has no {name} (docs/compatibility.md lists what it has): leave the import out, or add the vendor's "
+        f"package that has it to {where}."
+    )
 
 
 def _pickle_of_other_version(context: Context, revision: Revision, failure: Failure, manifest: Manifest | None) -> str:
@@ -110,11 +123,21 @@ def _pickle_of_other_version(context: Context, revision: Revision, failure: Fail
     for file in manifest.files:
         if file.path.startswith("azureml-models/"):
             version = pickled_with(root / file.path)
-            if version:
+            if version and not has_scikit_learn(Path(revision.interpreter[0]), version):
                 return (
                     f"The model file {file.path} was written by scikit-learn {version}. Put scikit-learn=={version} "
                     "into the environment, or train and register the model again with the version that serves it."
                 )
+    return ""
+
+
+def _written_by_joblib(context: Context, revision: Revision, failure: Failure, manifest: Manifest | None) -> str:
+    if manifest is None or "UnpicklingError" not in failure.message:
+        return ""
+    root = context.bundles / revision.bundle_digest
+    for file in manifest.files:
+        if file.path.startswith("azureml-models/") and holds_arrays_of_joblib(root / file.path):
+            return f"The model file {file.path} was written by joblib: read it with joblib.load(), not with pickle."
     return ""
 
 
@@ -143,6 +166,7 @@ def _nowhere_to_write(context: Context, revision: Revision, failure: Failure, ma
 _Rule = Callable[[Context, Revision, Failure, "Manifest | None"], str]
 _RULES: tuple[_Rule, ...] = (
     _missing_module,
+    _written_by_joblib,
     _pickle_of_other_version,
     _missing_file,
     _import_forgotten,

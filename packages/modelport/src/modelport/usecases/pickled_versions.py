@@ -43,11 +43,26 @@ def _version_of(found: re.Match[bytes]) -> str:
 
 def holds_old_joblib(path: Path) -> bool:
     """Whether the joblib that scikit-learn had inside until 0.20 wrote the file: joblib itself cannot read it there."""
+    return _holds(path, b"sklearn.externals.joblib")
+
+
+def holds_arrays_of_joblib(path: Path) -> bool:
+    """Whether joblib wrote arrays into the file as they lie in memory, between the opcodes: pickle cannot read it."""
+    return _holds(path, b"NumpyArrayWrapper")
+
+
+def _holds(path: Path, name: bytes) -> bool:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return content.find(b"sklearn.externals.joblib") >= 0
+            return content.find(name) >= 0
     except (OSError, ValueError):
         return False
+
+
+def has_scikit_learn(interpreter: Path, version: str) -> bool:
+    """Whether that scikit-learn lies beside the interpreter; no, where it cannot be told from here."""
+    packages = interpreter.parent.parent.glob(f"lib/python*/*-packages/scikit_learn-{version}.dist-info")
+    return next(packages, None) is not None
 
 
 def installed_scikit_learn(lock: Lock, *, is_own: bool) -> str:
