@@ -149,6 +149,9 @@ def test_errors_have_the_protocols_shape(client: InferenceServerClient, service:
     assert answer.status == 400
     assert list(answer.json) == ["error"]
     assert answer.headers["x-ms-run-function-failed"] == "False"
+    coded = {"Content-Encoding": "br"}
+    answer = service.ask("POST", "/api/v1/service/demo/v2/models/demo/infer", body="{}", headers=coded)
+    assert (answer.status, list(answer.json), answer.headers["accept-encoding"]) == (415, ["error"], "gzip, deflate")
 
 
 def test_a_script_without_tensors(services: Services) -> None:

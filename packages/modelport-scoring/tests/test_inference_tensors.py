@@ -211,6 +211,10 @@ class TestHostileBytes:
             tracemalloc.stop()
         assert error.value.status == 413
 
+    @pytest.mark.parametrize("coding", [b"gzip", b"x-gzip", b"GZip", b" gzip "])
+    def test_names_of_a_coding(self, coding: bytes) -> None:
+        assert decompress(gzip.compress(b"x"), coding, max_bytes=1000) == b"x"
+
     @given(st.binary(), st.sampled_from([b"gzip", b"deflate", b"br"]))
     def test_any_compressed_body(self, body: bytes, encoding: bytes) -> None:
         with pytest.raises(ProtocolError):

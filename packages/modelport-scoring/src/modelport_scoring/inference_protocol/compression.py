@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import zlib
 
-from modelport_scoring.inference_protocol.protocol import Body, ProtocolError
+from modelport_scoring.inference_protocol.protocol import UNKNOWN_CODING, Body, ProtocolError
 
-WINDOW_BITS = {b"gzip": 16 + zlib.MAX_WBITS, b"deflate": zlib.MAX_WBITS}
-"""For zlib, by the value of Content-Encoding (RFC 9110, 8.4.1)."""
+GZIP = 16 + zlib.MAX_WBITS
+WINDOW_BITS = {b"gzip": GZIP, b"x-gzip": GZIP, b"deflate": zlib.MAX_WBITS}
+"""For zlib, by the value of Content-Encoding (RFC 9110, 8.4.1; ``x-gzip`` is an old name of ``gzip``)."""
 
 
 def decompress(body: Body, encoding: bytes, *, max_bytes: int) -> Body:
@@ -17,7 +18,8 @@ def decompress(body: Body, encoding: bytes, *, max_bytes: int) -> Body:
         return body
     if name not in WINDOW_BITS:
         raise ProtocolError(
-            f'the body has the content coding "{name.decode("latin-1")}"; gzip and deflate are taken', status=415
+            f'the body has the content coding "{name.decode("latin-1")}"; gzip and deflate are taken',
+            status=UNKNOWN_CODING,
         )
     stream = zlib.decompressobj(WINDOW_BITS[name])
     try:

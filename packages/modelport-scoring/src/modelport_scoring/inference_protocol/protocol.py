@@ -13,6 +13,10 @@ BINARY_LINE = b"content-type: application/octet-stream\r\n"
 HEADER_LENGTH = b"inference-header-content-length"
 """The header that tells where the JSON ends and the binary tensors begin."""
 
+UNKNOWN_CODING = 415
+CODINGS_LINE = b"accept-encoding: gzip, deflate\r\n"
+"""Which codings of a body there are, in an answer with that status (RFC 9110, 15.5.16)."""
+
 EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "statistics"]
 
 Body = bytes | bytearray | memoryview
@@ -78,6 +82,8 @@ def json_reply(value: object, *, status: int = 200, lines: bytes = b"") -> Reply
 
 def error_reply(status: int, text: str, *, lines: bytes = b"") -> Reply:
     """An error in the protocol's shape."""
+    if status == UNKNOWN_CODING:
+        lines += CODINGS_LINE
     return json_reply({"error": text.encode("utf-8", "replace").decode()}, status=status, lines=lines)
 
 
