@@ -24,10 +24,28 @@ from modelport_scoring.workers.numbers import NumberReader
 from modelport_scoring.workers.page import SharedPage
 from modelport_scoring.workers.ticket import Refusal, Ticket
 from modelport_scoring.workers.worker import Worker, WorkerState
-from modelport_worker.frames import BATCH, CHUNK, MORE, PHASE, RESULT, RESULTS, SLOT, lengths, pack
+from modelport_worker.frames import (
+    BATCH,
+    CHUNK,
+    MORE,
+    NUMBERS,
+    PHASE,
+    RESULT,
+    RESULTS,
+    SHARED,
+    SLOT,
+    lengths,
+    pack,
+)
 
 STEP = 6
 LAUNCH = Launch(command=(), environment={}, cwd=Path("/"), log=Path("/dev/null"), start_timeout_s=1.0, together=8)
+IN_MEMORY = 0x80
+"""Among the flags of a step: the answer is said to lie in the shared memory."""
+
+NOT_AS_IT_IS = MORE | SHARED | NUMBERS | IN_MEMORY
+"""With one of these an answer is not what its payload is."""
+
 ENDS = frozenset(("scored", "stream_ended", "timed_out", "lost", "refused"))
 
 
@@ -37,6 +55,7 @@ class Request(Ticket):
     def __init__(self, payload: bytes, told: list[tuple[Request, str]]) -> None:
         super().__init__(payload)
         self._told = told
+        self.answer: bytes | None = None
 
     def _say(self, what: str) -> None:
         self._told.append((self, what))
@@ -47,7 +66,7 @@ class Request(Ticket):
     def scored(
         self, code: int, flags: int, micros: int, meta: bytes, payload: bytes | memoryview, together: int
     ) -> None:
-        bytes(payload)
+        self.answer = bytes(payload)
         assert together > 0
         self._say("scored")
 
@@ -127,6 +146,8 @@ class Visit:
         self._chance = chance
         self._loop = Loop()
         self._frames = b""
+        self._expected: tuple[Request, bytes] | None = None
+        """Who is answered by the first of those, and what."""
         loop = cast(asyncio.AbstractEventLoop, self._loop)
         self.worker = Worker(self.process, LAUNCH, loop=loop, pool=Pool())  # type: ignore[arg-type]
         self.link = self.worker._link
@@ -138,7 +159,10 @@ class Visit:
     def step(self, step: bytes) -> None:
         what, which, flags, code, size, fill = step
         if what >= 0x70:
-            self._frames += self._frame(what, which, flags, code, bytes([fill]) * size)
+            content = bytes([fill]) * size
+            if not self._frames and what < 0xB0 and which == 0 and not flags & NOT_AS_IT_IS:
+                self._expect(content)
+            self._frames += self._frame(what, which, flags, code, content)
             return
         self._say_all()
         self._reader.read_on()
@@ -166,11 +190,20 @@ class Visit:
         self.worker.send(request, 0.0)
         self._loop.run_one()
 
+    def _expect(self, answer: bytes) -> None:
+        held = self.worker.in_flight
+        if held and not (held[0].settled or self.worker.replies.stream_since or self.link._garbage):
+            self._expected = cast(Request, held[0]), answer
+
     def _say_all(self) -> None:
         for piece in cut(self._frames, self._chance):
             if piece:
                 self.link.data_received(piece)
         self._frames = b""
+        if self._expected is not None:
+            request, answer = self._expected
+            assert request.answer == answer, "an answer did not reach its request"
+            self._expected = None
 
     def _frame(self, what: int, which: int, flags: int, code: int, content: bytes) -> bytes:
         """What it says next, to the request that is ``which`` places behind the first."""
@@ -178,8 +211,8 @@ class Visit:
         first = held[0].id if held else 1
         number = max(0, first + (which if which < 0x80 else which - 0x100))
         if what < 0xB0:
-            if flags & 0x80:
-                flags, content = flags | 0x20, SLOT.pack(0, len(content) * 300, 0)
+            if flags & IN_MEMORY:
+                flags, content = flags | SHARED, SLOT.pack(0, len(content) * 300, 0)
             return pack(number, RESULT, content, meta=content[: code % 3], flags=flags, code=200 + code)
         if what < 0xC0:
             return pack(number, RESULT, flags=MORE, code=200)
