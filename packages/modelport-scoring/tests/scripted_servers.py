@@ -117,6 +117,18 @@ def refusing_early(channel: socket.socket, server: Scripted) -> None:
     time.sleep(0.5)
 
 
+def taking_chunks(channel: socket.socket, server: Scripted) -> None:
+    """Answers a request whose body comes in chunks, and keeps it with their sizes."""
+    data = b""
+    while not data.endswith(b"\r\n0\r\n\r\n"):
+        piece = channel.recv(65536)
+        if not piece:
+            return
+        data += piece
+    server.requests.append(data)
+    channel.sendall(OK)
+
+
 def streaming_early(channel: socket.socket, server: Scripted) -> None:
     """An answer that begins before the request is whole, and ends with the connection."""
     channel.recv(1000)
