@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Iterator
@@ -17,9 +18,11 @@ import pytest
 from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
 from inference_schema.parameter_types.pandas_parameter_type import PandasParameterType
 from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
+from inference_schema.schema_decorators import input_schema
 
 from modelport_scoring import RevisionSettings, ServiceSettings
 from modelport_scoring.openapi import Documents, NoSuchDocument, describe, find_user_documents
+from modelport_scoring.openapi.timedeltas import TIMEDELTA_PATTERNS
 from modelport_scoring.routes import asked_version
 from modelport_scoring.settings import AuthSettings, ErrorMode, TokenSettings
 from modelport_scoring.workers.contract import Contract, Parameter
@@ -324,6 +327,27 @@ def test_timedeltas_are_described_as_the_package_takes_them(text: str) -> None:
     assert is_described([text], delta) is is_taken([text], delta)
 
 
+@pytest.mark.parametrize("unit", ["Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as"])
+def test_timedeltas_have_units_that_are_not_too_far_from_the_arrays(unit: str) -> None:
+    delta = NumpyParameterType(np.array([3], dtype=f"timedelta64[{unit}]"))
+    for name in TIMEDELTA_PATTERNS:
+        assert is_described([f"1 {name}"], delta) is is_taken([f"1 {name}"], delta), name
+
+
+@pytest.mark.parametrize(
+    "body", [[[{"a": 1}]], [[{"a": 1}], [{"a": 2}]], [], [[]], [[{"a": 1, "b": 2}]], [[{"b": 1, "c": 2}]], [{"a": 1}]]
+)
+def test_frames_in_a_list_are_described_as_the_package_takes_them(body: Any) -> None:
+    frames = StandardPythonParameterType([PandasParameterType(pd.DataFrame({"a": [1]}))])
+    assert is_described(body, frames) is is_converted(body, frames)
+
+
+@pytest.mark.parametrize("body", [[[1, 2]], [[1, 2], [3, 4]], [], [[]], [[1, 300]], [[[1, 2]]], [1]])
+def test_arrays_in_a_list_are_described_as_the_package_takes_them(body: Any) -> None:
+    arrays = StandardPythonParameterType([NumpyParameterType(np.array([1, 2], dtype="int8"))])
+    assert is_described(body, arrays) is is_converted(body, arrays)
+
+
 @pytest.mark.parametrize("orient", ["records", "values"])
 @pytest.mark.parametrize("columns", [0, 2, 4, 5, 6])
 def test_a_frame_has_as_many_columns_as_its_sample(orient: str, columns: int) -> None:
@@ -365,6 +389,15 @@ def test_each_orient_is_described_with_its_mark(orient: str) -> None:
 def is_described(body: Any, sample: Any) -> bool:
     described = definitions(describe(settings(), contract_of({"data": sample}), version="3"))["ServiceInput"]
     return bool(jsonschema_rs.Draft4Validator(described, validate_formats=False).is_valid({"data": body}))
+
+
+def is_converted(body: Any, sample: Any) -> bool:
+    """The same for samples that hold others, which the decorator converts."""
+    run = input_schema("data", sample)(lambda data: True)
+    try:
+        return bool(run(data=copy.deepcopy(body)))
+    except Exception:
+        return False
 
 
 def is_taken(body: Any, sample: Any) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from modelport_scoring.familiar_schemas import is_familiar
-from modelport_scoring.openapi.samples import INTEGER_RANGES, PRINTABLE, TIMEDELTA
+from modelport_scoring.openapi.samples import INTEGER_RANGES, PRINTABLE
+from modelport_scoring.openapi.timedeltas import TIMEDELTA_PATTERNS
 
 Schema = dict[str, Any]
 
@@ -30,7 +31,7 @@ DIGITS = 15
 
 MOST_WHOLE = 10**DIGITS
 RANGES = [(-MOST_WHOLE, MOST_WHOLE), *INTEGER_RANGES.values()]
-PATTERNS = {TIMEDELTA: TIMEDELTA.strip("^$"), PRINTABLE: r"[ !#-\[\]-~]*"}
+PATTERNS = {PRINTABLE: r"[ !#-\[\]-~]*", **{pattern: pattern.strip("^$") for pattern in TIMEDELTA_PATTERNS.values()}}
 """Patterns of texts, and what they are between the quotation marks of JSON."""
 
 UNTOLD = {"$ref", "allOf", "anyOf", "oneOf", "not", "const", "enum", "multipleOf", "uniqueItems", "patternProperties"}
@@ -116,7 +117,7 @@ def _text(schema: Schema) -> str:
         raise NoPattern
     if "pattern" not in schema:
         return f'"{TEXTS.get(schema.get("format", ""), ANY_TEXT)}"'
-    told = [text for written, text in PATTERNS.items() if written == schema["pattern"]]
-    if not told:
+    told = PATTERNS.get(schema["pattern"]) if isinstance(schema["pattern"], str) else None
+    if told is None:
         raise NoPattern
-    return f'"{told[0]}"'
+    return f'"{told}"'

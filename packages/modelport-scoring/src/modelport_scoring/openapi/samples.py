@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from modelport_scoring.familiar_schemas import DEEPEST, is_familiar, is_familiar_itself
+from modelport_scoring.openapi.timedeltas import timedelta_pattern
 from modelport_scoring.workers.contract import Parameter
 
 Schema = dict[str, Any]
@@ -33,10 +34,6 @@ INTEGER_RANGES = {
 """The least and the largest number, by the names of NumPy's types."""
 
 PRINTABLE = "^[ -~]*$"
-TIMEDELTA = (
-    r"^-?[0-9]{1,4} (years|months|weeks|days|hours|minutes|seconds|milliseconds|microseconds|nanoseconds|picoseconds|"
-    r"femtoseconds|attoseconds)$"
-)
 JSON_TYPES: dict[str, tuple[type, ...]] = {
     "array": (list,),
     "boolean": (bool,),
@@ -99,18 +96,21 @@ def complete(schema: Any, example: Any, *, unchecked: Collection[str] = (), deep
         members = schema["properties"].items()
         nested = {name: complete(member, example.get(name), deepest=deepest - 1) for name, member in members}
         return {**schema, "properties": nested}
-    return _complete_familiar(schema, example, unchecked) if is_familiar(schema) else schema
+    return _complete_familiar(schema, example, unchecked, deepest) if is_familiar(schema) else schema
 
 
-def _complete_familiar(schema: Schema, example: Any, unchecked: Collection[str]) -> Schema:
+def _complete_familiar(schema: Schema, example: Any, unchecked: Collection[str], deepest: int) -> Schema:
     form = schema.get("format", "")
     if form == NUMPY:
         if "types" not in unchecked:
-            schema = _with_elements(schema)
+            schema = _with_elements(schema, example)
         return schema if "shape" in unchecked else _array(schema, example, is_outer=True)
     if form.startswith(PANDAS) and "shape" not in unchecked:
         return _frame(schema, example, orient=form.removeprefix(PANDAS))
-    return _widen(schema, example)
+    widened = _widen(schema, example)
+    if widened.get("items") and isinstance(example, list) and example:  # of a list the first element converts all
+        return {**widened, "items": complete(widened["items"], example[0], deepest=deepest - 1)}
+    return widened
 
 
 # --- numpy ------------------------------------------------------------------------------------------------------------
@@ -130,21 +130,23 @@ def _array(schema: Schema, example: Any, *, is_outer: bool) -> Schema:
     return {**schema, **bounds, "items": _array(items, inner, is_outer=False)}
 
 
-def _with_elements(schema: Schema) -> Schema:
+def _with_elements(schema: Schema, example: Any) -> Schema:
     """The schema with what its elements can be, however deep they are."""
     if schema.get("type") != "array":
-        return _element(schema)
-    return {**schema, "items": _with_elements(schema["items"])} if schema.get("items") else schema
+        return _element(schema, example)
+    inner = example[0] if isinstance(example, list) and example else None
+    return {**schema, "items": _with_elements(schema["items"], inner)} if schema.get("items") else schema
 
 
-def _element(schema: Schema) -> Schema:
+def _element(schema: Schema, example: Any) -> Schema:
     """What an array of that type can hold."""
     if schema.get("type") == "object" and schema.get("properties"):
-        fields = {name: _element(field) for name, field in schema["properties"].items()}
+        values = example if isinstance(example, dict) else {}
+        fields = {name: _element(field, values.get(name)) for name, field in schema["properties"].items()}
         return {**schema, "properties": fields, "required": list(fields)}
     form = schema.get("format", "")
     if form == "timedelta":
-        return {**schema, "pattern": TIMEDELTA}
+        return {**schema, "pattern": timedelta_pattern(example)}
     if form == "binary":
         return {**schema, "pattern": PRINTABLE}
     return {**schema, **_integer_range(form)}
