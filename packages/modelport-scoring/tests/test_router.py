@@ -18,8 +18,10 @@ import msgspec
 import psutil
 import pytest
 import trustme
+from prometheus_client import parser
 
 from modelport_scoring import write_settings
+from modelport_scoring.router.metrics import HELP
 from routers import RunningRouter, free_port, routing, url
 from scoring_services import (
     PATIENCE_S,
@@ -112,6 +114,9 @@ def test_versions_share_by_weight_and_are_had_by_name(
         router.wait_for("are in force, but for port")
         assert {router.score().json for _ in range(20)} == {"blue"}
         assert router.metric('modelport_router_requests_total{revision="2",status="200"}') > 100
+        families = list(parser.text_string_to_metric_families(router.ask("GET", "/metrics").body.decode()))
+        assert len(families) == len(HELP)
+        assert [family.name for family in families if not family.documentation or family.type == "untyped"] == []
 
 
 def test_a_version_that_is_down_gives_its_share_to_the_default_one(

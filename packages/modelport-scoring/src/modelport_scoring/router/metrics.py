@@ -9,6 +9,19 @@ from collections.abc import Callable, Iterator
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
+HELP = {
+    "requests_total": "Answers to clients, by the revision that gave them; 0: the router itself.",
+    "upstream_failures_total": "Requests that a server did not answer, by what happened.",
+    "retries_total": "Requests that were sent once more, since they had reached nobody.",
+    "fallbacks_total": "Requests that the default revision took for one that could not be reached.",
+    "upstream_connections_total": "Connections made to the servers of a revision.",
+    "requests_in_flight": "Requests that have no whole answer yet.",
+    "requests_waiting": "Requests that wait for a server to accept a connection.",
+    "connections": "Connections of clients that are open.",
+    "request_duration_seconds": "From a request's head to the head of its answer.",
+}
+"""What each metric tells, by its name without the prefix."""
+
 
 class Metrics:
     """Counts by revision."""
@@ -40,10 +53,10 @@ class Metrics:
         return "".join(f"{line}\n" for line in self._lines()).encode()
 
     def _lines(self) -> Iterator[str]:
-        yield "# TYPE modelport_router_requests_total counter"
+        yield from head("requests_total", "counter")
         for (revision, status), count in sorted(self.answers.items()):
             yield f'modelport_router_requests_total{{revision="{revision}",status="{status}"}} {count}'
-        yield "# TYPE modelport_router_upstream_failures_total counter"
+        yield from head("upstream_failures_total", "counter")
         for (revision, reason), count in sorted(self.failures.items()):
             yield f'modelport_router_upstream_failures_total{{revision="{revision}",reason="{reason}"}} {count}'
         for name, counted in (
@@ -51,13 +64,13 @@ class Metrics:
             ("fallbacks", self.fallbacks),
             ("upstream_connections", self.connections),
         ):
-            yield f"# TYPE modelport_router_{name}_total counter"
+            yield from head(f"{name}_total", "counter")
             for revision, count in sorted(counted.items()):
                 yield f'modelport_router_{name}_total{{revision="{revision}"}} {count}'
         for name, gauge in self.gauges.items():
-            yield f"# TYPE modelport_router_{name} gauge"
+            yield from head(name, "gauge")
             yield f"modelport_router_{name} {gauge()}"
-        yield "# TYPE modelport_router_request_duration_seconds histogram"
+        yield from head("request_duration_seconds", "histogram")
         for revision, buckets in sorted(self._buckets.items()):
             yield from self._histogram(revision, buckets)
 
@@ -68,3 +81,9 @@ class Metrics:
             yield f'{name}_bucket{{revision="{revision}",le="{bound}"}} {total}'
         yield f'{name}_sum{{revision="{revision}"}} {self._seconds[revision]:.6f}'
         yield f'{name}_count{{revision="{revision}"}} {total}'
+
+
+def head(name: str, kind: str) -> Iterator[str]:
+    """What stands before the values of a metric."""
+    yield f"# HELP modelport_router_{name} {HELP[name]}"
+    yield f"# TYPE modelport_router_{name} {kind}"
