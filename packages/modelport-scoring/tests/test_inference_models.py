@@ -353,6 +353,21 @@ class TestOutputs:
             answered({"a": [1.0]}, output=output)
         assert [found["name"] for found in answered({"a": [1.0], "b": [1.0], "c": [1]}, output=output)] == list("abc")
 
+    @pytest.mark.parametrize(
+        ("answer", "text"),
+        [
+            ({"result": [1.0], "index": [1]}, 'did not return it, but "result", "index"'),
+            (json.dumps({"error": "no such method"}), 'did not return it, but "error": no such method'),
+            ({}, "did not return it, but none"),
+            ({name: [1.0] for name in "abcdefg"}, 'did not return it, but "a", "b", "c", "d", "e" …'),
+        ],
+    )
+    def test_what_was_returned_in_the_place_of_a_declared_output(self, answer: Any, text: str) -> None:
+        """As AutoML's scripts do, whose @output_schema is an array."""
+        with pytest.raises(ProtocolError) as error:
+            answered(answer, output=DOUBLES)
+        assert str(error.value) == f'run() declares the output "output" and {text}'
+
     def test_two_outputs_of_the_same_name(self) -> None:
         for output in (None, {**ANYTHING, "properties": {"a": {**ANYTHING, "properties": {"x": INTEGERS}}}}):
             with pytest.raises(ProtocolError, match="two tensors with the"):

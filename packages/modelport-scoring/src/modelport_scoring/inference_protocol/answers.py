@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from modelport_scoring.inference_protocol.datatypes import BOOL, BYTES, FP64, INT64, UINT64, Datatype, Kind
@@ -22,6 +22,10 @@ NUMBERS = frozenset((int, float))
 LONGEST_EXCERPT = 500
 """Characters of an answer that is no tensor and is shown instead."""
 
+MOST_NAMES = 5
+MOST_NAME_CHARACTERS = 100
+"""Of the members that are named where others were declared."""
+
 
 def read_answer(payload: bytes, mapping: TensorMapping) -> list[Tensor]:
     """The tensors of the answer. Raises ProtocolError, status 500, where it is none."""
@@ -30,7 +34,7 @@ def read_answer(payload: bytes, mapping: TensorMapping) -> list[Tensor]:
     found = dict(_split(answer, (), declared))
     for path, name in mapping.output_names.items():
         if path not in found:
-            raise unfit(f'run() declares the output "{name}" and did not return it', answer)
+            raise unfit(f'run() declares the output "{name}" and did not return it{_instead(answer)}', answer)
     names = mapping.output_names if found.keys() == declared.keys() else _name_all(found, mapping)
     return [make_tensor(names[path], value, declared=declared.get(path)) for path, value in found.items()]
 
@@ -84,6 +88,17 @@ def unfit(why: str, value: Any) -> ProtocolError:
     """The answer is not what the protocol can carry. A text is shown: scripts return one for an error."""
     shown = f": {value[:LONGEST_EXCERPT]}" if isinstance(value, str) else ""
     return ProtocolError(why + shown, status=500)
+
+
+def _instead(answer: Any) -> str:
+    """Which members were returned. A single one that is a text is shown: scripts return an error so."""
+    if not isinstance(answer, dict):
+        return ""
+    names = ", ".join(f'"{name[:MOST_NAME_CHARACTERS]}"' for name in islice(answer, MOST_NAMES)) or "none"
+    more = " …" if len(answer) > MOST_NAMES else ""
+    value = next(iter(answer.values()), None)
+    shown = f": {value[:LONGEST_EXCERPT]}" if len(answer) == 1 and isinstance(value, str) else ""
+    return f", but {names}{more}{shown}"
 
 
 def _converts(own: Datatype, to: Datatype) -> bool:
