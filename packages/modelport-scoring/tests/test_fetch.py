@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from modelport_scoring.container.last_word import MOST_BYTES, leave_last_word
 from modelport_scoring.failures import Failure
 from modelport_scoring.fetch.download import download
 from modelport_scoring.fetch.failures import FetchFailed, Refused, Unreachable
+from modelport_scoring.fetch.placing import below_in
 from modelport_scoring.fetch.sources import StoreSource, put
 from modelport_scoring.fetch.unpack import unpack
 from scoring_services import PATIENCE_S, wait_until
@@ -332,6 +334,18 @@ def test_archives_that_mean_harm_are_refused(tmp_path: Path, reason: str) -> Non
     with pytest.raises(Refused, match=reason):
         unpack(tmp_path / "archive.tar", tmp_path / "folder", links=True)
     assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 3, 9, 12, 40, 600, 2_000])
+@pytest.mark.parametrize("suffix", ["gz", "bz2"])
+def test_an_archive_that_is_cut_off_is_refused(tmp_path: Path, suffix: str, kept_bytes: int) -> None:
+    archive = tmp_path / "archive.tar"
+    archive.write_bytes(archive_of({"a": random.Random(1).randbytes(3_000)}, mode=f"w:{suffix}"))
+    archive.write_bytes(archive.read_bytes()[:kept_bytes])
+    assert below_in(archive, tmp_path) == ""
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(Refused, match="no archive that can be read"):
+        unpack(archive, tmp_path / "folder")
 
 
 def test_an_environment_as_a_layer_of_an_image_is_placed(store: Store, fetching: Fetching) -> None:

@@ -18,7 +18,7 @@ from modelport_scoring.fetch.download import download
 from modelport_scoring.fetch.failures import CannotWrite, Refused, named
 from modelport_scoring.fetch.settings import BundleToFetch, EnvironmentToFetch
 from modelport_scoring.fetch.sources import PIECE_BYTES
-from modelport_scoring.fetch.unpack import Contents, Unpacked, unpack
+from modelport_scoring.fetch.unpack import UNREADABLE, Contents, Unpacked, unpack
 from modelport_scoring.journal import say
 
 MARK = ".modelport-archive"
@@ -98,7 +98,7 @@ def below_in(archive: Path, folder: Path) -> str:
     try:
         with tarfile.open(archive, mode="r|*") as members:
             first = members.next()
-    except (tarfile.TarError, EOFError, OSError):
+    except (*UNREADABLE, OSError):
         return ""  # ``unpack`` says what is wrong with it
     name = "" if first is None else first.name.strip("/")
     if not name:

@@ -16,6 +16,9 @@ from modelport_scoring.fetch.failures import CannotWrite, Refused
 from modelport_scoring.fetch.sources import PIECE_BYTES
 
 ZSTANDARD = b"\x28\xb5\x2f\xfd"
+UNREADABLE = (tarfile.TarError, EOFError, zlib.error, ValueError, TypeError)
+"""What ``tarfile`` raises for an archive that is none; the last where one in gzip is cut off in its first bytes."""
+
 PROGRAM = re.compile(r"bin/python[\d.]*")
 """What of an environment may lead out of it: to the Python of the image."""
 
@@ -52,7 +55,7 @@ def unpack(archive: Path, folder: Path, *, below: str = "", links: bool = False)
                 path = safe_path(member.name, below=below)
                 if path is not None:
                     put_member(members, member, path, folder, contents, links=links)
-    except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
+    except UNREADABLE as error:
         raise Refused(f"{archive.name} is no archive that can be read: {error}") from error
     for link in sorted(contents.links):
         check_link(folder, link)
