@@ -102,7 +102,8 @@ class Worker:
         except BaseException:
             await self._end_now()
             raise
-        self.state = WorkerState.READY
+        if self.state is WorkerState.STARTING:  # it may have ended since it said so
+            self.state = WorkerState.READY
         return contract
 
     def send(self, ticket: Ticket, now: float) -> None:
