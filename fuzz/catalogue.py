@@ -20,6 +20,7 @@ TARGETS = {
         "modelport_scoring.workers.worker",
     ),
     "router": ("modelport_scoring.router", *PARSER, "modelport_scoring.http.watched"),
+    "script_requests": ("azureml.contrib.services",),
     "second_reader": (*PARSER, "h11"),
 }
 """Each with the modules whose coverage guides the search."""

@@ -29,8 +29,7 @@ fi
 dictionary_of() {
     case $1 in
     http_* | router | second_reader) echo -dict=fuzz/dictionaries/http.dict ;;
-    numbers) echo -dict=fuzz/dictionaries/numbers.dict ;;
-    multipart) echo -dict=fuzz/dictionaries/multipart.dict ;;
+    numbers | multipart | script_requests) echo "-dict=fuzz/dictionaries/$1.dict" ;;
     esac
 }
 
