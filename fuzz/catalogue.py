@@ -7,12 +7,14 @@ from pathlib import Path
 PARSER = tuple(f"modelport_scoring.http.{module}" for module in ("parser", "arriving_head", "chunk_framing", "framing"))
 
 TARGETS = {
+    "clients": ("modelport_scoring.http",),
     "frames": ("modelport_scoring.workers.link", "modelport_worker.link"),
     "http_connection": ("modelport_scoring.http",),
     "http_reader": ("modelport_scoring.http.reader", *PARSER, "modelport_scoring.http.known_heads"),
     "inference_protocol": ("modelport_scoring.inference_protocol",),
     "multipart": ("azureml.contrib.services",),
     "numbers": ("modelport_scoring.workers.numbers", "modelport_scoring.workers.replies", "modelport_worker.batching"),
+    "pool": ("modelport_scoring.workers",),
     "replies": (
         "modelport_scoring.workers.link",
         "modelport_scoring.workers.large_bodies",
@@ -20,6 +22,7 @@ TARGETS = {
         "modelport_scoring.workers.worker",
     ),
     "router": ("modelport_scoring.router", *PARSER, "modelport_scoring.http.watched"),
+    "router_clients": ("modelport_scoring.router", "modelport_scoring.http"),
     "script_requests": ("azureml.contrib.services",),
     "second_reader": (*PARSER, "h11"),
 }

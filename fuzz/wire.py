@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, cast
 
 
 class Loop:
@@ -40,6 +40,19 @@ class Loop:
             return False
         self._soon.popleft()()
         return True
+
+
+class TaskLoop(Loop):
+    """Runs tasks as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tasks: list[asyncio.Task[Any]] = []
+
+    def create_task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.Task(work, loop=cast(asyncio.AbstractEventLoop, self))
+        self.tasks.append(task)
+        return task
 
 
 class Client:

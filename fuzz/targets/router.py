@@ -13,7 +13,6 @@ import asyncio
 import random
 import re
 import socket
-from collections.abc import Coroutine
 from copy import copy
 from typing import Any, cast
 
@@ -21,7 +20,7 @@ from fuzz.answers import AnswerReader
 from fuzz.pieces import cut, expand
 from fuzz.second_reader import read_answer
 from fuzz.targets.http_reader import SEPARATOR, UNBOUNDED, Forgetful, plain_status
-from fuzz.wire import Client, Loop, Wire
+from fuzz.wire import Client, TaskLoop, Wire
 from modelport_scoring import Limits
 from modelport_scoring.http.framing import Unreadable
 from modelport_scoring.http.listener import Listener
@@ -67,19 +66,6 @@ TAKEN_BY_H11 = re.compile(
 """What the router takes for no HTTP."""
 
 Request = tuple[Head, bytes]
-
-
-class TaskLoop(Loop):
-    """Runs tasks as well."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tasks: list[asyncio.Task[Any]] = []
-
-    def create_task(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.Task(work, loop=cast(asyncio.AbstractEventLoop, self))
-        self.tasks.append(task)
-        return task
 
 
 class Channel(Wire):
@@ -215,7 +201,7 @@ class Server:
 
     def _answer(self, head: Head) -> None:
         self._answered += 1
-        raw = self._servers.answers.pop(0) if self._servers.answers else OTHERWISE
+        raw = self._servers.next_answer(head)
         self._servers.given.append((head, raw))
         self._pieces = [piece for piece in cut(raw, self._chance) if piece]
         self._closes = bool(self._pieces) and self._chance.random() < 0.3
@@ -246,6 +232,9 @@ class Servers:
         self.all: list[Server] = []
         self._idle: list[UpstreamConnection] = []
         self._chance = chance
+
+    def next_answer(self, head: Head) -> bytes:
+        return self.answers.pop(0) if self.answers else OTHERWISE
 
     def kept_connection(self) -> UpstreamConnection | None:
         while self._idle:

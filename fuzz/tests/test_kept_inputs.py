@@ -8,8 +8,9 @@ import pytest
 
 from fuzz.answers import Answer, read_answers
 from fuzz.catalogue import TARGETS, kept_inputs
-from fuzz.targets import http_connection, router, second_reader
+from fuzz.targets import clients, http_connection, pool, router, router_clients, second_reader
 from modelport_scoring.http import arriving_head
+from modelport_scoring.http.budget import Budget
 from modelport_scoring.router import heads
 
 MOST_BYTES = 16 * 1024
@@ -61,6 +62,30 @@ def test_a_wrong_answer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_connection.Script, "screen", lambda *_: None)
     with pytest.raises(AssertionError, match="are not"):
         http_connection.check_one(b"\x00GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+def test_room_that_is_kept_for_nobody_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Budget, "ended", lambda *_: None)
+    with pytest.raises(AssertionError, match="room is kept for nobody"):
+        clients.check_one(b"\x00\x01" + b"\x00\x00\x02" + b"\x50\x00\x01")
+
+
+def test_an_answer_that_goes_to_another_client_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    two = b"\x00\x01" + b"\xe8\x00\x00" + b"\x00\x00\x00" + b"\x00\x01\x00" + b"\xff\x00\x00" * 4
+    router_clients.check_one(two)
+    monkeypatch.setattr(
+        router_clients.Echoes, "next_answer", lambda *_: b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n1000"
+    )
+    with pytest.raises(AssertionError, match="of another"):
+        router_clients.check_one(two)
+
+
+def test_a_request_without_an_end_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    died = b"\x00\x00" + b"\x64\x00\x00" * 9 + b"\x06\x00\x01" + b"\x64\x00\xa8" * 2 + b"\xc0\x00\x00"
+    pool.check_one(died)
+    monkeypatch.setattr(pool.Request, "lost", lambda _: None)
+    with pytest.raises(AssertionError, match=r"\[\], False"):
+        pool.check_one(died)
 
 
 def test_a_request_that_the_router_changes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

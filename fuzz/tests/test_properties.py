@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzz.answers import AnswerReader
-from fuzz.targets import frames, http_connection, http_reader, numbers, replies, router, second_reader
+from fuzz.targets import (
+    clients,
+    frames,
+    http_connection,
+    http_reader,
+    numbers,
+    pool,
+    replies,
+    router,
+    router_clients,
+    second_reader,
+)
 from fuzz.targets.http_reader import SEPARATOR
 from modelport_scoring.http.response import WITHOUT_BODY, head
 from modelport_scoring.script_answers import returned
@@ -108,6 +119,24 @@ def test_any_split_gives_the_same_answers(data: bytes) -> None:
     http_connection.check_one(data)
 
 
+doings = st.sampled_from(
+    [0x00] * 6 + [0x50] * 6 + [0x80] * 5 + [0xB0, 0xB8, 0xBC, 0xC8, 0xD4, 0xD4, 0xE8, 0xF0, 0xF4, 0xF6]
+)
+happenings = st.builds(
+    lambda *parts: bytes(parts),
+    doings,
+    st.integers(0, 5),
+    st.one_of(st.integers(0, 15), st.sampled_from([1, 0xC1, 0xE1])),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(seeds, st.integers(0, 15), st.lists(happenings, max_size=40).map(b"".join))
+def test_every_client_is_answered_and_gone_in_the_end(seed: bytes, kind: int, happened: bytes) -> None:
+    clients.check_one(seed + bytes([kind]) + happened)
+    router_clients.check_one(seed + bytes([kind]) + happened)
+
+
 @settings(deadline=None)
 @given(streams)
 def test_requests_are_what_another_reader_takes_them_for(data: bytes) -> None:
@@ -170,6 +199,20 @@ steps = st.builds(
 @given(seeds, st.lists(steps, max_size=30).map(b"".join))
 def test_each_request_has_one_end_whatever_its_worker_says(seed: bytes, said: bytes) -> None:
     replies.check_one(seed + said)
+
+
+events = st.builds(
+    lambda *parts: bytes(parts),
+    st.sampled_from([0x00, *[0x06] * 8, 0x48, 0x60, *[0x64] * 12, 0xC0, 0xC8, 0xCB, 0xCD, 0xCD, 0xE0, 0xE8]),
+    st.integers(0, 5),
+    st.sampled_from([*range(6), 0x90, 0xA8, 0xAA, 0xC0, 0xC2, 0xE0, 0xE2, 0xF1, 0xFF]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(seeds, st.integers(0, 31), st.lists(events, max_size=40).map(b"".join))
+def test_each_request_has_one_end_whatever_its_workers_do(seed: bytes, kind: int, happened: bytes) -> None:
+    pool.check_one(seed + bytes([kind]) + happened)
 
 
 figures = st.one_of(
