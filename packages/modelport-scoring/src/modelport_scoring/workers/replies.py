@@ -161,7 +161,7 @@ class Replies:
             self.cancel(ticket)
         else:
             ticket.source = self
-            ticket.stream_began(code, flags, micros, meta)
+            self._tell(ticket, lambda: ticket.stream_began(code, flags, micros, meta))
 
     def _chunk_received(self, flags: int, payload: bytes) -> None:
         ticket = self.in_flight[0]
@@ -169,7 +169,7 @@ class Replies:
             pass  # nobody wants it any more
         elif payload:
             self.head_since = time.monotonic()
-            ticket.stream_went_on(payload)
+            self._tell(ticket, lambda: ticket.stream_went_on(payload))
         if flags & LAST:
             self.in_flight.popleft()
             self.large_bodies.free(ticket)
@@ -178,7 +178,19 @@ class Replies:
             self.resume()
             if ticket.source is not None:
                 ticket.source = None
-                ticket.stream_ended(broken=bool(flags & BROKEN))
+                try:
+                    ticket.stream_ended(broken=bool(flags & BROKEN))
+                except Exception as error:
+                    report("the end of an answer could not be sent", error)
+
+    def _tell(self, ticket: Ticket, tell: Callable[[], None]) -> None:
+        """Tell it of its body. A fault of ours ends that body, and the worker makes no more of it."""
+        try:
+            tell()
+        except Exception as error:
+            give_up(ticket, error)
+            ticket.source = None
+            self.cancel(ticket)
 
     # --- a body that is sent while it is made -------------------------------------------------------------------------
 
@@ -260,9 +272,16 @@ class Replies:
 
 def give_up(ticket: Ticket, error: Exception) -> None:
     """A fault of ours kept an answer from its client: that is one request's end, and not its worker's."""
-    context = {"message": "an answer could not be sent", "exception": error}
-    asyncio.get_running_loop().call_exception_handler(context)
-    ticket.lost()
+    report("an answer could not be sent", error)
+    try:
+        ticket.lost()
+    except Exception as another:  # by the same way as the answer
+        report("nor could that it was lost", another)
+
+
+def report(what: str, error: Exception) -> None:
+    """Write a fault of ours to the log."""
+    asyncio.get_running_loop().call_exception_handler({"message": what, "exception": error})
 
 
 def split_answers(payload: bytes, count: int, *, are_numbers: bool) -> list[bytes] | None:

@@ -1,0 +1,134 @@
+"""What a worker says reaches each request, and a fault of ours on that way costs one of them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelport_scoring.journal import Journal
+from modelport_scoring.workers.batch_size import BatchSize
+from modelport_scoring.workers.contract import Contract
+from modelport_scoring.workers.link import Link
+from modelport_scoring.workers.numbers import NumberReader
+from modelport_scoring.workers.page import SharedPage
+from modelport_scoring.workers.replies import Replies
+from modelport_scoring.workers.ticket import Refusal, Ticket
+from modelport_worker.frames import CANCELLED, CANCELLED_AT, CHUNK, LAST, MORE, RESULT, RETURNED
+
+
+class Request(Ticket):
+    """Raises where it is told ``fails_at``, and writes down what else it is told."""
+
+    def __init__(self, number: int, *fails_at: str) -> None:
+        super().__init__(b"")
+        self.id = number
+        self.told: list[str] = []
+        self._fails_at = fails_at
+
+    def _hear(self, what: str) -> None:
+        if what in self._fails_at:
+            raise RuntimeError(what)
+        self.told.append(what)
+
+    def admit(self, contract: Contract, numbers: NumberReader | None) -> bool:
+        return True
+
+    def scored(self, *answer: object) -> None:
+        self._hear("scored")
+
+    def stream_began(self, code: int, flags: int, micros: int, meta: bytes) -> None:
+        self._hear("began")
+
+    def stream_went_on(self, chunk: bytes) -> None:
+        self._hear("went on")
+
+    def stream_ended(self, *, broken: bool) -> None:
+        self._hear("ended")
+
+    def timed_out(self) -> None:
+        self._hear("timed out")
+
+    def lost(self) -> None:
+        self._hear("lost")
+
+    def refused(self, refusal: Refusal) -> None:
+        self._hear("refused")
+
+
+class Pool:
+    """Scores nothing together."""
+
+    batch_size = BatchSize(1, journal=Journal(Path("/dev/null")))
+
+    def batch_redone(self, reason: str) -> None: ...
+
+
+class Observer:
+    """Of a link that nobody uses."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+
+def tell(*requests: Request) -> tuple[list[str], int]:
+    """Have a worker answer the first one piece by piece and the others at once: what the log says, and which body the
+    worker was told to leave."""
+    said: list[str] = []
+
+    def write_down(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        said.append(f"{context['message']}: {context['exception']}")
+
+    async def answer() -> int:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(write_down)
+        page = SharedPage()
+        try:
+            link = Link(Observer(), loop=loop)
+            replies = Replies(page, link, pool=Pool(), garbage_received=pytest.fail)
+            replies.in_flight.extend(requests)
+            replies.answer_received(1, RESULT, 200, MORE, 5, b"", b"")
+            replies.answer_received(1, CHUNK, 200, 0, 5, b"", b"some")
+            replies.answer_received(1, CHUNK, 200, LAST, 5, b"", b"more")
+            for each in requests[1:]:
+                replies.answer_received(each.id, RESULT, 200, RETURNED, 5, b"", b"1")
+            assert not replies.in_flight
+            return int(CANCELLED.unpack_from(page._memory, CANCELLED_AT)[0])
+        finally:
+            page.close()
+
+    return said, asyncio.run(answer())
+
+
+def test_a_body_in_pieces_reaches_its_request() -> None:
+    first, second = Request(1), Request(2)
+    assert tell(first, second) == ([], 0)
+    assert (first.told, second.told) == (["began", "went on", "went on", "ended"], ["scored"])
+
+
+@pytest.mark.parametrize("place, before", [("began", []), ("went on", ["began"])])
+def test_a_body_that_cannot_be_sent_is_given_up_alone(place: str, before: list[str]) -> None:
+    first, second = Request(1, place), Request(2)
+    assert tell(first, second) == ([f"an answer could not be sent: {place}"], 1)
+    assert (first.told, second.told) == ([*before, "lost"], ["scored"])
+
+
+def test_an_end_that_cannot_be_sent_is_its_own_alone() -> None:
+    first, second = Request(1, "ended"), Request(2)
+    assert tell(first, second) == (["the end of an answer could not be sent: ended"], 0)
+    assert second.told == ["scored"]
+
+
+@pytest.mark.parametrize("place", ["began", "went on"])
+def test_nor_does_a_request_that_cannot_be_told_of_it_cost_the_others(place: str) -> None:
+    first, second, third = Request(1, place, "lost"), Request(2, "scored", "lost"), Request(3)
+    said, _ = tell(first, second, third)
+    assert said == [
+        f"an answer could not be sent: {place}",
+        "nor could that it was lost: lost",
+        "an answer could not be sent: scored",
+        "nor could that it was lost: lost",
+    ]
+    assert third.told == ["scored"]
