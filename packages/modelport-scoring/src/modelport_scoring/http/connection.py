@@ -13,6 +13,7 @@ from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import FOREVER, Body, Head
 from modelport_scoring.http.response import INTERNAL_ERROR, Response, limit_message, message
+from modelport_scoring.own_faults import report_fault
 from modelport_scoring.settings import Limits
 
 MOST_SKIPPED_BYTES = 64 * 1024
@@ -194,8 +195,7 @@ class Connection(AnsweringConnection):
         try:
             self._application.handle(exchange)
         except Exception as error:
-            context = {"message": "a request could not be begun with", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
+            report_fault("a request could not be begun with", error)
             if exchange.response is None:
                 exchange.answer(message(500, INTERNAL_ERROR))
 

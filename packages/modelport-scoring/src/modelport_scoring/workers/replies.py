@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 import time
 from collections import deque
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Protocol
 
+from modelport_scoring.own_faults import report_fault
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.large_bodies import LargeBodies
 from modelport_scoring.workers.link import Link
@@ -161,7 +161,10 @@ class Replies:
             self.cancel(ticket)
         else:
             ticket.source = self
-            self._tell(ticket, lambda: ticket.stream_began(code, flags, micros, meta))
+            try:
+                ticket.stream_began(code, flags, micros, meta)
+            except Exception as error:
+                self._give_up_body(ticket, error)
 
     def _chunk_received(self, flags: int, payload: bytes) -> None:
         ticket = self.in_flight[0]
@@ -169,7 +172,10 @@ class Replies:
             pass  # nobody wants it any more
         elif payload:
             self.head_since = time.monotonic()
-            self._tell(ticket, lambda: ticket.stream_went_on(payload))
+            try:
+                ticket.stream_went_on(payload)
+            except Exception as error:
+                self._give_up_body(ticket, error)
         if flags & LAST:
             self.in_flight.popleft()
             self.large_bodies.free(ticket)
@@ -181,16 +187,13 @@ class Replies:
                 try:
                     ticket.stream_ended(broken=bool(flags & BROKEN))
                 except Exception as error:
-                    report("the end of an answer could not be sent", error)
+                    report_fault("the end of an answer could not be sent", error)
 
-    def _tell(self, ticket: Ticket, tell: Callable[[], None]) -> None:
-        """Tell it of its body. A fault of ours ends that body, and the worker makes no more of it."""
-        try:
-            tell()
-        except Exception as error:
-            give_up(ticket, error)
-            ticket.source = None
-            self.cancel(ticket)
+    def _give_up_body(self, ticket: Ticket, error: Exception) -> None:
+        """A fault of ours kept a part of the body from its client: the worker is to make no more of it."""
+        give_up(ticket, error)
+        ticket.source = None
+        self.cancel(ticket)
 
     # --- a body that is sent while it is made -------------------------------------------------------------------------
 
@@ -272,16 +275,11 @@ class Replies:
 
 def give_up(ticket: Ticket, error: Exception) -> None:
     """A fault of ours kept an answer from its client: that is one request's end, and not its worker's."""
-    report("an answer could not be sent", error)
+    report_fault("an answer could not be sent", error)
     try:
         ticket.lost()
     except Exception as another:  # by the same way as the answer
-        report("nor could that it was lost", another)
-
-
-def report(what: str, error: Exception) -> None:
-    """Write a fault of ours to the log."""
-    asyncio.get_running_loop().call_exception_handler({"message": what, "exception": error})
+        report_fault("nor could that it was lost", another)
 
 
 def split_answers(payload: bytes, count: int, *, are_numbers: bool) -> list[bytes] | None:
