@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 PARSER = tuple(f"modelport_scoring.http.{module}" for module in ("parser", "arriving_head", "chunk_framing", "framing"))
+LINK = tuple(f"modelport_scoring.workers.{module}" for module in ("link", "inbox", "outbox"))
 
 TARGETS = {
     "clients": ("modelport_scoring.http",),
-    "frames": ("modelport_scoring.workers.link", "modelport_worker.link"),
+    "frames": (*LINK, "modelport_worker.link"),
     "http_connection": ("modelport_scoring.http",),
     "http_reader": ("modelport_scoring.http.reader", *PARSER, "modelport_scoring.http.known_heads"),
     "inference_protocol": ("modelport_scoring.inference_protocol",),
@@ -16,7 +17,7 @@ TARGETS = {
     "numbers": ("modelport_scoring.workers.numbers", "modelport_scoring.workers.replies", "modelport_worker.batching"),
     "pool": ("modelport_scoring.workers",),
     "replies": (
-        "modelport_scoring.workers.link",
+        *LINK,
         "modelport_scoring.workers.large_bodies",
         "modelport_scoring.workers.replies",
         "modelport_scoring.workers.worker",

@@ -60,9 +60,9 @@ class Server:
         self._link.connection_made(wire)
         for number, payload, meta, flags in frames:
             if meta or flags not in ALIKE:
-                self._link.send(number, SCORE, payload, meta, flags)
+                self._link.outbox.send(number, SCORE, payload, meta, flags)
             else:
-                self._link.score(number, payload, flags)
+                self._link.outbox.score(number, payload, flags)
             if chance.random() < 0.5:
                 self._loop.run_one()
         while self._loop.run_one():

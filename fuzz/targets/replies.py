@@ -192,7 +192,7 @@ class Visit:
 
     def _expect(self, answer: bytes) -> None:
         held = self.worker.in_flight
-        if held and not (held[0].settled or self.worker.replies.stream_since or self.link._garbage):
+        if held and not (held[0].settled or self.worker.replies.stream_since or self.link.inbox._garbage):
             self._expected = cast(Request, held[0]), answer
 
     def _say_all(self) -> None:

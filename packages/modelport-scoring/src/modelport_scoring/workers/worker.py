@@ -64,8 +64,9 @@ class Worker:
         self.ended: asyncio.Future[None] = loop.create_future()
         self._process = process
         self._link = Link(self, loop=loop, most_alike=pool.batch_size.largest)
+        self._outbox = self._link.outbox
         self._joins = pool.batch_size.largest > 1
-        self.replies = Replies(process.page, self._link, pool=pool, garbage_received=self._link.reject)
+        self.replies = Replies(process.page, self._link, pool=pool, garbage_received=self._link.inbox.reject)
         self.in_flight = self.replies.in_flight
         self.answer_received = self.replies.answer_received
         self._loop = loop
@@ -117,20 +118,20 @@ class Worker:
         self.in_flight.append(ticket)
         if len(ticket.payload) < SMALLEST_BYTES:
             if self._joins and not ticket.meta and ticket.flags in ALIKE:
-                self._link.score(request_id, ticket.payload, ticket.flags)
+                self._outbox.score(request_id, ticket.payload, ticket.flags)
             elif is_idle:
-                self._link.send_now(request_id, ticket.payload, ticket.meta, ticket.flags)
+                self._outbox.send_now(request_id, ticket.payload, ticket.meta, ticket.flags)
             else:
-                self._link.send(request_id, SCORE, ticket.payload, ticket.meta, ticket.flags)
+                self._outbox.send(request_id, SCORE, ticket.payload, ticket.meta, ticket.flags)
         else:
             payload, flags = self.replies.large_bodies.send(ticket)
-            self._link.send(request_id, SCORE, payload, ticket.meta, flags)
+            self._outbox.send(request_id, SCORE, payload, ticket.meta, flags)
 
     def stop(self) -> None:
         """Have it answer what it holds, and exit."""
         if self.state is WorkerState.READY:
             self.state = WorkerState.STOPPING
-            self._link.send(0, STOP)
+            self._outbox.send(0, STOP)
             self._expect_end()
         elif self.state is WorkerState.STARTING:
             self._process.kill()
@@ -159,7 +160,7 @@ class Worker:
         elif kind == BATCH:
             self.replies.batch_received(code, flags, micros, payload)
         elif self._ready.done():
-            self._link.reject("more of its start, which was over")
+            self._link.inbox.reject("more of its start, which was over")
         elif kind == PHASE:
             self._phase = payload.decode(errors="replace")
         else:
@@ -198,7 +199,7 @@ class Worker:
             else:
                 self._ready.set_exception(StartFailed(read_failure_frame(payload)))
         except (ValueError, RecursionError) as error:  # the former also of what is no UTF-8
-            self._link.reject(f"a start report that cannot be read ({error})")
+            self._link.inbox.reject(f"a start report that cannot be read ({error})")
 
     def _process_ended(self) -> None:
         if self.state is not WorkerState.STOPPING:
