@@ -260,6 +260,10 @@ class Script:
     def refused(self, head: Head, response: Response) -> None:
         assert response.status >= 400
 
+    def memory_for(self, head: Head) -> memoryview | None:
+        """For the bodies of odd lengths."""
+        return memoryview(bytearray(head.length)) if head.length and head.length % 2 else None
+
     def no_room(self, limit: str) -> Response:
         return message(503, limit)
 

@@ -60,6 +60,10 @@ class Script:
     def refused(self, head: Head, response: Response) -> None:
         """Nobody counts here."""
 
+    def memory_for(self, head: Head) -> memoryview | None:
+        """For the bodies of odd lengths."""
+        return memoryview(bytearray(head.length)) if head.length and head.length % 2 else None
+
     def no_room(self, limit: str) -> Response:
         return message(503, limit)
 
@@ -91,12 +95,16 @@ class Model:
     """What a connection has to answer, by a reader that knows no heads and gets everything at once."""
 
     limits = LIMITS
+    descriptor: int | None = None
 
     def __init__(self, *, streams: bool) -> None:
         self._streams = streams
         self.answers: list[Answer] = []
         self.methods: list[bytes] = []
         self.ended = False
+
+    def memory_for(self, head: Head) -> memoryview | None:
+        return None
 
     def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
         response = screened(head)

@@ -212,7 +212,7 @@ class Visit:
         number = max(0, first + (which if which < 0x80 else which - 0x100))
         if what < 0xB0:
             if flags & IN_MEMORY:
-                flags, content = flags | SHARED, SLOT.pack(0, len(content) * 300, 0)
+                flags, content = flags | SHARED, SLOT.pack(0, len(content) * 300, 0, 0)
             return pack(number, RESULT, content, meta=content[: code % 3], flags=flags, code=200 + code)
         if what < 0xC0:
             return pack(number, RESULT, flags=MORE, code=200)

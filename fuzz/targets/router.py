@@ -88,6 +88,7 @@ class Requests:
     """Takes all requests of a stream, and writes them down."""
 
     limits = LIMITS
+    descriptor: int | None = None
 
     def __init__(self, of_all: list[Request] | None = None) -> None:
         """``of_all`` is where others write theirs down as well."""
@@ -102,6 +103,9 @@ class Requests:
                 self.reader.feed(data)
             except Unreadable as unreadable:
                 self.refusal = unreadable.response.status
+
+    def memory_for(self, head: Head) -> memoryview | None:
+        return None
 
     def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
         return True

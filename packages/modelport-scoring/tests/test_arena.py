@@ -7,12 +7,18 @@ import mmap
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelport_scoring.workers.arena import KEPT_BYTES, LARGEST_BYTES, SMALLEST_BYTES, Arena, Slot
+from modelport_scoring.workers.arena import KEPT_BYTES, LARGEST_BYTES, SMALLEST_BYTES, Arena, Slot, arriving_in
+from modelport_scoring.workers.large_bodies import LargeBodies
+from modelport_scoring.workers.page import SharedPage
+from modelport_scoring.workers.ticket import Ticket
+from modelport_worker.frames import SHARED, SLOT
 from scoring_services import Services
 
 ECHO = """
@@ -106,24 +112,111 @@ def test_slots_of_one_size_do_not_keep_others_out(memory: mmap.mmap) -> None:
     assert len(set(many)) == len(many)
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(1, 3_000_000)), max_size=40))
-def test_whatever_comes_and_goes(steps: list[tuple[bool, int]]) -> None:
+def test_a_body_has_its_place_until_nobody_holds_it(memory: mmap.mmap) -> None:
+    arena = Arena(memory, start=PAGE)
+    body = arena.receive(100_000)
+    assert body is not None
+    body[:] = b"a" * 100_000
+    part = body[50_000:]
+    others = [arena.put(b"b" * 100_000) for _ in range(4)]
+    found = arriving_in(body)
+    assert found is not None
+    assert (found.arena, found.size, arriving_in(part)) == (arena, 100_000, None)
+    assert found.slot not in others
+    del body
+    assert arena.arriving == 1
+    assert part == b"a" * 50_000
+    del part
+    assert arena.arriving == 0
+    assert arena.put(b"c" * 100_000) == found.slot
+
+
+def test_bodies_that_arrive_have_half_of_the_arena(memory: mmap.mmap) -> None:
+    arena = Arena(memory, start=PAGE)
+    bodies = [arena.receive(5_000_000) for _ in range(3)]
+    assert [body is None for body in bodies] == [False, False, True]
+    assert arena.put(b"x" * LARGEST_BYTES) is not None
+    bodies.clear()
+    assert arena.receive(5_000_000) is not None
+
+
+def test_what_is_too_large_for_a_slot_arrives_elsewhere(memory: mmap.mmap) -> None:
+    arena = Arena(memory, start=PAGE)
+    assert arena.receive(LARGEST_BYTES + 1) is None
+    assert arena.receive(LARGEST_BYTES) is not None
+
+
+def test_a_page_may_be_closed_while_a_body_arrives_there() -> None:
+    page = SharedPage()
+    body = page.arena.receive(100_000)
+    assert body is not None
+    page.close()
+    body[:] = b"x" * 100_000
+    assert body == b"x" * 100_000
+
+
+def request(body: memoryview) -> Ticket:
+    """As far as it is sent."""
+    return cast(Ticket, SimpleNamespace(payload=body, flags=0, slot=None))
+
+
+def test_what_has_arrived_there_is_read_there_and_stays_as_it_is(memory: mmap.mmap) -> None:
+    """The answer lies elsewhere: a copy of the request may wait still, or another worker have to score it again."""
+    arena = Arena(memory, start=PAGE)
+    body = arena.receive(100_000)
+    assert body is not None
+    found = arriving_in(body)
+    assert found is not None
+    payload, flags = LargeBodies(arena).send(first := request(body))
+    start, size, answer, room = SLOT.unpack(payload)
+    assert (flags, start, size, room) == (SHARED, found.slot.offset, 100_000, 131_072)
+    assert abs(answer - start) >= 131_072
+    assert first.slot == Slot(answer, room)
+
+    with mmap.mmap(-1, PAGE + 32 * 1024 * 1024) as another:
+        copies = Arena(another, start=PAGE)
+        body[:] = b"y" * 100_000
+        start, size, answer, _ = SLOT.unpack(LargeBodies(copies).send(request(body))[0])
+        assert (another[start : start + size], answer) == (b"y" * 100_000, start)
+
+
+def test_what_has_arrived_there_is_read_there_where_no_place_is_left_for_the_answer(memory: mmap.mmap) -> None:
+    arena = Arena(memory, start=PAGE)
+    body = arena.receive(100_000)
+    assert body is not None
+    while arena.put(b"x" * SMALLEST_BYTES) is not None:
+        pass
+    payload, flags = LargeBodies(arena).send(first := request(body))
+    assert (flags, SLOT.unpack(payload)[2:], first.slot) == (SHARED, (0, 0), None)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["put", "free", "receive", "drop"]), st.integers(1, 3_000_000)), max_size=40))
+def test_whatever_comes_and_goes(steps: list[tuple[str, int]]) -> None:
     with mmap.mmap(-1, PAGE + 8 * 1024 * 1024) as memory:
         arena = Arena(memory, start=PAGE)
         held: list[tuple[Slot, bytes]] = []
-        for frees, size in steps:
+        arrived: list[tuple[memoryview, bytes]] = []
+        for what, size in steps:
             if not size % 7:
                 arena.give_back()
-            if frees and held:
+            body = size.to_bytes(4, "big") * (size // 4 + 1)
+            if what == "put" and (made := arena.put(body)) is not None:
+                held.append((made, body))
+            elif what == "receive" and (place := arena.receive(len(body))) is not None:
+                place[:] = body
+                arrived.append((place, body))
+                del place
+            elif what == "free" and held:
                 slot, body = held.pop(size % len(held))
                 assert arena.view(slot, len(body)) == body
                 arena.free(slot)
-            else:
-                body = size.to_bytes(4, "big") * (size // 4 + 1)
-                made = arena.put(body)
-                if made is not None:
-                    held.append((made, body))
+            elif what == "drop" and arrived:
+                assert bytes.__eq__(*map(bytes, arrived.pop(size % len(arrived))))
         assert all(arena.view(slot, len(body)) == body for slot, body in held)
+        assert all(place == body for place, body in arrived)
+        assert arena.arriving == len(arrived)
+        arrived.clear()
+        place = None  # or the memory could not be closed
 
 
 def test_large_bodies_come_back_whole(services: Services) -> None:

@@ -184,6 +184,9 @@ class Echo:
     def refused(self, head: Head, response: Response) -> None:
         """It does not count."""
 
+    def memory_for(self, head: Head) -> memoryview | None:
+        return None
+
     def no_room(self, limit: str) -> Response:
         return message(503, limit)
 
@@ -197,7 +200,7 @@ class Echo:
 
 def ask_and_leave(address: tuple[str, int], *, tls: ssl.SSLContext | None = None) -> None:
     """Once with all answered, and once each in the middle of an answer and of a request."""
-    for rest in (b"", post(b"never"), post(b"cut off")[:-3]):
+    for rest in (b"", post(b"never"), post(b"cut off")[:-3], post(b"large" * 50_000)[:-3]):
         with contextlib.ExitStack() as channels:
             channel = channels.enter_context(socket.create_connection(address, timeout=PATIENCE_S))
             if tls is not None:

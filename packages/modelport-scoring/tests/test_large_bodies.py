@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import http.client
+import itertools
+import os
 import re
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from scoring_services import RunningService, Services, wait_until
+from scoring_services import RunningService, Services, read_all, wait_until
+from tls_services import with_certificate
 
 SCRIPT = """
 import hashlib
@@ -114,23 +121,100 @@ def test_a_large_answer_is_held_once_by_the_server(service: RunningService) -> N
     assert peaks["worker"] < SLACK, "the script has it already"
 
 
-def test_memory_for_large_bodies_is_given_back_while_small_ones_come(service: RunningService) -> None:
-    def shared_by_server() -> int:
-        found = re.search(r"RssShmem:\s+(\d+) kB", Path(f"/proc/{service.status.pid}/status").read_text())
-        assert found is not None
-        return int(found[1]) * 1024
+def shared_by_server(service: RunningService) -> int:
+    found = re.search(r"RssShmem:\s+(\d+) kB", Path(f"/proc/{service.status.pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
 
-    body = Random(4).randbytes(12 * MB)
-    before = shared_by_server()
-    for _ in range(2):
-        assert service.ask("POST", "/score?way=echo", body=body).body == body
-        assert shared_by_server() - before >= 12 * MB, "the next one would have to get each page anew"
 
+def wait_until_given_back(service: RunningService, *, before: int) -> None:
     def is_given_back() -> bool:
         assert service.ask("POST", "/score?way=up", body=b"x").status == 200
-        return shared_by_server() - before < MB
+        return shared_by_server(service) - before < MB
 
     wait_until(is_given_back, what="the memory is given back")
+
+
+def test_memory_for_large_bodies_is_given_back_while_small_ones_come(service: RunningService) -> None:
+    body = Random(4).randbytes(12 * MB)
+    before = shared_by_server(service)
+    for _ in range(2):
+        assert service.ask("POST", "/score?way=echo", body=body).body == body
+        assert shared_by_server(service) - before >= 12 * MB, "the next one would have to get each page anew"
+    wait_until_given_back(service, before=before)
+
+
+def test_a_body_arrives_where_the_worker_reads_it(service: RunningService) -> None:
+    """It is nowhere else in the server: neither before nor beside that."""
+    body = Random(5).randbytes(12 * MB)
+    peaks = Peaks(service)
+    assert service.ask("POST", "/score?way=up", body=body).json == ["bytes", hashlib.sha256(body).hexdigest()]
+    assert peaks["server"] < len(body) + 4 * MB
+
+
+def test_no_body_keeps_the_memory_that_it_arrived_in(service: RunningService) -> None:
+    """Whether its client gets an answer, or goes before the body is whole or before it is answered."""
+    before = shared_by_server(service)
+    body = Random(6).randbytes(3 * MB)
+    head = b"POST /score?way=echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+    for number in range(30):
+        assert service.ask("POST", f"/score?way=echo&number={number}", body=body).body == body
+        with service.raw_connection() as leaves:
+            leaves.sendall(head + body[: 2 * MB])
+        with service.raw_connection() as leaves:
+            leaves.sendall(head + body)
+    assert shared_by_server(service) - before < 9 * len(body), "30 of them would be half of what there is"
+    wait_until_given_back(service, before=before)
+
+
+def test_a_worker_dies_while_a_body_arrives_in_its_memory(services: Services) -> None:
+    service = services.start(SCRIPT)
+    body = Random(7).randbytes(12 * MB)
+    with service.raw_connection() as channel:
+        head = b"POST /score?way=up HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+        channel.sendall(head % len(body) + body[: 10 * MB])
+        first = service.status.workers[0].pid
+        assert first is not None
+        wait_until(lambda: shared_by_server(service) > 8 * MB, what="most of it has arrived")
+        os.kill(first, signal.SIGKILL)
+        wait_until(
+            lambda: any(each.state == "ready" and each.pid != first for each in service.status.workers),
+            what="another worker is ready",
+        )
+        channel.sendall(body[10 * MB :])
+        answer = read_all(channel)
+    assert b" 200 OK" in answer
+    assert hashlib.sha256(body).hexdigest().encode() in answer
+    assert service.ask("POST", "/score?way=echo", body=body).body == body
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+def test_bodies_of_many_clients_arrive_whole(services: Services, is_tls: bool) -> None:
+    """In pieces of any size, with heads that are known and that are not, for more workers than one."""
+    service, context = (
+        with_certificate(services, SCRIPT, workers=3) if is_tls else (services.start(SCRIPT, workers=3), None)
+    )
+    sizes = [70_000, 70_001, 100_000, 300_000, 1_000_001, 5 * MB, 16 * MB, 16 * MB + 1]
+
+    def talk(number: int) -> list[int]:
+        """The sizes of the bodies that did not come back as they were."""
+        own, differing = Random(number), list[int]()
+        connection = http.client.HTTPConnection("localhost", service.settings.port, timeout=60)
+        if context is not None:
+            connection = http.client.HTTPSConnection("localhost", service.settings.port, timeout=60, context=context)
+        with contextlib.closing(connection):
+            for _ in range(6):
+                body = own.randbytes(own.choice(sizes))
+                cuts = sorted(own.randrange(len(body)) for _ in range(own.randrange(4)))
+                pieces = [body[start:end] for start, end in itertools.pairwise([0, *cuts, len(body)])]
+                path = own.choice(["/score?way=echo", f"/score?way=echo&number={own.random()}"])
+                connection.request("POST", path, body=iter(pieces), headers={"Content-Length": str(len(body))})
+                if connection.getresponse().read() != body:
+                    differing.append(len(body))
+        return differing
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(talk, range(6))) == [[]] * 6
 
 
 @pytest.mark.parametrize(

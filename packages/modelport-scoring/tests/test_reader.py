@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import socket
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
@@ -32,6 +34,8 @@ class Recorder:
     limits: Limits = field(default_factory=Limits)
     seen: list[Seen] = field(default_factory=list)
     heads: list[Head] = field(default_factory=list)
+    descriptor: int | None = None
+    grown: list[int] = field(default_factory=list)
 
     def head_received(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
         return True
@@ -40,9 +44,14 @@ class Recorder:
         self.heads.append(head)
         self.seen.append((head.method, head.path, head.query, bytes(body)))
 
-    def body_grew(self, size: int) -> None: ...
+    def body_grew(self, size: int) -> None:
+        self.grown.append(size)
 
     def body_ended(self) -> None: ...
+
+    def memory_for(self, head: Head) -> memoryview | None:
+        """For the bodies of odd lengths."""
+        return memoryview(bytearray(head.length)) if head.length and head.length % 2 else None
 
 
 def reader_for(recorder: Recorder, known: KnownHeads | None = None) -> RequestReader:
@@ -490,7 +499,83 @@ def test_memory_is_taken_for_what_has_come(pieces: list[bytes], missing: int) ->
             assert len(body.whole) == len(piece), "nobody has said that there is room for more"
     came = b"".join(pieces)
     assert len(body) == len(came)
-    assert body.whole[: len(came)] == came
+    assert bytes(body.whole[: len(came)]) == came
     assert len(body.whole) <= MOST_AHEAD * len(came)
     if not missing:
-        assert body.whole == came
+        assert bytes(body.whole) == came
+
+
+@given(
+    st.lists(st.sampled_from([0, 10, 70_000, 70_001, 150_000, 400_000, 400_001]), min_size=1, max_size=5),
+    st.lists(
+        st.tuples(st.sampled_from([20_000, 60_001, 130_000]), st.sampled_from([3_000, 90_000, 256_000])), min_size=1
+    ),
+    st.booleans(),
+)
+def test_what_is_read_from_the_socket_at_once_is_what_would_have_come(
+    sizes: list[int], steps: list[tuple[int, int]], is_known: bool
+) -> None:
+    """So many bytes come at a time, and so many are read by the event loop; the reader takes what it likes."""
+    requests = [(b"POST /score HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size) for size in sizes]
+    bodies = [Random(number).randbytes(size) for number, size in enumerate(sizes)]
+    stream = memoryview(b"".join(map(b"".join, zip(requests, bodies, strict=True))))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        recorder = Recorder(descriptor=ours.fileno())
+        reader = reader_for(recorder)
+        if is_known:
+            for size in set(sizes):
+                reader.feed(b"POST /score HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
+            recorder.seen.clear()
+        for come, read in itertools.cycle(steps):
+            if stream:
+                with suppress(BlockingIOError):
+                    stream = stream[theirs.send(stream[:come]) :]
+            try:
+                reader.feed(ours.recv(read))
+            except BlockingIOError:
+                if not stream:
+                    break
+    assert recorder.seen == [(b"POST", b"/score", b"", body) for body in bodies]
+    assert not reader.in_request
+
+
+def test_of_what_is_read_from_the_socket_at_once_is_told() -> None:
+    """Or those who have to keep their pace would seem slow."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        recorder = Recorder(descriptor=ours.fileno())
+        reader = reader_for(recorder)
+        reader.feed(b"POST /score HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n" + bytes(70_000))
+        theirs.send(bytes(100_000))
+        reader.feed(bytes(150_000))
+        assert recorder.grown == [70_000, 220_000, 320_000]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /score HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 400001\r\n\r\n",
+        b"POST /score HTTP/1.0\r\nHost: a\r\nContent-Length: 400001\r\n\r\n",
+        b"POST /score HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: x\r\n"
+        b"Content-Length: 400001\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("first", [100, 3_000, 100_000, 400_000])
+def test_what_follows_the_last_request_is_none_behind_a_large_body_too(head: bytes, first: int) -> None:
+    body = Random(9).randbytes(400_001)
+    whole = head + body + with_length(b"/score", b"more")
+    seen, status = read([whole[:first], whole[first:], with_length(b"/score", b"still more")])
+    assert (seen, status) == ([(b"POST", b"/score", b"", body)], None)
+
+
+@pytest.mark.parametrize("first", [100, 3_000, 100_000, 400_000])
+def test_a_large_body_behind_a_head_that_asks_for_another_protocol(first: int) -> None:
+    head = b"POST /score HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\nContent-Length: 400001\r\n\r\n"
+    body = Random(9).randbytes(400_001)
+    whole = head + body + with_length(b"/score", b"more")
+    seen, status = read([whole[:first], whole[first:]])
+    assert ([each[3] for each in seen], status) == ([body, b"more"], None)

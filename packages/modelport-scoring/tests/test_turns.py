@@ -185,6 +185,9 @@ class Noting:
     def refused(self, head: Head, response: Response) -> None:
         self.paths.append(b"refused")
 
+    def memory_for(self, head: Head) -> memoryview | None:
+        return None
+
     def no_room(self, limit: str) -> Response:
         return message(503, limit)
 

@@ -124,7 +124,7 @@ def test_a_body_in_shared_memory_behind_a_head_that_fills_the_buffer(app: App, p
         worker.start()
         worker.page[PAGE_SIZE : PAGE_SIZE + 4] = b"body"
         meta = json.dumps({"headers": [["X-Long", "x" * 300_000]]}).encode()
-        worker.connection.sendall(pack(1, SCORE, SLOT.pack(PAGE_SIZE, 4, 64), meta, SHARED))
+        worker.connection.sendall(pack(1, SCORE, SLOT.pack(PAGE_SIZE, 4, PAGE_SIZE, 64), meta, SHARED))
         answer = worker.receive()
         assert answer is not None
         assert answer.json == ["body", 300_000]
@@ -145,7 +145,7 @@ def test_one_body_is_let_go_of_before_the_next_is_taken(app: App, python: str) -
     size, meta = 4_000_000, json.dumps({"headers": []}).encode() + b"\n"
     with app.run(python, code) as worker:
         worker.start()
-        place = SLOT.pack(PAGE_SIZE, size, size)
+        place = SLOT.pack(PAGE_SIZE, size, PAGE_SIZE, size)
         worker.connection.sendall(b"".join(pack(number, SCORE, place, meta, SHARED) for number in (1, 2, 3)))
         held = [answer.json for _ in range(3) if (answer := worker.receive())]
         assert len(held) == 3

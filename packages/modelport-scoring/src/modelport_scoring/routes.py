@@ -163,6 +163,12 @@ class Routes:
         """Answer the whole request, now or later."""
         exchange.head.route.answer(exchange)
 
+    def memory_for(self, head: Head) -> memoryview | None:
+        """Memory for the body of a request with that head, which has a length. None where it had better be anywhere."""
+        if head.length is None or head.route.name != "/score":  # the others are read here
+            return None
+        return self._service.memory_for(head.length)
+
     def _check_access(self, head: Head) -> Response | None:
         decision = self._service.gate.check(head.headers.get(b"authorization"))
         if isinstance(decision, Denied):

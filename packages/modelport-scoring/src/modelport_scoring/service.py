@@ -77,6 +77,11 @@ class Service:
         else:
             self.submit_to_default(ticket)
 
+    def memory_for(self, size: int) -> memoryview | None:
+        """Memory for a body that is on its way to a revision: the default one, most likely. None where it had better
+        be anywhere."""
+        return None if self.active is None else self.active.pool.memory_for(size)
+
     def submit_to_default(self, ticket: Ticket) -> None:
         """Give the ticket to the default revision."""
         if self.active is not None:

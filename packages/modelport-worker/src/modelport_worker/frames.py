@@ -95,9 +95,9 @@ ALONE = 4
 
 SHARED = 32
 """Also in a RESULT: the payload lies in the shared memory. In its place stands SLOT: where it begins, its length, and
-how much room there is, which the RESULT of the same id may use in its turn; in a RESULT, the length alone counts."""
+where and how much room there is for the RESULT of the same id; in a RESULT, the length alone counts."""
 
-SLOT = struct.Struct("<III")
+SLOT = struct.Struct("<IIII")
 
 # --- flags of a RESULT ------------------------------------------------------------------------------------------------
 RETURNED = 1
@@ -132,7 +132,7 @@ STOPPED = 2
 
 # --- the shared page --------------------------------------------------------------------------------------------------
 PAGE_SIZE = 4096
-MEMORY_SIZE = PAGE_SIZE + 64 * 1024 * 1024
+MEMORY_SIZE = PAGE_SIZE + 128 * 1024 * 1024
 """The page, and behind it the room for payloads with SHARED. It is used, and counted, only as far as it was written."""
 
 STARTED = struct.Struct("<QQ")

@@ -53,7 +53,7 @@ class Frame(NamedTuple):
     """With ARRAY a bytearray: the script may write to its argument."""
     meta: bytes
     slot: Optional[Tuple[int, int]] = None
-    """Offset and size of the place in the shared memory that the payload came in, and the answer may go out in."""
+    """Offset and size of the place in the shared memory in which the answer to a payload from there may go out."""
 
     @property
     def sizes(self) -> Tuple[int, ...]:
@@ -125,9 +125,9 @@ class Inbox:
 
     def _shared(self, request_id: int, kind: int, flags: int, place: bytes, meta: bytes) -> Frame:
         """The frame whose payload is where ``place``, a SLOT, says."""
-        offset, length, room = SLOT.unpack(place)
+        offset, length, *answer = SLOT.unpack(place)
         payload = self._copy_shared(offset, length, writable=bool(flags & ARRAY))
-        return Frame(request_id, kind, flags, payload, meta, (offset, room))
+        return Frame(request_id, kind, flags, payload, meta, tuple(answer))
 
     def _copy_shared(self, offset: int, length: int, *, writable: bool) -> Union[bytes, bytearray]:
         if not writable:
@@ -303,7 +303,7 @@ class Link:
         if len(payload) >= LARGE_PAYLOAD and frame.slot is not None and len(payload) <= frame.slot[1]:
             offset, room = frame.slot
             self._page[offset : offset + len(payload)] = payload
-            payload, flags = SLOT.pack(offset, len(payload), room), flags | SHARED
+            payload, flags = SLOT.pack(offset, len(payload), offset, room), flags | SHARED
         head = HEADER.pack(frame.id, len(payload), len(meta), micros, code, RESULT, flags)
         if len(payload) < LARGE_PAYLOAD:
             self._outbox.put(head + meta + payload, now, micros * 1e-6)

@@ -33,5 +33,8 @@ class Application(Protocol):
     def no_room(self, limit: str) -> Response:
         """What a client is told for whose body there is no room, by that limit."""
 
+    def memory_for(self, head: Head) -> memoryview | None:
+        """Where the body of a request with that head is to be collected, which has a length; None: anywhere."""
+
     def handle(self, exchange: Exchange) -> None:
         """Answer the whole request, now or later."""

@@ -213,6 +213,14 @@ class Connection(AnsweringConnection):
             self._wait_for(ANSWER)
         exchange.answer(response)
 
+    @property
+    def descriptor(self) -> int | None:
+        outgoing = self._outgoing
+        return outgoing.descriptor if outgoing is not None and self._wants_more and not self._closing else None
+
+    def memory_for(self, head: Head) -> memoryview | None:
+        return self._application.memory_for(head)
+
     # --- room for its bodies ------------------------------------------------------------------------------------------
 
     def body_grew(self, size: int) -> None:

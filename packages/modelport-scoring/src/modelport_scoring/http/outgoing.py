@@ -28,11 +28,12 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Outgoing:
     """Writes to the transport: as few system calls as may be, and no copy of a large body."""
 
-    __slots__ = ("_descriptor", "_held", "_listener", "_transport")
+    __slots__ = ("_held", "_listener", "_transport", "descriptor")
 
     def __init__(self, transport: asyncio.Transport, listener: Listener) -> None:
         self._transport = transport
-        self._descriptor = descriptor_of(transport)
+        self.descriptor = descriptor_of(transport)
+        """Of the socket; None where what goes through it is encrypted."""
         self._listener = listener
         self._held: list[bytes] = []
         """Answers that are sent together with those behind them."""
@@ -69,7 +70,7 @@ class Outgoing:
         elif self._held:
             self._write(data)
         else:  # a client need not wait until all that has come at the same time has been seen to
-            write_now(self._transport, self._descriptor, data)
+            write_now(self._transport, self.descriptor, data)
 
     def send_continue(self) -> None:
         """Tell the client that it may send the body."""
@@ -114,4 +115,4 @@ class Outgoing:
         lies, and only what does not go into the socket now is copied."""
         parts: list[bytes | memoryview] = [*self._held, start, body]
         self._held.clear()
-        write_parts_now(self._transport, self._descriptor, parts)
+        write_parts_now(self._transport, self.descriptor, parts)

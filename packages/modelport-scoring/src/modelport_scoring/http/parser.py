@@ -102,6 +102,7 @@ class RequestParser:
         It, this and the parser would keep each other until the garbage collector looks at objects of their age. Of a
         busy server's connections most reach an age at which that is after hours.
         """
+        self.drop_body()  # which knows the sink, too
         del self._sink, self._parser
 
     @property
@@ -251,10 +252,13 @@ class RequestParser:
             self._body = piece
             return
         if isinstance(self._body, bytes):  # no list of pieces: one object for every few bytes takes many times as much
-            first, head = self._body, self._parsed_head
-            self._body = ArrivingBody(None if head is None else head.length)
+            first, self._body = self._body, self._new_body(self._parsed_head)
             self._body.add(first)
         self._body.add(piece)
+
+    def _new_body(self, head: Head | None) -> ArrivingBody:
+        """For the pieces of the body of a request with that head."""
+        return ArrivingBody(None if head is None else head.length)
 
     def on_message_complete(self) -> None:
         if self._upgrading:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Protocol
+
+from httptools import HttpRequestParser
+
 from modelport_scoring.http.arriving import ArrivingBody
 from modelport_scoring.http.budget import COUNTED_FROM
 from modelport_scoring.http.known_heads import HEAD_END, KnownHeads
@@ -11,6 +16,20 @@ from modelport_scoring.http.turns import Turns
 
 LARGE_BYTES = 64 * 1024
 """From here on a body is not cut out of what was read, but looked at there."""
+
+MORE_AFTER = 128 * 1024
+"""Where one read has brought so much, there is more, most likely."""
+
+
+class SocketSink(RequestSink, Protocol):
+    """Who gets the requests, from a socket."""
+
+    @property
+    def descriptor(self) -> int | None:
+        """Of the socket, if what has come there may be read at once; None: not now, or not as it is."""
+
+    def memory_for(self, head: Head) -> memoryview | None:
+        """Where the body of a request with that head is to be collected, which has a length; None: anywhere."""
 
 
 NOTHING = ArrivingBody(0)
@@ -22,7 +41,9 @@ class RequestReader(RequestParser):
 
     __slots__ = ("_collected", "_collected_head", "_known", "_last", "_raw_head", "_stopped_at")
 
-    def __init__(self, sink: RequestSink, turns: Turns, known: KnownHeads) -> None:
+    _sink: SocketSink
+
+    def __init__(self, sink: SocketSink, turns: Turns, known: KnownHeads) -> None:
         super().__init__(sink, turns)
         self._known = known
         self._last: Head | None = None
@@ -56,9 +77,12 @@ class RequestReader(RequestParser):
             rest = self._collect(self._collected_head, data)
         if rest:
             try:
-                return self._parse_in_turn(rest)
+                rest = self._parse_in_turn(rest)
             finally:
                 self._raw_head = b""
+            if self._parsed_head is not None:
+                self._take_from_parser(self._parsed_head)
+            return rest
         return data[self._stopped_at :] if self._stopped_at else b""
 
     def _read_known(self, data: bytes, position: int) -> bytes:
@@ -87,10 +111,9 @@ class RequestReader(RequestParser):
             if position > size:
                 self.in_request = True
                 self._collected_head = head
-                self._collected = ArrivingBody(length)
+                self._collected = self._new_body(head)
                 self._collected.add(memoryview(data)[end:])
-                if size - end > COUNTED_FROM:
-                    self._sink.body_grew(size - end)
+                self._collect_more(head, size - end)
                 return b""
             if length >= LARGE_BYTES and 2 * length > size:  # or a small part would keep the whole
                 self._sink.request_received(head, memoryview(data)[end:position])
@@ -106,17 +129,54 @@ class RequestReader(RequestParser):
         missing = length - len(collected)
         if len(data) < missing:
             collected.add(data)
-            if len(collected) > COUNTED_FROM:
-                self._sink.body_grew(len(collected))
+            self._collect_more(head, len(data))
             return b""
         collected.add(memoryview(data)[:missing])
-        if length > COUNTED_FROM:
+        self._hand_over(head)
+        return b"" if self.ended else self._read_known(data, missing)
+
+    def _new_body(self, head: Head | None) -> ArrivingBody:
+        if head is None or head.length is None or head.length <= COUNTED_FROM:
+            return super()._new_body(head)
+        return ArrivingBody(head.length, memory=partial(self._sink.memory_for, head))
+
+    def _take_from_parser(self, head: Head) -> None:
+        """Collect the rest of a large body of told length: the parser would copy it once more, and find nothing. The
+        next request is another parser's."""
+        if self._keeps_body and head.length is not None and head.length > COUNTED_FROM:
+            self._collected_head, self._parsed_head = head, None
+            begun, self._body = self._body, b""
+            if isinstance(begun, ArrivingBody):
+                self._collected = begun
+            else:
+                self._collected = self._new_body(head)
+                self._collected.add(begun)
+            self._parser = HttpRequestParser(self)
+
+    def _collect_more(self, head: Head, read: int) -> None:
+        """Tell of a body that is large; and where the last read has brought so many bytes that there are more, have the
+        system put them where they will stay: else they would be copied there, 256 KiB at a time."""
+        collected, sink = self._collected, self._sink
+        if len(collected) <= COUNTED_FROM:
+            return
+        sink.body_grew(len(collected))
+        descriptor = sink.descriptor if read >= MORE_AFTER else None
+        if descriptor is None or not collected.read(descriptor):
+            return
+        if len(collected) == head.length:
+            self._hand_over(head)
+        else:
+            sink.body_grew(len(collected))
+
+    def _hand_over(self, head: Head) -> None:
+        collected = self._collected
+        if len(collected) > COUNTED_FROM:
             self._sink.body_ended()
         self._collected_head = None
         self._collected = NOTHING
         self.in_request = False
+        self.ended = not head.keep_alive
         self._sink.request_received(head, collected.whole)
-        return self._read_known(data, missing)
 
     def drop_body(self) -> None:
         super().drop_body()

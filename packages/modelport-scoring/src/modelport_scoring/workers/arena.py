@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 SMALLEST_BYTES = 64 * 1024
 """A smaller body is quicker through the socket."""
@@ -22,8 +24,42 @@ class Slot(NamedTuple):
     capacity: int
 
 
+class Arriving(NamedTuple):
+    """What a place in which a body arrives belongs to."""
+
+    arena: Arena
+    slot: Slot
+    size: int
+    """Of the body, in bytes."""
+
+
+class Place:
+    """Mixed into an array of ctypes that lies in an arena: whoever looks at its memory holds it, and with the last one
+    who does its slot is free."""
+
+    arriving: Arriving
+
+    def __del__(self) -> None:
+        self.arriving.arena.vacate(self.arriving)
+
+
+@cache
+def place_type(capacity: int) -> Any:
+    """The type of the places of that size; there are as many as there are sizes of slots."""
+    return type("PlaceOf", (Place, ctypes.c_ubyte * capacity), {})
+
+
+def arriving_in(body: bytes | bytearray | memoryview) -> Arriving | None:
+    """Where the body lies whole, if that is in an arena."""
+    place: object = body.obj if isinstance(body, memoryview) else None
+    if isinstance(place, Place) and place.arriving.size == len(body):
+        return place.arriving
+    return None
+
+
 class Arena:
-    """Hands out slots of a few sizes. A slot belongs to one request from when it is sent until its answer has come."""
+    """Hands out slots of a few sizes. A slot belongs to one request from when it is sent until its answer has come, or
+    to a body from when it arrives until nobody holds it any more."""
 
     def __init__(self, memory: mmap.mmap, *, start: int) -> None:
         """The arena is what of ``memory`` begins at ``start``, a multiple of the page size."""
@@ -33,15 +69,41 @@ class Arena:
         self._in_use = 0
         self.moves = 0
         """Changes with each slot that is taken or freed."""
+        self.arriving = 0
+        """Bodies that arrive here, or have and are still held."""
+        self._arriving_bytes = 0
 
     def put(self, body: bytes | bytearray | memoryview) -> Slot | None:
         """Copy the body into a slot; None where it is too large, or no slot is free."""
-        if len(body) > LARGEST_BYTES:
-            return None
-        slot = self._take_slot(max(SMALLEST_BYTES, 1 << (len(body) - 1).bit_length()))
+        slot = self.take(len(body))
         if slot is not None:
             self._memory[slot.offset : slot.offset + len(body)] = body
         return slot
+
+    def take(self, size: int) -> Slot | None:
+        """A slot for so many bytes; None where they are too many, or none is free."""
+        return None if size > LARGEST_BYTES else self._take_slot(capacity_for(size))
+
+    def receive(self, size: int) -> memoryview | None:
+        """Memory for a body of that size to arrive in; None where it is too large, or there is no room. Slow clients
+        may hold much of it for long: half of the arena at most is for them."""
+        most = (len(self._memory) - self._start) // 2
+        if size > LARGEST_BYTES or self._arriving_bytes + capacity_for(size) > most:
+            return None
+        slot = self._take_slot(capacity_for(size))
+        if slot is None:
+            return None
+        place = place_type(slot.capacity).from_buffer(self._memory, slot.offset)
+        place.arriving = Arriving(self, slot, size)
+        self.arriving += 1
+        self._arriving_bytes += slot.capacity
+        return memoryview(place).cast("B")[:size]
+
+    def vacate(self, arriving: Arriving) -> None:
+        """Nobody holds that body any more."""
+        self.arriving -= 1
+        self._arriving_bytes -= arriving.slot.capacity
+        self.free(arriving.slot)
 
     def view(self, slot: Slot, length: int) -> memoryview:
         """What the worker has put into the slot: to be released before that is freed. Raises ValueError where it cannot
@@ -89,3 +151,8 @@ class Arena:
         """No slot is taken: forget what sizes there were."""
         self._free.clear()
         self._end = self._start
+
+
+def capacity_for(size: int) -> int:
+    """How large a slot has to be, in bytes."""
+    return max(SMALLEST_BYTES, 1 << (size - 1).bit_length())

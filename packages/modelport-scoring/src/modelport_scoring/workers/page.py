@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+from contextlib import suppress
 
 from modelport_scoring.workers.arena import Arena
 from modelport_worker.frames import CANCELLED, CANCELLED_AT, CUT_OFF_AT, MEMORY_SIZE, PAGE_SIZE, STARTED
@@ -41,6 +42,7 @@ class SharedPage:
     def close(self) -> None:
         """Give memory and descriptor back. Closing twice is harmless."""
         if self.descriptor >= 0:
-            self._memory.close()
+            with suppress(BufferError):  # a body has arrived there, or still does: the memory goes with the last
+                self._memory.close()
             os.close(self.descriptor)
             self.descriptor = -1

@@ -11,12 +11,13 @@ from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.journal import Journal
 from modelport_scoring.settings import MOST_TOGETHER, Limits
 from modelport_scoring.workers.alertness import Alertness
+from modelport_scoring.workers.arena import Arriving, arriving_in
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.counted_lines import CountedLines
 from modelport_scoring.workers.group import STOP_PATIENCE_S, WorkerGroup
 from modelport_scoring.workers.launch import Launch
-from modelport_scoring.workers.numbers import NumberReader
+from modelport_scoring.workers.numbers import MOST_BYTES, NumberReader
 from modelport_scoring.workers.queue import WaitingLine
 from modelport_scoring.workers.ticket import Refusal, Ticket
 from modelport_scoring.workers.timeouts import Timeouts
@@ -166,12 +167,19 @@ class Pool:
             ticket.revision = self._revision
             ticket.refused(Refusal.NO_WORKER)
             return
-        worker = self._free_worker() if not self.line.has_any() else None
+        worker = self._free_worker(ticket) if not self.line.has_any() else None
         if worker is None:
             ticket.revision = self._revision
             self.line.put(ticket)
         else:
             self._give(worker, ticket)
+
+    def memory_for(self, size: int) -> memoryview | None:
+        """Memory for a body that is on its way to one of the workers; None where it had better be anywhere."""
+        if not self._ready or (self._numbers is not None and size <= MOST_BYTES):  # those are read here
+            return None
+        worker = min(self._ready, key=lambda each: each.replies.large_bodies.arriving + len(each.in_flight))
+        return worker.replies.large_bodies.memory_for(size)
 
     def take_over(self, tickets: Iterable[Ticket]) -> None:
         """Go on with requests that another pool had taken, before all others."""
@@ -220,7 +228,7 @@ class Pool:
         most = self.line.limits.max_concurrent_requests
         return most < len(self._ready) * MOST_HELD and self.in_flight >= most
 
-    def _free_worker(self) -> Worker | None:
+    def _free_worker(self, ticket: Ticket) -> Worker | None:
         ready, free = self._ready, None
         # The first half of what that asks: for nearly all it is enough, and each request comes this way.
         if self.line.limits.max_concurrent_requests < len(ready) * MOST_HELD and self._is_full():
@@ -230,7 +238,16 @@ class Pool:
         for worker in ready:
             if worker.takes_more() and (free is None or len(worker.in_flight) < len(free.in_flight)):
                 free = worker
+        if free is not None and (arriving := arriving_in(ticket.payload)) is not None:
+            return self._nearest(arriving, instead_of=free)
         return free
+
+    def _nearest(self, arriving: Arriving, *, instead_of: Worker) -> Worker:
+        """The worker in whose memory the body lies, where that has no more to do than the other one."""
+        for worker in self._ready:
+            if worker.replies.large_bodies.holds(arriving) and worker.takes_more():
+                return worker if len(worker.in_flight) <= len(instead_of.in_flight) else instead_of
+        return instead_of
 
     def _give(self, worker: Worker, ticket: Ticket) -> None:
         assert self.contract is not None

@@ -79,7 +79,8 @@ class Ticket(ABC):
         self.settled = False
         """It has its answer, whatever the worker still says."""
         self.slot: Slot | None = None
-        """Where its payload lies in the memory shared with its worker; None: it went through the socket."""
+        """Where its answer may lie in the memory shared with its worker, and its payload does, unless that arrived
+        there; None: nowhere."""
 
     waiting_since = 0.0
     line: Line | None = None
