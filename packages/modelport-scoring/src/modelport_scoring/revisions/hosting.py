@@ -120,7 +120,7 @@ class Hosting:
             else:
                 self._start_failed(hosted, failed.failure)
             return
-        if self.stopping:
+        if self.stopping or hosted not in self.all:  # it was released, or another one has its place
             await revision.leave_folder()
         else:
             hosted.revision = revision
@@ -137,7 +137,8 @@ class Hosting:
             async with self._preparing:
                 if self.stopping or hosted not in self.all:
                     return
-                await self._make_revision(hosted)
+                if hosted.number not in self._prepared:  # else others work in a folder of that name already
+                    await self._make_revision(hosted)
         self._owner.revisions_changed()
 
     async def _start(self, hosted: Hosted) -> None:
