@@ -222,7 +222,14 @@ def test_a_client_that_leaves_the_queue_leaves_nothing_to_the_collector(tmp_path
         revision = RevisionSettings(number=1, bundle="/", interpreter=["python"])
         settings = ServiceSettings(name="demo", workspace="tests", revision=revision)
         line, sent = WaitingLine(limits=Limits(), loop=loop), Sent()
-        router = Router(Traffic(), default=1, others={}, submit_to_default=line.put, counts=Desk())
+        router = Router(
+            Traffic(),
+            default=1,
+            others={},
+            submit_to_default=line.put,
+            submit_to_other=lambda ticket, _: line.put(ticket),
+            counts=Desk(),
+        )
         exchange = Exchange(Head(method=b"POST", target=b"/score", version="1.1", headers={}), b"x", sent)
         ticket = Scoring(exchange, Service(settings, folder=tmp_path, loop=loop, telemetry=telemetry))
         router.submit(ticket, exchange)

@@ -7,8 +7,8 @@ import os
 import signal
 from pathlib import Path
 
-from modelport_scoring import ServiceState
-from scoring_services import RunningService, Services, wait_until
+from modelport_scoring import ServiceState, Traffic
+from scoring_services import RunningService, Services, ask, wait_until
 from split_services import answering, asked_once, hosting, state_of
 
 
@@ -45,6 +45,21 @@ def manifest(service: RunningService, number: int) -> Path:
 def is_being_started(service: RunningService, number: int) -> int:
     """How often the working folder of that revision was made."""
     return (service.folder / "logs" / f"{number}.log").read_text().count(f"revision {number} starts from")
+
+
+def test_who_asks_for_a_revision_while_the_server_starts_waits_for_that_one(services: Services) -> None:
+    service = hosting(services, *map(answering, "12"), traffic=Traffic(version_header="x-revision"))
+    slow = SlowFile(manifest(service, 2), manifest(service, 2).read_bytes())
+    os.kill(service.status.pid, signal.SIGKILL)
+    slow.wait_for_reader()
+    waiting = service.connect()
+    waiting.request("POST", "/score", body="x", headers={"x-revision": "2"})
+    wait_until(lambda: service.status.requests_waiting == 1, what="it waits")
+    assert service.score("x", headers={"x-revision": "3"}).status == 404
+    slow.arrive()
+    answer = waiting.getresponse()
+    assert (answer.status, answer.read(), answer.headers["modelport-revision"]) == (200, b'"2"', "2")
+    assert ask(waiting, "POST", "/score", body="x").json == "1"
 
 
 def test_a_revision_that_is_released_while_its_files_are_fetched_does_not_start(services: Services) -> None:

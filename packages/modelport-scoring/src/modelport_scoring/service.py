@@ -56,15 +56,15 @@ class Service:
         self.hosting = Hosting(self, folder=folder, loop=loop, telemetry=telemetry)
         self.active: Revision | None = None
         """The default revision, once it has a working folder."""
-        self._router: Router | None = None
-        """None where no request can go but to the default revision."""
         self.side_process = SideProcess()
         """For what would hold up the loop."""
         self._asides: set[asyncio.Task[None]] = set()
         self._loop = loop
         self._folder = folder
         self._early = WaitingLine(limits=share.limits(settings.limits), loop=loop)
-        """Requests that came before there was a queue."""
+        """Requests that came before there was a queue. Those that only one revision may answer name it."""
+        self._router = self._make_router()
+        """None where no request can go but to the default revision."""
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
@@ -89,7 +89,22 @@ class Service:
         elif self.state is ServiceState.FAILED:
             ticket.refused(Refusal.NO_WORKER)
         else:
-            self._early.put(ticket)
+            self._submit_early(ticket, self.hosting.default)
+
+    def _submit_to_other(self, ticket: Ticket, hosted: Hosted) -> None:
+        """Give the ticket to a revision beside the default one, which it asks for or is a copy for."""
+        if hosted.revision is not None:
+            hosted.revision.pool.submit(ticket)
+        elif ticket.is_copy or hosted.state is not ServiceState.STARTING:
+            ticket.refused(Refusal.REVISION_DOWN)
+        else:
+            self._submit_early(ticket, hosted)
+
+    def _submit_early(self, ticket: Ticket, hosted: Hosted) -> None:
+        """Have the ticket wait until the revision has a queue."""
+        if ticket.tied:
+            ticket.revision = hosted.number
+        self._early.put(ticket)
 
     def do_aside(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Have work done for a request that no worker holds; the end of the service waits for it."""
@@ -232,7 +247,7 @@ class Service:
         self.cors = Cors(self.settings.cors_origins or (active.cors_origins if active is not None else ()))
         self.hosting.settings_changed(self.settings)
         self._router = self._make_router()
-        self._submit_early()
+        self._go_on_with_early()
 
     def _make_router(self) -> Router | None:
         traffic, hosting = self.settings.traffic, self.hosting
@@ -243,13 +258,20 @@ class Service:
             default=hosting.default.number,
             others=hosting.others,
             submit_to_default=self.submit_to_default,
+            submit_to_other=self._submit_to_other,
             counts=self.telemetry,
         )
 
-    def _submit_early(self) -> None:
-        if self.active is not None or self.state is ServiceState.FAILED:
-            for ticket in self._early.clear():
+    def _go_on_with_early(self) -> None:
+        """Those who wait for a queue may find one now."""
+        for ticket in self._early.clear():
+            hosted = self.hosting.find(ticket.revision) if ticket.tied else self.hosting.default
+            if hosted is None:
+                ticket.refused(Refusal.NO_WORKER)
+            elif hosted is self.hosting.default:
                 self.submit_to_default(ticket)
+            else:
+                self._submit_to_other(ticket, hosted)
 
 
 def common_input(hosted: Sequence[Hosted]) -> str | None:

@@ -54,12 +54,14 @@ class Router:
         default: int,
         others: Mapping[int, Hosted],
         submit_to_default: Callable[[Ticket], None],
+        submit_to_other: Callable[[Ticket, Hosted], None],
         counts: Counts,
     ) -> None:
         self._split = Split(traffic, default=default, others=others)
         self._default = default
         self._others = dict(others)
         self._submit_to_default = submit_to_default
+        self._submit_to_other = submit_to_other
         self._shadow: Shadow | None = None
         if traffic.shadow is not None:
             self._shadow = Shadow(traffic, revision=traffic.shadow, counts=counts, submit=self._submit)
@@ -96,9 +98,5 @@ class Router:
     def _submit(self, ticket: Ticket, number: int) -> None:
         if number == self._default:
             self._submit_to_default(ticket)
-            return
-        revision = self._others[number].revision
-        if revision is None:
-            ticket.refused(Refusal.REVISION_DOWN)
         else:
-            revision.pool.submit(ticket)
+            self._submit_to_other(ticket, self._others[number])
