@@ -276,3 +276,20 @@ def test_a_revision_that_has_not_begun_is_not_ready() -> None:
     options = WorkerOptions(WorkerStart.SPAWN, warm_up=False, batching=None)
     hosted = Hosted(RevisionSettings(number=2, bundle="/", interpreter=["python"]), options=options)
     assert (hosted.is_ready, hosted.input, hosted.workers, hosted.failure) == (False, None, [], None)
+
+
+@pytest.mark.parametrize("is_shadow", [True, False])
+def test_a_copy_does_not_come_back_to_who_is_the_shadow_no_more(is_shadow: bool) -> None:
+    """It was with a worker that has died; requests that somebody waits for come now."""
+
+    async def dropped() -> tuple[int, int]:
+        desk, line = Desk(), WaitingLine(limits=Limits(), loop=asyncio.get_running_loop())
+        ticket, copy = desk.request()
+        assert copy is not None
+        copy.is_copy = True
+        line.take_copies(is_shadow)
+        line.put_back([copy])
+        ticket.answer(b"1", revision=1)
+        return desk.counts["dropped"], len(line)
+
+    assert asyncio.run(dropped()) == ((0, 1) if is_shadow else (1, 0))

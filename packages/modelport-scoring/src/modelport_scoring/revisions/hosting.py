@@ -196,8 +196,8 @@ class Hosting:
     def _drop_copies(self, shadow: int | None) -> None:
         """A revision that is the shadow no more may get requests that somebody waits for."""
         for hosted in self.all:
-            if hosted.number != shadow and hosted.revision is not None:
-                hosted.revision.pool.line.drop_copies()
+            if hosted.revision is not None:
+                hosted.revision.pool.line.take_copies(hosted.number == shadow)
 
     async def discard(self) -> None:
         """End what was prepared, and give up what is being prepared."""

@@ -27,6 +27,7 @@ class WaitingLine:
         self._tickets: deque[Ticket] = deque()
         self._abandoned = 0
         self._bytes = 0
+        self._takes_copies = True
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -55,8 +56,12 @@ class WaitingLine:
             self._watch()
 
     def put_back(self, tickets: Iterable[Ticket]) -> None:
-        """Put tickets that were taken out before at the head again, in their order, whatever the limits."""
+        """Put tickets that were taken out before at the head again, in their order, whatever the limits; copies only
+        where they are taken still."""
         for ticket in reversed(list(tickets)):
+            if ticket.is_copy and not self._takes_copies:
+                ticket.refused(Refusal.NO_WORKER)
+                continue
             self._count(ticket)
             self._tickets.appendleft(ticket)
         self._watch()
@@ -80,14 +85,12 @@ class WaitingLine:
         if self._abandoned > max(MOST_ABANDONED, len(self)):
             self._tickets = deque(each for each in self._tickets if not each.abandoned or self._uncount(each))
 
-    def drop_copies(self) -> None:
-        """Refuse the copies of requests that wait."""
-        if any(ticket.is_copy for ticket in self._tickets):
-            waiting = self.clear()
-            self.put_back(ticket for ticket in waiting if not ticket.is_copy)
-            for ticket in waiting:
-                if ticket.is_copy:
-                    ticket.refused(Refusal.NO_WORKER)
+    def take_copies(self, are_taken: bool) -> None:
+        """Whether copies of requests may wait here. Else those that do are refused, and those that come back, whose
+        worker has died for one."""
+        self._takes_copies = are_taken
+        if not are_taken and any(ticket.is_copy for ticket in self._tickets):
+            self.put_back(self.clear())
 
     def clear(self) -> list[Ticket]:
         """Take all that wait."""
