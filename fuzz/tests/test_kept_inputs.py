@@ -8,10 +8,22 @@ import pytest
 
 from fuzz.answers import Answer, read_answers
 from fuzz.catalogue import TARGETS, kept_inputs
-from fuzz.targets import clients, http_connection, pool, router, router_clients, second_reader
+from fuzz.targets import (
+    clients,
+    http_connection,
+    pool,
+    revisions,
+    router,
+    router_clients,
+    second_reader,
+)
 from modelport_scoring.http import arriving_head
 from modelport_scoring.http.budget import Budget
+from modelport_scoring.http.exchange import Exchange
+from modelport_scoring.revisions.draining import Draining
 from modelport_scoring.router import heads
+from modelport_scoring.scoring import Scoring
+from modelport_scoring.traffic.shadow import Shadow
 
 MOST_BYTES = 16 * 1024
 
@@ -98,3 +110,28 @@ def test_what_another_reader_takes_for_something_else_is_found(monkeypatch: pyte
     monkeypatch.setattr(arriving_head, "WHITESPACE", b"\t")
     with pytest.raises(AssertionError, match="is not"):
         second_reader.check_one(b"GET /score HTTP/1.1\r\nHost: x\r\nA: b \r\n\r\n")
+
+
+def test_a_revision_whose_workers_belong_to_nobody_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    switched = (
+        b"\x00\x00" + b"\xb0\x00\x02" + b"\x60\x00\x00" * 3 + b"\xc0\x02\x01" + b"\xb0\x00\x01" + b"\x60\x01\x00" * 3
+    )
+    revisions.check_one(switched)
+    monkeypatch.setattr(Draining, "retire", lambda *_, **__: None)
+    with pytest.raises(AssertionError, match="belongs to nobody"):
+        revisions.check_one(switched)
+
+
+def test_an_answer_to_a_copy_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that goes to the client of the request."""
+    split = b"\xe0\x00\x00" + b"\x10\x00\x00" + b"\x60\x00\x00" * 2 + b"\x60\x01\x00" * 2
+    copied = b"\x01\x01" + b"\xb0\x00\x01" + b"\x60\x00\x00" * 3 + b"\x60\x01\x00" * 3 + split * 8
+    revisions.check_one(copied)
+    monkeypatch.setattr(Shadow, "copy", copy_to_the_client)
+    with pytest.raises(AssertionError, match=r"the answer of another one|the answer to a copy"):
+        revisions.check_one(copied)
+
+
+def copy_to_the_client(shadow: Shadow, ticket: Scoring, exchange: Exchange, *, posing_as: int) -> None:
+    twin = Exchange(exchange.head, exchange.body, exchange.order)
+    shadow._submit(ticket.copied_to(twin, posing_as=posing_as), shadow._revision)

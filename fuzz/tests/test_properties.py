@@ -18,6 +18,7 @@ from fuzz.targets import (
     numbers,
     pool,
     replies,
+    revisions,
     router,
     router_clients,
     second_reader,
@@ -213,6 +214,22 @@ events = st.builds(
 @given(seeds, st.integers(0, 31), st.lists(events, max_size=40).map(b"".join))
 def test_each_request_has_one_end_whatever_its_workers_do(seed: bytes, kind: int, happened: bytes) -> None:
     pool.check_one(seed + bytes([kind]) + happened)
+
+
+changes = st.builds(
+    lambda *parts: bytes(parts),
+    st.sampled_from(
+        [*[0x10] * 9, *[0x60] * 9, *[0xB0] * 3, *[0xE0] * 4, *bytes.fromhex("444aa2a7a8abc2c4cad0d4daeef2f4fc")]
+    ),
+    st.integers(0, 7),
+    st.integers(0, 255),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(seeds, st.integers(0, 127), st.lists(changes, max_size=40).map(b"".join))
+def test_each_request_is_answered_by_a_revision_that_may(seed: bytes, kind: int, happened: bytes) -> None:
+    revisions.check_one(seed + bytes([kind]) + happened)
 
 
 figures = st.one_of(
