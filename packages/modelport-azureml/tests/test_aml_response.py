@@ -278,13 +278,15 @@ def test_a_header_that_is_no_text(value: object) -> None:
     assert AMLResponse("x", 200, {"X": 5}).headers["X"] == "5"
 
 
-@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "a\0"])
-def test_header_injection_is_refused(value: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "told"), [("a\r\nX-Evil: 1", "a line break"), ("a\nb", "a line break"), ("a\0", "a NUL")]
+)
+def test_header_injection_is_refused(value: str, told: str) -> None:
     response = AMLResponse("x", 200, {"Safe": "kept"})
-    with pytest.raises(ValueError, match="line break"):
+    with pytest.raises(ValueError, match=told):
         response.headers["Safe"] = value
     assert response.headers["Safe"] == "kept"
-    with pytest.raises(ValueError, match="line break"):
+    with pytest.raises(ValueError, match=told):
         AMLResponse("x", 200, {"X": value})
 
 

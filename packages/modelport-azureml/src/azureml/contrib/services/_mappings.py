@@ -30,7 +30,8 @@ class Headers(MutableMapping[str, str]):
     """Headers in their order. A name may occur several times; its case does not matter when it is looked up.
 
     Going through it gives pairs, as with the request of v1's server: ``for name, value in request.headers``.
-    A value with a line break is refused with ValueError: it would be a second header, or a second response.
+    A value with a line break is refused with ValueError: it would be a second header, or a second response. So is one
+    with a NUL.
     """
 
     def __init__(self, pairs: Iterable[Tuple[str, str]] = ()) -> None:
@@ -165,8 +166,10 @@ class Headers(MutableMapping[str, str]):
 
 
 def refuse_line_break(name: str, text: str) -> None:
-    if breaks_line(name + text):
-        raise ValueError("The header {!r} holds a line break: {!r}".format(name, text))
+    found = breaks_line(name + text)
+    if found is not None:
+        what = "NUL" if found.group() == "\0" else "line break"
+        raise ValueError("The header {!r} holds a {}: {!r}".format(name, what, text))
 
 
 def parameter_text(parameter: Tuple[str, Any]) -> str:
