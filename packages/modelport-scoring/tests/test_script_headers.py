@@ -111,6 +111,12 @@ def test_a_status_without_a_body_sends_none(service: RunningService, status: int
     assert b'ETag: "1"' in lines
 
 
+def test_a_205_has_nothing_and_says_so(service: RunningService) -> None:
+    first, lines, body = exchange(service, status=205, body="not sent")
+    assert (first.split()[1], body) == (b"205", b"")
+    assert b"content-length: 0" in lines  # RFC 9110, 15.3.6
+
+
 @pytest.mark.parametrize(("status", "kept"), [(304, ["ETag", "Content-Location", "Expires"]), (204, None), (200, None)])
 def test_only_where_nothing_has_changed_is_the_content_not_described(
     service: RunningService, status: int, kept: list[str] | None
@@ -122,7 +128,7 @@ def test_only_where_nothing_has_changed_is_the_content_not_described(
     assert told == (names if kept is None else kept)
 
 
-@pytest.mark.parametrize("status", [201, 205, 299, 302, 418, 451, 500, 599])
+@pytest.mark.parametrize("status", [201, 206, 299, 302, 418, 451, 500, 599])
 def test_other_statuses_pass(service: RunningService, status: int) -> None:
     first, _, body = exchange(service, status=status, body="passed")
     assert (first.split()[1], body) == (str(status).encode(), b"passed")

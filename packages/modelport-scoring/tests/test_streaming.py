@@ -308,6 +308,32 @@ def test_a_status_without_a_body_gets_none(shared: RunningService, marks: Path, 
     wait_until((marks / "closed").exists, what="the generator is closed")
 
 
+def test_of_a_205_that_is_made_while_it_is_sent_nothing_is_made(shared: RunningService, marks: Path) -> None:
+    with open_stream(shared, "make=endless&status=205") as channel:
+        channel.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        head, _, rest = read_all(channel).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 205 ")
+    assert b"\r\ncontent-length: 0\r\n" in head
+    assert rest.startswith(b"HTTP/1.1 200 OK")
+    wait_until((marks / "closed").exists, what="the generator is closed")
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_a_head_is_not_told_the_length_of_a_body_that_nobody_knows(
+    shared: RunningService, marks: Path, version: str
+) -> None:
+    """RFC 9110, 8.6: the length that GET would have been told, or none."""
+    asked = b"HEAD /score?make=endless HTTP/%b\r\nHost: x\r\n\r\n" % version.encode()
+    with shared.raw_connection() as channel:
+        channel.sendall(asked + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        head, _, rest = read_all(channel).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"content-length" not in head
+    assert b"transfer-encoding" not in head
+    assert rest.startswith(b"HTTP/1.1 200 OK") if version == "1.1" else not rest
+    wait_until((marks / "closed").exists, what="the generator is closed")
+
+
 # --- bodies that fail -------------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ import orjson
 from modelport_scoring.cors import names_origin
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import Head
-from modelport_scoring.http.response import TEXT_TYPE, WITHOUT_BODY, Response, message
+from modelport_scoring.http.response import TEXT_TYPE, WITHOUT_CONTENT, Response, message
 from modelport_scoring.http.stream import BodyStream
 from modelport_scoring.refusals import refused, timed_out
 from modelport_scoring.script_answers import RUN_BAD, RUN_OK, failed, json_returned, returned, run_lines
@@ -121,10 +121,11 @@ class Scoring(CopiableTicket):
 
     def stream_began(self, code: int, flags: int, micros: int, meta: bytes) -> None:
         response = returned(code, meta, b"")
-        if response.status == code and code not in WITHOUT_BODY and self._exchange.head.method != b"HEAD":
-            response.stream = BodyStream()
+        only_head = self._exchange.head.method == b"HEAD"
+        if response.status == code and code not in WITHOUT_CONTENT:
+            response.stream = BodyStream(done=only_head)  # how long it would be is not known, not even of a HEAD's
         self._answer(response, run=run_lines(response.status, flags, micros), micros=micros)
-        if response.stream is None or self.client_has_gone:
+        if response.stream is None or only_head or self.client_has_gone:
             self.client_gone()
 
     def stream_went_on(self, chunk: bytes) -> None:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import orjson
 
-from modelport_scoring.http.response import INTERNAL_ERROR, JSON_TYPE, TEXT_TYPE, Response, message
+from modelport_scoring.http.response import INTERNAL_ERROR, JSON_TYPE, TEXT_TYPE, WITHOUT_CONTENT, Response, message
 from modelport_scoring.settings import ErrorMode
 from modelport_scoring.version import SERVER_LINE
 from modelport_worker.frames import RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
@@ -108,7 +108,7 @@ def returned(code: int, meta: bytes, payload: bytes | memoryview) -> Response:
             raise ValueError(f"the status {code}")
     except (ValueError, TypeError) as error:
         return message(500, f"The scoring script answered with what HTTP cannot carry: {error}")
-    return Response(code, lines=lines, body=payload)
+    return Response(code, lines=lines, body=b"" if code in WITHOUT_CONTENT else payload)
 
 
 def without_content(lines: bytes) -> bytes:

@@ -78,8 +78,9 @@ class Outgoing:
 
     def begin_stream(self, request: Head, response: Response) -> None:
         """Send the head of an answer whose body is made while it is sent."""
-        framing = CHUNKED if request.version == "1.1" else b""
-        if response.close or not (framing and request.keep_alive):
+        chunked = request.version == "1.1"
+        framing = CHUNKED if chunked and request.method != b"HEAD" else b""
+        if response.close or not (chunked and request.keep_alive):
             framing += CLOSE
         self._write(stream_head(response, framing=framing, date=self._listener.date_line))
 
@@ -91,7 +92,7 @@ class Outgoing:
                 self._transport.writelines(in_chunk(chunk))
             else:
                 self._transport.write(chunk)
-        if chunked and stream.done and not stream.broken:
+        if chunked and stream.done and not stream.broken and request.method != b"HEAD":
             self._transport.write(LAST_CHUNK)
 
     def flush(self) -> None:

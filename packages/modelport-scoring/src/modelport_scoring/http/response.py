@@ -16,6 +16,8 @@ STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.enc
 OK_LINE = STATUS_LINES[200]
 WITH_LENGTH = b"%b%bcontent-length: %d\r\n%b%b\r\n%b"
 WITHOUT_BODY = frozenset((204, 304))
+WITHOUT_CONTENT = WITHOUT_BODY | {205}
+"""205 has a length all the same, 0 (RFC 9110, 15.3.6)."""
 
 INTERNAL_ERROR = "An unexpected internal error occurred. Check the logs for more info."
 

@@ -10,11 +10,11 @@ class BodyStream:
 
     __slots__ = ("broken", "chunks", "done", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, *, done: bool = False) -> None:
         self.chunks: deque[bytes] = deque()
         self.size = 0
         """Bytes in ``chunks``."""
-        self.done = False
+        self.done = done
         self.broken = False
         """It ended before it was whole."""
 
