@@ -161,6 +161,37 @@ def test_an_error_can_be_read_too(two_origins: RunningService) -> None:
     assert (answer.status, answer.headers[ALLOW]) == (502, PAGE)
 
 
+@pytest.mark.parametrize("origin", [PAGE, STRANGER, None])
+@pytest.mark.parametrize(
+    ("status", "method", "path", "headers"),
+    [
+        pytest.param(431, "GET", "/score", {"x-ms-request-id": "x" * 101}, id="an id that is too long"),
+        pytest.param(413, "POST", "/score", {"Content-Length": str(10**12)}, id="a body that is too large"),
+        pytest.param(417, "POST", "/score", {"Content-Length": "1", "Expect": "more"}, id="what is not expected"),
+    ],
+)
+def test_what_is_refused_by_its_head_can_be_read_too(
+    two_origins: RunningService,
+    origin: str | None,
+    status: int,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+) -> None:
+    """Without that a page learns nothing but that there was an error, and not which limit it has met."""
+    asked = headers if origin is None else {"Origin": origin, **headers}
+    answer = two_origins.ask(method, path, headers=asked)
+    assert (answer.status, answer.headers["vary"]) == (status, "Origin")
+    assert answer.headers.get(ALLOW) == (PAGE if origin == PAGE else None)
+    assert ("access-control-expose-headers" in answer.headers) is (origin == PAGE)
+
+
+def test_what_is_no_http_is_refused_for_any_origin(any_origin: RunningService) -> None:
+    answer = any_origin.raw(b"GET / HTTP/1.1\r\nno header\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\naccess-control-allow-origin: *\r\n" in answer
+
+
 def test_any_origin(any_origin: RunningService) -> None:
     assert preflight(any_origin, STRANGER).headers[ALLOW] == "*"
     assert preflight(any_origin, "null").headers[ALLOW] == "*"

@@ -101,7 +101,7 @@ class Routes:
         """The connection has refused a request by itself, or what began like one: then the head is empty."""
         if head.route is None:
             head.route = self._routes.get(head.path) or self._inference_route(head.path)
-        response.lines += NOT_FAILED
+        response.lines += NOT_FAILED + self._service.cors.lines(head)
         self._note(head, response, request_id=b"", started=time.monotonic())
 
     def no_room(self, limit: str) -> Response:
@@ -122,12 +122,12 @@ class Routes:
         return self._screen_known(head, route)
 
     def _screen_known(self, head: Head, route: Route) -> Response | None:
+        cors = self._service.cors
+        head.lines = cors.lines(head)
         try:
             head.ids = read_ids(head.headers)
         except IdTooLong as error:
-            return message(431, str(error), lines=RUN_OK + error.echo)
-        cors = self._service.cors
-        head.lines = cors.lines(head)
+            return message(431, str(error), lines=RUN_OK + error.echo + head.lines)
         if cors.is_preflight(head):
             return self._screened(head, Response(200, lines=cors.preflight_lines(head)))
         if head.method == b"OPTIONS" and route.only_reads:
