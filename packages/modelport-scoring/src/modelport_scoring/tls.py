@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.http.handshake import TellingContext
 from modelport_scoring.journal import say
 from modelport_scoring.moments import in_words
 from modelport_scoring.settings import TlsSettings
@@ -121,7 +122,7 @@ def load(settings: TlsSettings, *, folder: Path) -> Loaded:
     chain = read_pem(certificate, mark=CERTIFICATE_MARK, what="certificate")
     read_pem(key, mark=KEY_MARK, what="private key")
     begins, expires = validity(chain, name=str(certificate))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = TellingContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = VERSIONS[settings.minimum_version]
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])

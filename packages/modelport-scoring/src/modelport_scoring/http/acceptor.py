@@ -14,6 +14,8 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from modelport_scoring.http.handshake import CHANNEL
+
 LEAVE_TO_OTHERS_S = 0.001
 NO_ROOM_S = 0.1
 """After the system could not accept for want of descriptors or memory."""
@@ -136,6 +138,7 @@ class Reception:
             await asyncio.wait(list(self._shaking_hands), timeout=patience_s)
 
     async def _serve(self, connection: socket.socket, tls: dict[str, Any]) -> None:
+        CHANNEL.set(connection)
         # A client may have gone already, or not know TLS.
         with contextlib.suppress(OSError):
             await self._loop.connect_accepted_socket(self._protocol, connection, **tls)
