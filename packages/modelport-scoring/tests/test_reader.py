@@ -399,6 +399,9 @@ def test_a_target_may_be_in_absolute_form(target: bytes, host: bytes, path: byte
         (b"/score", b"a@b"),
         (b"/score", b"a?b"),
         (b"http://user:secret@x/score", b"x"),
+        (b"http:///score", b"x"),
+        (b"https://?a=1", b"x"),
+        (b"http://:80/score", b"x"),
     ],
 )
 def test_targets_and_hosts_that_are_none_are_refused(target: bytes, host: bytes) -> None:

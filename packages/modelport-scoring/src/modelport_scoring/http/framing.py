@@ -82,6 +82,8 @@ def origin_form(target: bytes) -> tuple[bytes, bytes | None]:
     if not found or scheme.lower() not in (b"http", b"https"):
         return target, None
     host = re.split(b"[/?]", rest, maxsplit=1)[0]
+    if not host or host.startswith(b":"):
+        raise Unreadable(message(400, "A target in absolute form has a host (RFC 9110, 4.2.1)", close=True))
     target = rest[len(host) :]
     return (target if target.startswith(b"/") else b"/" + target), host
 
