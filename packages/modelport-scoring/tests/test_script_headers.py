@@ -141,6 +141,7 @@ def test_other_statuses_pass(service: RunningService, status: int) -> None:
         ("content-length", "99999"),
         ("Transfer-Encoding", "chunked"),
         ("Connection", "close"),
+        ("Proxy-Connection", "close"),
         ("Keep-Alive", "timeout=1"),
         ("Trailer", "X-A"),
         ("Upgrade", "websocket"),

@@ -28,6 +28,7 @@ OURS = frozenset(
         "date",
         "keep-alive",
         "modelport-revision",
+        "proxy-connection",
         "te",
         "trailer",
         "transfer-encoding",
