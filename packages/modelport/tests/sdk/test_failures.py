@@ -173,6 +173,7 @@ def test_no_package_of_that_name_has_what_is_missing_of_azureml(deployer: Deploy
     assert "No module named 'azureml." in error.message
     assert error.hint.startswith(hint)
     assert "Add azureml" not in error.hint
+    assert "to the pip dependencies" not in error.hint  # they are left out of the environments that are built
 
 
 def test_a_failed_service_is_mended_by_an_update(deployer: Deployer) -> None:

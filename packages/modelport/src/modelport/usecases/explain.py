@@ -103,16 +103,18 @@ def _missing_module(context: Context, revision: Revision, failure: Failure, mani
     if revision.environment_version is None:
         where = "the Python that deploys (pip install), or give the deployment an environment with it"
     if module == "azureml":  # of many distributions; the one of this name is none of them
-        return _missing_of_azureml(found[1], failure, where)
+        return _missing_of_azureml(found[1], failure)
     return f"Add {PACKAGE_OF_MODULE.get(module, module)} to {where}."
 
 
-def _missing_of_azureml(name: str, failure: Failure, where: str) -> str:
+def _missing_of_azureml(name: str, failure: Failure) -> str:
+    """What to do; never to add a package of Azure ML to a list: environments that are built leave them out."""
     if SAYS_WHAT_TO_DO in failure.message + failure.traceback:
         return ""
     return (
-        f"Modelport has no {name} (docs/compatibility.md lists what it has): leave the import out, or add the vendor's "
-        f"package that has it to {where}."
+        f"Modelport has no {name} (docs/compatibility.md lists what it has), and leaves packages of Azure ML out of "
+        "the environments that it builds: leave the import out, or have the package in a Python of your own and deploy "
+        "with that one (python.user_managed_dependencies = True and python.interpreter_path of the environment)."
     )
 
 
