@@ -298,13 +298,18 @@ def test_up_brings_back_what_a_reboot_took(deployer: Deployer) -> None:
     assert running(service).run("1") == {"model": "first", "data": 1}
 
 
-def test_a_killed_worker_and_a_killed_server_come_back(deployer: Deployer) -> None:
+def test_a_killed_worker_and_a_killed_server_come_back_and_the_log_says_so(deployer: Deployer) -> None:
     service = running(deployer.deploy())
     client = ControlClient(folder_of(service))
-    for victim in (client.status().workers[0].pid, client.status().pid):
+    worker, server = client.status().workers[0].pid, client.status().pid
+    for victim in (worker, server):
         assert victim is not None
         os.kill(victim, signal.SIGKILL)
         until(lambda: _answers(service))
+    log = service.get_logs()
+    died = log.index("the scoring server ended (killed by signal 9 (SIGKILL))")
+    assert log.index(f"worker {worker} ended") < died < log.rindex("init of first")
+    assert "scoring server ended" not in service.get_logs(num_lines=1)
 
 
 def _answers(service: Webservice) -> bool:

@@ -24,7 +24,7 @@ from modelport.targets.local.confinement import Confinement, confined
 from modelport.targets.local.devices import check_gpus
 from modelport.targets.local.failures import supervisor_failure
 from modelport.targets.local.hosting import Hosting
-from modelport.targets.local.logs import last_lines_of
+from modelport.targets.local.logs import last_lines_of, with_supervisor
 from modelport.targets.local.plan import LocalPlan, plan, with_hosted
 from modelport.targets.local.size import check_size
 from modelport.targets.local.usage import usage_of_session
@@ -57,6 +57,8 @@ _KILL_AFTER_S = 10.0
 """How much longer than the drain timeout a stop may take before the processes are killed."""
 _PAUSE_S = 0.01
 _BYTES_PER_GB = 2**30
+_LINES_WITH_MOMENTS = 5000
+"""So many lines are looked at, though fewer are asked for: what a script prints does not say when it was written."""
 
 
 class LocalTarget:
@@ -280,10 +282,14 @@ class LocalTarget:
         return (f"Its processes may go on: ps -o pid,args --forest -s {pid} shows them, kill {pid} ends them.",)
 
     def logs(self, service: Service, *, lines: int, revision: int | None = None) -> str:
-        """The end of the revision's log; the supervisor's where no worker of it was ever started."""
+        """The end of the revision's log, with what the supervisor has said meanwhile; the supervisor's alone where no
+        worker of the revision was ever started."""
         folder = self.folder(service.name)
-        text = last_lines_of(log_path(folder, revision or service.active_revision), count=lines)
-        return text or last_lines_of(supervisor_log_path(folder), count=lines)
+        log, said = (
+            last_lines_of(path, count=max(lines, _LINES_WITH_MOMENTS))
+            for path in (log_path(folder, revision or service.active_revision), supervisor_log_path(folder))
+        )
+        return "".join(with_supervisor(log, said).splitlines(keepends=True)[-lines:])
 
     def _status(self, name: str) -> Status | None:
         try:
