@@ -10,6 +10,7 @@ import time
 
 from modelport_scoring.backoff import BackOff
 from modelport_scoring.journal import say
+from modelport_scoring.memory_kills import MemoryKills
 from modelport_scoring.supervision.orphans import end_left_behind
 from modelport_scoring.supervision.pulse import Pulse
 from modelport_scoring.supervision.told import Told
@@ -31,12 +32,14 @@ class ServerProcess:
         self._is_single = is_single
         self.due_at = 0.0
         self._born = 0.0
+        self._memory_kills = MemoryKills()
         self._backoff = BackOff()
 
     def start(self, command: list[str], *, descriptors: tuple[int, ...]) -> None:
         """Start it with descriptors of ours. Where the system cannot, for want of memory for example, it is due again
         later."""
         self._born = time.monotonic()
+        self._memory_kills = MemoryKills()
         self._pulse.begin()
         command = [*command, "--process", str(self.number)]
         try:
@@ -57,6 +60,10 @@ class ServerProcess:
                 end_left_behind(os.getpid())
         self.process = None
         return int(process.returncode)
+
+    def describe_exit(self, returncode: int) -> str:
+        """How the one ended that was started last."""
+        return self._memory_kills.describe_exit(returncode)
 
     def end_if_hung(self) -> None:
         """Its loop does not turn any more: it ends, and another one follows."""

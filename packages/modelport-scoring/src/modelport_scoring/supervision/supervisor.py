@@ -17,7 +17,7 @@ from pathlib import Path
 
 from modelport_scoring.errors import ServiceAlreadyRunning, SettingsInvalid
 from modelport_scoring.exit_statuses import STATUS_CANNOT_SERVE, STATUS_FAILED, STATUS_SCRIPT_FAILED
-from modelport_scoring.failures import Failure, describe_exit
+from modelport_scoring.failures import Failure
 from modelport_scoring.handover import LINGER_S, Handover, HandoverFailed
 from modelport_scoring.journal import cut_logs, say, write_as
 from modelport_scoring.resources import describe_short_files
@@ -237,7 +237,7 @@ class Supervisor:
             self._has_served = True
             which = "the scoring server" if len(self._servers) == 1 else f"scoring server {server.number}"
             delay_s = server.start_later()
-            say(f"{which} ended ({describe_exit(returncode)}); it is started again in {delay_s:g} s")
+            say(f"{which} ended ({server.describe_exit(returncode)}); it is started again in {delay_s:g} s")
 
     def _wait(self, seconds: float) -> None:
         """Wait for a signal, so long at most, and heed one to stop."""

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from modelport_scoring.failures import Failure, StartFailed, describe_exit
+from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.journal import Journal
+from modelport_scoring.memory_kills import MemoryKills
 from modelport_scoring.process_status import PARENT, read_status
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.page import SharedPage
@@ -93,6 +94,7 @@ class SpawnedProcess:
         """Start it. Raises StartFailed, phase ``start``, where the system cannot."""
         self.exit: str | None = None
         self.start_timeout_s = launch.start_timeout_s
+        self._memory_kills = MemoryKills()
         try:
             shared = share()
             try:
@@ -110,7 +112,7 @@ class SpawnedProcess:
 
     def watch(self, loop: asyncio.AbstractEventLoop, *, ended: Callable[[], None]) -> None:
         def reap() -> None:
-            self.exit = describe_exit(self._process.wait())
+            self.exit = self._memory_kills.describe_exit(self._process.wait())
             ended()
 
         self._group.watch(loop, ended=reap)

@@ -10,8 +10,9 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 
-from modelport_scoring.failures import Failure, StartFailed, describe_exit, read_failure_frame
+from modelport_scoring.failures import Failure, StartFailed, read_failure_frame
 from modelport_scoring.journal import Journal
+from modelport_scoring.memory_kills import MemoryKills
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.process import (
     ProcessGroup,
@@ -291,10 +292,11 @@ class ForkedProcess:
         self._template = template
         self._number = number
         self._group = ProcessGroup(pid)
+        self._memory_kills = MemoryKills()
 
     def watch(self, loop: asyncio.AbstractEventLoop, *, ended: Callable[[], None]) -> None:
         def told(returncode: int | None) -> None:
-            self.exit = EXIT_UNKNOWN if returncode is None else describe_exit(returncode)
+            self.exit = EXIT_UNKNOWN if returncode is None else self._memory_kills.describe_exit(returncode)
             ended()
 
         self._group.watch(loop, ended=lambda: self._template.reap(self._number, told))
