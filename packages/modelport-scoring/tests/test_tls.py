@@ -309,6 +309,21 @@ def test_a_certificate_that_expires_while_it_is_in_use(tmp_path: Path, capfd: py
     assert capfd.readouterr().err.count("warning: the certificate expired at ") == 1
 
 
+def test_a_certificate_that_is_about_to_expire(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    begins = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    write(tmp_path, not_before=begins, not_after=begins + dt.timedelta(days=100))
+    clock = begins + dt.timedelta(days=89)
+    certificate = Certificate(SETTINGS, folder=tmp_path, now=lambda: clock.timestamp())
+    assert "warning" not in capfd.readouterr().err
+    clock += dt.timedelta(days=2)
+    certificate.look()
+    certificate.look()
+    assert capfd.readouterr().err.count("warning: the certificate expires at ") == 1
+    clock += dt.timedelta(days=10)
+    certificate.look()
+    assert capfd.readouterr().err.count("warning: the certificate expired at ") == 1
+
+
 # --- the process ------------------------------------------------------------------------------------------------------
 
 

@@ -23,6 +23,9 @@ SHUTDOWN_TIMEOUT_S = 24 * 3600.0
 """What is left of an answer after the connection's end: for as long as its client reads, which the connection watches.
 The loop's own limit, 30 s, would cut it off whatever the client does."""
 
+LAST_PART = 0.1
+"""Of a certificate's time: once no more is left, the log says so. Programs that renew it do that before, at a third."""
+
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 CERTIFICATE_MARK = b"-----BEGIN CERTIFICATE-----"
 KEY_MARK = b"PRIVATE KEY-----"
@@ -46,6 +49,16 @@ class Loaded:
     fingerprint: str
     """The first 12 digits of the SHA-256 of the certificate's file: by that, whoever changed it finds it in the log."""
 
+    def warning(self, now: float) -> str:
+        """What is wrong with its time, or soon will be; nothing where all is well."""
+        if now < self.begins:
+            return f"is not valid before {in_words(self.begins)}: clients refuse it"
+        if now > self.expires:
+            return f"expired at {in_words(self.expires)}: clients refuse it"
+        if self.expires - now < LAST_PART * (self.expires - self.begins):
+            return f"expires at {in_words(self.expires)}: update the service with a new one before that"
+        return ""
+
 
 class Certificate:
     """The certificate that a service shows: its files as they were when they could last be used.
@@ -61,7 +74,7 @@ class Certificate:
         self._now = now
         self._taken = self._seen = self._stamp()
         self._current = load(settings, folder=folder)
-        self._warned = False
+        self._warned = ""
         self._warn_once()
         self.context = self._current.context
         # OpenSSL asks for each connection, whether its client names a server or not. Loading another certificate into a
@@ -95,19 +108,15 @@ class Certificate:
         except SettingsInvalid as error:
             say(f"the new certificate is not taken over, the old one stays in use: {error}")
             return
-        self._warned = False
+        self._warned = ""
         loaded = self._current
         say(f"the new certificate is in use; it expires at {in_words(loaded.expires)} ({loaded.fingerprint})")
 
     def _warn_once(self) -> None:
-        now, loaded = self._now(), self._current
-        if self._warned or loaded.begins <= now <= loaded.expires:
-            return
-        self._warned = True
-        if now > loaded.expires:
-            say(f"warning: the certificate expired at {in_words(loaded.expires)}: clients refuse it")
-        else:
-            say(f"warning: the certificate is not valid before {in_words(loaded.begins)}: clients refuse it")
+        warning = self._current.warning(self._now())
+        if warning and warning != self._warned:
+            say(f"warning: the certificate {warning}")
+        self._warned = warning
 
     def _hand_over(self, connection: ssl.SSLObject, _name: str | None, _asked: ssl.SSLContext) -> None:
         connection.context = self._current.context
