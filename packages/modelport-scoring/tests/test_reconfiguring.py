@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from modelport_scoring import (
@@ -170,6 +172,22 @@ def json_of(log: Path) -> dict[str, Any]:
 
 
 # --- all or nothing ---------------------------------------------------------------------------------------------------
+
+
+def test_tracing_is_in_force_with_the_rest_where_the_system_has_no_thread_for_it(services: Services) -> None:
+    service = services.start()
+    pid = service.status.pid
+    before = resource.prlimit(pid, resource.RLIMIT_AS)
+    with Collector() as collector:
+        telemetry = TelemetrySettings(tracing=True, otlp_endpoint=collector.endpoint)
+        room = psutil.Process(pid).memory_info().vms + 4 * 1024 * 1024  # a thread's stack has 8 MiB
+        resource.prlimit(pid, resource.RLIMIT_AS, (room, before[1]))
+        service.control.configure(telemetry=telemetry, limits=Limits(max_body_bytes=100))
+        assert service.score("x" * 101).status == 413
+        assert service.score("x").status == 200
+        assert "spans cannot be exported for now: can't start new thread; it is tried again" in service.supervisor_log
+        resource.prlimit(pid, resource.RLIMIT_AS, before)
+        wait_until(lambda: len(collector.spans) == 2, what="the spans that have waited")
 
 
 def test_what_the_script_does_not_suit_changes_nothing(services: Services) -> None:

@@ -44,9 +44,11 @@ class SpanExport:
         """Unlike the one before, written by the thread; neither ever begins anew, so that they need no lock."""
         self._told = 0
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="span-export", daemon=True)
+        self._thread: threading.Thread | None = None
+        """None as long as there was none to be had."""
+        self._has_complained = False
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL_S))
-        self._thread.start()
+        self._start()
 
     def add(self, request: Request) -> None:
         """Take it, or drop it where too many wait. Never waits."""
@@ -56,7 +58,9 @@ class SpanExport:
             self._overflown += spans_of(request)
 
     def take_dropped(self) -> int:
-        """How many spans were dropped since this was asked last."""
+        """How many spans were dropped since this was asked last. Called about once a second."""
+        if self._thread is None:
+            self._start()
         before, self._told = self._told, self._overflown + self._lost
         return self._told - before
 
@@ -67,7 +71,21 @@ class SpanExport:
     def close(self) -> None:
         """Send what is left, for ``PATIENCE_S`` at most."""
         self._stopping.set()
-        self._thread.join(PATIENCE_S)
+        if self._thread is not None:
+            self._thread.join(PATIENCE_S)
+
+    def _start(self) -> None:
+        """Where the system has no thread to give, the spans wait until it has: what asked for them, a change of the
+        settings, is not to fail half-way for that."""
+        thread = threading.Thread(target=self._run, name="span-export", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if not self._has_complained:
+                self._has_complained = True
+                say(f"spans cannot be exported for now: {error}; it is tried again")
+        else:
+            self._thread = thread
 
     def _run(self) -> None:
         logging.getLogger("opentelemetry").addHandler(COMPLAINTS)
