@@ -49,7 +49,6 @@ class Draining:
         """The same for a revision that is hosted no more, or was not yet; returns when it has ended, and its working
         folder is left."""
         untouched = await revision.pool.drain(timeout_s)
-        await revision.leave_folder()
         for tied in (False, True):
             tickets = those(untouched, tied=tied)
             heir = None
@@ -59,6 +58,7 @@ class Draining:
                 heir.take_over(tickets)
             else:
                 refuse(tickets)
+        await revision.leave_folder()  # last: to remove it may take long, and may fail, and clients wait for the rest
 
     def pass_on(self, waiting: list[Ticket], revision: Revision, successor: Hosted) -> None:
         """What waited for the revision waits for another one, but for what only this one may answer."""
