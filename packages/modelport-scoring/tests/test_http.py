@@ -389,6 +389,7 @@ def test_limits_of_time_and_number(services: Services) -> None:
         channel.close()
     assert refused.startswith(b"HTTP/1.1 503 ")
     assert b"max_connections is 3" in refused
+    wait_until(lambda: "1 connections were turned away" in service.supervisor_log, what="a word of it in the log")
     wait_until(lambda: service.ask("GET", "/").status == 200, what="connections free again")
 
 

@@ -100,6 +100,7 @@ def test_the_worker_is_replaced_and_requests_behind_are_not_lost(services: Servi
     assert [answer.json[0] for answer in answers] == [f"behind {number}" for number in range(3)]
     assert pid not in {answer.json[1] for answer in answers}
     assert f"worker {pid} is ended: run() did not end within 1300 ms" in service.log
+    assert service.log.count("a request was given up: run() took too long (limits.scoring_timeout_ms)") == 1
     assert (tmp_path / f"sleep {LONG_S}").read_text() == "x", "a request that has its answer was tried again"
 
 

@@ -12,6 +12,7 @@ from modelport_scoring.http.delivery import Delivery
 from modelport_scoring.http.response import Response, limit_message, message
 from modelport_scoring.http.turns import Turns
 from modelport_scoring.http.unread import MOST_BYTES, UnreadAnswers
+from modelport_scoring.journal import say
 from modelport_scoring.settings import Limits
 from modelport_scoring.share import WHOLE, Share
 
@@ -24,6 +25,8 @@ LEAST_ROOM = 32
 SWEEP_S = 1.0
 SOONEST_SWEEP_S = 0.02
 STALLED_S = 5.0
+QUIET_S = 10.0
+"""Between two lines of the log on connections that were turned away."""
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -95,6 +98,9 @@ class Listener:
         self._connections: set[Watched] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._also: list[Callable[[], None]] = []
+        self._turned_away = 0
+        """Since the log has told of it last."""
+        self._told_at = -QUIET_S
         self.now = loop.time
         self.call_soon = loop.call_soon
         self.turns = Turns(call_soon=loop.call_soon)
@@ -102,6 +108,7 @@ class Listener:
         self.sweep_with(lambda: unread.look(self._connections))
         self.budget = Budget(share=share, now=loop.time)
         self.sweep_with(self.budget.look)
+        self.sweep_with(self._tell_turned_away)
         self._sweep()
 
     def __len__(self) -> int:
@@ -125,7 +132,10 @@ class Listener:
         self._connections.add(connection)
         if self._counts is not None:
             self._counts.connection_opened()
-        return len(self._connections) <= self.most(connection.limits)
+        if len(self._connections) <= self.most(connection.limits):
+            return True
+        self._turned_away += 1
+        return False
 
     def overcrowded(self, limits: Limits) -> bool:
         """Whether there are so many that not even a refusal can be sent."""
@@ -202,6 +212,15 @@ class Listener:
         for also in self._also:
             self._do(also)
         self._sweeper = self._loop.call_later(max(interval, SOONEST_SWEEP_S), self._sweep)
+
+    def _tell_turned_away(self) -> None:
+        now = self._loop.time()
+        if self._turned_away and now - self._told_at >= QUIET_S:
+            say(
+                f"{self._turned_away} connections were turned away: as many were open as limits.max_connections or the "
+                "system's limit of open files (ulimit -n) allows"
+            )
+            self._turned_away, self._told_at = 0, now
 
     def _do(self, part: Callable[[], None]) -> None:
         """A fault in one part of the sweep must not end it: no deadline would hold any more."""

@@ -12,16 +12,18 @@ MOST_KINDS = 64
 
 
 class CountedLines:
-    """Lines that may come often: each kind is written once in a second at most, with how often it came meanwhile."""
+    """Lines that may come often: each kind is written once in a while at most, with how often it came meanwhile."""
 
-    def __init__(self, journal: Journal, *, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, journal: Journal, *, loop: asyncio.AbstractEventLoop, quiet_s: float = QUIET_S) -> None:
         self._journal = journal
         self._loop = loop
+        self._quiet_s = quiet_s
+        self._while = "a second" if quiet_s == QUIET_S else f"{quiet_s:g} s"
         self._held: dict[str, int] = {}
-        """How often each came since it was written last, within a second."""
+        """How often each came since it was written last, within that time."""
 
     def write(self, text: str) -> None:
-        """Append the text, now or counted within a second."""
+        """Append the text, now or counted within that time."""
         if text not in self._held and len(self._held) >= MOST_KINDS:
             text = "modelport: more kinds of lines came than are told apart"
         if text in self._held:
@@ -32,10 +34,10 @@ class CountedLines:
 
     def _hold(self, text: str) -> None:
         self._held[text] = 0
-        self._loop.call_later(QUIET_S, self._let_go, text)
+        self._loop.call_later(self._quiet_s, self._let_go, text)
 
     def _let_go(self, text: str) -> None:
         count = self._held.pop(text)
         if count:
-            self._journal.write(f"{text} ({count} more in a second)")
+            self._journal.write(f"{text} ({count} more in {self._while})")
             self._hold(text)

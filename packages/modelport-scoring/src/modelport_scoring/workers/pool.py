@@ -17,6 +17,7 @@ from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.counted_lines import CountedLines
 from modelport_scoring.workers.group import STOP_PATIENCE_S, WorkerGroup
 from modelport_scoring.workers.launch import Launch
+from modelport_scoring.workers.limit_log import LimitLog
 from modelport_scoring.workers.numbers import MOST_BYTES, NumberReader
 from modelport_scoring.workers.queue import WaitingLine
 from modelport_scoring.workers.ticket import Refusal, Ticket
@@ -64,8 +65,10 @@ class Pool:
         """The first start failed: nothing is tried again."""
         self.given = 0
         """How often a request went to a worker."""
-        self.line = WaitingLine(limits=limits, loop=loop, room=self._room)
-        self.batch_size = BatchSize(launch.together, journal=Journal(launch.log))
+        journal = Journal(launch.log)
+        self.limit_log = LimitLog(journal, loop=loop)
+        self.line = WaitingLine(limits=limits, loop=loop, room=self._room, note=self.limit_log.refused)
+        self.batch_size = BatchSize(launch.together, journal=journal)
         self.group = WorkerGroup(launch, size=size, loop=loop, owner=self)
         self._alertness = Alertness(loop)
         self._numbers: NumberReader | None = None
@@ -73,7 +76,7 @@ class Pool:
         self._revision = revision
         self._timeouts = Timeouts(self, loop=loop)
         self._ready: list[Worker] = []
-        self._often = CountedLines(Journal(launch.log), loop=loop)
+        self._often = CountedLines(journal, loop=loop)
         self._unfinished = Unfinished(self._holds_any, loop=loop)
 
     # --- life ---------------------------------------------------------------------------------------------------------

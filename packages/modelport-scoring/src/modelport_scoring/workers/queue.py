@@ -18,11 +18,19 @@ so many. Clients that come and go at once would fill the memory else, while the 
 class WaitingLine:
     """The queue of one revision, shared by its workers."""
 
-    def __init__(self, *, limits: Limits, loop: asyncio.AbstractEventLoop, room: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        loop: asyncio.AbstractEventLoop,
+        room: Callable[[], int] = lambda: 0,
+        note: Callable[[Refusal], None] = lambda _: None,
+    ) -> None:
         """``room``: how many of those that wait, the first ones, count as taken by a worker; nothing expires for
-        them."""
+        them. ``note`` is told of each that a limit refuses."""
         self.limits = limits
         self._room = room
+        self._note = note
         self._loop = loop
         self._tickets: deque[Ticket] = deque()
         self._abandoned = 0
@@ -47,9 +55,9 @@ class WaitingLine:
     def put(self, ticket: Ticket) -> None:
         """Append the ticket, or refuse it where a limit is reached."""
         if len(self) >= self.limits.max_queue_length:
-            ticket.refused(Refusal.QUEUE_LENGTH)
+            self._refuse(ticket, Refusal.QUEUE_LENGTH)
         elif self._bytes and self._bytes + len(ticket.payload) > self.limits.max_queue_bytes:
-            ticket.refused(Refusal.QUEUE_BYTES)
+            self._refuse(ticket, Refusal.QUEUE_BYTES)
         else:
             self._count(ticket)
             self._tickets.append(ticket)
@@ -99,6 +107,10 @@ class WaitingLine:
             tickets.append(ticket)
         return tickets
 
+    def _refuse(self, ticket: Ticket, refusal: Refusal) -> None:
+        self._note(refusal)
+        ticket.refused(refusal)
+
     def _count(self, ticket: Ticket) -> None:
         ticket.line = self
         ticket.waiting_since = ticket.waiting_since or self._loop.time()
@@ -134,5 +146,5 @@ class WaitingLine:
             elif self._uncount(ticket):
                 expired.append(ticket)
         for ticket in expired:
-            ticket.refused(Refusal.QUEUE_WAIT)
+            self._refuse(ticket, Refusal.QUEUE_WAIT)
         self._watch()

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from modelport_scoring.settings import Limits
 from modelport_scoring.workers.batch_size import BatchSize
+from modelport_scoring.workers.limit_log import LimitLog
 from modelport_scoring.workers.worker import Worker
 
 SOONEST_S = 0.001
@@ -27,6 +28,9 @@ class Watched(Protocol):
 
     @property
     def batch_size(self) -> BatchSize: ...
+
+    @property
+    def limit_log(self) -> LimitLog: ...
 
     @property
     def workers(self) -> Sequence[Worker]: ...
@@ -101,6 +105,7 @@ class Timeouts:
             if not ticket.settled:
                 ticket.settled = True
                 ticket.timed_out()
+                self._pool.limit_log.timed_out()
         if held_s < timeout_s + grace_s:
             return timeout_s + grace_s - held_s
         if replies.scores_together:
