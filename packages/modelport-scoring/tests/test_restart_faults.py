@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -57,6 +58,7 @@ def test_a_start_that_fails_after_a_servers_end_is_tried_again(services: Service
     assert service.wait_for(ServiceState.RUNNING).failure is None
     wait_until(lambda: sum(worker.state == "ready" for worker in service.status.workers) == 2, what="both are back")
     assert service.score("x").json == "x"
+    assert re.search(r"worker \d+ is ready, after \d+ that did not start", service.log)
 
 
 def test_a_stop_does_not_wait_for_the_next_try(services: Services, tmp_path: Path) -> None:

@@ -247,6 +247,8 @@ class WorkerGroup:
     def _became_ready(self, seat: Seat, worker: Worker, contract: Contract) -> None:
         self.failure, self._came_up = None, True
         self._settled.set()
+        if seat.failed_starts:
+            self._say(f"worker {worker.pid} is ready, after {seat.failed_starts} that did not start")
         seat.failed_starts, seat.is_failing = 0, False
         for note in contract.notes:
             self._say(note)
