@@ -240,6 +240,6 @@ def as_bytes(chunk: Any) -> Any:
     if isinstance(chunk, (bytes, bytearray, memoryview)):
         return chunk
     raise TypeError(
-        "A part of an AMLResponse's message is {}, not str or bytes: pass json_str=True to send the message as "
-        "JSON.".format(type(chunk).__name__)
+        "A part of an AMLResponse's message is {}, not str or bytes: yield text (what json.dumps makes of it, say), or "
+        "pass json_str=True to send a message that is a list as JSON.".format(type(chunk).__name__)
     )
