@@ -8,6 +8,7 @@ PARSER = tuple(f"modelport_scoring.http.{module}" for module in ("parser", "arri
 LINK = tuple(f"modelport_scoring.workers.{module}" for module in ("link", "inbox", "outbox"))
 
 TARGETS = {
+    "autoscaler": ("modelport_scoring.workers.autoscaler", "modelport_scoring.workers.group"),
     "clients": ("modelport_scoring.http",),
     "frames": (*LINK, "modelport_worker.link"),
     "http_connection": ("modelport_scoring.http",),

@@ -9,6 +9,7 @@ import pytest
 from fuzz.answers import Answer, read_answers
 from fuzz.catalogue import TARGETS, kept_inputs
 from fuzz.targets import (
+    autoscaler,
     clients,
     http_connection,
     pool,
@@ -24,6 +25,7 @@ from modelport_scoring.revisions.draining import Draining
 from modelport_scoring.router import heads
 from modelport_scoring.scoring import Scoring
 from modelport_scoring.traffic.shadow import Shadow
+from modelport_scoring.workers.autoscaler import Decision
 
 MOST_BYTES = 16 * 1024
 
@@ -135,3 +137,11 @@ def test_an_answer_to_a_copy_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 def copy_to_the_client(shadow: Shadow, ticket: Scoring, exchange: Exchange, *, posing_as: int) -> None:
     twin = Exchange(exchange.head, exchange.body, exchange.order)
     shadow._submit(ticket.copied_to(twin, posing_as=posing_as), shadow._revision)
+
+
+def test_a_pool_that_grows_beyond_its_bounds_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = b"\x00\x00" + b"\x64\x00\x00" * 4 + b"\x06\x00\x01" * 8 + b"\xd0\x00\x02" * 4
+    autoscaler.check_one(loaded)
+    monkeypatch.setattr(Decision, "workers", lambda *_, wanted, **__: wanted + 1)
+    with pytest.raises(AssertionError, match=r"workers, with Autoscale"):
+        autoscaler.check_one(loaded)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fuzz.answers import AnswerReader
 from fuzz.targets import (
+    autoscaler,
     clients,
     frames,
     http_connection,
@@ -214,6 +215,12 @@ events = st.builds(
 @given(seeds, st.integers(0, 31), st.lists(events, max_size=40).map(b"".join))
 def test_each_request_has_one_end_whatever_its_workers_do(seed: bytes, kind: int, happened: bytes) -> None:
     pool.check_one(seed + bytes([kind]) + happened)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seeds, st.integers(0, 159), st.lists(events, max_size=40).map(b"".join))
+def test_a_pool_has_the_workers_that_its_load_asks_for(seed: bytes, kind: int, happened: bytes) -> None:
+    autoscaler.check_one(seed + bytes([kind]) + happened)
 
 
 changes = st.builds(
