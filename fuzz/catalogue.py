@@ -36,6 +36,12 @@ TARGETS = {
     "router_clients": ("modelport_scoring.router", "modelport_scoring.http"),
     "script_requests": ("azureml.contrib.services",),
     "second_reader": (*PARSER, "h11"),
+    "supervisor": (
+        "modelport_scoring.supervision.supervisor",
+        "modelport_scoring.supervision.server_process",
+        "modelport_scoring.supervision.pulse",
+        "modelport_scoring.backoff",
+    ),
 }
 """Each with the modules whose coverage guides the search."""
 

@@ -17,6 +17,7 @@ from fuzz.targets import (
     router,
     router_clients,
     second_reader,
+    supervisor,
 )
 from modelport_scoring.http import arriving_head
 from modelport_scoring.http.budget import Budget
@@ -24,6 +25,7 @@ from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.revisions.draining import Draining
 from modelport_scoring.router import heads
 from modelport_scoring.scoring import Scoring
+from modelport_scoring.supervision.server_process import ServerProcess
 from modelport_scoring.traffic.shadow import Shadow
 from modelport_scoring.workers.autoscaler import Decision
 
@@ -145,3 +147,11 @@ def test_a_pool_that_grows_beyond_its_bounds_is_found(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Decision, "workers", lambda *_, wanted, **__: wanted + 1)
     with pytest.raises(AssertionError, match=r"workers, with Autoscale"):
         autoscaler.check_one(loaded)
+
+
+def test_a_server_that_hangs_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    hung = b"\x00" + b"\x00\x03" * 2 + b"\xa0\x00" + b"\x00\x03" * 40
+    supervisor.check_one(hung)
+    monkeypatch.setattr(ServerProcess, "end_if_hung", lambda _: None)
+    with pytest.raises(AssertionError, match="nobody ends it"):
+        supervisor.check_one(hung)

@@ -23,6 +23,7 @@ from fuzz.targets import (
     router,
     router_clients,
     second_reader,
+    supervisor,
 )
 from fuzz.targets.http_reader import SEPARATOR
 from modelport_scoring.http.response import WITHOUT_BODY, head
@@ -237,6 +238,19 @@ changes = st.builds(
 @given(seeds, st.integers(0, 127), st.lists(changes, max_size=40).map(b"".join))
 def test_each_request_is_answered_by_a_revision_that_may(seed: bytes, kind: int, happened: bytes) -> None:
     revisions.check_one(seed + bytes([kind]) + happened)
+
+
+ends = st.builds(
+    lambda *parts: bytes(parts),
+    st.sampled_from([*[0x00] * 9, *[0x68] * 6, 0x60, 0xA0, 0xB0, 0xB8, 0xC0, 0xC8, 0xD8, 0xE4, 0xF4, 0xF8]),
+    st.integers(0, 255),
+)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 31), st.lists(ends, max_size=80).map(b"".join))
+def test_servers_are_followed_and_a_stop_is_one(kind: int, happened: bytes) -> None:
+    supervisor.check_one(bytes([kind]) + happened)
 
 
 figures = st.one_of(
