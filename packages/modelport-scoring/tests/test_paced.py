@@ -16,6 +16,7 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelport_scoring.http.delivery import Delivery
 from modelport_scoring.http.paced import BELOW_BYTES, MOST_AT_ONCE_BYTES, PIECE_BYTES, PacedTransport
 from scoring_services import PATIENCE_S, RunningService, Services
 from test_http import post
@@ -123,6 +124,7 @@ def test_what_waits_is_counted_and_the_connection_is_told_where_that_is_much() -
             transport.write(bytes(20 * MIB))
             assert served.told == ["pause"]
             assert 19 * MIB < transport.get_write_buffer_size() < transport.held_bytes < 20 * MIB + 2 * BELOW_BYTES
+            assert Delivery(transport).held_bytes == transport.held_bytes, "as it is bounded for all connections"
             await reader.readexactly(10 * MIB)
             assert 8 * MIB < transport.held_bytes < 11 * MIB
             await reader.readexactly(10 * MIB)
