@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from modelport_scoring.journal import Journal
+from modelport_scoring.settings import Limits
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.contract import Contract
+from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.link import Link
 from modelport_scoring.workers.numbers import NumberReader
 from modelport_scoring.workers.page import SharedPage
+from modelport_scoring.workers.pool import Pool
 from modelport_scoring.workers.replies import Replies
 from modelport_scoring.workers.ticket import Refusal, Ticket
 from modelport_worker.frames import CANCELLED, CANCELLED_AT, CHUNK, LAST, MORE, RESULT, RETURNED
+
+LAUNCH = Launch(command=(), environment={}, cwd=Path("/"), log=Path("/dev/null"), start_timeout_s=1.0)
 
 
 class Request(Ticket):
@@ -34,6 +39,7 @@ class Request(Ticket):
         self.told.append(what)
 
     def admit(self, contract: Contract, numbers: NumberReader | None) -> bool:
+        self._hear("admit")
         return True
 
     def scored(self, *answer: object) -> None:
@@ -58,8 +64,8 @@ class Request(Ticket):
         self._hear("refused")
 
 
-class Pool:
-    """Scores nothing together."""
+class Alone:
+    """A pool that scores nothing together."""
 
     batch_size = BatchSize(1, journal=Journal(Path("/dev/null")))
 
@@ -67,7 +73,9 @@ class Pool:
 
 
 class Observer:
-    """Of a link that nobody uses."""
+    """Of a link that nobody uses, or a pool."""
+
+    def worker_ready(self) -> None: ...
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(name)
@@ -87,7 +95,7 @@ def tell(*requests: Request) -> tuple[list[str], int]:
         page = SharedPage()
         try:
             link = Link(Observer(), loop=loop)
-            replies = Replies(page, link, pool=Pool(), garbage_received=pytest.fail)
+            replies = Replies(page, link, pool=Alone(), garbage_received=pytest.fail)
             replies.in_flight.extend(requests)
             replies.answer_received(1, RESULT, 200, MORE, 5, b"", b"")
             replies.answer_received(1, CHUNK, 200, 0, 5, b"", b"some")
@@ -132,3 +140,37 @@ def test_nor_does_a_request_that_cannot_be_told_of_it_cost_the_others(place: str
         "nor could that it was lost: lost",
     ]
     assert third.told == ["scored"]
+
+
+class Worker:
+    """Holds one request, which it never answers."""
+
+    stream_since = 0.0
+
+    def __init__(self) -> None:
+        self.in_flight: list[Ticket] = []
+
+    def takes_more(self) -> bool:
+        return not self.in_flight
+
+    def send(self, ticket: Ticket, now: float) -> None:
+        self.in_flight.append(ticket)
+
+
+def test_a_request_that_cannot_be_made_ready_costs_no_other_one() -> None:
+    """Where there is no memory to read its body with, for one: it had no answer, and its worker was ended."""
+    first, second = Request(1, "admit"), Request(2)
+    worker, said = Worker(), []
+
+    async def take() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: said.append(f"{context['message']}: {context['exception']}"))
+        pool = Pool(LAUNCH, revision=1, size=1, limits=Limits(), loop=loop, observer=Observer())
+        pool.submit(first)
+        pool.submit(second)
+        pool.worker_ready(cast(Any, worker), Contract(input="text"))
+
+    asyncio.run(take())
+    assert said == ["a request could not be made ready for a worker: admit"]
+    assert (first.told, second.told) == (["lost"], ["admit"])
+    assert worker.in_flight == [second]

@@ -20,6 +20,7 @@ from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.limit_log import LimitLog
 from modelport_scoring.workers.numbers import MOST_BYTES, NumberReader
 from modelport_scoring.workers.queue import WaitingLine
+from modelport_scoring.workers.replies import give_up
 from modelport_scoring.workers.ticket import Refusal, Ticket
 from modelport_scoring.workers.timeouts import Timeouts
 from modelport_scoring.workers.unfinished import Unfinished
@@ -255,7 +256,12 @@ class Pool:
     def _give(self, worker: Worker, ticket: Ticket) -> None:
         assert self.contract is not None
         ticket.revision = self._revision
-        if ticket.admit(self.contract, self._numbers):
+        try:
+            is_admitted = ticket.admit(self.contract, self._numbers)
+        except Exception as error:  # there was no memory to read its body with, for one
+            give_up("a request could not be made ready for a worker", ticket, error)
+            return
+        if is_admitted:
             self.given += 1
             now = time.monotonic()
             if self._alertness.is_idle:

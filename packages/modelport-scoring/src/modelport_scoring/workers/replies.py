@@ -32,6 +32,8 @@ from modelport_worker.frames import (
 
 UNREADABLE = (ValueError, TypeError, struct.error)
 
+CANNOT_ANSWER = "an answer could not be sent"
+
 
 class BatchObserver(Protocol):
     """The pool, as far as requests are scored together."""
@@ -107,7 +109,7 @@ class Replies:
                 try:
                     ticket.scored(200, RETURNED, micros, b"", answer, count)
                 except Exception as error:
-                    give_up(ticket, error)
+                    give_up(CANNOT_ANSWER, ticket, error)
             if ticket.slot is not None:
                 self.large_bodies.free(ticket)
 
@@ -147,7 +149,7 @@ class Replies:
             try:
                 ticket.scored(code, flags, micros, meta, answer, self._together)
             except Exception as error:
-                give_up(ticket, error)
+                give_up(CANNOT_ANSWER, ticket, error)
         if ticket.slot is not None:
             if isinstance(answer, memoryview):
                 answer.release()
@@ -191,7 +193,7 @@ class Replies:
 
     def _give_up_body(self, ticket: Ticket, error: Exception) -> None:
         """A fault of ours kept a part of the body from its client: the worker is to make no more of it."""
-        give_up(ticket, error)
+        give_up(CANNOT_ANSWER, ticket, error)
         ticket.source = None
         self.cancel(ticket)
 
@@ -273,9 +275,9 @@ class Replies:
         return lost, again
 
 
-def give_up(ticket: Ticket, error: Exception) -> None:
-    """A fault of ours kept an answer from its client: that is one request's end, and not its worker's."""
-    report_fault("an answer could not be sent", error)
+def give_up(what: str, ticket: Ticket, error: Exception) -> None:
+    """A fault of ours stands between a request and its answer: that is one request's end, and not its worker's."""
+    report_fault(what, error)
     try:
         ticket.lost()
     except Exception as another:  # by the same way as the answer
