@@ -560,3 +560,13 @@ def test_micros_is_the_time_in_run(app: App, python: str) -> None:
     with app.run(python, code) as worker:
         worker.start()
         assert 20_000 <= worker.ask().micros < 2_000_000
+
+
+def test_a_run_that_takes_less_than_one_was_called_all_the_same(app: App, python: str) -> None:
+    """Who counts calls, and tells how long they took, goes by that: it left most of the quickest out."""
+    with app.run(python, ECHO) as worker:
+        worker.start()
+        for _ in range(10):
+            worker.send_at_once(*50 * [b"1"])
+            answers = [worker.receive() for _ in range(50)]
+            assert all(answer is not None and answer.micros > 0 for answer in answers)

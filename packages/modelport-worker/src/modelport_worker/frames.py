@@ -7,7 +7,7 @@ One definition serves both sides: the scoring server imports this module too. Ev
     +--------+-------------+-----------+----------+--------+--------+---------+
 
 ``id``      the request's number, chosen by the server, never 0 for a request, never reused in a worker's life
-``micros``  in a RESULT: microseconds that ``run`` took, 0 where it was not called
+``micros``  in a RESULT: microseconds that ``run`` took, at least 1; 0 where it was not called
 ``code``    in a RESULT: the HTTP status the worker asks for
 ``meta``    JSON, UTF-8, or nothing; what it holds depends on the kind
 ``payload`` bytes; what they hold depends on the kind

@@ -196,7 +196,8 @@ def send(link: Link, frame: Frame, answer: Answer, micros: int, finished: float)
 
 
 def as_micros(seconds: float) -> int:
-    return min(int(seconds * 1e6), LONGEST_MICROS)
+    """Of a call of ``run``: 1 at least, since 0 says that there was none."""
+    return min(int(seconds * 1e6) or seconds > 0, LONGEST_MICROS)
 
 
 def stream(link: Link, frame: Frame, answer: Answer, micros: int) -> None:
