@@ -187,8 +187,11 @@ def test_copies_are_bounded_in_number_and_in_bytes_until_they_are_answered() -> 
     copies[0].answer(b"1", revision=2)
     assert desk.request()[1] is not None
     large = Desk()
-    copies = [large.request(bytes(40 << 20))[1] for _ in range(2)]
-    assert [copy is None for copy in copies] == [False, True]
+    copies = [large.request(bytes(size))[1] for size in (40 << 20, 1, 40 << 20)]
+    assert [copy is None for copy in copies] == [False, False, True]
+    assert copies[0] is not None
+    copies[0].answer(b"1", revision=2)
+    assert large.request(bytes(40 << 20))[1] is not None, "the room of the first one has come back"
 
 
 def test_a_client_that_has_gone_leaves_nothing_to_compare() -> None:

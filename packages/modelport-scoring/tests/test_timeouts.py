@@ -7,14 +7,17 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from msgspec.structs import replace
 
+from modelport_scoring import Limits
+from modelport_scoring.workers.timeouts import Timeouts
 from modelport_scoring.workers.window import WEIGHT, WORK_AHEAD_MICROS
 from modelport_worker.link import CAREFUL
 from scoring_services import Answer, Gate, RunningService, Services, ask, session_members, stop, wait_until
@@ -289,3 +292,54 @@ def score_at_once(service: RunningService, folder: Path, *, numbers: Sequence[in
 def requests_held(service: RunningService) -> int:
     status = service.status
     return status.requests_in_flight + status.requests_waiting
+
+
+class Held:
+    """A request that is overdue. Answered, it has its connection send the next one, which nobody watches yet."""
+
+    settled = False
+
+    def __init__(self, pool: Overdue) -> None:
+        self._pool = pool
+
+    def timed_out(self) -> None:
+        assert self._pool.timeouts.timer is None, "a pool watches where nobody does"
+        self._pool.timeouts.watch()
+
+
+class Overdue:
+    """A pool of one worker, which is that worker, and what is told of its requests."""
+
+    limits = Limits(scoring_timeout_ms=1000, scoring_grace_ms=5000)
+    waits_for_client = scores_together = False
+    in_flight = (None,)
+
+    def __init__(self, loop: Any) -> None:
+        self.head_since = time.monotonic() - 1.5
+        self.timeouts = Timeouts(cast(Any, self), loop=loop)
+        self.workers = (self,)
+        self.replies = self
+        self.overdue = [Held(self)]
+        self.limit_log = SimpleNamespace(timed_out=lambda: None)
+
+
+class Timers:
+    """An event loop, as far as something is called later: nothing is, before the test says so."""
+
+    def __init__(self) -> None:
+        self.due: list[Callable[[], None]] = []
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timers:
+        self.due.append(callback)
+        return self
+
+    def cancel(self) -> None:
+        self.due.pop()
+
+
+def test_what_comes_for_what_is_overdue_is_watched_by_the_same_timer() -> None:
+    timers = Timers()
+    pool = Overdue(timers)
+    pool.timeouts.watch()
+    timers.due.pop()()
+    assert len(timers.due) == 1, "each of several would go on, and begin others"
