@@ -19,7 +19,7 @@ from modelport_scoring import Limits
 from modelport_scoring.http.arriving import MOST_AHEAD, ArrivingBody
 from modelport_scoring.http.budget import COUNTED_FROM
 from modelport_scoring.http.framing import Unreadable
-from modelport_scoring.http.known_heads import KnownHeads
+from modelport_scoring.http.known_heads import ALWAYS_NEW, KnownHeads
 from modelport_scoring.http.parser import MOST_AT_ONCE
 from modelport_scoring.http.reader import LARGE_BYTES, RequestReader
 from modelport_scoring.http.request import Body, Head
@@ -145,6 +145,16 @@ def test_a_known_head_passes_the_parser_by() -> None:
     (head,) = known.values()
     head.path = b"/marked"
     assert read([with_length(b"/score", b"def")], known)[0] == [(b"POST", b"/marked", b"", b"def")]
+
+
+@pytest.mark.parametrize("name", ALWAYS_NEW)
+def test_a_head_with_an_id_of_its_own_is_not_remembered(name: bytes) -> None:
+    """It is not seen again, and would push out those that are."""
+    known, request = KnownHeads(), b"GET / HTTP/1.1\r\nHost: x\r\n%b: 1\r\n\r\n"
+    assert read([request % name], known)[1] is None
+    assert not known
+    assert read([request % b"X-Other"], known)[1] is None
+    assert len(known) == 1
 
 
 def test_another_head_of_the_same_length_is_not_taken_for_the_last_one() -> None:
