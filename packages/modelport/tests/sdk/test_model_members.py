@@ -48,7 +48,8 @@ def test_what_is_no_argument_of_deploy_is_named(workspace: Workspace, wrong: dic
         Model.deploy(name="service", deployment_config=configuration, **{**right, **wrong})
 
 
-def test_a_model_is_not_registered_in_what_is_no_workspace() -> None:
+def test_a_model_is_not_registered_in_what_is_no_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     Path("m.pkl").write_text("m")
     with pytest.raises(UserErrorException, match="workspace must be a Workspace; it is None"):
         Model.register(None, "m.pkl", "m")  # type: ignore[arg-type]
