@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,10 +17,10 @@ from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.link import Link
 from modelport_scoring.workers.numbers import NumberReader
 from modelport_scoring.workers.page import SharedPage
-from modelport_scoring.workers.pool import Pool
+from modelport_scoring.workers.pool import MOST_ATTEMPTS, Pool
 from modelport_scoring.workers.replies import Replies
 from modelport_scoring.workers.ticket import Refusal, Ticket
-from modelport_worker.frames import CANCELLED, CANCELLED_AT, CHUNK, LAST, MORE, RESULT, RETURNED
+from modelport_worker.frames import CANCELLED, CANCELLED_AT, CHUNK, LAST, MORE, REDONE, RESULT, RETURNED
 
 LAUNCH = Launch(command=(), environment={}, cwd=Path("/"), log=Path("/dev/null"), start_timeout_s=1.0)
 
@@ -31,6 +32,7 @@ class Request(Ticket):
         super().__init__(b"")
         self.id = number
         self.told: list[str] = []
+        self.together = 0
         self._fails_at = fails_at
 
     def _hear(self, what: str) -> None:
@@ -42,7 +44,8 @@ class Request(Ticket):
         self._hear("admit")
         return True
 
-    def scored(self, *answer: object) -> None:
+    def scored(self, *answer: Any) -> None:
+        self.together = answer[-1]
         self._hear("scored")
 
     def stream_began(self, code: int, flags: int, micros: int, meta: bytes) -> None:
@@ -143,18 +146,22 @@ def test_nor_does_a_request_that_cannot_be_told_of_it_cost_the_others(place: str
 
 
 class Worker:
-    """Holds one request, which it never answers."""
-
-    stream_since = 0.0
+    """Holds one request, which it never answers, nor begins with."""
 
     def __init__(self) -> None:
         self.in_flight: list[Ticket] = []
+        self.replies = self
 
     def takes_more(self) -> bool:
         return not self.in_flight
 
     def send(self, ticket: Ticket, now: float) -> None:
+        ticket.attempts += 1
         self.in_flight.append(ticket)
+
+    def unanswered(self) -> tuple[list[Ticket], list[Ticket]]:
+        held, self.in_flight = self.in_flight, []
+        return [], held
 
 
 def test_a_request_that_cannot_be_made_ready_costs_no_other_one() -> None:
@@ -174,3 +181,79 @@ def test_a_request_that_cannot_be_made_ready_costs_no_other_one() -> None:
     assert said == ["a request could not be made ready for a worker: admit"]
     assert (first.told, second.told) == (["lost"], ["admit"])
     assert worker.in_flight == [second]
+
+
+def test_a_request_whose_workers_die_waits_anew_and_is_given_up_in_the_end() -> None:
+    """The time that it spent with a worker is no waiting; and three workers are enough."""
+    request = Request(1)
+
+    async def die() -> None:
+        loop = asyncio.get_running_loop()
+        pool = Pool(LAUNCH, revision=1, size=1, limits=Limits(queue_wait_ms=1000), loop=loop, observer=Observer())
+        pool.submit(request)
+        for attempt in range(1, MOST_ATTEMPTS + 1):
+            worker = Worker()
+            pool.worker_ready(cast(Any, worker), Contract(input="text"))
+            assert worker.in_flight == [request]
+            request.waiting_since = loop.time() - 100
+            pool.worker_ended(cast(Any, worker))
+            pool.line._expire()
+            assert pool.waiting_count == (attempt < MOST_ATTEMPTS)
+
+    asyncio.run(die())
+    assert request.told == [*["admit"] * MOST_ATTEMPTS, "lost"]
+
+
+def held(*requests: Request, work: Callable[[Replies], None]) -> None:
+    """Do that with the replies of a worker that holds the requests."""
+
+    async def do() -> None:
+        page = SharedPage()
+        try:
+            link = Link(Observer(), loop=asyncio.get_running_loop())
+            replies = Replies(page, link, pool=Alone(), garbage_received=pytest.fail)
+            replies.in_flight.extend(requests)
+            work(replies)
+        finally:
+            page.close()
+
+    asyncio.run(do())
+
+
+def test_the_clock_begins_anew_where_each_is_scored_alone_after_all() -> None:
+    def work(replies: Replies) -> None:
+        replies.batch_received(2, 0, 5, b"")
+        assert replies.head_since == 0.0
+        replies._batch_left = replies._announced = 0
+        replies.batch_received(2, REDONE, 0, b"it raised")
+        assert replies.head_since > 0.0
+
+    held(Request(1), Request(2), work=work)
+
+
+def test_the_time_in_which_a_client_does_not_read_is_not_the_scripts() -> None:
+    def work(replies: Replies) -> None:
+        replies.answer_received(1, RESULT, 200, MORE, 5, b"", b"")
+        replies.pause()
+        replies.head_since = 1.0
+        replies.resume()
+        assert replies.head_since > 1.0
+        replies.head_since = 1.0
+        replies.resume()
+        assert replies.head_since == 1.0, "it was not waited for"
+
+    held(Request(1), work=work)
+
+
+def test_how_many_were_scored_together_is_told_to_those_and_to_no_other() -> None:
+    first, second, third = Request(1), Request(2), Request(3)
+
+    def work(replies: Replies) -> None:
+        replies.batch_received(2, 0, 5, b"")
+        replies.answer_received(1, RESULT, 200, MORE, 5, b"", b"")
+        replies.answer_received(1, CHUNK, 200, LAST, 5, b"", b"")
+        for number in (2, 3):
+            replies.answer_received(number, RESULT, 200, RETURNED, 5, b"", b"1")
+
+    held(first, second, third, work=work)
+    assert (second.together, third.together) == (2, 1)
