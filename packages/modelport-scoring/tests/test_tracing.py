@@ -21,7 +21,7 @@ from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.trace_context import Parent, is_state, read_parent
 from modelport_scoring.telemetry.tracer import Described, Request, Trace, Tracer
 from otlp_collector import Collector, attributes
-from scoring_services import wait_until
+from scoring_services import Services, wait_until
 
 TRACE = b"4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = b"00f067aa0ba902b7"
@@ -234,6 +234,16 @@ def test_a_collector_gets_the_request_and_its_run_as_its_child() -> None:
     assert server.status.code == Status.STATUS_CODE_UNSET
 
 
+def test_run_did_not_begin_before_a_worker_had_the_request() -> None:
+    """It is told how long that took, which may be rounded, or be the time of all requests of a batch."""
+    with Collector() as collector:
+        with closing(traced(collector)) as telemetry:
+            tracer = tracer_of(telemetry)
+            tracer.end(tracer.begin({}), status=200, started=1.0, sent=1.5, micros=900_000, ended=2.0)
+        (run,) = [span for span in collector.spans if span.name == "run()"]
+    assert run.end_time_unix_nano - run.start_time_unix_nano == pytest.approx(5e8, rel=1e-6)
+
+
 def test_what_fails_is_an_error_and_what_no_worker_got_has_no_child() -> None:
     with Collector() as collector:
         with closing(traced(collector)) as telemetry:
@@ -384,3 +394,45 @@ def test_without_the_extra_the_settings_name_it() -> None:
     propagating, exporting = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert propagating == "None"
     assert 'pip install "modelport-scoring[tracing]"' in exporting
+
+
+# --- what a script is told --------------------------------------------------------------------------------------------
+
+TELLING = """
+def init(): pass
+
+def run(data, request_headers):
+    return {name.lower(): value for name, value in request_headers.items() if name.lower().startswith("trace")}
+"""
+
+
+def test_a_script_continues_the_trace_that_is_exported(services: Services) -> None:
+    with Collector() as collector:
+        service = services.start(TELLING, telemetry={"tracing": True, "otlp_endpoint": collector.endpoint})
+        told = service.score("x", headers={"traceparent": GIVEN.decode(), "tracestate": "a=1"}).json
+        wait_until(lambda: len(collector.spans) == 2, what="both spans")
+        server, run = sorted(collector.spans, key=lambda span: span.name)
+    assert (server.name, run.name) == ("POST /score", "run()")
+    assert server.parent_span_id.hex().encode() == SPAN
+    assert told == {"traceparent": f"00-{TRACE.decode()}-{run.span_id.hex()}-01", "tracestate": "a=1"}
+
+
+def test_a_script_gets_a_trace_of_each_request_and_nothing_of_one_that_is_none(services: Services) -> None:
+    service = services.start(TELLING, telemetry={"tracing": True})
+    told = [service.score("x").json for _ in range(3)]
+    told += [service.score("x", headers={"tracestate": "a=1"}).json]
+    told += [service.score("x", headers={"traceparent": "00-1", "tracestate": "a=1"}).json]
+    assert [list(each) for each in told] == [["traceparent"]] * 5
+    parents = [read_parent({b"traceparent": each["traceparent"].encode()}) for each in told]
+    assert None not in parents
+    assert len({parent.trace_id for parent in parents if parent is not None}) == 5
+    continued = service.score("x", headers={"traceparent": GIVEN.decode(), "tracestate": "A B"}).json
+    assert list(continued) == ["traceparent"]
+    assert continued["traceparent"].startswith(f"00-{TRACE.decode()}-")
+
+
+def test_without_tracing_a_script_gets_what_its_client_has_sent(services: Services) -> None:
+    service = services.start(TELLING)
+    sent = {"traceparent": "00-1", "tracestate": "A B"}
+    assert service.score("x", headers=sent).json == sent
+    assert service.score("x").json == {}
