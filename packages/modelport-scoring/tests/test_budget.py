@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import socket
 import ssl
@@ -14,17 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelport_scoring.http.budget import READ_BYTES, Budget
-from modelport_scoring.http.connection import Connection
-from modelport_scoring.http.exchange import Exchange
-from modelport_scoring.http.known_heads import KnownHeads
-from modelport_scoring.http.listener import Listener
-from modelport_scoring.http.request import FOREVER, Head
-from modelport_scoring.http.response import Response, message
 from modelport_scoring.settings import Limits
 from modelport_scoring.share import WHOLE, Share
 from routers import RunningRouter
@@ -327,57 +319,3 @@ def memory(status: Path, name: str) -> int:
     found = re.search(rf"{name}:\s+(\d+) kB", status.read_text())
     assert found is not None
     return int(found[1]) * 1024
-
-
-class Silent:
-    """An application that nobody asks for anything."""
-
-    limits = Limits(request_timeout_s=60)
-    most_pipelined = 1
-
-    def __init__(self) -> None:
-        self.known_heads = KnownHeads()
-
-    def screen(self, head: Head) -> Response | None:
-        return None
-
-    def refused(self, head: Head, response: Response) -> None:
-        """It does not count."""
-
-    def no_room(self, limit: str) -> Response:
-        return message(503, limit)
-
-    def handle(self, exchange: Exchange) -> None:
-        raise AssertionError("no request is whole")
-
-
-def test_who_is_held_back_has_afterwards_the_time_that_was_left() -> None:
-    """And while nothing is read, nothing is late. With its whole time again, a body could take for ever."""
-
-    async def talk() -> tuple[float, float, float]:
-        loop = asyncio.get_running_loop()
-        listener, made = Listener(loop, most_connections=1), list[Connection]()
-
-        def serve() -> Connection:
-            made.append(Connection(Silent(), listener))
-            return made[-1]
-
-        async with await loop.create_server(serve, "127.0.0.1", 0) as server:
-            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-            writer.write(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx")
-            while not (made and made[0].is_receiving):
-                await asyncio.sleep(0.001)
-            connection = made[0]
-            connection.deadline -= 45  # so long ago did it begin
-            deadlines = [connection.deadline]
-            for is_held_back in (True, False):
-                connection.hold_back(is_held_back)
-                deadlines.append(connection.deadline)
-            writer.close()
-            connection.reset()
-            listener.close()
-        return deadlines[0], deadlines[1], deadlines[2]
-
-    before, held_back, after = uvloop.run(asyncio.wait_for(talk(), 20))
-    assert held_back == FOREVER
-    assert before <= after < before + 20

@@ -215,6 +215,18 @@ class TestHostileBytes:
     def test_names_of_a_coding(self, coding: bytes) -> None:
         assert decompress(gzip.compress(b"x"), coding, max_bytes=1000) == b"x"
 
+    @pytest.mark.parametrize(("cut_off", "more"), [(0, b"y"), (1, b""), (20, b"")])
+    def test_a_compressed_body_ends_where_its_coding_does(self, cut_off: int, more: bytes) -> None:
+        whole = gzip.compress(b"x")
+        with pytest.raises(ProtocolError, match="it does not end where that ends") as error:
+            decompress(whole[: len(whole) - cut_off] + more, b"gzip", max_bytes=1000)
+        assert error.value.status == 400
+
+    def test_a_coding_that_is_not_known_is_named(self) -> None:
+        with pytest.raises(ProtocolError, match='the content coding "br"; gzip and deflate are taken') as error:
+            decompress(b"x", b"br", max_bytes=1000)
+        assert error.value.status == 415
+
     @given(st.binary(), st.sampled_from([b"gzip", b"deflate", b"br"]))
     def test_any_compressed_body(self, body: bytes, encoding: bytes) -> None:
         with pytest.raises(ProtocolError):
