@@ -166,6 +166,21 @@ def test_a_client_that_reads_fast_does_not_have_all_of_a_turn() -> None:
     uvloop.run(run())
 
 
+def test_what_is_closed_reads_on_while_it_still_writes() -> None:
+    """Else nobody would notice that the client goes, as long as it is not written to."""
+
+    async def run() -> None:
+        async with connected() as (served, _, _):
+            served.transport.pause_reading()
+            served.transport.write(bytes(5 * MIB))
+            assert not served.transport.is_reading()
+            served.transport.close()
+            assert served.transport.is_closing()
+            assert served.transport.is_reading()
+
+    uvloop.run(run())
+
+
 def test_after_an_abort_nothing_is_kept() -> None:
     async def run() -> None:
         async with connected() as (served, _, _):
