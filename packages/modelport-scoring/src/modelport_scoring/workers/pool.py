@@ -11,7 +11,7 @@ from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.journal import Journal
 from modelport_scoring.settings import MOST_TOGETHER, Limits
 from modelport_scoring.workers.alertness import Alertness
-from modelport_scoring.workers.arena import Arriving, arriving_in
+from modelport_scoring.workers.arena import arriving_in
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.counted_lines import CountedLines
@@ -19,6 +19,7 @@ from modelport_scoring.workers.group import STOP_PATIENCE_S, WorkerGroup
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.limit_log import LimitLog
 from modelport_scoring.workers.numbers import MOST_BYTES, NumberReader
+from modelport_scoring.workers.placing import nearest, place
 from modelport_scoring.workers.queue import WaitingLine
 from modelport_scoring.workers.replies import give_up
 from modelport_scoring.workers.ticket import Refusal, Ticket
@@ -182,8 +183,7 @@ class Pool:
         """Memory for a body that is on its way to one of the workers; None where it had better be anywhere."""
         if not self._ready or (self._numbers is not None and size <= MOST_BYTES):  # those are read here
             return None
-        worker = min(self._ready, key=lambda each: each.replies.large_bodies.arriving + len(each.in_flight))
-        return worker.replies.large_bodies.memory_for(size)
+        return place(size, self._ready)
 
     def take_over(self, tickets: Iterable[Ticket]) -> None:
         """Go on with requests that another pool had taken, before all others."""
@@ -243,15 +243,8 @@ class Pool:
             if worker.takes_more() and (free is None or len(worker.in_flight) < len(free.in_flight)):
                 free = worker
         if free is not None and (arriving := arriving_in(ticket.payload)) is not None:
-            return self._nearest(arriving, instead_of=free)
+            return nearest(arriving, ready, instead_of=free)
         return free
-
-    def _nearest(self, arriving: Arriving, *, instead_of: Worker) -> Worker:
-        """The worker in whose memory the body lies, where that has no more to do than the other one."""
-        for worker in self._ready:
-            if worker.replies.large_bodies.holds(arriving) and worker.takes_more():
-                return worker if len(worker.in_flight) <= len(instead_of.in_flight) else instead_of
-        return instead_of
 
     def _give(self, worker: Worker, ticket: Ticket) -> None:
         assert self.contract is not None
