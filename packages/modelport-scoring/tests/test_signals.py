@@ -19,8 +19,9 @@ ENDS_ITS_PARENT = """
 import os, signal
 def init(): pass
 def run(x):
-    if x == "end": os.kill(os.getppid(), signal.SIGTERM)
-    return os.getppid()
+    parent = os.getppid()  # before it has gone
+    if x == "end": os.kill(parent, signal.SIGTERM)
+    return parent
 """
 
 
