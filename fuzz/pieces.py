@@ -43,3 +43,8 @@ def expand(data: bytes) -> bytes:
     *repeated, last = REPEAT.split(data)
     places = zip(repeated[::2], repeated[1::2], strict=True)
     return b"".join([piece * (1 + min(times[0], MOST_BYTES // max(len(piece), 1))) for piece, times in places]) + last
+
+
+def memory_at_times(length: int | None) -> memoryview | None:
+    """Memory for a body of that length to be collected in, where it is odd: both ways are gone."""
+    return memoryview(bytearray(length)) if length and length % 2 else None

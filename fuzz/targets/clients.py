@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from fuzz.answers import CONTINUE, AnswerReader
+from fuzz.pieces import memory_at_times
 from fuzz.wire import TaskLoop
 from modelport_scoring import Limits
 from modelport_scoring.http.connection import Connection
@@ -261,8 +262,7 @@ class Script:
         assert response.status >= 400
 
     def memory_for(self, head: Head) -> memoryview | None:
-        """For the bodies of odd lengths."""
-        return memoryview(bytearray(head.length)) if head.length and head.length % 2 else None
+        return memory_at_times(head.length)
 
     def no_room(self, limit: str) -> Response:
         return message(503, limit)

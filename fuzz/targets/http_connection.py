@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from fuzz.answers import Answer, read_answers
-from fuzz.pieces import cut, expand
+from fuzz.pieces import cut, expand, memory_at_times
 from fuzz.targets.http_reader import SEPARATOR, UNBOUNDED, Forgetful, forgets_at_times, plain_status
 from fuzz.wire import Client, Loop, Wire
 from modelport_scoring import Limits
@@ -61,8 +61,7 @@ class Script:
         """Nobody counts here."""
 
     def memory_for(self, head: Head) -> memoryview | None:
-        """For the bodies of odd lengths."""
-        return memoryview(bytearray(head.length)) if head.length and head.length % 2 else None
+        return memory_at_times(head.length)
 
     def no_room(self, limit: str) -> Response:
         return message(503, limit)

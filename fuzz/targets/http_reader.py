@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 from unittest import mock
 
-from fuzz.pieces import cut, expand
+from fuzz.pieces import cut, expand, memory_at_times
 from modelport_scoring import Limits
 from modelport_scoring.http import reader as reading
 from modelport_scoring.http.framing import Unreadable
@@ -47,8 +47,7 @@ class Recorder:
         self.seen.append((head.method, head.path, head.query, head.version, headers, head.keep_alive, bytes(body)))
 
     def memory_for(self, head: Head) -> memoryview | None:
-        """For the bodies of odd lengths."""
-        return memoryview(bytearray(head.length)) if head.length and head.length % 2 else None
+        return memory_at_times(head.length)
 
     def body_grew(self, size: int) -> None: ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from fuzz.pieces import expand
+from fuzz.pieces import expand, memory_at_times
 from fuzz.second_reader import Request, read_requests
 from fuzz.targets.http_reader import UNBOUNDED, Forgetful
 from modelport_scoring import Limits
@@ -38,8 +38,7 @@ class Recorder:
         self.requests.append(Request(head.method, target, head.version, head.headers, bytes(body), head.keep_alive))
 
     def memory_for(self, head: Head) -> memoryview | None:
-        """For the bodies of odd lengths."""
-        return memoryview(bytearray(head.length)) if head.length and head.length % 2 else None
+        return memory_at_times(head.length)
 
     def body_grew(self, size: int) -> None: ...
 

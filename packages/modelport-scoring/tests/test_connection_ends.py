@@ -18,14 +18,12 @@ import uvloop
 from ended_connections import left_behind
 from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.exchange import Exchange
-from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.paced import PacedTransport
 from modelport_scoring.http.reader import RequestReader
-from modelport_scoring.http.request import Head
-from modelport_scoring.http.response import Response, message
-from modelport_scoring.settings import Limits
+from modelport_scoring.http.response import Response
 from scoring_services import PATIENCE_S, Gate, Services, read_all, refuses, wait_until
+from small_application import SmallApplication
 from test_http import post, read_answers
 from tls_services import contexts, secured, with_certificate
 
@@ -170,25 +168,8 @@ def test_a_stream_that_begins_while_the_service_stops_says_that_it_is_the_last_a
 # --- what is left of them ---------------------------------------------------------------------------------------------
 
 
-class Echo:
-    """The smallest application."""
-
-    def __init__(self) -> None:
-        self.known_heads = KnownHeads()
-        self.limits = Limits()
-        self.most_pipelined = 1
-
-    def screen(self, head: Head) -> Response | None:
-        return None
-
-    def refused(self, head: Head, response: Response) -> None:
-        """It does not count."""
-
-    def memory_for(self, head: Head) -> memoryview | None:
-        return None
-
-    def no_room(self, limit: str) -> Response:
-        return message(503, limit)
+class Echo(SmallApplication):
+    """Sends back what comes."""
 
     def handle(self, exchange: Exchange) -> None:
         body = bytes(exchange.body)

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 import pytest
 import uvloop
 
-from modelport_scoring import Limits
 from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import Head
-from modelport_scoring.http.response import Response, message
+from modelport_scoring.http.response import Response
 from modelport_scoring.http.turns import MOST_WAITING_BYTES, SHORT_BYTES, TURN_S, Turns
 from scoring_services import PATIENCE_S
+from small_application import SmallApplication
 from test_reader import Recorder, with_chunks
 
 LONG = SHORT_BYTES + 1
@@ -170,26 +170,15 @@ def test_one_read_is_parsed_in_several_turns_where_it_takes_long() -> None:
 # --- connections ------------------------------------------------------------------------------------------------------
 
 
-class Noting:
+class Noting(SmallApplication):
     """An application that notes in which order requests come to it."""
 
     def __init__(self) -> None:
-        self.limits = Limits()
-        self.known_heads = KnownHeads()
-        self.most_pipelined = 1
+        super().__init__()
         self.paths: list[bytes] = []
-
-    def screen(self, head: Head) -> Response | None:
-        return None
 
     def refused(self, head: Head, response: Response) -> None:
         self.paths.append(b"refused")
-
-    def memory_for(self, head: Head) -> memoryview | None:
-        return None
-
-    def no_room(self, limit: str) -> Response:
-        return message(503, limit)
 
     def handle(self, exchange: Exchange) -> None:
         self.paths.append(exchange.head.path)

@@ -11,12 +11,12 @@ import uvloop
 
 from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.exchange import Exchange
-from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.listener import Listener
-from modelport_scoring.http.request import FOREVER, Head
-from modelport_scoring.http.response import Response, message
+from modelport_scoring.http.request import FOREVER
+from modelport_scoring.http.response import Response
 from modelport_scoring.http.turns import Turns
 from modelport_scoring.settings import Limits
+from small_application import SmallApplication
 
 PATIENCE_S = 20
 SOON_S = 20.0
@@ -26,27 +26,12 @@ FIRST = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
 ASKING = b"POST /score HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
 
 
-class Holding:
+class Holding(SmallApplication):
     """An application that keeps each request until the test answers it."""
 
-    limits = Limits(request_timeout_s=60, idle_timeout_s=60)
-    most_pipelined = 8
-
     def __init__(self) -> None:
-        self.known_heads = KnownHeads()
+        super().__init__(limits=Limits(request_timeout_s=60, idle_timeout_s=60), most_pipelined=8)
         self.held: list[Exchange] = []
-
-    def screen(self, head: Head) -> Response | None:
-        return None
-
-    def refused(self, head: Head, response: Response) -> None:
-        """It does not count."""
-
-    def memory_for(self, head: Head) -> memoryview | None:
-        return None
-
-    def no_room(self, limit: str) -> Response:
-        return message(503, limit)
 
     def handle(self, exchange: Exchange) -> None:
         self.held.append(exchange)
