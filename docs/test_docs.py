@@ -20,7 +20,7 @@ from modelport.sdk.aks_endpoint import AksEndpoint
 from modelport_scoring import Autoscale, Batching, ErrorMode, FrontEnd, Limits, ServiceSettings, Traffic, WorkerStart
 from modelport_scoring.fetch.settings import BundleToFetch, EnvironmentToFetch, FetchSettings
 from modelport_scoring.router.settings import RouterSettings, UpstreamSettings
-from modelport_scoring.settings import LONGEST_WAIT_MS, MOST_TOGETHER
+from modelport_scoring.settings.service import LONGEST_WAIT_MS, MOST_TOGETHER
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/README.md")])

@@ -40,7 +40,7 @@ TARGETS = {
         "modelport_scoring.supervision.supervisor",
         "modelport_scoring.supervision.server_process",
         "modelport_scoring.supervision.pulse",
-        "modelport_scoring.backoff",
+        "modelport_scoring.processes.backoff",
     ),
 }
 """Each with the modules whose coverage guides the search."""

@@ -12,19 +12,20 @@ from typing import Any
 from unittest.mock import patch
 
 from fuzz.made_up_workers import Loop, Process
-from modelport_scoring import scoring, service
+from modelport_scoring import service
 from modelport_scoring.bundle import Manifest
 from modelport_scoring.control import verbs
 from modelport_scoring.control.peers import Peers
 from modelport_scoring.http.exchange import Exchange
+from modelport_scoring.http.ids import read_ids
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
-from modelport_scoring.ids import read_ids
-from modelport_scoring.journal import Journal
+from modelport_scoring.logs.journal import Journal
 from modelport_scoring.revisions import earlier_starts, hosting, revision
-from modelport_scoring.scoring import Scoring
 from modelport_scoring.service import Service
-from modelport_scoring.settings import ServiceSettings, WorkerStart
+from modelport_scoring.serving import scoring
+from modelport_scoring.serving.scoring import Scoring
+from modelport_scoring.settings.service import ServiceSettings, WorkerStart
 from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.traffic import shadow, split
 from modelport_scoring.workers import alertness, group, pool, replies, timeouts, worker

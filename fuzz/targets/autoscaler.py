@@ -15,8 +15,8 @@ from unittest.mock import patch
 
 from fuzz.made_up_workers import Loop
 from fuzz.targets import pool
-from modelport_scoring.journal import Journal
-from modelport_scoring.settings import Autoscale
+from modelport_scoring.logs.journal import Journal
+from modelport_scoring.settings.service import Autoscale
 from modelport_scoring.workers.autoscaler import Autoscaler
 from modelport_scoring.workers.size import Size
 from modelport_scoring.workers.worker import WorkerState

@@ -15,7 +15,7 @@ from typing import cast
 
 from fuzz.pieces import cut
 from fuzz.wire import Client, Loop, Wire
-from modelport_scoring.journal import Journal
+from modelport_scoring.logs.journal import Journal
 from modelport_scoring.workers.arena import SMALLEST_BYTES
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.contract import Contract

@@ -19,8 +19,8 @@ import msgspec
 from fuzz.hosted_service import Client, Detour, NamedProcess, World, input_of
 from modelport_scoring.errors import RequestRefused, SwitchFailed, SwitchInProgress
 from modelport_scoring.revisions.hosted import Hosted
-from modelport_scoring.scoring import Scoring
-from modelport_scoring.settings import (
+from modelport_scoring.serving.scoring import Scoring
+from modelport_scoring.settings.service import (
     Autoscale,
     Batching,
     Changes,

@@ -17,9 +17,14 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from modelport_scoring.exit_statuses import STATUS_CANNOT_SERVE, STATUS_FAILED, STATUS_GIVEN_UP, STATUS_SCRIPT_FAILED
-from modelport_scoring.handover import LINGER_S
-from modelport_scoring.settings import Limits
+from modelport_scoring.processes.exit_statuses import (
+    STATUS_CANNOT_SERVE,
+    STATUS_FAILED,
+    STATUS_GIVEN_UP,
+    STATUS_SCRIPT_FAILED,
+)
+from modelport_scoring.settings.service import Limits
+from modelport_scoring.sockets.handover import LINGER_S
 from modelport_scoring.supervision import pulse, server_process, supervisor
 from modelport_scoring.supervision.told import LEAVE
 from modelport_scoring.telemetry import layout

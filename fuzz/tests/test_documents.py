@@ -21,7 +21,7 @@ from modelport_scoring.errors import RequestRefused, SettingsInvalid
 from modelport_scoring.fetch.settings import read_fetch_settings
 from modelport_scoring.router.settings import RouterSettings, decode_router_settings
 from modelport_scoring.service_folder import decode_settings
-from modelport_scoring.settings import ServiceSettings, limits_of
+from modelport_scoring.settings.service import ServiceSettings, limits_of
 
 SERVICE: dict[str, Any] = {
     "format": 1,

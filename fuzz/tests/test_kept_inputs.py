@@ -24,7 +24,7 @@ from modelport_scoring.http.budget import Budget
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.revisions.draining import Draining
 from modelport_scoring.router import heads
-from modelport_scoring.scoring import Scoring
+from modelport_scoring.serving.scoring import Scoring
 from modelport_scoring.supervision.server_process import ServerProcess
 from modelport_scoring.traffic.shadow import Shadow
 from modelport_scoring.workers.autoscaler import Decision

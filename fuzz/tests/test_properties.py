@@ -27,7 +27,7 @@ from fuzz.targets import (
 )
 from fuzz.targets.http_reader import SEPARATOR
 from modelport_scoring.http.response import WITHOUT_BODY, head
-from modelport_scoring.script_answers import returned
+from modelport_scoring.serving.script_answers import returned
 
 HEAD = b"%b %b HTTP/%b\r\nHost: x\r\n%b\r\n"
 methods = st.sampled_from([b"POST", b"GET", b"HEAD", b"OPTIONS", b"CONNECT"])

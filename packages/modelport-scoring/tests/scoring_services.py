@@ -36,7 +36,7 @@ from modelport_scoring import (
     supervisor_log_path,
     write_settings,
 )
-from modelport_scoring.process_status import STATE, read_status
+from modelport_scoring.processes.status import STATE, read_status
 from modelport_scoring.supervision.service_lock import is_alive
 
 FAKE_WORKER = Path(__file__).parent / "fake_worker.py"

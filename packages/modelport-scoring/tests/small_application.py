@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response, message
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings.service import Limits
 
 
 class SmallApplication:

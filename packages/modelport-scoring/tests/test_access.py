@@ -23,7 +23,7 @@ from modelport_scoring import AuthSettings, RequestRefused, SettingsInvalid, Tok
 from modelport_scoring.access import tokens
 from modelport_scoring.access.decisions import Denied, Granted
 from modelport_scoring.access.gate import Gate
-from modelport_scoring.settings_checks import check_auth
+from modelport_scoring.settings.checks import check_auth
 from scoring_services import Services
 
 NOW = 1_800_000_000.0

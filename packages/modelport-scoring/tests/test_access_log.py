@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from modelport_scoring.journal import Journal, cut_logs, write_as
+from modelport_scoring.logs.journal import Journal, cut_logs, write_as
 from modelport_scoring.telemetry.access_log import MOST_BUFFERED_BYTES, STREAMED, Access, AccessLog
 from modelport_scoring.telemetry.settings import LogFormat, TelemetrySettings
 from modelport_scoring.telemetry.telemetry import Telemetry
@@ -187,8 +187,8 @@ def test_messages_as_json(tmp_path: Path) -> None:
 
 FAULTY = """
 import asyncio
-from modelport_scoring.complaints import take_complaints
-from modelport_scoring.journal import write_as
+from modelport_scoring.logs.complaints import take_complaints
+from modelport_scoring.logs.journal import write_as
 from modelport_scoring.telemetry.settings import LogFormat
 
 async def main():

@@ -11,7 +11,7 @@ from typing import cast
 
 import pytest
 
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings.service import Limits
 from modelport_scoring.workers.arena import Arena, arriving_in
 from modelport_scoring.workers.contract import ArrayParameter, Contract
 from modelport_scoring.workers.large_bodies import LargeBodies

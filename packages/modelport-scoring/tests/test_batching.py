@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from modelport_scoring.journal import Journal
+from modelport_scoring.logs.journal import Journal
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.window import Window
 from scoring_services import Answer, RunningService, Services, ask, wait_until

@@ -10,7 +10,7 @@ import pytest
 
 from modelport_scoring import ServiceState
 from modelport_scoring.errors import SettingsInvalid
-from modelport_scoring.settings_checks import check_settings
+from modelport_scoring.settings.checks import check_settings
 from scoring_services import Answer, RunningService, Services
 
 PAGE = "https://page.example"

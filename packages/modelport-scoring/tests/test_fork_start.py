@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from modelport_scoring import ServiceState, SwitchFailed
-from modelport_scoring.process_status import PARENT, read_status
+from modelport_scoring.processes.status import PARENT, read_status
 from modelport_scoring.supervision.service_lock import is_alive
 from scoring_services import PATIENCE_S, Gate, RunningService, Services, load, session_members, wait_until
 

@@ -17,7 +17,7 @@ from tls_services import with_certificate
 
 HOLES = """
 import ctypes, psutil
-from modelport_scoring.freed_memory import QUIET_LOOKS, IdleMemory, keep_freed_memory
+from modelport_scoring.processes.freed_memory import QUIET_LOOKS, IdleMemory, keep_freed_memory
 
 def resident():
     return psutil.Process().memory_info().rss

@@ -27,7 +27,7 @@ import trustme
 
 from image_packages import Package
 from modelport_scoring import ControlClient
-from modelport_scoring.handover import Handover, HandoverFailed
+from modelport_scoring.sockets.handover import Handover, HandoverFailed
 from scoring_services import PATIENCE_S, has_pending, kill_session, read_all, refuses, stop, wait_until
 
 SCRIPT = """
@@ -414,7 +414,7 @@ def nothing() -> socket.socket:
 DIES = """
 import socket, sys, threading
 from pathlib import Path
-from modelport_scoring.handover import SOCKET, Handover
+from modelport_scoring.sockets.handover import SOCKET, Handover
 
 folder = Path(sys.argv[1])
 serving = Handover(folder)

@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from modelport_scoring import AuthSettings, RequestRefused
-from modelport_scoring.ids import new_id
+from modelport_scoring.http.ids import new_id
 from scoring_services import RunningService, Services
 
 NEW = "(new)"

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelport_scoring.inference import do
 from modelport_scoring.inference_protocol import side_process
 from modelport_scoring.inference_protocol.jobs import Done, Wanted, Write
 from modelport_scoring.inference_protocol.side_process import NoTurn, SideProcess
+from modelport_scoring.serving.inference import do
 from modelport_scoring.workers.contract import Contract
 from scoring_services import (
     Answer,

@@ -6,7 +6,7 @@ import ctypes
 import socket
 import struct
 
-from modelport_scoring.leaving import SO_ATTACH_FILTER, shakes_hands
+from modelport_scoring.sockets.leaving import SO_ATTACH_FILTER, shakes_hands
 from scoring_services import wait_until
 
 SO_DETACH_FILTER = 27

@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from modelport_scoring.journal import Journal
+from modelport_scoring.logs.journal import Journal
 from modelport_scoring.workers.counted_lines import CountedLines
 from scoring_services import Gate, Services, wait_until
 from split_services import answering

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings.service import Limits
 from modelport_scoring.workers.queue import WaitingLine
 from modelport_scoring.workers.ticket import Refusal, Ticket
 

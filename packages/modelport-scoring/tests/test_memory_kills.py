@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelport_scoring.memory_kills import VMSTAT, MemoryKills
+from modelport_scoring.processes.memory_kills import VMSTAT, MemoryKills
 
 
 def counted(path: Path, kills: int) -> Path:

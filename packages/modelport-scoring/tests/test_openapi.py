@@ -23,8 +23,8 @@ from inference_schema.schema_decorators import input_schema
 from modelport_scoring import RevisionSettings, ServiceSettings
 from modelport_scoring.openapi import Documents, NoSuchDocument, describe, find_user_documents
 from modelport_scoring.openapi.timedeltas import TIMEDELTA_PATTERNS
-from modelport_scoring.routes import asked_version
-from modelport_scoring.settings import AuthSettings, ErrorMode, TokenSettings
+from modelport_scoring.serving.routes import asked_version
+from modelport_scoring.settings.service import AuthSettings, ErrorMode, TokenSettings
 from modelport_scoring.workers.contract import Contract, Parameter
 from schema_cases import CASES, FRAME, ORIENTS, contract_of
 

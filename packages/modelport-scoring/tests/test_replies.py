@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from modelport_scoring.journal import Journal
-from modelport_scoring.settings import Limits
+from modelport_scoring.logs.journal import Journal
+from modelport_scoring.settings.service import Limits
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.launch import Launch

@@ -19,7 +19,7 @@ import schemathesis
 from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Err
 
-from modelport_scoring.settings import AuthSettings, ErrorMode
+from modelport_scoring.settings.service import AuthSettings, ErrorMode
 from openapi_scripts import ALL
 from scoring_services import RunningService, Services
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from modelport_scoring import ErrorMode
-from modelport_scoring.script_answers import script_lines
+from modelport_scoring.serving.script_answers import script_lines
 from scoring_services import RunningService, Services
 
 DECORATED = """

@@ -480,9 +480,9 @@ def test_one_of_an_earlier_version_does_not_go_on_with_earlier_settings(
         patch.setenv("PYTHONPATH", str(package.parent))
         service = start(services)
     leader, follower = pids(service)
-    text, field = (package / "settings.py").read_text(), "    server_processes: int = 1\n"
+    text, field = (package / "settings" / "service.py").read_text(), "    server_processes: int = 1\n"
     assert text.count(field) == 1
-    (package / "settings.py").write_text(text.replace(field, f"{field}    novelty: int = 1\n"))
+    (package / "settings" / "service.py").write_text(text.replace(field, f"{field}    novelty: int = 1\n"))
     os.kill(leader, signal.SIGKILL)
     wait_until(lambda: is_whole(service, 2) and follower not in pids(service), what="both are of the later version")
     assert f"process {follower} is ended" in service.supervisor_log

@@ -17,9 +17,9 @@ from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.stream import BodyStream
 from modelport_scoring.revisions.hosted import Hosted
-from modelport_scoring.scoring import Scoring
 from modelport_scoring.service import Service
-from modelport_scoring.settings import Limits, WorkerOptions
+from modelport_scoring.serving.scoring import Scoring
+from modelport_scoring.settings.service import Limits, WorkerOptions
 from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.tracer import Described

@@ -24,7 +24,7 @@ from azureml_inference_server_http.api import aml_request as raw_request
 from azureml_inference_server_http.api import aml_response as raw_response
 from modelport_scoring.container.packaged import VARIABLES
 from modelport_scoring.errors import SettingsInvalid
-from modelport_scoring.stand_alone import HEEDED, OPTIONS, conclude
+from modelport_scoring.stand_alone.__main__ import HEEDED, OPTIONS, conclude
 from modelport_scoring.version import __version__, server_line
 from routers import free_port
 from scoring_services import PATIENCE_S, kill_session, wait_until

@@ -32,7 +32,7 @@ from modelport_scoring import (
     supervisor_pid,
     write_settings,
 )
-from modelport_scoring.journal import cut, move
+from modelport_scoring.logs.journal import cut, move
 from modelport_scoring.supervision.service_lock import is_alive
 from scoring_services import (
     PATIENCE_S,

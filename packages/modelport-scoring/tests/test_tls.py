@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from modelport_scoring import SettingsInvalid, TlsSettings
-from modelport_scoring.tls import HANDSHAKE_TIMEOUT_S, Certificate
+from modelport_scoring.tls.certificate import HANDSHAKE_TIMEOUT_S, Certificate
 
 SETTINGS = TlsSettings(certificate="tls.crt", key="tls.key")
 AUTHORITY = trustme.CA()
@@ -328,6 +328,6 @@ def test_a_certificate_that_is_about_to_expire(tmp_path: Path, capfd: pytest.Cap
 
 
 def test_only_a_certificate_loads_the_cryptography() -> None:
-    program = "import sys, modelport_scoring.tls; print('cryptography' in sys.modules)"
+    program = "import sys, modelport_scoring.tls.certificate; print('cryptography' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

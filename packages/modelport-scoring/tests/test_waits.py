@@ -15,7 +15,7 @@ from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.request import FOREVER
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.turns import Turns
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings.service import Limits
 from small_application import SmallApplication
 
 PATIENCE_S = 20

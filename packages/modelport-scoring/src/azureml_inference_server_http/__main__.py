@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from modelport_scoring.stand_alone import main
+from modelport_scoring.stand_alone.__main__ import main
 
 if __name__ == "__main__":
     sys.exit(main())

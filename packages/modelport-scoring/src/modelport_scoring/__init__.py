@@ -23,7 +23,8 @@ from modelport_scoring.service_folder import (
     supervisor_log_path,
     write_settings,
 )
-from modelport_scoring.settings import (
+from modelport_scoring.settings.checks import check_settings
+from modelport_scoring.settings.service import (
     AuthSettings,
     Autoscale,
     Batching,
@@ -38,7 +39,6 @@ from modelport_scoring.settings import (
     TokenSettings,
     WorkerStart,
 )
-from modelport_scoring.settings_checks import check_settings
 from modelport_scoring.states import ServiceState
 from modelport_scoring.supervision.service_lock import supervisor_pid
 from modelport_scoring.supervision.supervisor import supervisor_command

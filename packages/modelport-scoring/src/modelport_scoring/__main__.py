@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from modelport_scoring.errors import ServiceAlreadyRunning
-from modelport_scoring.exit_statuses import STATUS_FAILED
+from modelport_scoring.processes.exit_statuses import STATUS_FAILED
 from modelport_scoring.supervision.supervisor import supervise
 
 USAGE = "usage: python -m modelport_scoring <service folder>"

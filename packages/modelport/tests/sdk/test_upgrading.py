@@ -21,7 +21,7 @@ def older(deployer: Deployer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """A service whose scoring server is of a version that cannot change origins, and does not say which one it is."""
     package = tmp_path / "older" / "modelport_scoring"
     shutil.copytree(Path(modelport_scoring.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    settings = package / "settings.py"
+    settings = package / "settings" / "service.py"
     text, without = settings.read_text(), "    cors_origins: list[str] | UnsetType = UNSET\n"
     assert text.count(without) == 1
     settings.write_text(text.replace(without, ""))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from modelport_scoring.access.decisions import Denied, Granted, denied
 from modelport_scoring.access.keys import KeyCheck
-from modelport_scoring.settings import AuthSettings, TokenSettings
+from modelport_scoring.settings.service import AuthSettings, TokenSettings
 
 NO_HEADER = "Unauthorized, no Auth Header"
 WRONG_SCHEME = "Unauthorized, the Authorization header must be: Bearer <{kind}>"

@@ -16,8 +16,8 @@ from joserfc.jwk import ECKey
 
 from modelport_scoring.access.decisions import Denied, Granted, denied
 from modelport_scoring.errors import SettingsInvalid
-from modelport_scoring.moments import in_words
-from modelport_scoring.settings import TokenKey, TokenSettings
+from modelport_scoring.logs.moments import in_words
+from modelport_scoring.settings.service import TokenKey, TokenSettings
 
 ALGORITHM = "ES256"
 LEEWAY_S = 30

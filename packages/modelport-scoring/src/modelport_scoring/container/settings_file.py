@@ -20,7 +20,7 @@ from modelport_scoring.errors import (
     SwitchFailed,
     SwitchInProgress,
 )
-from modelport_scoring.journal import say
+from modelport_scoring.logs.journal import say
 from modelport_scoring.service_folder import decode_settings
 
 LOOK_S = 1.0

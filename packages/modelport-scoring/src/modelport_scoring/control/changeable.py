@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from modelport_scoring.settings import Changes, RevisionSettings, ServiceSettings
+from modelport_scoring.settings.service import Changes, RevisionSettings, ServiceSettings
 
 CHANGEABLE = frozenset(Changes.__struct_fields__) | {"revision", "others", "traffic"}
 OF_REVISION = frozenset(("workers", "autoscale", "limits"))

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from modelport_scoring.control.messages import MOST_LINE_BYTES, Answer, Command, Status
 from modelport_scoring.errors import RequestRefused, ServiceNotRunning, SwitchFailed, SwitchInProgress
 from modelport_scoring.service_folder import CONTROL
-from modelport_scoring.settings import (
+from modelport_scoring.settings.service import (
     AuthSettings,
     Autoscale,
     Batching,

@@ -11,7 +11,7 @@ from modelport_scoring.control.messages import Answer, Command, Status
 from modelport_scoring.control.verbs import Verbs
 from modelport_scoring.errors import RequestRefused, SwitchFailed, SwitchInProgress
 from modelport_scoring.service_folder import CONTROL
-from modelport_scoring.settings import Changes, RevisionSettings, RevisionSize, ServiceSettings
+from modelport_scoring.settings.service import Changes, RevisionSettings, RevisionSize, ServiceSettings
 from modelport_scoring.traffic.settings import Traffic
 
 VERBS = ("status", "switch", "host", "release", "promote", "split", "scale", "configure", "apply", "stop")

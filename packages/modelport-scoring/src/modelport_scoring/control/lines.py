@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from modelport_scoring.control.messages import MOST_LINE_BYTES
-from modelport_scoring.journal import say
+from modelport_scoring.logs.journal import say
 
 PATIENCE_S = 10.0
 """Who connects says what it wants within this time."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from modelport_scoring.failures import Failure
-from modelport_scoring.settings import Changes, RevisionSettings, RevisionSize, ServiceSettings
+from modelport_scoring.settings.service import Changes, RevisionSettings, RevisionSize, ServiceSettings
 from modelport_scoring.states import ServiceState
 from modelport_scoring.traffic.settings import Traffic
 

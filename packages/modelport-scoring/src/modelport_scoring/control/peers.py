@@ -21,10 +21,10 @@ from modelport_scoring.control.lines import LineAnswer, LineSocket
 from modelport_scoring.control.messages import MOST_LINE_BYTES, Status
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure, StartFailed
-from modelport_scoring.journal import say
+from modelport_scoring.logs.journal import say
 from modelport_scoring.service import Service
 from modelport_scoring.service_folder import peer_socket
-from modelport_scoring.settings import ServiceSettings
+from modelport_scoring.settings.service import ServiceSettings
 
 PATIENCE_S = 3.0
 """A loop that does not answer for so long hangs."""

@@ -13,13 +13,13 @@ from modelport_scoring.control.changeable import as_far_as_changeable
 from modelport_scoring.control.peers import Peers
 from modelport_scoring.errors import RequestRefused, SettingsInvalid, SwitchFailed, SwitchInProgress
 from modelport_scoring.failures import Failure, StartFailed
-from modelport_scoring.journal import say
+from modelport_scoring.logs.journal import say
 from modelport_scoring.revisions.hosted import Hosted
 from modelport_scoring.revisions.hosting import Hosting
 from modelport_scoring.service import Service
 from modelport_scoring.service_folder import SETTINGS
-from modelport_scoring.settings import Changes, RevisionSettings, RevisionSize, ServiceSettings
-from modelport_scoring.settings_checks import check_settings
+from modelport_scoring.settings.checks import check_settings
+from modelport_scoring.settings.service import Changes, RevisionSettings, RevisionSize, ServiceSettings
 from modelport_scoring.traffic.settings import Traffic, renamed, without
 
 Change = Callable[[ServiceSettings], ServiceSettings]

@@ -13,7 +13,7 @@ from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.fetch.failures import FetchFailed, named
 from modelport_scoring.fetch.placing import place_bundle, place_environment
 from modelport_scoring.fetch.settings import FetchSettings, read_fetch_settings
-from modelport_scoring.journal import say
+from modelport_scoring.logs.journal import say
 
 STATUS_SETTINGS = 2
 

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import IO
 
-from modelport_scoring.backoff import BackOff
 from modelport_scoring.fetch.failures import CannotWrite, Refused, Unreachable, named
 from modelport_scoring.fetch.sources import PIECE_BYTES, Source, source
-from modelport_scoring.journal import say
+from modelport_scoring.logs.journal import say
+from modelport_scoring.processes.backoff import BackOff
 
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 

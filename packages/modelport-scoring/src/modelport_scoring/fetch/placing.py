@@ -19,7 +19,7 @@ from modelport_scoring.fetch.failures import CannotWrite, Refused, named
 from modelport_scoring.fetch.settings import BundleToFetch, EnvironmentToFetch
 from modelport_scoring.fetch.sources import PIECE_BYTES
 from modelport_scoring.fetch.unpack import UNREADABLE, Contents, Unpacked, unpack
-from modelport_scoring.journal import say
+from modelport_scoring.logs.journal import say
 
 MARK = ".modelport-archive"
 """In an environment's folder: the digest of the archive that it was."""

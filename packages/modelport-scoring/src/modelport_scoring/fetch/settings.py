@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from modelport_scoring.errors import SettingsInvalid
-from modelport_scoring.settings_json import check_format, decode_json, read_bytes
+from modelport_scoring.settings.json_files import check_format, decode_json, read_bytes
 
 FORMAT = 1
 DIGEST = re.compile(r"[0-9a-f]{64}")

@@ -8,7 +8,7 @@ from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings.service import Limits
 
 
 class Application(Protocol):

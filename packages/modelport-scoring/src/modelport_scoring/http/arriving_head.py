@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelport_scoring.http.framing import Unreadable, long_head, origin_form, too_many_headers
 from modelport_scoring.http.known_heads import HEAD_END
 from modelport_scoring.http.request import Head
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings.service import Limits
 
 WHITESPACE = b" \t"
 

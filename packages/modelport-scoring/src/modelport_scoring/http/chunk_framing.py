@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelport_scoring.http.framing import Unreadable, long_framing
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings.service import Limits
 
 MOST_OVERHEAD = 16
 """Bytes of framing for each byte of the body: one byte in a chunk of its own needs five."""

@@ -13,8 +13,8 @@ from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import FOREVER, Body, Head
 from modelport_scoring.http.response import INTERNAL_ERROR, Response, limit_message, message
-from modelport_scoring.own_faults import report_fault
-from modelport_scoring.settings import Limits
+from modelport_scoring.logs.own_faults import report_fault
+from modelport_scoring.settings.service import Limits
 
 MOST_SKIPPED_BYTES = 64 * 1024
 """A body up to here is skipped after a refusal, so that the connection can go on; before a larger one it ends."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from modelport_scoring.http.ids import new_id
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.stream import BodyStream
-from modelport_scoring.ids import new_id
 
 
 class AnswerOrder(Protocol):

@@ -7,7 +7,7 @@ import re
 
 from modelport_scoring.http.request import WHOLE_SERVER, Head
 from modelport_scoring.http.response import Response, limit_message, message
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings.service import Limits
 
 VERSIONS = frozenset(("1.1", "1.0"))
 

@@ -20,7 +20,7 @@ from modelport_scoring.http.response import (
     whole,
 )
 from modelport_scoring.http.stream import BodyStream
-from modelport_scoring.written_now import descriptor_of, write_now, write_parts_now
+from modelport_scoring.http.written_now import descriptor_of, write_now, write_parts_now
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 

@@ -23,7 +23,7 @@ from modelport_scoring.http.framing import (
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.turns import Turns
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings.service import Limits
 
 MOST_AT_ONCE = 32
 """Requests that are handed over by one call of ``feed_some``, or a few more. One read may bring thousands."""

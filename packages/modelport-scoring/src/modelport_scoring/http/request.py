@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelport_scoring.ids import GivenIds
+from modelport_scoring.http.ids import GivenIds
 
 FOREVER = float("inf")
 

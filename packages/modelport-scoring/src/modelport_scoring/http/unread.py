@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from modelport_scoring.http.delivery import Delivery
-from modelport_scoring.journal import say
+from modelport_scoring.logs.journal import say
 
 MOST_BYTES = 512 * 1024 * 1024
 """What all connections of a service may hold of answers; beyond that, who does not read is ended."""

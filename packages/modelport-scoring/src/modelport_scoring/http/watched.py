@@ -14,7 +14,7 @@ from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.paced import PacedTransport
 from modelport_scoring.http.request import FOREVER
 from modelport_scoring.http.response import Response
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings.service import Limits
 
 MOST_UNREAD_BYTES = 256 * 1024
 """Above this, what a client does not read is not made either."""

@@ -20,7 +20,7 @@ import msgspec
 from modelport_scoring.failures import describe_exit
 from modelport_scoring.inference_protocol.jobs import Done, Job, perform
 from modelport_scoring.inference_protocol.protocol import Body
-from modelport_scoring.journal import say
+from modelport_scoring.logs.journal import say
 
 SIZES = struct.Struct("<IQ")
 """Before each message: the lengths of its JSON and of the bytes behind it."""

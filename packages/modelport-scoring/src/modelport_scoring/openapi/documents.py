@@ -12,7 +12,7 @@ import orjson
 from modelport_scoring.openapi import openapi_3, swagger_2
 from modelport_scoring.openapi.operations import plan_operations
 from modelport_scoring.openapi.samples import plan_definitions
-from modelport_scoring.settings import ServiceSettings
+from modelport_scoring.settings.service import ServiceSettings
 from modelport_scoring.workers.contract import Contract
 
 SCHEMA_KEYS = {"2": "2.0", "3": "3.0", "3.1": "3.1"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelport_scoring.openapi.operations import Answer, Operation, QueryParameter, Schema
 from modelport_scoring.openapi.security import BEARER, requirements
-from modelport_scoring.settings import ServiceSettings
+from modelport_scoring.settings.service import ServiceSettings
 
 SPECIFICATIONS = {"3": "3.0.3", "3.1": "3.1.0"}
 

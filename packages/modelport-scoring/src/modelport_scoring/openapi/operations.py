@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelport_scoring.openapi.json_text import query_schema
-from modelport_scoring.settings import ErrorMode, ServiceSettings
+from modelport_scoring.settings.service import ErrorMode, ServiceSettings
 from modelport_scoring.workers.contract import Contract
 
 Schema = dict[str, Any]

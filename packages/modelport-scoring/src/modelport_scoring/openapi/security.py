@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelport_scoring.settings import ServiceSettings
+from modelport_scoring.settings.service import ServiceSettings
 
 BEARER = {"type": "apiKey", "name": "Authorization", "in": "header", "description": "For example: Bearer abc123"}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelport_scoring.openapi.operations import DEFAULT, HTML, JSON, Answer, Operation, QueryParameter, Schema
 from modelport_scoring.openapi.security import BEARER, requirements
-from modelport_scoring.settings import ServiceSettings
+from modelport_scoring.settings.service import ServiceSettings
 
 PAYLOAD = {"name": "serviceInputPayload", "in": "body", "description": "The input payload of the service"}
 

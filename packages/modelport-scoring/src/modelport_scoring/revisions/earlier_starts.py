@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from modelport_scoring.revisions.hosted import Hosted
-from modelport_scoring.settings import RevisionSettings
+from modelport_scoring.settings.service import RevisionSettings
 from modelport_scoring.telemetry.telemetry import Telemetry
 
 STARTED = "started"

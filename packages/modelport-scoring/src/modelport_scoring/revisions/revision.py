@@ -6,14 +6,14 @@ import asyncio
 import os
 from pathlib import Path
 
+from modelport_scoring.access.cors import parse_origins
 from modelport_scoring.bundle import BundleInvalid, FolderInPlace, Manifest, WorkingFolder, read_manifest
-from modelport_scoring.cors import parse_origins
 from modelport_scoring.failures import Failure, StartFailed
-from modelport_scoring.journal import Journal
+from modelport_scoring.logs.journal import Journal
 from modelport_scoring.openapi import Documents, check_user_documents, find_user_documents
+from modelport_scoring.processes.share import Share
 from modelport_scoring.service_folder import log_path, work_path
-from modelport_scoring.settings import RevisionSettings, ServiceSettings, limits_of
-from modelport_scoring.share import Share
+from modelport_scoring.settings.service import RevisionSettings, ServiceSettings, limits_of
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.workers.autoscaler import Autoscaler
 from modelport_scoring.workers.contract import Contract

@@ -18,20 +18,20 @@ import uvloop
 from modelport_scoring.container.last_word import leave_last_word
 from modelport_scoring.container.settings_file import LOOK_S, but, digest_of, read_content
 from modelport_scoring.errors import SettingsInvalid
-from modelport_scoring.exit_statuses import STATUS_FAILED
-from modelport_scoring.freed_memory import MANY_CLIENTS, IdleMemory
-from modelport_scoring.handover import LINGER_S
 from modelport_scoring.http.acceptor import Acceptor, Reception
 from modelport_scoring.http.listener import Listener
-from modelport_scoring.journal import say
-from modelport_scoring.leaving import stop_listening
-from modelport_scoring.resources import SPARE_DESCRIPTORS, raise_descriptor_limit
+from modelport_scoring.logs.journal import say
+from modelport_scoring.processes.exit_statuses import STATUS_FAILED
+from modelport_scoring.processes.freed_memory import MANY_CLIENTS, IdleMemory
+from modelport_scoring.processes.resources import SPARE_DESCRIPTORS, raise_descriptor_limit
 from modelport_scoring.router.client import ClientConnection
 from modelport_scoring.router.metrics import Metrics
 from modelport_scoring.router.routing import Routing
 from modelport_scoring.router.settings import FIXED, RouterSettings, decode_router_settings
+from modelport_scoring.sockets.handover import LINGER_S
+from modelport_scoring.sockets.leaving import stop_listening
 from modelport_scoring.supervision.listening import BACKLOG, CannotServe, open_socket
-from modelport_scoring.tls import Certificate
+from modelport_scoring.tls.certificate import Certificate
 
 COLLECT_AFTER = (20_000, 20, 50)
 

@@ -17,7 +17,7 @@ from modelport_scoring.http.watched import WatchedConnection
 from modelport_scoring.router.forward import Forward
 from modelport_scoring.router.passing import MOST_KEPT_BYTES
 from modelport_scoring.router.routing import Routing, overloaded
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings.service import Limits
 
 MOST_WAITING = 8
 """Requests of one connection that wait for the one before; more are not read."""

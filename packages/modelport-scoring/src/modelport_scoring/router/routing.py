@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
-from modelport_scoring.front_end import OVERLOADED, RETRY_AFTER, TIMED_OUT_ON_ACI, plain
+from modelport_scoring.http.front_ends import OVERLOADED, RETRY_AFTER, TIMED_OUT_ON_ACI, plain
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import CLOSE, KEEP_ALIVE, Response, limit_message, message
 from modelport_scoring.http.response import head as response_head
 from modelport_scoring.router.metrics import CONTENT_TYPE, Metrics
 from modelport_scoring.router.settings import RouterSettings
 from modelport_scoring.router.upstream import Upstream
-from modelport_scoring.settings import FrontEnd
+from modelport_scoring.settings.service import FrontEnd
 from modelport_scoring.traffic.split import Split
 
 READING = (b"GET", b"HEAD")

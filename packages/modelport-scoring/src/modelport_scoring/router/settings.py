@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from modelport_scoring.errors import SettingsInvalid
-from modelport_scoring.settings import FrontEnd, Limits, TlsSettings
-from modelport_scoring.settings_checks import check_limits
-from modelport_scoring.settings_json import check_format, decode_json
+from modelport_scoring.settings.checks import check_limits
+from modelport_scoring.settings.json_files import check_format, decode_json
+from modelport_scoring.settings.service import FrontEnd, Limits, TlsSettings
 from modelport_scoring.traffic.settings import Traffic, check_traffic
 
 FORMAT = 1

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from modelport_scoring.journal import say
+from modelport_scoring.logs.journal import say
 from modelport_scoring.router.metrics import Metrics
 from modelport_scoring.router.upstream_connection import UpstreamConnection
 

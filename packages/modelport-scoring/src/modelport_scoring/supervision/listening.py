@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from modelport_scoring.handover import Handover
 from modelport_scoring.service_folder import SETTINGS, write_settings
-from modelport_scoring.settings import ServiceSettings
+from modelport_scoring.settings.service import ServiceSettings
+from modelport_scoring.sockets.handover import Handover
 
 BACKLOG = 1024
 """Clients that have connected and wait to be accepted. The event loop sets it anew, from the same number."""

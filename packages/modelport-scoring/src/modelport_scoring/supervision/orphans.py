@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelport_scoring.process_status import PARENT, read_status
+from modelport_scoring.processes.status import PARENT, read_status
 from modelport_scoring.service_folder import WORK
 from modelport_scoring.supervision.service_lock import is_alive, supervisor_pid
 

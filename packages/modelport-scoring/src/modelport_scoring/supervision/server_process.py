@@ -8,9 +8,9 @@ import signal
 import subprocess
 import time
 
-from modelport_scoring.backoff import BackOff
-from modelport_scoring.journal import say
-from modelport_scoring.memory_kills import MemoryKills
+from modelport_scoring.logs.journal import say
+from modelport_scoring.processes.backoff import BackOff
+from modelport_scoring.processes.memory_kills import MemoryKills
 from modelport_scoring.supervision.orphans import end_left_behind
 from modelport_scoring.supervision.pulse import Pulse
 from modelport_scoring.supervision.told import Told

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from modelport_scoring.errors import ServiceAlreadyRunning
-from modelport_scoring.process_status import STATE, read_status
+from modelport_scoring.processes.status import STATE, read_status
 from modelport_scoring.service_folder import LOCK
 
 ORPHAN_PATIENCE_S = 6.0

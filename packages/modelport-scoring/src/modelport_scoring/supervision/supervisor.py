@@ -16,11 +16,10 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from modelport_scoring.errors import ServiceAlreadyRunning, SettingsInvalid
-from modelport_scoring.exit_statuses import STATUS_CANNOT_SERVE, STATUS_FAILED, STATUS_SCRIPT_FAILED
 from modelport_scoring.failures import Failure
-from modelport_scoring.handover import LINGER_S, Handover, HandoverFailed
-from modelport_scoring.journal import cut_logs, say, write_as
-from modelport_scoring.resources import describe_short_files
+from modelport_scoring.logs.journal import cut_logs, say, write_as
+from modelport_scoring.processes.exit_statuses import STATUS_CANNOT_SERVE, STATUS_FAILED, STATUS_SCRIPT_FAILED
+from modelport_scoring.processes.resources import describe_short_files
 from modelport_scoring.service_folder import (
     LOGS,
     SETTINGS,
@@ -31,7 +30,8 @@ from modelport_scoring.service_folder import (
     supervisor_log_path,
     write_failure,
 )
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings.service import Limits
+from modelport_scoring.sockets.handover import LINGER_S, Handover, HandoverFailed
 from modelport_scoring.supervision import service_lock
 from modelport_scoring.supervision.listening import CannotServe, find_socket, open_socket, write_port
 from modelport_scoring.supervision.orphans import adopt_orphans, end_descendants, end_hung_servers, end_orphans

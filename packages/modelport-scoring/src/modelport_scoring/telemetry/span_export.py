@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from modelport_scoring.journal import say
+from modelport_scoring.logs.journal import say
 from modelport_scoring.telemetry.tracer import Request
 
 MOST_WAITING = 4096

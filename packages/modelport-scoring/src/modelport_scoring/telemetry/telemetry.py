@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelport_scoring.journal import write_as
+from modelport_scoring.logs.journal import write_as
 from modelport_scoring.service_folder import ACCESS_LOG
 from modelport_scoring.telemetry import layout
 from modelport_scoring.telemetry.access_log import AccessLog

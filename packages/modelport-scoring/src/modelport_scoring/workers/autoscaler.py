@@ -8,8 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from modelport_scoring.journal import Journal
-from modelport_scoring.settings import Autoscale
+from modelport_scoring.logs.journal import Journal
+from modelport_scoring.settings.service import Autoscale
 
 LOOKS = 10
 """So often in ``refresh_s`` the workers are looked at."""

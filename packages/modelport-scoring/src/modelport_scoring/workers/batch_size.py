@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from modelport_scoring.journal import Journal
+from modelport_scoring.logs.journal import Journal
 
 SHORTEST_HOLD_S = 10.0
 LONGEST_HOLD_S = 600.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from modelport_scoring.journal import Journal
+from modelport_scoring.logs.journal import Journal
 
 QUIET_S = 1.0
 MOST_KINDS = 64

@@ -7,10 +7,10 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from modelport_scoring.backoff import BackOff
 from modelport_scoring.failures import KILLED, Failure, StartFailed
-from modelport_scoring.journal import Journal
-from modelport_scoring.settings import WorkerStart
+from modelport_scoring.logs.journal import Journal
+from modelport_scoring.processes.backoff import BackOff
+from modelport_scoring.settings.service import WorkerStart
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.forked import ForkedProcesses
 from modelport_scoring.workers.launch import Launch

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import modelport_worker
 from modelport_scoring.bundle import Manifest, model_directory
-from modelport_scoring.settings import ServiceSettings, WorkerStart
+from modelport_scoring.settings.service import ServiceSettings, WorkerStart
 
 NOT_PASSED_ON = ("PYTHONHOME", "VIRTUAL_ENV", "PYTHONSAFEPATH")
 """They describe the server's interpreter, not the worker's."""

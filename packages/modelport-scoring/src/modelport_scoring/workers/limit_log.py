@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from modelport_scoring.journal import Journal
+from modelport_scoring.logs.journal import Journal
 from modelport_scoring.workers.counted_lines import CountedLines
 from modelport_scoring.workers.ticket import Refusal
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from modelport_scoring.written_now import descriptor_of, write_now
+from modelport_scoring.http.written_now import descriptor_of, write_now
 from modelport_worker.frames import HEADER, MOST_TOGETHER_BYTES, SCORE, SCORES, lengths
 
 LARGE_BYTES = 64 * 1024

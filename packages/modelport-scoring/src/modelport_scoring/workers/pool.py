@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from modelport_scoring.failures import Failure, StartFailed
-from modelport_scoring.journal import Journal
-from modelport_scoring.settings import MOST_TOGETHER, Limits
+from modelport_scoring.logs.journal import Journal
+from modelport_scoring.settings.service import MOST_TOGETHER, Limits
 from modelport_scoring.workers.alertness import Alertness
 from modelport_scoring.workers.arena import arriving_in
 from modelport_scoring.workers.batch_size import BatchSize

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 from modelport_scoring.failures import Failure, StartFailed
-from modelport_scoring.journal import Journal
-from modelport_scoring.memory_kills import MemoryKills
-from modelport_scoring.process_status import PARENT, read_status
+from modelport_scoring.logs.journal import Journal
+from modelport_scoring.processes.memory_kills import MemoryKills
+from modelport_scoring.processes.status import PARENT, read_status
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.page import SharedPage
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings.service import Limits
 from modelport_scoring.workers.ticket import Refusal, Ticket
 
 MOST_ABANDONED = 64

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Protocol
 
-from modelport_scoring.own_faults import report_fault
+from modelport_scoring.logs.own_faults import report_fault
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.large_bodies import LargeBodies
 from modelport_scoring.workers.link import Link

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from modelport_scoring.settings import Autoscale, RevisionSettings, ServiceSettings
+from modelport_scoring.settings.service import Autoscale, RevisionSettings, ServiceSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

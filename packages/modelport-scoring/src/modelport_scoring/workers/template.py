@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from modelport_scoring.failures import Failure, StartFailed, read_failure_frame
-from modelport_scoring.journal import Journal
-from modelport_scoring.memory_kills import MemoryKills
+from modelport_scoring.logs.journal import Journal
+from modelport_scoring.processes.memory_kills import MemoryKills
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.process import (
     ProcessGroup,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from modelport_scoring.settings import Limits
+from modelport_scoring.settings.service import Limits
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.limit_log import LimitLog
 from modelport_scoring.workers.worker import Worker

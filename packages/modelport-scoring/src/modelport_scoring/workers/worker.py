@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from modelport_scoring.failures import StartFailed, read_failure_frame
-from modelport_scoring.journal import Journal
+from modelport_scoring.logs.journal import Journal
 from modelport_scoring.workers.arena import SMALLEST_BYTES
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.launch import Launch

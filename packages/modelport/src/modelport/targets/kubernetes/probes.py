@@ -8,7 +8,7 @@ from typing import Any
 from modelport.domain.deployments import Deployment, Probe
 from modelport.targets.kubernetes.facts import ClusterFacts
 from modelport_scoring import Limits
-from modelport_scoring.handover import LINGER_S
+from modelport_scoring.sockets.handover import LINGER_S
 from modelport_scoring.supervision.supervisor import KILL_AFTER_S
 
 Fields = dict[str, Any]

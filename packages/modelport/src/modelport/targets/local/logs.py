@@ -12,7 +12,7 @@ _STAMP = re.compile(
     r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d),(\d{3}) \[\d+\] "
     r'|\{"timestamp":"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.(\d{3})Z"'
 )
-"""What the scoring server and its supervisor put before a message, in either form (``modelport_scoring.journal``)."""
+"""What the scoring server and its supervisor put before a message, in either form (``modelport_scoring.logs``)."""
 
 _LAST = "9999"  # later than any moment
 

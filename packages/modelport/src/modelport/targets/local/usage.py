@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelport.targets.interface import Usage
-from modelport_scoring.process_status import CPU, SESSION, read_status
+from modelport_scoring.processes.status import CPU, SESSION, read_status
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")

@@ -8,7 +8,7 @@ from modelport.domain.errors import StoreException, UserErrorException
 from modelport.domain.services import LocalDeployment
 from modelport_scoring import SettingsInvalid, TlsSettings
 from modelport_scoring.service_folder import write_whole
-from modelport_scoring.tls import load
+from modelport_scoring.tls.certificate import load
 
 COPIES = TlsSettings(certificate="tls/certificate.pem", key="tls/key.pem")
 """Where they are in the service's folder."""

@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
-from modelport_scoring.cors import Cors, OriginInvalid
+from modelport_scoring.access.cors import Cors, OriginInvalid
 from modelport_scoring.errors import SettingsInvalid
-from modelport_scoring.settings import (
+from modelport_scoring.processes.share import DIVIDED
+from modelport_scoring.settings.json_files import check_format
+from modelport_scoring.settings.service import (
     FORMAT,
     LONGEST_WAIT_MS,
     MOST_PROCESSES,
@@ -23,8 +25,6 @@ from modelport_scoring.settings import (
     ServiceSettings,
     limits_of,
 )
-from modelport_scoring.settings_json import check_format
-from modelport_scoring.share import DIVIDED
 from modelport_scoring.telemetry.settings import check_telemetry
 from modelport_scoring.traffic.settings import check_traffic
 from modelport_scoring.workers.size import size_of

@@ -12,9 +12,9 @@ from typing import Any
 
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.http.handshake import TellingContext
-from modelport_scoring.journal import say
-from modelport_scoring.moments import in_words
-from modelport_scoring.settings import TlsSettings
+from modelport_scoring.logs.journal import say
+from modelport_scoring.logs.moments import in_words
+from modelport_scoring.settings.service import TlsSettings
 
 HANDSHAKE_TIMEOUT_S = 10.0
 """Until a client has shaken hands it is no connection that a limit would count."""
@@ -179,7 +179,7 @@ def validity(pem: bytes, *, name: str) -> tuple[float, float]:
 
     What reads certificates costs 15 MB, so it is loaded by the services that have one, and by no other one.
     """
-    from modelport_scoring.certificates import validity_of  # noqa: PLC0415
+    from modelport_scoring.tls.validity import validity_of  # noqa: PLC0415
 
     return validity_of(pem, name=name)
 

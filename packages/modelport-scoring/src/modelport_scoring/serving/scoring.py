@@ -8,15 +8,15 @@ from typing import Self
 
 import orjson
 
-from modelport_scoring.cors import names_origin
+from modelport_scoring.access.cors import names_origin
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import TEXT_TYPE, WITHOUT_CONTENT, Response, message
 from modelport_scoring.http.stream import BodyStream
-from modelport_scoring.refusals import refused, timed_out
-from modelport_scoring.script_answers import RUN_BAD, RUN_OK, failed, json_returned, returned, run_lines
 from modelport_scoring.service import Service
-from modelport_scoring.settings import ErrorMode
+from modelport_scoring.serving.refusals import refused, timed_out
+from modelport_scoring.serving.script_answers import RUN_BAD, RUN_OK, failed, json_returned, returned, run_lines
+from modelport_scoring.settings.service import ErrorMode
 from modelport_scoring.telemetry.access_log import STREAMED, Access
 from modelport_scoring.telemetry.tracer import Trace
 from modelport_scoring.traffic.shadow import CopiableTicket

@@ -20,10 +20,10 @@ from modelport_scoring.inference_protocol.protocol import (
     error_reply_from,
 )
 from modelport_scoring.inference_protocol.side_process import NoTurn, SideProcess, SideProcessEnded
-from modelport_scoring.journal import say
-from modelport_scoring.scoring import Scoring, describe_request
-from modelport_scoring.script_answers import RUN_OK, failed, returned, run_lines
+from modelport_scoring.logs.journal import say
 from modelport_scoring.service import Service
+from modelport_scoring.serving.scoring import Scoring, describe_request
+from modelport_scoring.serving.script_answers import RUN_OK, failed, returned, run_lines
 from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.statistics import RevisionStatistics
 from modelport_scoring.workers.contract import Contract

@@ -1,4 +1,4 @@
-"""What a certificate says of itself. Only ``tls.validity`` imports this module: see there."""
+"""What a certificate says of itself. Only ``certificate.validity`` imports this module: see there."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 
-from modelport_scoring.journal import say
+from modelport_scoring.logs.journal import say
 
 
 class Complaints(logging.Handler):

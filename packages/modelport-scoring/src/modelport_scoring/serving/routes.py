@@ -10,17 +10,17 @@ from urllib.parse import unquote_plus
 
 from modelport_scoring.access.decisions import Denied
 from modelport_scoring.http.exchange import Exchange
+from modelport_scoring.http.ids import IdTooLong, read_ids
 from modelport_scoring.http.request import FOREVER, WHOLE_SERVER, Head
 from modelport_scoring.http.response import JSON_TYPE, TEXT_TYPE, Response, message
-from modelport_scoring.ids import IdTooLong, read_ids
-from modelport_scoring.inference import Inference, as_error
 from modelport_scoring.inference_protocol.paths import Target, read_target
 from modelport_scoring.openapi import NoSuchDocument, normal_prefix
-from modelport_scoring.refusals import NO_ROOM, no_worker, why_not_healthy
-from modelport_scoring.scoring import Scoring
-from modelport_scoring.script_answers import NOT_FAILED, RUN_OK
 from modelport_scoring.service import Service
-from modelport_scoring.settings import ErrorMode, Limits
+from modelport_scoring.serving.inference import Inference, as_error
+from modelport_scoring.serving.refusals import NO_ROOM, no_worker, why_not_healthy
+from modelport_scoring.serving.scoring import Scoring
+from modelport_scoring.serving.script_answers import NOT_FAILED, RUN_OK
+from modelport_scoring.settings.service import ErrorMode, Limits
 from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.access_log import Access
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from modelport_scoring.front_end import OVERLOADED, RETRY_AFTER, TIMED_OUT_ON_ACI, plain
+from modelport_scoring.http.front_ends import OVERLOADED, RETRY_AFTER, TIMED_OUT_ON_ACI, plain
 from modelport_scoring.http.response import Response, limit_message, message
 from modelport_scoring.service import Service
-from modelport_scoring.settings import ErrorMode, FrontEnd, Limits
+from modelport_scoring.settings.service import ErrorMode, FrontEnd, Limits
 from modelport_scoring.states import ServiceState
 from modelport_scoring.workers.ticket import Refusal
 

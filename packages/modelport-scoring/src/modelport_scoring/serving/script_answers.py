@@ -8,7 +8,7 @@ from functools import lru_cache
 import orjson
 
 from modelport_scoring.http.response import INTERNAL_ERROR, JSON_TYPE, TEXT_TYPE, WITHOUT_CONTENT, Response, message
-from modelport_scoring.settings import ErrorMode
+from modelport_scoring.settings.service import ErrorMode
 from modelport_scoring.version import SERVER_LINE
 from modelport_worker.frames import RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
 

@@ -14,9 +14,9 @@ import socket
 import struct
 from pathlib import Path
 
-from modelport_scoring.handover import LEAST_LINGER_S, LINGER_S
 from modelport_scoring.http.acceptor import Reception
 from modelport_scoring.http.listener import SOONEST_SWEEP_S, Listener
+from modelport_scoring.sockets.handover import LEAST_LINGER_S, LINGER_S
 
 JUST_CONNECTED_S = 0.1
 """One that stops still answers what comes so soon on a connection that it has."""

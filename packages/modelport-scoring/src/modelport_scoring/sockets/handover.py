@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from modelport_scoring.journal import say
+from modelport_scoring.logs.journal import say
 
 SOCKET = "handover.sock"
 LOCK = "handover.lock"

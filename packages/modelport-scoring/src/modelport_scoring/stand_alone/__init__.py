@@ -1,0 +1,1 @@
+"""``azmlinfsrv``: serve a script where it lies."""
