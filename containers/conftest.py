@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from containers import engines
 from containers.bases import CACHE, base_archive, import_base
@@ -18,6 +20,17 @@ from modelport import Workspace
 
 OPT_OUT = "MODELPORT_TEST_WITHOUT"
 PROGRAMS = {"docker": ("dockerd", "docker", "debootstrap"), "podman": ("podman", "runc", "debootstrap")}
+
+
+class _OneProcessForEachEngine(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Two processes of tests wait for two engines at once; each engine is for one process alone."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "podman" if "podman" in nodeid else "docker"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _OneProcessForEachEngine(config, log)
 
 
 @pytest.fixture(scope="session", params=["docker", "podman"])

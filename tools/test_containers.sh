@@ -16,4 +16,4 @@ if [ ${#missing[@]} -gt 0 ]; then
     # RUNLEVEL: what is installed is not started.
     RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
-.venv/bin/python -m pytest -q --timeout 900 "${@:-containers}"
+.venv/bin/python -m pytest -q -n 2 --timeout 900 "${@:-containers}"
