@@ -328,6 +328,13 @@ def test_request_line(counting: RunningService, way: str, status: int, trick: by
     check(counting, trick + rest + SMUGGLED, way=way, expected=[status], runs=[])
 
 
+@every_way
+def test_the_preface_of_http_2(counting: RunningService, way: str) -> None:
+    trick = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SMUGGLED
+    check(counting, trick, way=way, expected=[505], runs=[])
+    assert b"have the client use HTTP/1.1" in counting.raw(trick)
+
+
 UNKNOWN_METHOD = b"SMUGGLE /score HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde" + SMUGGLED
 
 

@@ -17,6 +17,7 @@ from modelport_scoring.http.framing import (
     check_trailer,
     expects_continue,
     malformed,
+    no_http_2,
     no_such_method,
     too_large,
 )
@@ -30,6 +31,9 @@ MOST_AT_ONCE = 32
 
 PARSED_AT_ONCE = 2048
 """Bytes of heads, in which the parser cannot be stopped."""
+
+PREFACE = "Pause on PRI/Upgrade"
+"""What the parser says of the preface of HTTP/2, once it is whole."""
 
 UNKNOWN_METHOD = re.compile(rb"([A-Z][A-Z0-9_-]{2,31}) [!-~]+ HTTP/1\.[01]\r\n")
 """The start of a request that is whole, with a method that HTTP has not registered."""
@@ -277,5 +281,7 @@ class RequestParser:
 
 def refusal(error: httptools.HttpParserError, begin: bytes) -> Response:
     """What a client is told whose request cannot be read. ``begin``: its first bytes, where the error is in them."""
+    if str(error) == PREFACE:
+        return no_http_2()
     unknown = UNKNOWN_METHOD.match(begin) if isinstance(error, httptools.HttpParserInvalidMethodError) else None
     return malformed(error) if unknown is None else no_such_method(unknown[1])
