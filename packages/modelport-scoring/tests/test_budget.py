@@ -250,6 +250,7 @@ def test_small_requests_are_answered_and_large_ones_wait_while_others_hold_what_
         heads = [KNOWN, UNKNOWN, CHUNKED, KNOWN, UNKNOWN, CHUNKED]
         stalled = [stall(stack.enter_context(service.raw_connection()), head) for head in heads]
         assert_honest_are_served(service.raw_connection, stalled)
+    assert service.log.count("received take too much memory (limits.max_buffered_bytes)\n") == 1, "others are counted"
 
 
 def test_the_same_below_tls(services: Services) -> None:

@@ -105,7 +105,9 @@ class Routes:
         self._note(head, response, request_id=b"", started=time.monotonic())
 
     def no_room(self, limit: str) -> Response:
-        """What a client is told for whose body there is no room, by that limit."""
+        """What a client is told for whose body there is no room, by that limit; and a line for the log."""
+        if self._service.active is not None:
+            self._service.active.pool.limit_log.held(limit)
         return NO_ROOM[limit](self._service, self.limits)
 
     def _screen(self, head: Head) -> Response | None:

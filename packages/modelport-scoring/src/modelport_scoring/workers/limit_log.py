@@ -12,9 +12,10 @@ QUIET_S = 10.0
 """An overload lasts: its lines must not push out of the log what the script prints."""
 
 WHY = {
-    Refusal.QUEUE_LENGTH: "too many wait for a worker",
-    Refusal.QUEUE_BYTES: "the bodies of those that wait take too much memory",
-    Refusal.QUEUE_WAIT: "no worker took it in time",
+    "max_queue_length": "too many wait for a worker",
+    "max_queue_bytes": "the bodies of those that wait take too much memory",
+    "queue_wait_ms": "no worker took it in time",
+    "max_buffered_bytes": "the bodies that are being received take too much memory",
 }
 
 
@@ -26,9 +27,13 @@ class LimitLog:
 
     def refused(self, refusal: Refusal) -> None:
         """A request that waited, or was to wait, has got its 503."""
-        why = WHY.get(refusal)
+        self.held(refusal.value)
+
+    def held(self, limit: str) -> None:
+        """A request has got its 503 by that limit, or for a reason that is none."""
+        why = WHY.get(limit)
         if why is not None:
-            self._lines.write(f"modelport: a request was refused: {why} (limits.{refusal.value})")
+            self._lines.write(f"modelport: a request was refused: {why} (limits.{limit})")
 
     def timed_out(self) -> None:
         """A request has got its 504, or what the error mode has for it."""
