@@ -270,7 +270,9 @@ def test_a_service_that_failed_is_healed_by_settings(services: Services) -> None
     assert service.score("x").json == "1"
 
 
-def test_one_beside_it_that_failed_is_left_alone(services: Services, tmp_path: Path) -> None:
+def test_one_beside_it_that_failed_comes_back_with_the_workers_that_are_wanted_by_then(
+    services: Services, tmp_path: Path
+) -> None:
     mark = tmp_path / "mark"
     service = services.start(answering("1"))
     service.control.host(service.revision(2, answering("2", before=f"assert not os.path.exists('{mark}')")))
@@ -279,8 +281,15 @@ def test_one_beside_it_that_failed_is_left_alone(services: Services, tmp_path: P
     service.start()
     wait_until(lambda: state_of(service, 2).state is ServiceState.FAILED, what="it failed")
     service.control.configure(worker_start=WorkerStart.FORK)
-    assert state_of(service, 2).state is ServiceState.FAILED
+    wait_until(lambda: state_of(service, 2).state is ServiceState.FAILED, what="it is tried with others, and failed")
     assert service.score("x").json == "1"
+    mark.unlink()
+    wait_until(lambda: state_of(service, 2).state is ServiceState.RUNNING, what="it is there")
+    (worker,) = workers(service, 2)
+    assert psutil.Process(worker).ppid() != service.status.pid, "its parent is the template"
+    starts = (service.folder / "logs" / "2.log").read_text().count("revision 2 starts")
+    service.control.configure(worker_start=WorkerStart.FORK)
+    assert (workers(service, 2), starts) == ([worker], 2), "it is what is wanted, and was not made anew"
 
 
 def test_who_asked_for_a_revision_gets_it_from_its_new_workers(services: Services, gate: Gate) -> None:

@@ -65,6 +65,8 @@ class Hosting:
         self._preparing = asyncio.Lock()
         self._discards = 0
         self._draining = Draining(self, loop=loop)
+        self._tries: set[asyncio.Task[None]] = set()
+        """Starts that nobody waits for."""
 
     @property
     def all(self) -> list[Hosted]:
@@ -112,8 +114,9 @@ class Hosting:
         hurry.cancel()
 
     async def _make_revision(self, hosted: Hosted) -> None:
+        settings = self._owner.settings
         try:
-            revision = await self._prepare(hosted.settings, self._owner.settings)
+            revision = await self._prepare(hosted.settings, settings)
         except StartFailed as failed:
             if self._earlier.knows(hosted):
                 hosted.late_failure = failed.failure
@@ -123,7 +126,7 @@ class Hosting:
         if self.stopping or hosted not in self.all:  # it was released, or another one has its place
             await revision.leave_folder()
         else:
-            hosted.revision = revision
+            hosted.revision, hosted.options = revision, settings.worker_options
             hosted.late_failure = None
 
     async def _make_in_the_end(self, hosted: Hosted) -> None:
@@ -181,8 +184,7 @@ class Hosting:
     def adopt(self, settings: ServiceSettings) -> None:
         """Have these settings in force. What they do not name any more finishes what it holds, and ends."""
         before, was = self.all, self.default
-        options = settings.worker_options
-        placed = {revision.number: self._place(revision, options) for revision in settings.revisions}
+        placed = {revision.number: self._place(revision, settings) for revision in settings.revisions}
         self.default = placed.pop(settings.revision.number)
         self.others = placed
         self._owner.revisions_changed()
@@ -267,15 +269,31 @@ class Hosting:
             settings, folder=self._folder, loop=self._loop, telemetry=self._telemetry, share=self._owner.share
         )
 
-    def _place(self, revision: RevisionSettings, options: WorkerOptions) -> Hosted:
+    def _place(self, revision: RevisionSettings, settings: ServiceSettings) -> Hosted:
         """What is to be hosted for these settings: what was prepared for them, or what is hosted already."""
-        number, hosted = revision.number, self.find(revision.number)
+        number, hosted, options = revision.number, self.find(revision.number), settings.worker_options
         prepared = self._prepared.get(number)
         if prepared is not None and prepared.options == options and (hosted is None or hosted.options != options):
             hosted = self._prepared.pop(number)
         assert hosted is not None, "settings are prepared before they are adopted"
         hosted.settings = revision
-        return hosted
+        return hosted if hosted.options == options else self._tried_otherwise(hosted, settings)
+
+    def _tried_otherwise(self, hosted: Hosted, settings: ServiceSettings) -> Hosted:
+        """One that is tried until it comes up, as it did under an earlier supervisor, from now on with workers as these
+        settings say."""
+        if not hosted.comes_back or hosted.revision is None or hosted.is_ready:
+            return hosted
+        try:
+            revision = hosted.revision.renewed(for_revision(settings, hosted.settings))
+        except (OSError, ValueError):  # no file to be had for its memory: it is tried as before
+            return hosted
+        other = Hosted(hosted.settings, options=settings.worker_options, revision=revision)
+        other.comes_back = True
+        task = self._loop.create_task(self._start(other))
+        self._tries.add(task)
+        task.add_done_callback(self._tries.discard)
+        return other
 
     def _successor(self, retired: Hosted, before: list[Hosted]) -> Hosted | None:
         """What has taken its place: the same revision with other workers, or the one that was not there before."""
