@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from modelport_scoring import RevisionSettings, ServiceSettings, Traffic, WorkerStart
@@ -244,6 +245,29 @@ def test_a_client_that_leaves_the_queue_leaves_nothing_to_the_collector(tmp_path
         return [found() for found in kept]
 
     assert asyncio.run(left()) == [None, None]
+
+
+def test_who_waits_for_a_revision_is_told_where_it_is_taken_away_before_it_is_there(tmp_path: Path) -> None:
+    """By another process of the service, while this one starts."""
+
+    async def answer() -> Response | None:
+        loop, telemetry = asyncio.get_running_loop(), Telemetry(TelemetrySettings(), service=Described("demo"))
+        first, second = (RevisionSettings(number=number, bundle="/", interpreter=["python"]) for number in (1, 2))
+        traffic = Traffic(version_header="x-version")
+        settings = ServiceSettings(name="demo", workspace="tests", revision=first, traffic=traffic)
+        service = Service(
+            msgspec.structs.replace(settings, others=[second]), folder=tmp_path, loop=loop, telemetry=telemetry
+        )
+        head = Head(method=b"POST", target=b"/score", version="1.1", headers={b"x-version": b"2"})
+        exchange = Exchange(head, b"x", Sent())
+        service.submit(Scoring(exchange, service), exchange)
+        assert exchange.response is None, "it waits"
+        service.adopt(settings)
+        return exchange.response
+
+    response = asyncio.run(answer())
+    assert response is not None and response.status == 404
+    assert b"There is no such revision of service demo: x-version may be 1" in response.body
 
 
 def test_clients_that_come_and_go_do_not_fill_the_queue() -> None:

@@ -266,8 +266,8 @@ class Service:
         """Those who wait for a queue may find one now."""
         for ticket in self._early.clear():
             hosted = self.hosting.find(ticket.revision) if ticket.tied else self.hosting.default
-            if hosted is None:
-                ticket.refused(Refusal.NO_WORKER)
+            if hosted is None:  # it was released
+                ticket.refused(Refusal.NO_SUCH_REVISION)
             elif hosted is self.hosting.default:
                 self.submit_to_default(ticket)
             else:
