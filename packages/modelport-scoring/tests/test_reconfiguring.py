@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
@@ -55,6 +56,9 @@ def run(data):
     return data.sum(axis=1).tolist()
 """
 """Adds up each row; asked for -1.0 it tells of its process, how often run() was called, and for how many rows."""
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACED = {**JSON, "traceparent": f"00-{TRACE}-{SPAN}-01"}
 
 ASKED = '{"data": [[-1.0, 0.0]]}'
 
@@ -147,6 +151,9 @@ def test_metrics_and_logs_are_switched_on_and_off(totals: RunningService) -> Non
     telemetry = TelemetrySettings(access_log=True, access_log_format=LogFormat.JSON, log_format=LogFormat.JSON)
     changed(totals, telemetry=telemetry)
     wait_until(lambda: json_of(log).get("path") == "/score", what="lines in JSON")
+    assert totals.score(ROWS, headers=TRACED).status == 200
+    wait_until(lambda: json_of(log).get("trace_id") == TRACE, what="the line of a traced request")
+    assert json_of(log)["span_id"] == SPAN, "the client's: none is made here"
     with pytest.raises(SwitchFailed):
         totals.control.switch(totals.revision(2, "def init(: pass"))
     assert json_of(totals.folder / "logs" / "supervisor.log")["message"].startswith("the switch to revision 2 failed")
@@ -155,9 +162,17 @@ def test_metrics_and_logs_are_switched_on_and_off(totals: RunningService) -> Non
 
 
 def test_tracing_is_switched_on(totals: RunningService) -> None:
+    log = totals.folder / "logs" / "access.log"
+    logging = TelemetrySettings(access_log=True, access_log_format=LogFormat.JSON)
     with Collector() as collector:
-        changed(totals, telemetry=TelemetrySettings(tracing=True, otlp_endpoint=collector.endpoint))
+        telemetry = msgspec.structs.replace(logging, tracing=True, otlp_endpoint=collector.endpoint)
+        changed(totals, telemetry=telemetry)
         wait_until(lambda: len(collector.spans) > 50, what="spans")
+        assert totals.score(ROWS, headers=TRACED).status == 200
+        wait_until(lambda: json_of(log).get("trace_id") == TRACE, what="the line of a traced request")
+        own = json_of(log)["span_id"]
+        wait_until(lambda: SPAN in {each.parent_span_id.hex() for each in collector.spans}, what="its spans")
+        assert [each.span_id.hex() for each in collector.spans if each.parent_span_id.hex() == SPAN] == [own]
         changed(totals, telemetry=TelemetrySettings())
 
 

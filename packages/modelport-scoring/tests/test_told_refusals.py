@@ -97,7 +97,9 @@ def test_what_could_be_read_of_it_is_logged(strict: RunningService) -> None:
 
 
 def test_who_is_refused_is_found_by_its_ids(strict: RunningService) -> None:
-    answer = strict.score("x", headers={"x-ms-client-request-id": "mine"})
+    trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    answer = strict.score("x", headers={"x-ms-client-request-id": "mine", "traceparent": f"00-{trace}-{span}-01"})
     assert answer.status == 401
     line = logged(strict, status=401, request_id=answer.headers["x-request-id"])
     assert (line["client_request_id"], line["path"]) == ("mine", "/score")
+    assert (line["trace_id"], line["span_id"]) == (trace, span)

@@ -23,6 +23,7 @@ from modelport_scoring.serving.script_answers import NOT_FAILED, RUN_OK
 from modelport_scoring.settings.service import ErrorMode, Limits
 from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.access_log import Access
+from modelport_scoring.telemetry.trace_context import read_parent
 
 HEALTHY = b"Healthy"
 
@@ -234,6 +235,7 @@ class Routes:
         if telemetry.settings.metrics:
             telemetry.answered(route, response.status)
         if telemetry.access_log is not None and route != "/":
+            parent = read_parent(head.headers)
             telemetry.access_log.add(
                 Access(
                     method=head.method,
@@ -244,6 +246,8 @@ class Routes:
                     length=len(response.body),
                     request_id=request_id,
                     client_request_id=head.headers.get(b"x-ms-client-request-id", b""),
+                    trace_id=b"" if parent is None else parent.trace_id,
+                    span_id=b"" if parent is None else parent.span_id,
                 )
             )
 

@@ -18,6 +18,7 @@ from modelport_scoring.serving.refusals import refused, timed_out
 from modelport_scoring.serving.script_answers import RUN_BAD, RUN_OK, failed, json_returned, returned, run_lines
 from modelport_scoring.settings.service import ErrorMode
 from modelport_scoring.telemetry.access_log import STREAMED, Access
+from modelport_scoring.telemetry.trace_context import read_parent
 from modelport_scoring.telemetry.tracer import Trace
 from modelport_scoring.traffic.shadow import CopiableTicket
 from modelport_scoring.workers.contract import Contract
@@ -176,6 +177,7 @@ class Scoring(CopiableTicket):
 
     def _access(self, response: Response, micros: int, ended: float) -> Access:
         head = self._exchange.head
+        place = read_parent(head.headers) if self._trace is None else self._trace
         return Access(
             head.method,
             head.path,
@@ -188,6 +190,7 @@ class Scoring(CopiableTicket):
             self.revision,
             self._exchange.request_id,
             head.headers.get(b"x-ms-client-request-id", b""),
+            *((place.trace_id, place.span_id) if place is not None else ()),
         )
 
     def _end_trace(self, trace: Trace, response: Response, micros: int, together: int, ended: float) -> None:

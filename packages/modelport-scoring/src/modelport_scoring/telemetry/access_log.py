@@ -44,6 +44,10 @@ class Access(NamedTuple):
     revision: int | None = None
     request_id: bytes = b""
     client_request_id: bytes = b""
+    trace_id: bytes = b""
+    """32 hexadecimal digits of the trace that it belongs to; nothing: there is none."""
+    span_id: bytes = b""
+    """16 of its span, or where this service makes none, of the client's."""
 
 
 class AccessLog:
@@ -135,6 +139,8 @@ def as_json(access: Access, pid: int) -> bytes:
             "revision": access.revision,
             "request_id": text(access.request_id) or None,
             "client_request_id": text(access.client_request_id) or None,
+            "trace_id": access.trace_id.decode() or None,
+            "span_id": access.span_id.decode() or None,
         },
         option=orjson.OPT_APPEND_NEWLINE,
     )
