@@ -160,6 +160,13 @@ def request(body: memoryview) -> Ticket:
     return cast(Ticket, SimpleNamespace(payload=body, flags=0, slot=None))
 
 
+def test_in_a_page_that_is_closed_nothing_arrives() -> None:
+    """Between the end of a worker and the moment in which its pool is told of it, bodies come in."""
+    page = SharedPage()
+    page.close()
+    assert page.arena.receive(100_000) is None
+
+
 def test_what_has_arrived_there_is_read_there_and_stays_as_it_is(memory: mmap.mmap) -> None:
     """The answer lies elsewhere: a copy of the request may wait still, or another worker have to score it again."""
     arena = Arena(memory, start=PAGE)

@@ -85,8 +85,11 @@ class Arena:
         return None if size > LARGEST_BYTES else self._take_slot(capacity_for(size))
 
     def receive(self, size: int) -> memoryview | None:
-        """Memory for a body of that size to arrive in; None where it is too large, or there is no room. Slow clients
-        may hold much of it for long: half of the arena at most is for them."""
+        """Memory for a body of that size to arrive in; None where it is too large, or there is no room, or the memory
+        has gone with its worker, which its pool may not know yet. Slow clients may hold much of it for long: half of
+        the arena at most is for them."""
+        if self._memory.closed:
+            return None
         most = (len(self._memory) - self._start) // 2
         if size > LARGEST_BYTES or self._arriving_bytes + capacity_for(size) > most:
             return None
