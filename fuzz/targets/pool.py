@@ -19,7 +19,7 @@ from unittest.mock import patch
 from fuzz.made_up_workers import Loop, Source
 from modelport_scoring import Limits
 from modelport_scoring.failures import StartFailed
-from modelport_scoring.workers import alertness, pool, replies, timeouts, worker
+from modelport_scoring.workers import alertness, pool, replies, requeue, timeouts, worker
 from modelport_scoring.workers.arena import SMALLEST_BYTES
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.launch import Launch
@@ -89,7 +89,7 @@ class Request(Ticket):
         self._tell("timed_out")
 
     def lost(self) -> None:
-        assert self.begun or self.attempts >= pool.MOST_ATTEMPTS, "it is lost, and nobody had begun with it"
+        assert self.begun or self.attempts >= requeue.MOST_ATTEMPTS, "it is lost, and nobody had begun with it"
         self.source = None
         self._tell("lost")
 

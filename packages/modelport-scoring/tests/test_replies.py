@@ -17,8 +17,9 @@ from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.link import Link
 from modelport_scoring.workers.numbers import NumberReader
 from modelport_scoring.workers.page import SharedPage
-from modelport_scoring.workers.pool import MOST_ATTEMPTS, Pool
+from modelport_scoring.workers.pool import Pool
 from modelport_scoring.workers.replies import Replies
+from modelport_scoring.workers.requeue import MOST_ATTEMPTS
 from modelport_scoring.workers.ticket import Refusal, Ticket
 from modelport_worker.frames import CANCELLED, CANCELLED_AT, CHUNK, LAST, MORE, REDONE, RESULT, RETURNED
 

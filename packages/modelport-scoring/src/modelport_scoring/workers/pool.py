@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.logs.journal import Journal
 from modelport_scoring.settings.service import MOST_TOGETHER, Limits
 from modelport_scoring.workers.alertness import Alertness
-from modelport_scoring.workers.arena import arriving_in
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.counted_lines import CountedLines
@@ -19,16 +19,14 @@ from modelport_scoring.workers.group import STOP_PATIENCE_S, WorkerGroup
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.limit_log import LimitLog
 from modelport_scoring.workers.numbers import MOST_BYTES, NumberReader
-from modelport_scoring.workers.placing import nearest, place
+from modelport_scoring.workers.placing import choose, place
 from modelport_scoring.workers.queue import WaitingLine
 from modelport_scoring.workers.replies import give_up
+from modelport_scoring.workers.requeue import to_requeue
 from modelport_scoring.workers.ticket import Refusal, Ticket
 from modelport_scoring.workers.timeouts import Timeouts
 from modelport_scoring.workers.unfinished import Unfinished
 from modelport_scoring.workers.worker import Worker
-
-MOST_ATTEMPTS = 3
-"""A request that was on its way to this many workers which died before they began with it is not tried again."""
 
 MOST_HELD = 2 * MOST_TOGETHER
 """No worker holds more: a limit above that needs no counting."""
@@ -233,18 +231,13 @@ class Pool:
         return most < len(self._ready) * MOST_HELD and self.in_flight >= most
 
     def _free_worker(self, ticket: Ticket) -> Worker | None:
-        ready, free = self._ready, None
+        ready = self._ready
         # The first half of what that asks: for nearly all it is enough, and each request comes this way.
         if self.line.limits.max_concurrent_requests < len(ready) * MOST_HELD and self._is_full():
             return None
         if len(ready) == 1:
             return ready[0] if ready[0].takes_more() else None
-        for worker in ready:
-            if worker.takes_more() and (free is None or len(worker.in_flight) < len(free.in_flight)):
-                free = worker
-        if free is not None and (arriving := arriving_in(ticket.payload)) is not None:
-            return nearest(arriving, ready, instead_of=free)
-        return free
+        return choose(ready, ticket.payload)
 
     def _give(self, worker: Worker, ticket: Ticket) -> None:
         assert self.contract is not None
@@ -263,18 +256,15 @@ class Pool:
             if self._timeouts.timer is None:
                 self._timeouts.watch()
         elif ticket.away is not None:
-            self._unfinished.away += 1
-            ticket.away.add_done_callback(lambda _: self._came_back(ticket))
+            self._unfinished.expect(ticket.away, back=partial(self._came_back, ticket))
 
     def _came_back(self, ticket: Ticket) -> None:
-        self._unfinished.away -= 1
         ticket.away = None
         if not ticket.abandoned:
             if self.given_up or (not self._ready and (self._cannot_restart or self.group.closing)):
                 ticket.refused(Refusal.NO_WORKER)
             else:
                 self.take_over((ticket,))
-        self._unfinished.look()
 
     def _holds_any(self) -> bool:
         """Whether a worker has a request, or one waits that a worker could take."""
@@ -302,13 +292,5 @@ class Pool:
     def worker_ended(self, worker: Worker) -> None:
         if worker in self._ready:
             self._ready.remove(worker)
-        started, untouched = worker.replies.unanswered()
-        untouched = [ticket for ticket in untouched if not ticket.client_has_gone]
-        again = [ticket for ticket in untouched if ticket.attempts < MOST_ATTEMPTS]
-        for ticket in (*started, *(t for t in untouched if t.attempts >= MOST_ATTEMPTS)):
-            if not ticket.settled:
-                ticket.lost()
-        for ticket in again:
-            ticket.waiting_since = 0.0  # the time that it spent with the worker is no waiting
-        self.take_over(again)
+        self.take_over(to_requeue(worker.replies))
         self._unfinished.look()

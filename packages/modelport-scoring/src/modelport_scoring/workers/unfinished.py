@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 
 class Unfinished:
@@ -21,12 +22,22 @@ class Unfinished:
         self._loop = loop
         self._finished: asyncio.Future[None] | None = None
 
+    def expect(self, away: asyncio.Future[None], *, back: Callable[[], None]) -> None:
+        """A request is on neither side until that is done; then ``back`` is called."""
+        self.away += 1
+        away.add_done_callback(partial(self._came_back, back))
+
     async def none(self, *, timeout_s: float) -> None:
         """Wait until no request is left, at most so long."""
         self.is_awaited = True
         self._finished = self._loop.create_future()
         self.look()
         await asyncio.wait([self._finished], timeout=timeout_s)
+
+    def _came_back(self, back: Callable[[], None], _: asyncio.Future[None]) -> None:
+        self.away -= 1
+        back()
+        self.look()
 
     def look(self) -> None:
         """Requests may have been finished."""

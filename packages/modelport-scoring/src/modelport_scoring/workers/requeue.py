@@ -1,0 +1,28 @@
+"""What becomes of the requests that a worker held when it ended."""
+
+from __future__ import annotations
+
+from modelport_scoring.workers.replies import Replies
+from modelport_scoring.workers.ticket import Ticket
+
+MOST_ATTEMPTS = 3
+"""A request that was on its way to this many workers which died before they began with it is not tried again."""
+
+
+def to_requeue(replies: Replies) -> list[Ticket]:
+    """Take out the requests of a worker that has ended: those that are lost are told so, those that another worker may
+    score are returned, in their order, and those of clients that have gone are forgotten."""
+    lost, untouched = replies.unanswered()
+    again = []
+    for ticket in untouched:
+        if ticket.client_has_gone:
+            continue
+        if ticket.attempts < MOST_ATTEMPTS:
+            ticket.waiting_since = 0.0  # the time that it spent with the worker is no waiting
+            again.append(ticket)
+        else:
+            lost.append(ticket)
+    for ticket in lost:
+        if not ticket.settled:
+            ticket.lost()
+    return again
