@@ -95,6 +95,7 @@ class Model:
 
     limits = LIMITS
     descriptor: int | None = None
+    in_request = False
 
     def __init__(self, *, streams: bool) -> None:
         self._streams = streams

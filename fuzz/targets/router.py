@@ -89,6 +89,7 @@ class Requests:
 
     limits = LIMITS
     descriptor: int | None = None
+    in_request = False
 
     def __init__(self, of_all: list[Request] | None = None) -> None:
         """``of_all`` is where others write theirs down as well."""
@@ -185,7 +186,7 @@ class Server:
                 self._pieces = []
             return True
         begins = (
-            self.requests.reader.in_request
+            self.requests.in_request
             and self.requests.reader.head is not None
             and self._answered == len(self.requests.whole)  # once: with two, the second may be the end of the first
         )

@@ -26,6 +26,7 @@ class Recorder:
 
     limits = Limits(max_body_bytes=200_000)
     descriptor: int | None = None
+    in_request = False
 
     def __init__(self) -> None:
         self.requests: list[Request] = []

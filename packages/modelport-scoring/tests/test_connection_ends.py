@@ -20,6 +20,7 @@ from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.paced import PacedTransport
+from modelport_scoring.http.parser import RequestParser
 from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.response import Response
 from scoring_services import PATIENCE_S, Gate, Services, read_all, refuses, wait_until
@@ -204,7 +205,7 @@ def test_a_connection_that_has_ended_leaves_nothing_to_the_garbage_collector(is_
             lambda: Connection(application, listener),
             listener,
             talk=partial(ask_and_leave, tls=theirs),
-            kinds=(Connection, RequestReader, Exchange, PacedTransport),
+            kinds=(Connection, RequestReader, RequestParser, Exchange, PacedTransport),
             tls=ours,
         )
 
@@ -229,7 +230,7 @@ def test_a_connection_that_was_never_made_leaves_nothing() -> None:
             lambda: Connection(application, listener),
             listener,
             talk=probe,
-            kinds=(Connection, RequestReader),
+            kinds=(Connection, RequestReader, RequestParser),
             tls=context,
         )
 

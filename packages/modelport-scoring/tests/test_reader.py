@@ -32,6 +32,7 @@ UNBOUNDED = Turns(call_soon=lambda _: None, turn_s=math.inf)
 @dataclass
 class Recorder:
     limits: Limits = field(default_factory=Limits)
+    in_request: bool = False
     seen: list[Seen] = field(default_factory=list)
     heads: list[Head] = field(default_factory=list)
     descriptor: int | None = None
@@ -552,7 +553,7 @@ def test_what_is_read_from_the_socket_at_once_is_what_would_have_come(
                 if not stream:
                     break
     assert recorder.seen == [(b"POST", b"/score", b"", body) for body in bodies]
-    assert not reader.in_request
+    assert not recorder.in_request
 
 
 def test_of_what_is_read_from_the_socket_at_once_is_told() -> None:

@@ -77,11 +77,7 @@ class Connection(AnsweringConnection):
 
     @property
     def is_idle(self) -> bool:
-        return not self._pending and not self._reader.in_request and not self._unread
-
-    @property
-    def is_receiving(self) -> bool:
-        return self._reader.in_request
+        return not self._pending and not self.in_request and not self._unread
 
     # --- transport ----------------------------------------------------------------------------------------------------
 
@@ -110,7 +106,7 @@ class Connection(AnsweringConnection):
         if unread and not self._closing:
             self._unread = unread
             self._read_on(True)
-        if self._reader.in_request and self._wait in (REQUEST, ANSWER) and not self._held_back:
+        if self.in_request and self._wait in (REQUEST, ANSWER) and not self._held_back:
             self._wait_for(REST)
         if len(self._pending) > 1 and self._holds_enough:
             self._balance()
@@ -124,7 +120,7 @@ class Connection(AnsweringConnection):
 
     def resume_writing(self) -> None:
         if self._wait is READER and not self._ending:
-            receives = self._reader.in_request and not self._closing and not self._held_back
+            receives = self.in_request and not self._closing and not self._held_back
             self._wait_for(REST if receives else ANSWER if self._pending or self._closing else REQUEST)
             self._balance()
         self._resume_stream()
@@ -246,7 +242,7 @@ class Connection(AnsweringConnection):
         if self._continue_due:
             self._send_continue()
         if self._wait is ANSWER:
-            if self._reader.in_request:
+            if self.in_request:
                 if not self._held_back:
                     self._wait_for(REST)
             else:  # nearly always
@@ -279,7 +275,7 @@ class Connection(AnsweringConnection):
         if self._closing:
             return
         wants_more = self._wants_more
-        if wants_more is not self._reading and self._reader.in_request and self._wait is not READER:
+        if wants_more is not self._reading and self.in_request and self._wait is not READER:
             self._wait_for(REST if wants_more else ANSWER)  # what we do not read is not late
         self._read_on(wants_more)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Protocol
 
 import httptools
@@ -42,6 +43,9 @@ UNKNOWN_METHOD = re.compile(rb"([A-Z][A-Z0-9_-]{2,31}) [!-~]+ HTTP/1\.[01]\r\n")
 class RequestSink(Protocol):
     """Who gets the requests."""
 
+    in_request: bool
+    """Whether a request has begun and is not whole yet: kept up to date by who reads them."""
+
     @property
     def limits(self) -> Limits: ...
 
@@ -58,6 +62,13 @@ class RequestSink(Protocol):
         """A large body is whole."""
 
 
+class Judge(Protocol):
+    """Who says whether a request is wanted."""
+
+    def __call__(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
+        """What ``RequestSink.head_received`` does."""
+
+
 class RequestParser:
     """Feeds one connection's bytes to httptools and hands over what comes out. A callback of it may not be renamed: it
     is found by its name."""
@@ -67,36 +78,51 @@ class RequestParser:
         "_body",
         "_body_bytes",
         "_framing",
-        "_keeps_body",
-        "_parsed_head",
+        "_judge",
+        "_new_body",
         "_parser",
         "_sink",
         "_turns",
         "_upgrading",
         "completed",
         "ended",
-        "in_request",
+        "head",
+        "is_fresh",
+        "keeps_body",
     )
 
-    def __init__(self, sink: RequestSink, turns: Turns) -> None:
+    def __init__(
+        self,
+        sink: RequestSink,
+        turns: Turns,
+        *,
+        judge: Judge | None = None,
+        new_body: Callable[[Head], ArrivingBody] | None = None,
+    ) -> None:
+        """``judge`` is called in the place of the sink's ``head_received``; ``new_body`` says where the pieces of a
+        body go, anywhere if it is not given."""
+        sink.in_request = False
         self._sink = sink
+        self._judge = judge or sink.head_received
+        self._new_body = new_body or anywhere
         self._turns = turns
         self._parser = httptools.HttpRequestParser(self)
         self._arriving = ArrivingHead()
         """The head that is being read, or comes next."""
-        self._parsed_head: Head | None = None
+        self.head: Head | None = None
         """That of the request whose body is being read."""
+        self.is_fresh = True
+        """Nothing of another request has come yet, nor what is before it, and one may."""
         self._body: bytes | ArrivingBody = b""
         self._body_bytes = 0
         self._framing: ChunkFraming | None = None
         """Of that body, where it comes in chunks."""
-        self._keeps_body = True
+        self.keeps_body = True
+        """The sink wants it."""
         self._upgrading = False
         """The head asks for another protocol, and a body follows: the parser believes that it is not ours to read."""
         self.completed = 0
         """Requests that were parsed whole."""
-        self.in_request = False
-        """A request has begun and is not whole yet."""
         self.ended = False
         """The last request said so: what follows is none, and is not read (RFC 9112, 9.6)."""
 
@@ -107,12 +133,7 @@ class RequestParser:
         busy server's connections most reach an age at which that is after hours.
         """
         self.drop_body()  # which knows the sink, too
-        del self._sink, self._parser
-
-    @property
-    def head(self) -> Head | None:
-        """That of the request that is being read, once it is there."""
-        return self._parsed_head
+        del self._sink, self._judge, self._new_body, self._parser
 
     # --- feeding ------------------------------------------------------------------------------------------------------
 
@@ -128,7 +149,7 @@ class RequestParser:
 
     def _parse_in_turn(self, data: bytes) -> bytes:
         """Parse some of it, if this turn of the event loop has time for that; returns the rest."""
-        head, turns = self._parsed_head, self._turns
+        head, turns = self.head, self._turns
         if not turns.has_time and (head is None or head.length is None):  # a body of told length takes no parsing
             return data
         began = turns.clock()
@@ -153,7 +174,7 @@ class RequestParser:
     @property
     def _next_piece(self) -> int:
         """How many bytes the parser is given at once."""
-        head = self._parsed_head
+        head = self.head
         if head is None:
             return PARSED_AT_ONCE
         if self._framing is not None:
@@ -163,7 +184,7 @@ class RequestParser:
 
     def _parse_piece(self, data: bytes) -> None:
         """Have the parser read it, and measure what the parser says nothing of."""
-        arriving, is_before_head = self._arriving, self._parsed_head is None
+        arriving, is_before_head = self._arriving, self.head is None
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
@@ -177,14 +198,29 @@ class RequestParser:
             raise Unreadable(refusal(error, data if is_begin else b"")) from error
         if self._framing is not None:
             self._framing.fed(len(data), body_bytes=self._body_bytes, limits=self._sink.limits)
-        elif self._parsed_head is not None and self._parsed_head.length is None:
+        elif self.head is not None and self.head.length is None:
             self._framing = ChunkFraming(len(data) - arriving.end_in(data))
         elif is_before_head and arriving is self._arriving:
+            self.is_fresh = False
             arriving.fed(data, self._sink.limits)
 
     def drop_body(self) -> None:
         """Let go of what there is of a body: nothing more is fed."""
         self._body = b""
+
+    def give_up_request(self) -> bytes | ArrivingBody:
+        """Leave the request that is being read, whose body has a told length and no end yet, to who reads the rest of
+        it; returns what there is of that body. What comes behind it is another parser's."""
+        begun, self._body = self._body, b""
+        self.head = None
+        self._parser = httptools.HttpRequestParser(self)
+        return begun
+
+    def request_ended(self, head: Head) -> None:
+        """A request with that head is whole."""
+        self._sink.in_request = False
+        self.ended = not head.keep_alive
+        self.is_fresh = head.keep_alive
 
     def _parse(self, data: bytes) -> None:
         while True:
@@ -202,7 +238,7 @@ class RequestParser:
     def _read_its_body(self) -> None:
         """Have a new parser read the body behind a head that asked for another protocol."""
         self._upgrading = False
-        head = self._parsed_head
+        head = self.head
         assert head is not None
         framing = b"Transfer-Encoding: chunked" if head.length is None else b"Content-Length: %d" % head.length
         self._parser = httptools.HttpRequestParser(self)
@@ -213,42 +249,38 @@ class RequestParser:
     def on_message_begin(self) -> None:
         if self.ended:  # the parser that reads the body of an upgrade does not know that
             raise EOFError("the last request of this connection has been read")
-        self.in_request = True
+        self._sink.in_request = True
 
     def on_url(self, url: bytes) -> None:
-        if self._parsed_head is None:  # else it is of the head that ``_read_its_body`` made, as some of what follows
+        if self.head is None:  # else it is of the head that ``_read_its_body`` made, as some of what follows
             self._arriving.add_target(url, self._sink.limits)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._parsed_head is None:
+        if self.head is None:
             self._arriving.add_header(name, value, self._sink.limits)
         else:
             check_trailer(name.lower())
 
     def on_headers_complete(self) -> None:
-        if self._parsed_head is not None:
+        if self.head is not None:
             return
         parser, limits = self._parser, self._sink.limits
         arriving, self._arriving = self._arriving, ArrivingHead()
         head = arriving.whole(method=parser.get_method(), version=parser.get_http_version())
         head.keep_alive = parser.should_keep_alive()
-        self._parsed_head = head
+        self.head = head
         self._body_bytes = 0
         head.length = body_length(head, limits)
         has_body = head.length != 0
         self._upgrading = has_body and parser.should_upgrade()
         expects = has_body and expects_continue(head)
-        self._keeps_body = self._sink.head_received(head, expects_continue=expects, has_body=has_body)
-        self._judged(head)
-
-    def _judged(self, head: Head) -> None:
-        """The sink has said whether it wants the body of the request with that head: ``_keeps_body``."""
+        self.keeps_body = self._judge(head, expects_continue=expects, has_body=has_body)
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
         if self._body_bytes > self._sink.limits.max_body_bytes:
             raise Unreadable(too_large(self._sink.limits))
-        if self._keeps_body:
+        if self.keeps_body:
             self._keep(body)
 
     def _keep(self, piece: bytes) -> None:
@@ -256,27 +288,29 @@ class RequestParser:
             self._body = piece
             return
         if isinstance(self._body, bytes):  # no list of pieces: one object for every few bytes takes many times as much
-            first, self._body = self._body, self._new_body(self._parsed_head)
+            head = self.head
+            assert head is not None
+            first, self._body = self._body, self._new_body(head)
             self._body.add(first)
         self._body.add(piece)
-
-    def _new_body(self, head: Head | None) -> ArrivingBody:
-        """For the pieces of the body of a request with that head."""
-        return ArrivingBody(None if head is None else head.length)
 
     def on_message_complete(self) -> None:
         if self._upgrading:
             return
-        head = self._parsed_head
+        head = self.head
         assert head is not None
         arrived, self._body = self._body, b""
         if len(arrived) > COUNTED_FROM:
             self._sink.body_ended()
-        self._parsed_head = self._framing = None
-        self.in_request = False
+        self.head = self._framing = None
         self.completed += 1
-        self.ended = not head.keep_alive
+        self.request_ended(head)
         self._sink.request_received(head, arrived.whole if isinstance(arrived, ArrivingBody) else arrived)
+
+
+def anywhere(head: Head) -> ArrivingBody:
+    """Room for the pieces of the body of a request with that head."""
+    return ArrivingBody(head.length)
 
 
 def refusal(error: httptools.HttpParserError, begin: bytes) -> Response:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Protocol
 
-from httptools import HttpRequestParser
-
 from modelport_scoring.http.arriving import ArrivingBody
 from modelport_scoring.http.budget import COUNTED_FROM
 from modelport_scoring.http.known_heads import HEAD_END, KnownHeads
@@ -36,15 +34,14 @@ NOTHING = ArrivingBody(0)
 """That of a request that is not there."""
 
 
-class RequestReader(RequestParser):
+class RequestReader:
     """Requests whose heads are known pass the parser by: between two requests it keeps no state."""
 
-    __slots__ = ("_collected", "_collected_head", "_known", "_last", "_raw_head", "_stopped_at")
-
-    _sink: SocketSink
+    __slots__ = ("_collected", "_collected_head", "_known", "_last", "_parser", "_raw_head", "_sink", "_stopped_at")
 
     def __init__(self, sink: SocketSink, turns: Turns, known: KnownHeads) -> None:
-        super().__init__(sink, turns)
+        self._sink = sink
+        self._parser = RequestParser(sink, turns, judge=self._judge, new_body=self._new_body)
         self._known = known
         self._last: Head | None = None
         """The known head that came last: the next one is the same, nearly always."""
@@ -59,14 +56,20 @@ class RequestReader(RequestParser):
     @property
     def head(self) -> Head | None:
         """That of the request that is being read, once it is there."""
-        return self._collected_head or self._parsed_head
+        return self._collected_head or self._parser.head
+
+    def feed(self, data: bytes) -> None:
+        """Read all of it. Raises Unreadable; then nothing more may be fed."""
+        while data:
+            data = self.feed_some(data)
 
     def feed_some(self, data: bytes) -> bytes:
-        if self.ended:
-            return b""
+        """Read so much of it as one turn of the event loop is for, and return the rest: nothing, nearly always. Raises
+        Unreadable; then nothing more may be fed."""
         self._stopped_at = 0
         rest = data
-        if not self.in_request and not self._arriving.fed_bytes:
+        parser = self._parser
+        if parser.is_fresh and not self._sink.in_request:
             if (last := self._last) is not None and (raw := last.known_as) and data.startswith(raw):
                 end = len(raw)
                 if len(data) - end == last.length and len(data) < LARGE_BYTES:  # nearly always
@@ -77,11 +80,11 @@ class RequestReader(RequestParser):
             rest = self._collect(self._collected_head, data)
         if rest:
             try:
-                rest = self._parse_in_turn(rest)
+                rest = parser.feed_some(rest)
             finally:
                 self._raw_head = b""
-            if self._parsed_head is not None:
-                self._take_from_parser(self._parsed_head)
+            if parser.head is not None:
+                self._take_from_parser(parser.head)
             return rest
         return data[self._stopped_at :] if self._stopped_at else b""
 
@@ -109,7 +112,7 @@ class RequestReader(RequestParser):
             assert length is not None
             position = end + length
             if position > size:
-                self.in_request = True
+                self._sink.in_request = True
                 self._collected_head = head
                 self._collected = self._new_body(head)
                 self._collected.add(memoryview(data)[end:])
@@ -133,25 +136,24 @@ class RequestReader(RequestParser):
             return b""
         collected.add(memoryview(data)[:missing])
         self._hand_over(head)
-        return b"" if self.ended else self._read_known(data, missing)
+        return b"" if self._parser.ended else self._read_known(data, missing)
 
-    def _new_body(self, head: Head | None) -> ArrivingBody:
-        if head is None or head.length is None or head.length <= COUNTED_FROM:
-            return super()._new_body(head)
+    def _new_body(self, head: Head) -> ArrivingBody:
+        """For the pieces of the body of a request with that head: of a large one in memory that the sink gives."""
+        if head.length is None or head.length <= COUNTED_FROM:
+            return ArrivingBody(head.length)
         return ArrivingBody(head.length, memory=partial(self._sink.memory_for, head))
 
     def _take_from_parser(self, head: Head) -> None:
-        """Collect the rest of a large body of told length: the parser would copy it once more, and find nothing. The
-        next request is another parser's."""
-        if self._keeps_body and head.length is not None and head.length > COUNTED_FROM:
-            self._collected_head, self._parsed_head = head, None
-            begun, self._body = self._body, b""
+        """Collect the rest of a large body of told length: the parser would copy it once more, and find nothing."""
+        if self._parser.keeps_body and head.length is not None and head.length > COUNTED_FROM:
+            self._collected_head = head
+            begun = self._parser.give_up_request()
             if isinstance(begun, ArrivingBody):
                 self._collected = begun
             else:
                 self._collected = self._new_body(head)
                 self._collected.add(begun)
-            self._parser = HttpRequestParser(self)
 
     def _collect_more(self, head: Head, read: int) -> None:
         """Tell of a body that is large; and where the last read has brought so many bytes that there are more, have the
@@ -174,15 +176,24 @@ class RequestReader(RequestParser):
             self._sink.body_ended()
         self._collected_head = None
         self._collected = NOTHING
-        self.in_request = False
-        self.ended = not head.keep_alive
+        self._parser.request_ended(head)
         self._sink.request_received(head, collected.whole)
 
     def drop_body(self) -> None:
-        super().drop_body()
+        """Let go of what there is of a body: nothing more is fed."""
+        self._parser.drop_body()
         self._collected = NOTHING
 
-    def _judged(self, head: Head) -> None:
-        if self._raw_head and self._keeps_body:
-            self._known.learn(self._raw_head, head)
-        self._raw_head = b""
+    def close(self) -> None:
+        """Let go of the sink: the connection is gone, and nothing more may be fed."""
+        self.drop_body()  # which knows the sink, too
+        self._parser.close()
+        del self._sink
+
+    def _judge(self, head: Head, *, expects_continue: bool, has_body: bool) -> bool:
+        """Have the sink judge a head that was not known; from now on it is, where the sink has let it pass."""
+        raw, self._raw_head = self._raw_head, b""
+        passes = self._sink.head_received(head, expects_continue=expects_continue, has_body=has_body)
+        if raw and passes:
+            self._known.learn(raw, head)
+        return passes

@@ -44,11 +44,14 @@ class WatchedConnection(asyncio.Protocol):
         "_unread",
         "deadline",
         "delivery",
+        "in_request",
     )
 
     def __init__(self, listener: Listener) -> None:
         self.deadline = FOREVER
         self.delivery: Delivery | None = None
+        self.in_request = False
+        """A request has begun and is not whole yet, as its reader says."""
         self._listener = listener
         self._transport: asyncio.Transport | None = None
         self._address: bytes | None = None
@@ -87,9 +90,9 @@ class WatchedConnection(asyncio.Protocol):
         """Whether no answer is owed to the client, and it has begun no request."""
 
     @property
-    @abstractmethod
     def is_receiving(self) -> bool:
         """Whether it has begun a request that is not whole yet."""
+        return self.in_request
 
     @abstractmethod
     def _serve(self, transport: asyncio.Transport) -> None:

@@ -80,11 +80,7 @@ class ClientConnection(WatchedConnection):
 
     @property
     def is_idle(self) -> bool:
-        return not self._queue and not self._reader.in_request and not self._unread
-
-    @property
-    def is_receiving(self) -> bool:
-        return self._reader.in_request
+        return not self._queue and not self.in_request and not self._unread
 
     @property
     def must_end(self) -> bool:
@@ -110,14 +106,14 @@ class ClientConnection(WatchedConnection):
         if self._unread:  # it was on its way when reading was paused
             self._unread += data
             return
-        was_idle = not self._reader.in_request
+        was_idle = not self.in_request
         try:
             self._unread = self._reader.feed_some(data)
             self._reader.pass_on()
         except Unreadable as unreadable:
             self._refuse(unreadable.response)
             return
-        if self._reader.in_request and was_idle:
+        if self.in_request and was_idle:
             self._began_at = self._routing.now()
         self._go_on()
         self._balance()
@@ -265,7 +261,7 @@ class ClientConnection(WatchedConnection):
     @property
     def _receives(self) -> bool:
         """Whether the rest of a request is to come: what is not read, or waits for our word, is not late."""
-        return self._reader.in_request and self._reading and not self._continue_due and self._last is None
+        return self.in_request and self._reading and not self._continue_due and self._last is None
 
     def _set_deadline(self) -> None:
         if self._closing:
