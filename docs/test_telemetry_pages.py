@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from prometheus_client import parser
 
-from modelport_scoring.telemetry.settings import TelemetrySettings
+from modelport_scoring.settings.telemetry import TelemetrySettings
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.tracer import Described
 

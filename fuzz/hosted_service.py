@@ -26,7 +26,7 @@ from modelport_scoring.service import Service
 from modelport_scoring.serving import scoring
 from modelport_scoring.serving.scoring import Scoring
 from modelport_scoring.settings.service import ServiceSettings, WorkerStart
-from modelport_scoring.telemetry.settings import TelemetrySettings
+from modelport_scoring.settings.telemetry import TelemetrySettings
 from modelport_scoring.traffic import shadow, split
 from modelport_scoring.workers import alertness, group, pool, replies, timeouts, worker
 from modelport_scoring.workers.contract import Contract

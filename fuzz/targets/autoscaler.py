@@ -17,8 +17,8 @@ from fuzz.made_up_workers import Loop
 from fuzz.targets import pool
 from modelport_scoring.logs.journal import Journal
 from modelport_scoring.settings.service import Autoscale
+from modelport_scoring.settings.size import Size
 from modelport_scoring.workers.autoscaler import Autoscaler
-from modelport_scoring.workers.size import Size
 from modelport_scoring.workers.worker import WorkerState
 
 SETTINGS = (

@@ -31,9 +31,9 @@ from modelport_scoring.settings.service import (
     WorkerStart,
     limits_of,
 )
+from modelport_scoring.settings.size import size_of
+from modelport_scoring.settings.traffic import Traffic, shares
 from modelport_scoring.states import ServiceState
-from modelport_scoring.traffic.settings import Traffic, shares
-from modelport_scoring.workers.size import size_of
 from modelport_scoring.workers.worker import Worker, WorkerState
 
 STEP = 3

@@ -36,7 +36,7 @@ from modelport_scoring.router.routing import Choice, Routing
 from modelport_scoring.router.settings import RouterSettings, UpstreamSettings
 from modelport_scoring.router.upstream import Upstream
 from modelport_scoring.router.upstream_connection import UpstreamConnection
-from modelport_scoring.traffic.settings import Traffic
+from modelport_scoring.settings.traffic import Traffic
 
 LIMITS = Limits(max_body_bytes=200_000)
 SETTINGS = RouterSettings(

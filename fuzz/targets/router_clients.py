@@ -16,7 +16,7 @@ from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.router.client import ClientConnection
 from modelport_scoring.router.settings import RouterSettings, UpstreamSettings
-from modelport_scoring.traffic.settings import Traffic
+from modelport_scoring.settings.traffic import Traffic
 
 
 class Echoes(Servers):

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from modelport_scoring.logs.journal import Journal, cut_logs, write_as
+from modelport_scoring.settings.telemetry import LogFormat, TelemetrySettings
 from modelport_scoring.telemetry.access_log import MOST_BUFFERED_BYTES, STREAMED, Access, AccessLog
-from modelport_scoring.telemetry.settings import LogFormat, TelemetrySettings
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.tracer import Described
 
@@ -192,7 +192,7 @@ FAULTY = """
 import asyncio
 from modelport_scoring.logs.complaints import take_complaints
 from modelport_scoring.logs.journal import write_as
-from modelport_scoring.telemetry.settings import LogFormat
+from modelport_scoring.settings.telemetry import LogFormat
 
 async def main():
     asyncio.get_running_loop().call_soon(lambda: 1 / 0)

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelport_scoring.http.budget import READ_BYTES, Budget
-from modelport_scoring.processes.share import WHOLE, Share
 from modelport_scoring.settings.service import Limits
+from modelport_scoring.settings.share import WHOLE, Share
 from routers import RunningRouter
 from scoring_services import RunningService, Services, ask, read_all, wait_until
 from tls_services import secured, with_certificate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelport_scoring.traffic.settings import Traffic
+from modelport_scoring.settings.traffic import Traffic
 from scoring_services import Services
 
 SCRIPT = """

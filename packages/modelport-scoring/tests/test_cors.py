@@ -11,6 +11,7 @@ import pytest
 from modelport_scoring import ServiceState
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.settings.checks import check_settings
+from modelport_scoring.settings.origins import OriginInvalid, parse_origins
 from scoring_services import Answer, RunningService, Services
 
 PAGE = "https://page.example"
@@ -123,6 +124,12 @@ def test_an_expression_that_is_none_is_said_at_the_start(made: Services) -> None
     assert service.status.failure.message.startswith(f"the origin {wrong!r} looks like a regular expression, and is no")
     with pytest.raises(SettingsInvalid, match="cors_origins: the origin"):
         check_settings(msgspec.structs.replace(service.settings, cors_origins=[wrong]), path=service.folder)
+
+
+def test_an_origin_that_is_no_text_is_refused() -> None:
+    """As a variable of the environment has it whose bytes are no UTF-8."""
+    with pytest.raises(OriginInvalid, match="is no text"):
+        parse_origins("http://a.example, http://b\udcff.example")
 
 
 def test_preflight_of_the_document(two_origins: RunningService) -> None:

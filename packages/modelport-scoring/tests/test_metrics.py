@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
+from modelport_scoring.settings.telemetry import TelemetrySettings
 from modelport_scoring.telemetry import layout
 from modelport_scoring.telemetry.counters import Counters, heads, read_parts, share_memory
 from modelport_scoring.telemetry.exposition import MOST_SHOWN
-from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.telemetry.tally import Scored
 from modelport_scoring.telemetry.telemetry import MOST_PENDING, Gauges, Telemetry
 from modelport_scoring.telemetry.tracer import Described
@@ -365,7 +365,7 @@ def service_samples(samples: Samples) -> Samples:
 
 COUNTING = """
 import sys, time
-from modelport_scoring.telemetry.settings import TelemetrySettings
+from modelport_scoring.settings.telemetry import TelemetrySettings
 from modelport_scoring.telemetry.tracer import Described
 from modelport_scoring.telemetry.telemetry import Telemetry
 

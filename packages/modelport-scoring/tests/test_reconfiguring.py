@@ -29,7 +29,7 @@ from modelport_scoring import (
     Traffic,
     WorkerStart,
 )
-from modelport_scoring.telemetry.settings import LogFormat
+from modelport_scoring.settings.telemetry import LogFormat
 from otlp_collector import Collector
 from scoring_services import Gate, RunningService, Services, load, wait_until
 from split_services import answering, state_of, workers

@@ -21,7 +21,7 @@ from modelport_scoring.revisions.hosted import Hosted
 from modelport_scoring.service import Service
 from modelport_scoring.serving.scoring import Scoring
 from modelport_scoring.settings.service import Limits, WorkerOptions
-from modelport_scoring.telemetry.settings import TelemetrySettings
+from modelport_scoring.settings.telemetry import TelemetrySettings
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.tracer import Described
 from modelport_scoring.traffic.router import Marked, Router

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from modelport_scoring.telemetry.settings import TelemetrySettings, check_telemetry
+from modelport_scoring.settings.telemetry import TelemetrySettings, check_telemetry
 from modelport_scoring.telemetry.span_export import COMPLAINTS, MOST_WAITING, Send, SpanExport
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.trace_context import Parent, is_state, read_parent
@@ -383,7 +383,7 @@ def test_wrong_settings_are_named_and_no_secret_is_repeated(settings: TelemetryS
 WITHOUT_THE_EXTRA = """
 import sys
 sys.modules["opentelemetry"] = None
-from modelport_scoring.telemetry.settings import TelemetrySettings, check_telemetry
+from modelport_scoring.settings.telemetry import TelemetrySettings, check_telemetry
 print(check_telemetry(TelemetrySettings(tracing=True)))
 print(check_telemetry(TelemetrySettings(tracing=True, otlp_endpoint="http://127.0.0.1:4318")))
 """

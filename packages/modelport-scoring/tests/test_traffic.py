@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from modelport_scoring import Traffic
+from modelport_scoring.settings.traffic import check_traffic, shares, without
 from modelport_scoring.traffic.comparison import MOST_READ_BYTES, same_body
-from modelport_scoring.traffic.settings import check_traffic, shares, without
 from modelport_scoring.traffic.split import Split
 
 USERS = [b"user-%d" % number for number in range(4000)]

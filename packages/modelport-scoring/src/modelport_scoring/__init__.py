@@ -5,7 +5,6 @@ Nothing happens at import, and neither the event loop nor the parser is loaded b
 
 from modelport_scoring.control.client import ControlClient
 from modelport_scoring.control.dialect import dialect
-from modelport_scoring.control.messages import RevisionStatus, Status, WorkerStatus
 from modelport_scoring.errors import (
     RequestRefused,
     ScoringServiceError,
@@ -39,11 +38,12 @@ from modelport_scoring.settings.service import (
     TokenSettings,
     WorkerStart,
 )
+from modelport_scoring.settings.telemetry import TelemetrySettings
+from modelport_scoring.settings.traffic import Traffic
 from modelport_scoring.states import ServiceState
+from modelport_scoring.status import RevisionStatus, Status, WorkerStatus
 from modelport_scoring.supervision.service_lock import supervisor_pid
 from modelport_scoring.supervision.supervisor import supervisor_command
-from modelport_scoring.telemetry.settings import TelemetrySettings
-from modelport_scoring.traffic.settings import Traffic
 from modelport_scoring.version import __version__
 
 __all__ = [

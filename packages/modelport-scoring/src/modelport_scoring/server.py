@@ -17,7 +17,6 @@ from typing import Any
 import uvloop
 
 from modelport_scoring.control.leading import Follower, Leader
-from modelport_scoring.control.messages import Status
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure
 from modelport_scoring.http.acceptor import Acceptor, Reception
@@ -28,13 +27,14 @@ from modelport_scoring.logs.journal import say, write_as
 from modelport_scoring.processes.exit_statuses import STATUS_CANNOT_SERVE, STATUS_GIVEN_UP, STATUS_SCRIPT_FAILED
 from modelport_scoring.processes.freed_memory import MANY_CLIENTS, IdleMemory, keep_freed_memory
 from modelport_scoring.processes.resources import SPARE_DESCRIPTORS, raise_descriptor_limit
-from modelport_scoring.processes.share import Share
 from modelport_scoring.service import Service
 from modelport_scoring.service_folder import settings_of_moment, write_failure
 from modelport_scoring.serving.routes import Routes
 from modelport_scoring.settings.service import ServiceSettings
+from modelport_scoring.settings.share import Share
 from modelport_scoring.sockets.handover import LEAST_LINGER_S, LINGER_S
 from modelport_scoring.sockets.leaving import answer_newest, stop_listening
+from modelport_scoring.status import Status
 from modelport_scoring.supervision.listening import BACKLOG
 from modelport_scoring.supervision.told import LEAVE, Told
 from modelport_scoring.telemetry.counters import heads

@@ -9,23 +9,23 @@ from pathlib import Path
 
 from modelport_scoring.access.cors import Cors
 from modelport_scoring.access.gate import Gate
-from modelport_scoring.control.messages import RevisionStatus, ServerStatus, Status
 from modelport_scoring.failures import Failure
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.known_heads import KnownHeads
 from modelport_scoring.inference_protocol.side_process import SideProcess
 from modelport_scoring.processes.freed_memory import trim_heap
-from modelport_scoring.processes.share import WHOLE, Share
 from modelport_scoring.revisions.hosted import Hosted
 from modelport_scoring.revisions.hosting import Hosting
 from modelport_scoring.revisions.revision import Revision
 from modelport_scoring.service_folder import SETTINGS, write_settings
 from modelport_scoring.settings.checks import check_settings
 from modelport_scoring.settings.service import Limits, ServiceSettings, limits_of
+from modelport_scoring.settings.share import WHOLE, Share
+from modelport_scoring.settings.traffic import shares
 from modelport_scoring.states import ServiceState
+from modelport_scoring.status import RevisionStatus, ServerStatus, Status
 from modelport_scoring.telemetry.telemetry import Gauges, Telemetry
 from modelport_scoring.traffic.router import Router
-from modelport_scoring.traffic.settings import shares
 from modelport_scoring.traffic.shadow import CopiableTicket
 from modelport_scoring.workers.large_bodies import LargeBodies
 from modelport_scoring.workers.queue import WaitingLine

@@ -12,10 +12,10 @@ import msgspec
 
 from modelport_scoring.bundle import remove_tree
 from modelport_scoring.failures import Failure
-from modelport_scoring.processes.share import Share
 from modelport_scoring.settings.checks import check_settings, raise_limits
 from modelport_scoring.settings.json_files import decode_json, read_bytes
 from modelport_scoring.settings.service import ServiceSettings
+from modelport_scoring.settings.share import Share
 
 SETTINGS = "service.json"
 LOCK = "service.lock"

@@ -6,16 +6,14 @@ import re
 from collections.abc import Sequence
 
 from modelport_scoring.http.request import Head
+from modelport_scoring.settings.origins import ANY, compiled, is_pattern
 
-ANY = "*"
 ORIGIN = b"origin"
 ASKED_METHOD = b"access-control-request-method"
 ASKED_HEADERS = b"access-control-request-headers"
 VARY = b"vary: Origin\r\n"
 METHODS = b"access-control-allow-methods: GET, POST\r\n"
 MAX_AGE = b"access-control-max-age: 600\r\n"
-PATTERN_CHARACTERS = frozenset("*\\]?$^[]()")
-"""An origin with one of them is a regular expression, as for the library that v1's server asked (flask-cors)."""
 
 LONGEST_ORIGIN = 300
 """No host's name has more than 253 letters; nobody shall have an expression look at more."""
@@ -26,10 +24,6 @@ EXPOSED = (
     b"inference-header-content-length\r\n"
 )
 """Without the last one, pages cannot tell where the binary tensors of an answer begin."""
-
-
-class OriginInvalid(ValueError):
-    """A regular expression among the origins is none; the message names it."""
 
 
 class Cors:
@@ -87,27 +81,6 @@ class Cors:
         return any(match is not None and PORT.fullmatch(origin, match.end()) is not None for match in found)
 
 
-def is_pattern(origin: str) -> bool:
-    """Whether it is a regular expression, and not ``*`` alone."""
-    return origin != ANY and not PATTERN_CHARACTERS.isdisjoint(origin)
-
-
-def compiled(origin: str) -> re.Pattern[bytes]:
-    """Raises OriginInvalid."""
-    try:
-        return re.compile(origin.encode(), re.IGNORECASE)
-    except re.error as error:
-        text = f"the origin {origin!r} looks like a regular expression, and is none: {error}; commas separate origins"
-        raise OriginInvalid(text) from error
-
-
 def names_origin(lines: bytes) -> bool:
     """Whether a script says itself who may read its answer: browsers refuse one in which that is said twice."""
     return b"access-control-allow-origin:" in lines.lower()
-
-
-def parse_origins(text: str) -> list[str]:
-    """Origins as AML_CORS_ORIGINS has them: separated by commas. Raises OriginInvalid."""
-    origins = [origin.strip() for origin in text.split(",") if origin.strip()]
-    Cors(origins)
-    return origins

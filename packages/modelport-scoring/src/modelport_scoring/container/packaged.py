@@ -15,7 +15,7 @@ from modelport_scoring.bundle import MANIFEST, BundleInvalid, read_manifest
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.service_folder import ACCESS_LOG, LOGS, SUPERVISOR_LOG, log_path
 from modelport_scoring.settings.service import RevisionSettings, ServiceSettings, WorkerStart
-from modelport_scoring.telemetry.settings import LogFormat
+from modelport_scoring.settings.telemetry import LogFormat
 from modelport_scoring.version import WANTED
 
 HEALTH_PORT = 5000

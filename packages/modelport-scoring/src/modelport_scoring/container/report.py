@@ -13,10 +13,10 @@ from pathlib import Path
 import msgspec
 
 from modelport_scoring.control.client import ControlClient
-from modelport_scoring.control.messages import Status
 from modelport_scoring.errors import ServiceNotRunning
 from modelport_scoring.failures import Failure
 from modelport_scoring.service_folder import write_whole
+from modelport_scoring.status import Status
 
 REPORT = "report.json"
 LOOK_S = 0.2

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from modelport_scoring.control.messages import MOST_LINE_BYTES, Answer, Command, Status
+from modelport_scoring.control.messages import MOST_LINE_BYTES, Answer, Command
 from modelport_scoring.errors import RequestRefused, ServiceNotRunning, SwitchFailed, SwitchInProgress
 from modelport_scoring.service_folder import CONTROL
 from modelport_scoring.settings.service import (
@@ -26,8 +26,9 @@ from modelport_scoring.settings.service import (
     ServiceSettings,
     WorkerStart,
 )
-from modelport_scoring.telemetry.settings import TelemetrySettings
-from modelport_scoring.traffic.settings import Traffic
+from modelport_scoring.settings.telemetry import TelemetrySettings
+from modelport_scoring.settings.traffic import Traffic
+from modelport_scoring.status import Status
 
 ANSWER_PATIENCE_S = 10.0
 ROOM_POLL_S = 0.01

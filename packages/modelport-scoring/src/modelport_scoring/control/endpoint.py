@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from modelport_scoring.control.lines import LineAnswer, LineSocket
-from modelport_scoring.control.messages import Answer, Command, Status
+from modelport_scoring.control.messages import Answer, Command
 from modelport_scoring.control.verbs import Verbs
 from modelport_scoring.errors import RequestRefused, SwitchFailed, SwitchInProgress
 from modelport_scoring.service_folder import CONTROL
 from modelport_scoring.settings.service import Changes, RevisionSettings, RevisionSize, ServiceSettings
-from modelport_scoring.traffic.settings import Traffic
+from modelport_scoring.settings.traffic import Traffic
+from modelport_scoring.status import Status
 
 VERBS = ("status", "switch", "host", "release", "promote", "split", "scale", "configure", "apply", "stop")
 

@@ -12,12 +12,12 @@ import msgspec
 
 from modelport_scoring.control.dialect import dialect
 from modelport_scoring.control.endpoint import ControlEndpoint
-from modelport_scoring.control.messages import Status, together
 from modelport_scoring.control.peers import PeerEndpoint, Peers
 from modelport_scoring.control.verbs import Verbs
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.service import Service
 from modelport_scoring.service_folder import settings_of_moment
+from modelport_scoring.status import Status, together
 from modelport_scoring.version import __version__
 
 

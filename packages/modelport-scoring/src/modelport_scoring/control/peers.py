@@ -18,13 +18,14 @@ from pathlib import Path
 import msgspec
 
 from modelport_scoring.control.lines import LineAnswer, LineSocket
-from modelport_scoring.control.messages import MOST_LINE_BYTES, Status
+from modelport_scoring.control.messages import MOST_LINE_BYTES
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.logs.journal import say
 from modelport_scoring.service import Service
 from modelport_scoring.service_folder import peer_socket
 from modelport_scoring.settings.service import ServiceSettings
+from modelport_scoring.status import Status
 
 PATIENCE_S = 3.0
 """A loop that does not answer for so long hangs."""

@@ -20,7 +20,7 @@ from modelport_scoring.service import Service
 from modelport_scoring.service_folder import SETTINGS
 from modelport_scoring.settings.checks import check_settings
 from modelport_scoring.settings.service import Changes, RevisionSettings, RevisionSize, ServiceSettings
-from modelport_scoring.traffic.settings import Traffic, renamed, without
+from modelport_scoring.settings.traffic import Traffic, renamed, without
 
 Change = Callable[[ServiceSettings], ServiceSettings]
 """Makes the settings that a verb is about from those of the moment: others may have changed them meanwhile."""

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
-from modelport_scoring.processes.share import Share
 from modelport_scoring.settings.service import Limits
+from modelport_scoring.settings.share import Share
 
 COUNTED_FROM = 64 * 1024
 """Bytes of a body: what is smaller, a connection may hold as it may hold a head."""

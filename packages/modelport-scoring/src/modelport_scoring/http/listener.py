@@ -13,8 +13,8 @@ from modelport_scoring.http.response import Response, limit_message, message
 from modelport_scoring.http.turns import Turns
 from modelport_scoring.http.unread import MOST_BYTES, UnreadAnswers
 from modelport_scoring.logs.journal import say
-from modelport_scoring.processes.share import WHOLE, Share
 from modelport_scoring.settings.service import Limits
+from modelport_scoring.settings.share import WHOLE, Share
 
 SPARE_CONNECTIONS = 64
 """So many more than the limit are told why they are refused; the others are dropped."""

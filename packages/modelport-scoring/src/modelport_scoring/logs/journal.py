@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from modelport_scoring.telemetry.settings import LogFormat
+from modelport_scoring.settings.telemetry import LogFormat
 
 APPENDING = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 

@@ -1,1 +1,1 @@
-"""What the system says of processes and gives them, and what one of several has of the whole."""
+"""What the system says of processes, and gives them."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from modelport_scoring.control.messages import RevisionStatus, WorkerStatus
 from modelport_scoring.failures import Failure
 from modelport_scoring.revisions.revision import Revision
 from modelport_scoring.settings.service import RevisionSettings, WorkerOptions
 from modelport_scoring.states import ServiceState
+from modelport_scoring.status import RevisionStatus, WorkerStatus
 from modelport_scoring.workers.contract import Contract
 
 

@@ -12,13 +12,13 @@ import msgspec
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.logs.journal import Journal, say
 from modelport_scoring.processes.backoff import BackOff
-from modelport_scoring.processes.share import Share
 from modelport_scoring.revisions.draining import Draining
 from modelport_scoring.revisions.earlier_starts import EarlierStarts
 from modelport_scoring.revisions.hosted import Hosted
 from modelport_scoring.revisions.revision import Revision, prepare
 from modelport_scoring.service_folder import clear_work, log_path
 from modelport_scoring.settings.service import RevisionSettings, ServiceSettings, WorkerOptions, limits_of
+from modelport_scoring.settings.share import Share
 from modelport_scoring.states import ServiceState
 from modelport_scoring.telemetry.telemetry import Telemetry
 

@@ -6,20 +6,20 @@ import asyncio
 import os
 from pathlib import Path
 
-from modelport_scoring.access.cors import parse_origins
 from modelport_scoring.bundle import BundleInvalid, FolderInPlace, Manifest, WorkingFolder, read_manifest
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.logs.journal import Journal
 from modelport_scoring.openapi import Documents, check_user_documents, find_user_documents
-from modelport_scoring.processes.share import Share
 from modelport_scoring.service_folder import log_path, work_path
+from modelport_scoring.settings.origins import parse_origins
 from modelport_scoring.settings.service import RevisionSettings, ServiceSettings, limits_of
+from modelport_scoring.settings.share import Share
+from modelport_scoring.settings.size import size_of
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.workers.autoscaler import Autoscaler
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.launch import plan_launch
 from modelport_scoring.workers.pool import Pool
-from modelport_scoring.workers.size import size_of
 
 
 class Revision:

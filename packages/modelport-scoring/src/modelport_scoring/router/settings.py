@@ -11,7 +11,7 @@ from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.settings.checks import check_limits
 from modelport_scoring.settings.json_files import check_format, decode_json
 from modelport_scoring.settings.service import FrontEnd, Limits, TlsSettings
-from modelport_scoring.traffic.settings import Traffic, check_traffic
+from modelport_scoring.settings.traffic import Traffic, check_traffic
 
 FORMAT = 1
 

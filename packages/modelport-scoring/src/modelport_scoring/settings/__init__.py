@@ -1,1 +1,1 @@
-"""What a scoring server is told to do: ``service.json``, and what may stand in it."""
+"""What a scoring server is told to do: ``service.json``, what may stand in it, and what it means for one process."""

@@ -8,10 +8,9 @@ from typing import Any
 
 import msgspec
 
-from modelport_scoring.access.cors import Cors, OriginInvalid
 from modelport_scoring.errors import SettingsInvalid
-from modelport_scoring.processes.share import DIVIDED
 from modelport_scoring.settings.json_files import check_format
+from modelport_scoring.settings.origins import OriginInvalid, check_origins
 from modelport_scoring.settings.service import (
     FORMAT,
     LONGEST_WAIT_MS,
@@ -25,9 +24,10 @@ from modelport_scoring.settings.service import (
     ServiceSettings,
     limits_of,
 )
-from modelport_scoring.telemetry.settings import check_telemetry
-from modelport_scoring.traffic.settings import check_traffic
-from modelport_scoring.workers.size import size_of
+from modelport_scoring.settings.share import DIVIDED
+from modelport_scoring.settings.size import size_of
+from modelport_scoring.settings.telemetry import check_telemetry
+from modelport_scoring.settings.traffic import check_traffic
 
 DIGEST_LENGTH = 64
 LEAST = {"max_header_bytes": 1000, "log_bytes": 1000, "idle_timeout_s": 0.01, "request_timeout_s": 0.01}
@@ -56,7 +56,7 @@ def check_settings(settings: ServiceSettings, *, path: Path) -> None:
         raise SettingsInvalid(f"{path}: {wrong}")
     check_limits(settings.limits, path=path)
     try:
-        Cors(settings.cors_origins)
+        check_origins(settings.cors_origins)
     except OriginInvalid as error:
         raise SettingsInvalid(f"{path}: cors_origins: {error}") from error
 

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from modelport_scoring.telemetry.settings import TelemetrySettings
-from modelport_scoring.traffic.settings import Traffic
+from modelport_scoring.settings.telemetry import TelemetrySettings
+from modelport_scoring.settings.traffic import Traffic
 
 FORMAT = 1
 

@@ -18,16 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from modelport_scoring.access.cors import OriginInvalid, parse_origins
 from modelport_scoring.bundle import FORMAT, MANIFEST
 from modelport_scoring.container.packaged import VARIABLES, Placement, health_port, notes_on
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.processes.exit_statuses import STATUS_FAILED
 from modelport_scoring.service_folder import read_failure, write_settings
+from modelport_scoring.settings.origins import OriginInvalid, parse_origins
 from modelport_scoring.settings.service import ErrorMode, Limits, RevisionSettings, ServiceSettings
+from modelport_scoring.settings.telemetry import TelemetrySettings
 from modelport_scoring.stand_alone.banner import ENABLED, ORIGINS, banner, insights_enabled, verdict_on_key
 from modelport_scoring.supervision.supervisor import supervise
-from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.version import NAMED, WANTED, __version__, server_line
 
 PROGRAM = "azmlinfsrv"

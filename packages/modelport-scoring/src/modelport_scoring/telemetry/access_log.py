@@ -12,7 +12,7 @@ from urllib.parse import quote_from_bytes
 
 import orjson
 
-from modelport_scoring.telemetry.settings import LogFormat
+from modelport_scoring.settings.telemetry import LogFormat
 
 MOST_BUFFERED_BYTES = 64 * 1024
 QUIET_S = 1.0

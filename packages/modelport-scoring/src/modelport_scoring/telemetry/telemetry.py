@@ -13,10 +13,10 @@ from pathlib import Path
 
 from modelport_scoring.logs.journal import write_as
 from modelport_scoring.service_folder import ACCESS_LOG
+from modelport_scoring.settings.telemetry import TelemetrySettings
 from modelport_scoring.telemetry import layout
 from modelport_scoring.telemetry.access_log import AccessLog
 from modelport_scoring.telemetry.counters import Counters, read_parts, share_memory
-from modelport_scoring.telemetry.settings import TelemetrySettings
 from modelport_scoring.telemetry.span_export import Send, SpanExport
 from modelport_scoring.telemetry.statistics import RevisionStatistics, read_statistics
 from modelport_scoring.telemetry.tally import Scored, tally

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from modelport_scoring.http.exchange import AnswerOrder, Exchange
 from modelport_scoring.revisions.hosted import Hosted
+from modelport_scoring.settings.traffic import Traffic
 from modelport_scoring.states import ServiceState
-from modelport_scoring.traffic.settings import Traffic
 from modelport_scoring.traffic.shadow import Comparison, CopiableTicket, Counts, Shadow
 from modelport_scoring.traffic.split import Split
 from modelport_scoring.workers.ticket import Refusal, Ticket

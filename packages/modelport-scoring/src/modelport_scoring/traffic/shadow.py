@@ -13,8 +13,8 @@ from typing import Protocol
 
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.response import Response
+from modelport_scoring.settings.traffic import Traffic
 from modelport_scoring.traffic.comparison import same_body
-from modelport_scoring.traffic.settings import Traffic
 from modelport_scoring.workers.ticket import Ticket
 
 MOST_COPIED_BYTES = 64 * 1024 * 1024

@@ -7,7 +7,7 @@ import random
 from collections.abc import Collection, Mapping
 from hashlib import blake2b
 
-from modelport_scoring.traffic.settings import Traffic, shares
+from modelport_scoring.settings.traffic import Traffic, shares
 
 DIGEST_BYTES = 8
 DIGESTS = 1 << (8 * DIGEST_BYTES)

@@ -12,7 +12,7 @@ from modelport.domain.services import Service
 from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.service import Trust, service_settings
 from modelport_scoring import ServiceSettings
-from modelport_scoring.traffic.settings import without
+from modelport_scoring.settings.traffic import without
 
 
 @dataclass(frozen=True, kw_only=True)

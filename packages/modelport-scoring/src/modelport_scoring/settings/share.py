@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from modelport_scoring.settings.service import Limits
-from modelport_scoring.workers.size import Size
+from modelport_scoring.settings.size import Size
 
 DIVIDED = ("max_connections", "max_queue_length", "max_queue_bytes", "max_buffered_bytes", "max_concurrent_requests")
 """The limits of the whole service. All others are of one request, connection or worker."""
