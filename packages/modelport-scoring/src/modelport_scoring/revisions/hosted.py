@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelport_scoring.failures import Failure
 from modelport_scoring.revisions.revision import Revision
-from modelport_scoring.settings.service import RevisionSettings, WorkerOptions
+from modelport_scoring.settings.service import RevisionSettings, ServiceSettings, WorkerOptions
 from modelport_scoring.states import ServiceState
 from modelport_scoring.status import RevisionStatus, WorkerStatus
 from modelport_scoring.workers.contract import Contract
@@ -89,6 +89,16 @@ class Hosted:
     def workers_wanted(self) -> int:
         """How many workers there should be; those that are too many are still among ``workers`` while they end."""
         return self.revision.pool.wanted if self.revision is not None else 0
+
+    def settings_changed(self, service: ServiceSettings) -> None:
+        """Work by the service's from now on, as far as the workers that are there can."""
+        if self.revision is not None:
+            self.revision.settings_changed(service, self.settings)
+
+    def take_copies(self, are_taken: bool) -> None:
+        """Whether copies may wait for it: one that is the shadow no more may get requests that somebody waits for."""
+        if self.revision is not None:
+            self.revision.pool.line.take_copies(are_taken)
 
     def status(self, *, percent: float, is_shadow: bool) -> RevisionStatus:
         """Its part of the status object."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -81,8 +83,7 @@ class Hosting:
     def settings_changed(self, settings: ServiceSettings) -> None:
         """Work by these, as far as the workers that are there can."""
         for hosted in (*self.all, *self._prepared.values()):
-            if hosted.revision is not None:
-                hosted.revision.settings_changed(settings, hosted.settings)
+            hosted.settings_changed(settings)
 
     def find(self, number: int) -> Hosted | None:
         """What is hosted by that number."""
@@ -190,16 +191,11 @@ class Hosting:
         self._owner.revisions_changed()
         for hosted in before:
             if hosted not in self.all:
-                self._draining.retire(hosted, successor=self._successor(hosted, before))
-        self._drop_copies(settings.traffic.shadow)
+                self._draining.retire(hosted, successor=successor_of(hosted, before=before, after=self.all))
+        for hosted in self.all:
+            hosted.take_copies(hosted.number == settings.traffic.shadow)
         if was is not self.default and was in self.all and was.revision is not None:
             self._draining.pass_on(was.revision.pool.line.clear(), was.revision, self.default)
-
-    def _drop_copies(self, shadow: int | None) -> None:
-        """A revision that is the shadow no more may get requests that somebody waits for."""
-        for hosted in self.all:
-            if hosted.revision is not None:
-                hosted.revision.pool.line.take_copies(hosted.number == shadow)
 
     async def discard(self) -> None:
         """End what was prepared, and give up what is being prepared."""
@@ -295,12 +291,13 @@ class Hosting:
         task.add_done_callback(self._tries.discard)
         return other
 
-    def _successor(self, retired: Hosted, before: list[Hosted]) -> Hosted | None:
-        """What has taken its place: the same revision with other workers, or the one that was not there before."""
-        same = self.find(retired.number)
-        known = {hosted.number for hosted in before}
-        new = next((hosted for hosted in self.all if hosted.number not in known), None)
-        return same if same is not None else new
+
+def successor_of(retired: Hosted, *, before: Iterable[Hosted], after: Sequence[Hosted]) -> Hosted | None:
+    """What has taken its place: the same revision with other workers, or the one that was not there before."""
+    known = {hosted.number for hosted in before}
+    same = (hosted for hosted in after if hosted.number == retired.number)
+    new = (hosted for hosted in after if hosted.number not in known)
+    return next(chain(same, new), None)
 
 
 def for_revision(service: ServiceSettings, revision: RevisionSettings) -> ServiceSettings:
