@@ -28,6 +28,7 @@ import trustme
 from image_packages import Package
 from modelport_scoring import ControlClient
 from modelport_scoring.sockets.handover import Handover, HandoverFailed
+from routers import free_port
 from scoring_services import PATIENCE_S, has_pending, kill_session, read_all, refuses, stop, wait_until
 
 SCRIPT = """
@@ -41,11 +42,6 @@ def run(data):
         time.sleep(float(data.split()[1]))
     return os.environ["GENERATION"]
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 class Generations:

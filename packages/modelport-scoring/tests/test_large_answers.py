@@ -18,6 +18,7 @@ from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import SMALL_BODY_BYTES, Response
 from scoring_services import PATIENCE_S, Services, ask, read_all, wait_until
 from split_services import hosting
+from test_http import post
 from test_shadow_service import shadow_counts
 from tls_services import secured, with_certificate
 
@@ -37,6 +38,7 @@ def run(data):
     return data
 """
 MB = 1 << 20
+LAST = b"Connection: close\r\n"
 GET = Head(method=b"GET", target=b"/", version="1.1", headers={})
 
 
@@ -93,17 +95,12 @@ async def read_body(reader: asyncio.StreamReader) -> bytes:
 # --- a service --------------------------------------------------------------------------------------------------------
 
 
-def post(body: bytes, *, last: bool = False) -> bytes:
-    ending = b"Connection: close\r\n" if last else b""
-    return b"POST /score HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n" % (ending, len(body)) + body
-
-
 def test_a_client_that_does_not_read_gets_its_own_answer(services: Services) -> None:
     service = services.start(ECHO)
     body = os.urandom(8 * MB)
     with service.raw_connection() as channel:
         channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
-        channel.sendall(post(body, last=True))
+        channel.sendall(post(body, headers=LAST))
         first = channel.recv(1)  # so it has been answered
         for size in (8 * MB, 5 * MB, 100_000):
             other = os.urandom(size)
@@ -127,7 +124,7 @@ def test_an_answer_that_waits_for_the_one_before_it_is_kept(services: Services) 
     service = services.start(SLOW_FIRST, workers=2)
     bodies = [letter * 100_000 for letter in (b"a", b"b", b"c", b"d")]
     with service.raw_connection() as channel:
-        channel.sendall(b"".join(post(body, last=body is bodies[-1]) for body in bodies))
+        channel.sendall(b"".join(post(body, headers=LAST if body is bodies[-1] else b"") for body in bodies))
         received = read_all(channel)
     assert [received.count(body) for body in bodies] == [1] * 4
     assert received.index(bodies[0]) < received.index(bodies[1]) < received.index(bodies[2])
@@ -162,9 +159,9 @@ def test_over_tls(services: Services) -> None:
     body = os.urandom(3 * MB)
     with secured(service, context) as channel:
         channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
-        channel.sendall(post(body, last=True))
+        channel.sendall(post(body, headers=LAST))
         first = channel.recv(1)  # so it has been answered
         with secured(service, context) as other:
-            other.sendall(post(body[::-1], last=True))
+            other.sendall(post(body[::-1], headers=LAST))
             assert read_all(other).endswith(b"\r\n\r\n" + body[::-1])
         assert (first + read_all(channel)).endswith(b"\r\n\r\n" + body)
