@@ -259,11 +259,15 @@ def of_a_burst(port: int, context: ssl.SSLContext, servers: list[int]) -> list[i
 def test_one_that_does_not_come_up_leaves_clients_to_the_other_and_is_tried_until_it_does(
     services: Services, tmp_path: Path
 ) -> None:
-    first, enough = tmp_path / "first", tmp_path / "enough"
+    first, failed, enough = tmp_path / "first", tmp_path / "failed", tmp_path / "enough"
     before = f"""
     try: os.mkdir({str(first)!r})
     except FileExistsError:
-        if not os.path.exists({str(enough)!r}): raise MemoryError("only one has room")
+        if not os.path.exists({str(enough)!r}):
+            os.makedirs({str(failed)!r}, exist_ok=True)
+            raise MemoryError("only one has room")
+    else:
+        while not os.path.exists({str(failed)!r}): time.sleep(0.01)  # or the other one, if it is late, is tried again
 """
     service = services.start(who(1, before=before), server_processes=2, workers=2)
     log = service.folder / "logs" / "supervisor.log"
