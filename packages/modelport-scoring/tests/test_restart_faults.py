@@ -147,13 +147,19 @@ threading.Thread.start = start
 """
 
 
+def without_threads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Whoever is started from now on gets no thread from the system while that file is there: as where there are as
+    many processes as there may be, from which root is exempt."""
+    refused = folder / "refused"
+    (folder / "sitecustomize.py").write_text(NO_THREADS.format(file=str(refused)))
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    return refused
+
+
 def test_a_server_that_gets_no_thread_from_the_system_is_started_again(
     services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where there are as many processes as there may be, from which root is exempt."""
-    refused = tmp_path / "refused"
-    (tmp_path / "sitecustomize.py").write_text(NO_THREADS.format(file=str(refused)))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    refused = without_threads(tmp_path, monkeypatch)
     service = services.start()
     refused.touch()
     kill_server(service)

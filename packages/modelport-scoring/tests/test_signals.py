@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from modelport_scoring import ServiceNotRunning
 from modelport_scoring.supervision.service_lock import is_alive
 from scoring_services import PATIENCE_S, Gate, RunningService, Services, load, refuses, session_members, wait_until
+from test_restart_faults import without_threads
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
@@ -123,13 +124,16 @@ def test_a_stop_is_one_though_the_server_was_about_to_end_alone(services: Servic
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_stop_is_one_though_a_server_fails_at_its_end(services: Services, processes: int) -> None:
+def test_a_stop_is_one_though_a_server_fails_at_its_end(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
     """Where no thread can be started any more, for one: the supervisor must not take it for one that died."""
+    refused = without_threads(tmp_path, monkeypatch)
     service = services.start(server_processes=processes, workers=processes)
     wait_until(lambda: len(servers(service)) == processes, what="all serve")
     assert service.process is not None
-    leader = service.status.pid
-    resource.prlimit(leader, resource.RLIMIT_AS, (1, 1))
+    refused.touch()
     service.control.stop()
     assert service.process.wait(PATIENCE_S) == 0
+    assert "can't start new thread" in service.supervisor_log
     assert refuses(service.settings.port)
