@@ -15,6 +15,8 @@ from modelport.cli.errors import exit_code_of
 from modelport.cli.main import run
 from modelport.domain.errors import UserErrorException
 
+from .conftest import Call
+
 
 def test_our_errors_are_message_and_hint(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code_of(UserErrorException("It is wrong.", hint="Do it right."), debug=False) == 1
@@ -106,3 +108,34 @@ def test_streams_that_the_caller_closed(home: Path) -> None:
     closing = [*("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"), sys.executable, "-c", program]
     assert subprocess.run([*closing, "workspace", "create", "-w", "shop"]).returncode == 0
     assert (home / "workspaces" / "shop" / "workspace.db").read_bytes().startswith(b"SQLite format 3")
+
+
+@pytest.mark.parametrize("line", ["up", "workspace list", "workspace show -w shop", "service list"])
+@pytest.mark.parametrize(("in_the_way", "said"), [("file", "Not a directory"), ("loop", "symbolic links")])
+def test_a_home_that_cannot_be_read_is_not_taken_for_an_empty_one(
+    call: Call, home: Path, line: str, in_the_way: str, said: str
+) -> None:
+    """A loop of links stands for another user's folder, which the tests' user may be allowed to read."""
+    home.touch() if in_the_way == "file" else home.symlink_to(home)
+    printed = call(line, code=1)
+    told = printed.stdout + printed.stderr
+    assert f"{home}/workspaces" in told
+    assert "cannot be read: " in told and said in told
+    assert "MODELPORT_HOME" in told
+
+
+def test_the_doctor_goes_on_where_the_home_cannot_be_read(call: Call, home: Path) -> None:
+    home.symlink_to(home)
+    told = call("doctor", code=1).stdout
+    assert f"PROBLEM  workspaces: {home}/workspaces cannot be read: " in told
+    assert "port: " in told
+
+
+def test_a_workspace_that_cannot_be_looked_into_does_not_hide_the_others(call: Call, home: Path) -> None:
+    call("workspace create -w shop")
+    other = home / "workspaces" / "other"
+    other.mkdir()
+    (other / "workspace.db").symlink_to("workspace.db")
+    said = call("workspace list --query [].name", code=1)
+    assert said.json == ["shop"]
+    assert f"{other}/workspace.db cannot be read: " in said.stderr

@@ -200,8 +200,9 @@ def test_a_read_only_folder_is_named(tmp_path: Path, make_read_only: Callable[[P
     folder = tmp_path / "folder"
     created(folder / "workspace.db").close()
     make_read_only(folder)
-    with pytest.raises(StoreException, match=f"{folder}/workspace.db (cannot be opened|cannot be written)"):
+    with pytest.raises(StoreException, match=f"{folder}/workspace.db cannot be opened: .*is read-only") as caught:
         open_sql(folder / "workspace.db", workspace="w").add_model(samples.draft())
+    assert "MODELPORT_HOME" in caught.value.hint
     with pytest.raises(StoreException, match=f"{folder}/new.db cannot be created: Read-only"):
         open_sql(folder / "new.db", workspace="w")
 

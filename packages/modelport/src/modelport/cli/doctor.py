@@ -10,7 +10,8 @@ from modelport.cli.command import command, group
 from modelport.cli.output import Result
 from modelport.cli.session import Session
 from modelport.composition import Installation, open_workspace
-from modelport.usecases.checks import Check, Verdict
+from modelport.domain.errors import WorkspaceException
+from modelport.usecases.checks import Check, Verdict, problem
 from modelport.usecases.doctor import Machine, examine
 
 app = group("Check what on this machine would stop a deployment.")
@@ -24,16 +25,24 @@ def doctor(session: Session) -> object:
     Looks at all workspaces, or at the one that --workspace-name names. The exit code is 1 if there is a problem.
     """
     installation = Installation.from_environment()
-    names = [session.workspace_name] if session.workspace_name else installation.workspace_names()
     session.note("Checking this machine; asking the package index may take some seconds")
+    names, unreadable = ([session.workspace_name], []) if session.workspace_name else _workspace_names(installation)
     workspaces = {name: partial(open_workspace, name, installation=installation) for name in names}
-    checks = list(examine(Machine(home=installation.home, workspaces=workspaces)))
+    checks = [*examine(Machine(home=installation.home, workspaces=workspaces)), *unreadable]
     return Result(
         [_row(check) for check in checks],
         text="\n".join(map(_line, checks)),
         columns=("verdict", "name", "finding", "hint"),
         is_good=all(check.verdict is not Verdict.PROBLEM for check in checks),
     )
+
+
+def _workspace_names(installation: Installation) -> tuple[list[str], list[Check]]:
+    """The names, and what is wrong where they cannot be read: that is a finding among others."""
+    try:
+        return installation.workspace_names(), []
+    except WorkspaceException as error:
+        return [], [problem("workspaces", error.message, error.hint)]
 
 
 def _row(check: Check) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import stat
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -64,11 +65,20 @@ class Installation:
         return self.home / "workspaces" / workspace
 
     def workspace_names(self) -> list[str]:
-        """The workspaces that this home holds; of a shared database, those that were used from here."""
+        """The workspaces that this home holds; of a shared database, those that were used from here.
+
+        Those that cannot be looked into are among them: to open one says why. Raises WorkspaceException where the home
+        itself cannot be read, which must not look like one without workspaces.
+        """
         root = self.home / "workspaces"
-        folders = [entry for entry in root.iterdir() if entry.is_dir()] if root.is_dir() else []
+        try:
+            folders = [entry for entry in root.iterdir() if entry.is_dir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _unreadable(root, error) from error
         if self.database_url is None:
-            folders = [folder for folder in folders if (folder / _DATABASE_FILE).is_file()]
+            folders = [folder for folder in folders if _may_hold_a_database(folder)]
         return sorted(folder.name for folder in folders)
 
 
@@ -123,11 +133,36 @@ def _registry(name: str, installation: Installation, *, make: bool) -> MetadataS
     if installation.database_url is not None:
         _make(installation.home, mode=_PRIVATE)
         return open_sql(installation.database_url, workspace=name)
-    if not make and not (folder / _DATABASE_FILE).is_file():
+    if not make and not _holds_a_database(folder):
         return None
     _make(installation.home, mode=_PRIVATE)
     _make(folder)
     return open_sql(folder / _DATABASE_FILE, workspace=name)
+
+
+def _may_hold_a_database(folder: Path) -> bool:
+    try:
+        return _holds_a_database(folder)
+    except WorkspaceException:
+        return True
+
+
+def _holds_a_database(folder: Path) -> bool:
+    """Raises WorkspaceException where that cannot be told: the folder is another user's, or below a file."""
+    database = folder / _DATABASE_FILE
+    try:
+        return stat.S_ISREG(database.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _unreadable(database, error) from error
+
+
+def _unreadable(place: Path, error: OSError) -> WorkspaceException:
+    hint = f"Set {HOME_VARIABLE} to a folder that this user may read and write, or run this as the user whose it is."
+    if isinstance(error, NotADirectoryError):
+        hint = f"A file is where a folder should be: move it away, or set {HOME_VARIABLE} to a folder."
+    return WorkspaceException(f"{place} cannot be read: {error.strerror or error}.", hint=hint)
 
 
 def _make(folder: Path, *, mode: int = 0o777) -> None:

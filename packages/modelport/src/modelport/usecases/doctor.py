@@ -81,7 +81,8 @@ def _python() -> Check:
 
 
 def _home(home: Path) -> Iterator[Check]:
-    place = next(folder for folder in (home, *home.parents) if folder.exists())
+    # not exists(), which raises where it may not look: there, the parent is what nothing can be written into
+    place = next(folder for folder in (home, *home.parents) if os.access(folder, os.F_OK))
     try:
         with tempfile.NamedTemporaryFile(dir=place, prefix=".modelport-doctor-"):
             pass

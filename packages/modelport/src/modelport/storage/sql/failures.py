@@ -7,9 +7,11 @@ SQLite is told by its extended result code (https://sqlite.org/rescode.html), Po
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import sqlalchemy as sa
@@ -30,6 +32,10 @@ _FULL = Trouble("cannot be written: the disk is full", "Free some space and try 
 _READ_ONLY = Trouble("cannot be written: it is read-only", "Give this user the right to write to it and to its folder.")
 _LOCKED = Trouble("is locked by another process", "Wait until the other one has finished and try again.")
 _CANNOT_OPEN = Trouble("cannot be opened", "Check that the file and its folder are there and may be read and written.")
+_READ_ONLY_DISK = Trouble(
+    "cannot be opened: its file system is read-only, and SQLite writes beside a database even to read it",
+    "Mount it for writing (where a disk failed, dmesg says so), or set MODELPORT_HOME to another folder.",
+)
 _FAILING = Trouble("cannot be read or written: the disk reports an error", "Check the disk, and its space.")
 _UNREACHABLE = Trouble("cannot be reached", "Check that the server runs, and the host and port in the URL.")
 _REFUSED = Trouble("refuses the login", "Check the user and the password in the URL.")
@@ -78,7 +84,7 @@ def translated(place: str) -> Iterator[None]:
     except OverflowError as error:
         raise UserErrorException(f"A number is too large for a database: {error}.") from error
     except sa.exc.DBAPIError as error:
-        raise _exception(place, _trouble(error), str(error.orig)) from error
+        raise _exception(place, _trouble(error, place), str(error.orig)) from error
     except sa.exc.StatementError as error:
         raise UserErrorException(
             f"A value cannot be kept in the database {place}: {error.orig}.",
@@ -87,7 +93,7 @@ def translated(place: str) -> Iterator[None]:
     except sa.exc.TimeoutError as error:
         raise _exception(place, _LOCKED, "every connection is in use") from error
     except sqlite3.Error as error:
-        raise _exception(place, _sqlite_trouble(error.sqlite_errorname), str(error)) from error
+        raise _exception(place, _sqlite_trouble(error.sqlite_errorname, place), str(error)) from error
     except (ValueError, msgspec.ValidationError) as error:
         raise _exception(place, _DAMAGED, str(error)) from error
 
@@ -96,20 +102,29 @@ def _exception(place: str, trouble: Trouble, detail: str) -> StoreException:
     return StoreException(f"The database {place} {trouble.what}: {detail.strip()}", hint=trouble.hint)
 
 
-def _trouble(error: sa.exc.DBAPIError) -> Trouble:
+def _trouble(error: sa.exc.DBAPIError, place: str) -> Trouble:
     name = getattr(error.orig, "sqlite_errorname", None)
     if name is not None:
-        return _sqlite_trouble(name)
+        return _sqlite_trouble(name, place)
     if hasattr(error.orig, "sqlstate"):
         return _postgresql_trouble(error)
     # The driver's own finding, without a code: text that is not UTF-8.
     return _DAMAGED if isinstance(error, sa.exc.OperationalError) else _UNEXPECTED
 
 
-def _sqlite_trouble(name: str) -> Trouble:
+def _sqlite_trouble(name: str, path: str) -> Trouble:
     """Extended names begin with the primary one: SQLITE_IOERR_WRITE."""
     primary = "_".join(name.split("_")[:2])
-    return _SQLITE.get(name) or _SQLITE.get(primary, _UNEXPECTED)
+    trouble = _SQLITE.get(name) or _SQLITE.get(primary, _UNEXPECTED)
+    return _READ_ONLY_DISK if trouble in (_CANNOT_OPEN, _READ_ONLY) and _is_on_read_only_disk(path) else trouble
+
+
+def _is_on_read_only_disk(path: str) -> bool:
+    """SQLite's codes do not tell: there, it cannot make the files that it needs beside the database."""
+    try:
+        return bool(os.statvfs(Path(path).parent).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _postgresql_trouble(error: sa.exc.DBAPIError) -> Trouble:
