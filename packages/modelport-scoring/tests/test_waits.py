@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+import pytest
 import uvloop
 
 from modelport_scoring.http.connection import Connection
@@ -113,6 +115,33 @@ def test_who_waits_for_our_word_is_not_late_and_has_its_whole_time_from_then_on(
             assert connection.deadline > listener.now() + SOON_S
             assert (await reader.readuntil(b"one")).startswith(b"HTTP/1.1 200 OK\r\n")
             assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+    run(test)
+
+
+@pytest.mark.parametrize("has_begun", [False, True], ids=["idle", "in a body"])
+def test_what_came_while_the_process_was_held_up_is_not_late(has_begun: bool) -> None:
+    """As where it, or its machine, is suspended: its timers are due before it has read."""
+
+    async def test() -> None:
+        async with connected() as (connection, application, listener, reader, writer):
+            come = len(FIRST) - 1 if has_begun else 0
+            writer.write(FIRST[:come])
+            await until(lambda: connection.is_receiving is has_begun)
+            os.write(writer.get_extra_info("socket").fileno(), FIRST[come:])
+            connection.deadline = listener.now()
+            listener.sweep()
+            await until(lambda: bool(application.held) or reader.at_eof())
+            assert application.held
+
+    run(test)
+
+
+def test_who_is_late_is_judged_though_nothing_comes() -> None:
+    async def test() -> None:
+        async with connected() as (connection, _, listener, reader, _):
+            connection.deadline = listener.now()
+            assert await reader.read() == b""
 
     run(test)
 

@@ -97,6 +97,8 @@ class Listener:
         self._most_connections = max(1, most_connections)
         self._connections: set[Watched] = set()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._overdue: set[Watched] = set()
+        """At the last sweep."""
         self._also: list[Callable[[], None]] = []
         self._turned_away = 0
         """Since the log has told of it last."""
@@ -109,7 +111,7 @@ class Listener:
         self.budget = Budget(share=share, now=loop.time)
         self.sweep_with(self.budget.look)
         self.sweep_with(self._tell_turned_away)
-        self._sweep()
+        self.sweep()
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -200,18 +202,29 @@ class Listener:
         if self._sweeper is not None:
             self._sweeper.cancel()
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """Look at all deadlines, and again within a second.
+
+        Who is late is judged by the next sweep, 20 ms later: where the process was held up, as with a machine that is
+        suspended, its timers are due before it has read what came meanwhile.
+        """
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         now = self._loop.time()
         self.date_line = date_line()
         interval = SWEEP_S
+        before, self._overdue = self._overdue, set()
         for connection in [each for each in self._connections if each.deadline < now + SWEEP_S]:
-            if connection.deadline <= now:
+            if connection.deadline > now:
+                interval = min(interval, connection.deadline - now)
+            elif connection in before:
                 self._do(connection.overdue)
             else:
-                interval = min(interval, connection.deadline - now)
+                self._overdue.add(connection)
+                interval = 0.0
         for also in self._also:
             self._do(also)
-        self._sweeper = self._loop.call_later(max(interval, SOONEST_SWEEP_S), self._sweep)
+        self._sweeper = self._loop.call_later(max(interval, SOONEST_SWEEP_S), self.sweep)
 
     def _tell_turned_away(self) -> None:
         now = self._loop.time()
