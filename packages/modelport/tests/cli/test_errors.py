@@ -139,3 +139,12 @@ def test_a_workspace_that_cannot_be_looked_into_does_not_hide_the_others(call: C
     said = call("workspace list --query [].name", code=1)
     assert said.json == ["shop"]
     assert f"{other}/workspace.db cannot be read: " in said.stderr
+
+
+def test_up_has_something_to_mail_only_where_it_did_not_find_all_running(call: Call, home: Path) -> None:
+    """As docs/operating.md has it called by cron, which mails what is printed."""
+    call("workspace create -w shop")
+    said = call("up --only-show-errors -o table")
+    assert (said.stdout, said.stderr) == ("", "")
+    (home / "workspaces" / "shop" / "workspace.db").write_bytes(b"no database" * 100)
+    assert "is damaged" in call("up --only-show-errors -o table", code=1).stdout
