@@ -8,6 +8,7 @@ import hmac
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,12 @@ from modelport_scoring.access import tokens
 from modelport_scoring.access.decisions import Denied, Granted
 from modelport_scoring.access.gate import Gate
 from modelport_scoring.settings.checks import check_auth
-from scoring_services import Services
+from scoring_services import Services, wait_until
 
 NOW = 1_800_000_000.0
+LEFT_S = 2.0
+"""Until a token that is used expires: more than two requests take, on a busy machine too."""
+
 ISSUER, AUDIENCE = "urn:tests:workspace", "urn:tests:workspace:service:demo"
 KEY = ECKey.generate_key("P-256", {"kid": "first"})
 NEXT_KEY = ECKey.generate_key("P-256", {"kid": "second"})
@@ -327,3 +331,19 @@ def test_a_service_changes_its_kind_of_credential_while_it_runs(services: Servic
     with pytest.raises(RequestRefused, match="keys and for tokens"):
         service.control.configure(auth=msgspec.structs.replace(service.settings.auth, token=asking_for_tokens().token))
     assert service.status.pid == pid
+
+
+def test_a_token_ends_on_a_connection_that_has_used_it(services: Services) -> None:
+    """There its head is known, and passes without being judged again, until it has expired by the clock."""
+    service = services.start(auth=asking_for_tokens())
+    token = signed(exp=time.time() - tokens.LEEWAY_S + LEFT_S, nbf=0)
+    request = b"POST /score HTTP/1.1\r\nHost: x\r\nAuthorization: %b\r\nContent-Length: 1\r\n\r\nx" % token
+
+    with service.raw_connection() as channel:
+
+        def status() -> bytes:
+            channel.sendall(request)
+            return channel.recv(10_000)[:12]
+
+        assert [status() for _ in range(2)] == [b"HTTP/1.1 200"] * 2
+        wait_until(lambda: status() == b"HTTP/1.1 401", what="the token has expired")
