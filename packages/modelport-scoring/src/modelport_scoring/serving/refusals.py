@@ -53,14 +53,11 @@ def timed_out(service: Service, limits: Limits) -> Response:
 
 def no_such_revision(service: Service) -> Response:
     """A client asked for a revision by its number."""
-    header, hosted = (
-        service.settings.traffic.version_header,
-        ", ".join(str(each.number) for each in service.hosting.all),
-    )
-    choice = (
-        "" if header is None else f": {header} may be {hosted}"
-    )  # None: since then, clients may not choose any more
-    return message(404, f"There is no such revision of service {service.settings.name}{choice}")
+    text = f"There is no such revision of service {service.settings.name}"
+    header = service.settings.traffic.version_header
+    if header is not None:  # else clients may not choose any more since then
+        text += f": {header} may be {', '.join(str(hosted.number) for hosted in service.hosting.all)}"
+    return message(404, text)
 
 
 def revision_down(service: Service) -> Response:
