@@ -17,6 +17,7 @@ from modelport_scoring.logs.journal import Journal, cut_logs, write_as
 from modelport_scoring.settings.telemetry import LogFormat, TelemetrySettings
 from modelport_scoring.telemetry.access_log import MOST_BUFFERED_BYTES, STREAMED, Access, AccessLog
 from modelport_scoring.telemetry.telemetry import Telemetry
+from modelport_scoring.telemetry.trace_context import Parent
 from modelport_scoring.telemetry.tracer import Described
 
 SCORED = Access(
@@ -31,8 +32,7 @@ SCORED = Access(
     revision=3,
     request_id=b"r-1",
     client_request_id=b"c-1",
-    trace_id=b"0af7651916cd43dd8448eb211c80319c",
-    span_id=b"b7ad6b7169203331",
+    span=Parent(b"0af7651916cd43dd8448eb211c80319c", b"b7ad6b7169203331", sampled=True, state=b""),
 )
 
 

@@ -235,7 +235,6 @@ class Routes:
         if telemetry.settings.metrics:
             telemetry.answered(route, response.status)
         if telemetry.access_log is not None and route != "/":
-            parent = read_parent(head.headers)
             telemetry.access_log.add(
                 Access(
                     method=head.method,
@@ -246,8 +245,7 @@ class Routes:
                     length=len(response.body),
                     request_id=request_id,
                     client_request_id=head.headers.get(b"x-ms-client-request-id", b""),
-                    trace_id=b"" if parent is None else parent.trace_id,
-                    span_id=b"" if parent is None else parent.span_id,
+                    span=read_parent(head.headers),
                 )
             )
 

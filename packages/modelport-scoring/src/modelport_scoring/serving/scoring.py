@@ -177,7 +177,6 @@ class Scoring(CopiableTicket):
 
     def _access(self, response: Response, micros: int, ended: float) -> Access:
         head = self._exchange.head
-        place = read_parent(head.headers) if self._trace is None else self._trace
         return Access(
             head.method,
             head.path,
@@ -190,7 +189,7 @@ class Scoring(CopiableTicket):
             self.revision,
             self._exchange.request_id,
             head.headers.get(b"x-ms-client-request-id", b""),
-            *((place.trace_id, place.span_id) if place is not None else ()),
+            read_parent(head.headers) if self._trace is None else self._trace,
         )
 
     def _end_trace(self, trace: Trace, response: Response, micros: int, together: int, ended: float) -> None:

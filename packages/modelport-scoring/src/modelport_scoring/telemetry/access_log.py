@@ -13,6 +13,8 @@ from urllib.parse import quote_from_bytes
 import orjson
 
 from modelport_scoring.settings.telemetry import LogFormat
+from modelport_scoring.telemetry.trace_context import Parent
+from modelport_scoring.telemetry.tracer import Trace
 
 MOST_BUFFERED_BYTES = 64 * 1024
 QUIET_S = 1.0
@@ -44,10 +46,8 @@ class Access(NamedTuple):
     revision: int | None = None
     request_id: bytes = b""
     client_request_id: bytes = b""
-    trace_id: bytes = b""
-    """32 hexadecimal digits of the trace that it belongs to; nothing: there is none."""
-    span_id: bytes = b""
-    """16 of its span, or where this service makes none, of the client's."""
+    span: Parent | Trace | None = None
+    """Its own, or where this service makes none, the client's."""
 
 
 class AccessLog:
@@ -139,8 +139,8 @@ def as_json(access: Access, pid: int) -> bytes:
             "revision": access.revision,
             "request_id": text(access.request_id) or None,
             "client_request_id": text(access.client_request_id) or None,
-            "trace_id": access.trace_id.decode() or None,
-            "span_id": access.span_id.decode() or None,
+            "trace_id": access.span.trace_id.decode() if access.span is not None else None,
+            "span_id": access.span.span_id.decode() if access.span is not None else None,
         },
         option=orjson.OPT_APPEND_NEWLINE,
     )
