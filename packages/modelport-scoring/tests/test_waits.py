@@ -90,7 +90,7 @@ def test_who_is_held_back_has_afterwards_the_time_that_was_left() -> None:
     async def test() -> None:
         async with connected() as (connection, _, _, _, writer):
             writer.write(FIRST[:-1])
-            await until(lambda: connection.is_receiving)
+            await until(lambda: connection.in_request)
             connection.deadline -= 45  # so long ago did it begin
             before = connection.deadline
             connection.hold_back(True)
@@ -107,7 +107,7 @@ def test_who_waits_for_our_word_is_not_late_and_has_its_whole_time_from_then_on(
     async def test() -> None:
         async with connected() as (connection, application, listener, reader, writer):
             writer.write(FIRST + ASKING)
-            await until(lambda: bool(application.held) and connection.is_receiving)
+            await until(lambda: bool(application.held) and connection.in_request)
             connection.overdue()
             assert connection.deadline > listener.now() + SOON_S
             connection.deadline = listener.now()
@@ -127,7 +127,7 @@ def test_what_came_while_the_process_was_held_up_is_not_late(has_begun: bool) ->
         async with connected() as (connection, application, listener, reader, writer):
             come = len(FIRST) - 1 if has_begun else 0
             writer.write(FIRST[:come])
-            await until(lambda: connection.is_receiving is has_begun)
+            await until(lambda: connection.in_request is has_begun)
             os.write(writer.get_extra_info("socket").fileno(), FIRST[come:])
             connection.deadline = listener.now()
             listener.sweep()

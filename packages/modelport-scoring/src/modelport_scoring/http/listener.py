@@ -36,6 +36,8 @@ class Watched(Protocol):
     """A connection, as the listener sees it."""
 
     deadline: float
+    in_request: bool
+    """Whether it has begun a request that is not whole yet."""
 
     @property
     def limits(self) -> Limits: ...
@@ -43,10 +45,6 @@ class Watched(Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether no answer is owed to the client, and it has begun no request."""
-
-    @property
-    def is_receiving(self) -> bool:
-        """Whether it has begun a request that is not whole yet."""
 
     @property
     def delivery(self) -> Delivery | None:
@@ -179,7 +177,7 @@ class Listener:
 
     async def received(self, *, until: float) -> None:
         """Wait until all requests that have begun are whole, or it is so late."""
-        while any(each.is_receiving for each in self._connections) and self._loop.time() < until:
+        while any(each.in_request for each in self._connections) and self._loop.time() < until:
             await asyncio.sleep(SOONEST_SWEEP_S)
 
     async def delivered(self, *, most_s: float) -> None:

@@ -89,11 +89,6 @@ class WatchedConnection(asyncio.Protocol):
     def is_idle(self) -> bool:
         """Whether no answer is owed to the client, and it has begun no request."""
 
-    @property
-    def is_receiving(self) -> bool:
-        """Whether it has begun a request that is not whole yet."""
-        return self.in_request
-
     @abstractmethod
     def _serve(self, transport: asyncio.Transport) -> None:
         """It has been made."""
