@@ -120,6 +120,15 @@ class RunningService:
     def supervisor_log(self) -> str:
         return supervisor_log_path(self.folder).read_text()
 
+    def logs(self) -> str:
+        """Of every process: the last 20,000 characters of each."""
+        return "\n".join(path.read_text(errors="replace")[-20000:] for path in self.folder.glob("logs/*.log"))
+
+    def sockets(self) -> str:
+        """What the system knows of its port: of the listening socket, the queue is who waits to be accepted."""
+        port = f":{self.settings.port:04X} "
+        return "\n".join(line for line in Path("/proc/net/tcp").read_text().splitlines() if port in line)
+
     def start(self, *, until: ServiceState | None = ServiceState.RUNNING) -> RunningService:
         """Start the supervisor and wait for the state."""
         self.process = subprocess.Popen(supervisor_command(self.folder), start_new_session=True)
@@ -128,7 +137,7 @@ class RunningService:
         return self
 
     def wait_for(self, state: ServiceState) -> Status:
-        wait_until(lambda: self._state() is state, what=f"state {state}, log: {self._logs()}")
+        wait_until(lambda: self._state() is state, what=f"state {state}, log: {self.logs()}")
         return self.status
 
     def end(self) -> None:
@@ -185,16 +194,13 @@ class RunningService:
         except ServiceNotRunning:
             return None
 
-    def _logs(self) -> str:
-        return "\n".join(path.read_text(errors="replace") for path in self.folder.glob("logs/*.log"))
-
 
 class Services:
     """Makes services and ends them all."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._made: list[RunningService] = []
+        self.made: list[RunningService] = []
 
     def make(
         self,
@@ -208,12 +214,12 @@ class Services:
         **settings: Any,
     ) -> RunningService:
         """A service that does not run yet. ``script`` is an entry script, or with ``fake`` a behaviour's name."""
-        number = len(self._made)
+        number = len(self.made)
         service = RunningService(
             folder=folder or self._folder / f"service-{number}", bundles=self._folder / f"bundles-{number}"
         )
         service.folder.mkdir(parents=True)
-        self._made.append(service)
+        self.made.append(service)
         bundle = write_bundle(service.bundles / "1", script, models=models)
         interpreter = [sys.executable, str(FAKE_WORKER)] if fake else [sys.executable]
         wanted = {
@@ -237,7 +243,7 @@ class Services:
         return self.make(script, **more).start(until=until)
 
     def end(self) -> None:
-        for service in self._made:
+        for service in self.made:
             service.end()
 
 
