@@ -35,7 +35,7 @@ test-frameworks: setup  ## deploy a real model of every framework without code; 
 	MODELPORT_TEST_FRAMEWORKS=all $(PYTEST) -v packages/modelport/tests/no_code/test_contract.py
 
 test-containers: setup  ## run services in real container engines, Docker and Podman; needs root and Debian 12
-	tools/test_containers.sh containers/test_target.py containers/test_story.py
+	tools/test_containers.sh containers/test_rules.py containers/test_target.py containers/test_story.py
 
 test-packages: setup  ## build packages and images with real container engines, and run them; the same, takes minutes
 	tools/test_containers.sh containers/test_packages.py containers/test_images.py containers/test_registry.py \

@@ -16,6 +16,7 @@ from containers import engines
 from containers.bases import CACHE, base_archive, import_base
 from containers.engines import Engine
 from containers.instances import Instances
+from containers.rules import ENGINE_FOLDER
 from modelport import Workspace
 
 OPT_OUT = "MODELPORT_TEST_WITHOUT"
@@ -45,7 +46,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
                 f"Debian's packages), or set {OPT_OUT}={request.param}."
             )
     # Not pytest's folder: that is too deep for a socket, and full of mounts it could not be removed.
-    folder = Path(tempfile.mkdtemp(prefix="modelport-engine-"))
+    folder = Path(tempfile.mkdtemp(prefix=ENGINE_FOLDER))
     with getattr(engines, request.param)(folder) as running:
         import_base(running)
         yield running

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import trustme
 
+from containers.rules import remove_left_rules
+
 PATIENCE_S = 60
 
 _CONTAINERS_CONF = """
@@ -141,6 +143,7 @@ def _bridge() -> Iterator[str]:
         yield name
     finally:
         subprocess.run(["ip", "link", "delete", name], check=True)
+        remove_left_rules()  # the daemon has gone without
 
 
 def _secure(folder: Path) -> SecureAddress:
@@ -178,10 +181,12 @@ def podman(folder: Path) -> Iterator[Engine]:
             for _ in range(2):  # those whose network others have go the second time
                 engine.run("rm", "--all", "--force", "--time", "0", check=False)
             engine.run("system", "prune", "--all", "--force", check=False)
+            remove_left_rules()
 
 
 @contextmanager
 def _served(engine: Engine) -> Iterator[Engine]:
+    remove_left_rules()  # of runs that were killed
     try:
         engine.start()
         yield engine
