@@ -11,7 +11,7 @@ import pytest
 from modelport_scoring import ServiceState
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.settings.checks import check_settings
-from modelport_scoring.settings.origins import OriginInvalid, parse_origins
+from modelport_scoring.settings.origins import OriginInvalid, compiled, parse_origins
 from scoring_services import Answer, RunningService, Services
 
 PAGE = "https://page.example"
@@ -63,7 +63,7 @@ def by_variable(made: Services) -> RunningService:
 
 @pytest.fixture(scope="module")
 def by_pattern(made: Services) -> RunningService:
-    variable = r"https://.*\.example, ^https?://(localhost|127\.0\.0\.1)$, http://[::1]:3000"
+    variable = r"https://.*\.example, ^https?://(localhost|127\.0\.0\.1)$, http://[::1]:3000, http://(app|app-dev)"
     return made.start(RAW, variables={"AML_CORS_ORIGINS": variable})
 
 
@@ -95,7 +95,15 @@ def test_preflight_of_an_allowed_origin(kind: str, origin: str, request: pytest.
 
 @pytest.mark.parametrize(
     "origin",
-    ["https://a.b.example", "https://A.EXAMPLE:8443", "http://localhost", "https://127.0.0.1", "http://[::1]:3000"],
+    [
+        "https://a.b.example",
+        "https://A.EXAMPLE:8443",
+        "http://localhost",
+        "https://127.0.0.1",
+        "http://[::1]:3000",
+        "http://app-dev",
+        "http://app-dev:3000",
+    ],
 )
 def test_regular_expressions_in_the_variable(by_pattern: RunningService, origin: str) -> None:
     answer = preflight(by_pattern, origin)
@@ -110,6 +118,7 @@ def test_regular_expressions_in_the_variable(by_pattern: RunningService, origin:
         "https://a.example:80.stranger.org",
         "http://localhost:3000",
         "http://a.example",
+        "http://app-device",
         "https://" + "a" * 300 + ".example",
     ],
 )
@@ -124,6 +133,19 @@ def test_an_expression_that_is_none_is_said_at_the_start(made: Services) -> None
     assert service.status.failure.message.startswith(f"the origin {wrong!r} looks like a regular expression, and is no")
     with pytest.raises(SettingsInvalid, match="cors_origins: the origin"):
         check_settings(msgspec.structs.replace(service.settings, cors_origins=[wrong]), path=service.folder)
+
+
+@pytest.mark.parametrize("wrong", ["https://a)(b", "https://(a){99999999999}", "(" * 5000 + ")" * 5000])
+def test_what_no_expression_can_be_is_named(wrong: str) -> None:
+    with pytest.raises(OriginInvalid, match="looks like a regular expression, and is none"):
+        parse_origins(wrong)
+
+
+@pytest.mark.parametrize("expression", ["(?i)https://(a|b)", "https://a|https://b[c]?"])
+def test_an_expression_keeps_its_meaning_with_a_port_behind_it(expression: str) -> None:
+    allowed = compiled(expression)
+    assert all(allowed.fullmatch(origin) for origin in (b"https://a", b"https://B", b"https://a:80", b"https://b:80"))
+    assert not any(allowed.fullmatch(origin) for origin in (b"https://ab", b"https://a:80.b", b"https://a:", b"://b"))
 
 
 def test_an_origin_that_is_no_text_is_refused() -> None:

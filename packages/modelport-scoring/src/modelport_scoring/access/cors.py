@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from modelport_scoring.http.request import Head
@@ -18,7 +17,6 @@ MAX_AGE = b"access-control-max-age: 600\r\n"
 LONGEST_ORIGIN = 300
 """No host's name has more than 253 letters; nobody shall have an expression look at more."""
 
-PORT = re.compile(rb"(:\d+)?")
 EXPOSED = (
     b"access-control-expose-headers: x-ms-request-id, x-request-id, x-ms-run-function-failed, retry-after, "
     b"inference-header-content-length\r\n"
@@ -77,8 +75,7 @@ class Cors:
         """Whether an expression matches all of the origin, or all but its port."""
         if len(origin) > LONGEST_ORIGIN:
             return False
-        found = (pattern.match(origin) for pattern in self._patterns)
-        return any(match is not None and PORT.fullmatch(origin, match.end()) is not None for match in found)
+        return any(pattern.fullmatch(origin) is not None for pattern in self._patterns)
 
 
 def names_origin(lines: bytes) -> bool:

@@ -9,6 +9,9 @@ ANY = "*"
 PATTERN_CHARACTERS = frozenset("*\\]?$^[]()")
 """An origin with one of them is a regular expression, as for the library that v1's server asked (flask-cors)."""
 
+LEADING_FLAGS = re.compile(rb"\A\(\?[a-zA-Z]+\)")
+"""Of an expression; they may stand nowhere else."""
+
 
 class OriginInvalid(ValueError):
     """One of the origins is no text, or looks like a regular expression and is none; the message names it."""
@@ -20,10 +23,14 @@ def is_pattern(origin: str) -> bool:
 
 
 def compiled(origin: str) -> re.Pattern[bytes]:
-    """Raises OriginInvalid."""
+    """What matches all of an origin that the expression allows, with any port behind it. Raises OriginInvalid."""
+    expression = origin.encode()
+    rest = LEADING_FLAGS.sub(b"", expression)
+    flags = expression.removesuffix(rest)
     try:
-        return re.compile(origin.encode(), re.IGNORECASE)
-    except re.error as error:
+        re.compile(expression)  # by itself: what is put around it could close what it leaves open
+        return re.compile(b"%b(?:%b)(?::\\d+)?" % (flags, rest), re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError) as error:  # of too high a number, or of thousands of brackets
         text = f"the origin {origin!r} looks like a regular expression, and is none: {error}; commas separate origins"
         raise OriginInvalid(text) from error
 
