@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 import re
 import socket
 import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -21,7 +22,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from modelport_scoring import SettingsInvalid, TlsSettings
-from modelport_scoring.tls.certificate import HANDSHAKE_TIMEOUT_S, Certificate
+from modelport_scoring.tls import certificate as certificates
+from modelport_scoring.tls.certificate import Certificate
 
 SETTINGS = TlsSettings(certificate="tls.crt", key="tls.key")
 AUTHORITY = trustme.CA()
@@ -50,9 +52,7 @@ class TlsServer:
         self._thread.start()
 
     async def _listen(self, listening: socket.socket) -> asyncio.AbstractServer:
-        return await self._loop.create_server(
-            Echo, sock=listening, ssl=self.certificate.context, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S
-        )
+        return await self._loop.create_server(Echo, sock=listening, **self.certificate.options)
 
     def close(self) -> list[str]:
         """End it; returns what the loop complained of."""
@@ -68,12 +68,15 @@ class TlsServer:
         name: str | None = "localhost",
         oldest: ssl.TLSVersion | None = None,
         newest: ssl.TLSVersion | None = None,
+        protocols: Sequence[str] = (),
     ) -> ssl.SSLSocket:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         AUTHORITY.configure_trust(context)
         context.check_hostname = name is not None
         context.minimum_version = oldest or ssl.TLSVersion.MINIMUM_SUPPORTED
         context.maximum_version = newest or ssl.TLSVersion.MAXIMUM_SUPPORTED
+        if protocols:
+            context.set_alpn_protocols(list(protocols))
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=10)
         try:
             return context.wrap_socket(plain, server_hostname=name)
@@ -187,6 +190,26 @@ def test_clients_that_do_not_shake_hands_are_no_event(tmp_path: Path, serial: in
     assert complaints == []
 
 
+def test_a_client_that_knows_http_2_too_is_told_which_one_is_spoken(server: TlsServer) -> None:
+    with server.connect(protocols=["h2", "http/1.1"]) as connection:
+        assert connection.selected_alpn_protocol() == "http/1.1"
+
+
+def test_who_says_nothing_is_ended_and_who_reads_slowly_is_not(
+    tmp_path: Path, serial: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither after the time that the loop takes by itself, a minute and half of one."""
+    monkeypatch.setattr(certificates, "HANDSHAKE_TIMEOUT_S", 0.1)
+    certificate = Certificate(SETTINGS, folder=tmp_path)
+    assert certificate.options["ssl_shutdown_timeout"] > 3600
+    server = TlsServer(certificate)
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as silent:
+            assert silent.recv(100) == b""
+    finally:
+        server.close()
+
+
 # --- a new certificate ------------------------------------------------------------------------------------------------
 
 
@@ -223,6 +246,24 @@ def test_files_that_are_still_being_written_are_not_taken(server: TlsServer, ser
     assert server.serial() == serial
     server.certificate.look()
     assert server.serial() == new
+
+
+def test_a_key_that_comes_long_after_its_certificate_is_noticed(
+    server: TlsServer, serial: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    new = write(other)
+    chain = (other / "tls.crt").read_bytes()
+    (tmp_path / "tls.crt").write_bytes(chain)
+    for _ in range(3):
+        server.certificate.look()
+    assert server.serial() == serial
+    (tmp_path / "tls.key").write_bytes((other / "tls.key").read_bytes())
+    for _ in range(2):
+        server.certificate.look()
+    assert server.serial() == new
+    assert f" ({hashlib.sha256(chain).hexdigest()[:12]})\n" in capfd.readouterr().err
 
 
 def test_a_broken_new_file_leaves_the_old_one_in_use(
@@ -322,6 +363,30 @@ def test_a_certificate_that_is_about_to_expire(tmp_path: Path, capfd: pytest.Cap
     clock += dt.timedelta(days=10)
     certificate.look()
     assert capfd.readouterr().err.count("warning: the certificate expired at ") == 1
+
+
+def test_a_certificate_that_is_not_valid_yet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    clock = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    write(tmp_path, not_before=clock + dt.timedelta(days=1), not_after=clock + dt.timedelta(days=100))
+    certificate = Certificate(SETTINGS, folder=tmp_path, now=lambda: clock.timestamp())
+    assert capfd.readouterr().err.count("warning: the certificate is not valid before 2026-01-02 00:00:00 UTC: ") == 1
+    clock += dt.timedelta(days=2)
+    certificate.look()
+    assert "warning" not in capfd.readouterr().err
+
+
+def test_a_new_certificate_with_the_fault_of_the_old_one_is_a_warning_too(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    then = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    write(tmp_path, not_before=then, not_after=then + dt.timedelta(days=31))
+    certificate = Certificate(SETTINGS, folder=tmp_path)
+    write(tmp_path, not_before=then, not_after=then + dt.timedelta(days=31))
+    certificate.look()
+    certificate.look()
+    said = capfd.readouterr().err
+    assert said.count("warning: the certificate expired at 2020-02-01") == 2
+    assert said.rindex("the new certificate is in use") < said.rindex("warning: ")
 
 
 # --- the process ------------------------------------------------------------------------------------------------------
