@@ -17,7 +17,7 @@ from modelport_scoring.http.outgoing import Outgoing
 from modelport_scoring.http.paced import PacedTransport
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
-from modelport_scoring.http.unread import UnreadAnswers
+from modelport_scoring.http.unread import DUE_S, PACE_S, UnreadAnswers
 from tls_services import contexts
 
 MIB = 1024 * 1024
@@ -150,3 +150,90 @@ def test_answers_that_wait_for_a_slow_one_before_them_count_as_well() -> None:
             assert [each.is_reset for each in (most, less, reads)] == [True, False, False]
 
     uvloop.run(run())
+
+
+# --- the pace, by a clock of the test's own ---------------------------------------------------------------------------
+
+
+class Pending:
+    """How far an answer of 10 MiB has come."""
+
+    held_bytes = unread_bytes = 10 * MIB
+    progress = 0
+
+
+class Slow:
+    """A connection with such an answer."""
+
+    ahead_bytes = 0
+    is_reset = False
+
+    def __init__(self) -> None:
+        self.pending = Pending()
+
+    @property
+    def delivery(self) -> Delivery:
+        return cast(Delivery, self.pending)
+
+    def reset(self) -> None:
+        self.is_reset = True
+
+
+class Looking:
+    """One that looks every two seconds, for whom 15 MiB are too much."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._unread = UnreadAnswers(most_bytes=15 * MIB, now=lambda: self.now)
+
+    def look(self, *connections: Slow, read: int = 0) -> list[bool]:
+        """Each client has read so much since the last time; returns which are ended."""
+        self.now += PACE_S
+        for each in connections:
+            each.pending.progress += read
+        self._unread.look(connections)
+        return [each.is_reset for each in connections]
+
+
+IN_TIME = int(10 * MIB * PACE_S / DUE_S) + 1
+"""So much has to be read between two looks."""
+
+
+def test_a_client_that_reads_too_slowly_goes_and_the_log_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    looking = Looking()
+    one, other = Slow(), Slow()
+    assert looking.look(one, other) == [False, False], "the pace is not known yet"
+    assert looking.look(one, other, read=IN_TIME) == [False, False]
+    assert capfd.readouterr().err == ""
+    assert looking.look(one, other, read=IN_TIME - 2) == [True, False], "the rest has room"
+    assert "1 connections are ended: their clients do not read" in capfd.readouterr().err
+
+
+def test_what_was_read_long_ago_is_no_pace() -> None:
+    looking = Looking()
+    one, other = Slow(), Slow()
+    looking.look(one, other)
+    assert looking.look(one, other, read=100 * MIB) == [False, False]
+    assert looking.look(one, other) == [True, False]
+
+
+def test_time_in_which_there_was_room_is_not_counted() -> None:
+    looking = Looking()
+    one, other = Slow(), Slow()
+    looking.look(one, other)
+    for _ in range(30):
+        looking.look(one)
+    assert looking.look(one, other) == [False, False]
+    assert looking.look(one, other, read=IN_TIME) == [False, False]
+
+
+def test_who_has_read_all_begins_anew_with_the_next_answer() -> None:
+    """While others keep the memory short."""
+    looking = Looking()
+    full, more, comes_back = Slow(), Slow(), Slow()
+    looking.look(full, more, comes_back)
+    for _ in range(30):
+        looking.look(full, more, read=IN_TIME)
+    full.pending.progress += IN_TIME
+    more.pending.progress += IN_TIME
+    assert looking.look(full, more, comes_back) == [False, False, False]
