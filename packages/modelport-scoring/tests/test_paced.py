@@ -139,9 +139,11 @@ def test_a_client_that_reads_fast_does_not_have_all_of_a_turn() -> None:
 
     class Taking(asyncio.Transport):
         taken = 0
+        end = b""
 
         def write(self, data: bytes | bytearray | memoryview) -> None:
             self.taken += len(data)
+            self.end = bytes(data[-3:])
 
         def get_write_buffer_size(self) -> int:
             return 0
@@ -156,12 +158,14 @@ def test_a_client_that_reads_fast_does_not_have_all_of_a_turn() -> None:
     async def run() -> None:
         below = Taking()
         paced = PacedTransport(below, asyncio.Protocol())
-        paced.write(bytes(10 * MIB))
+        paced.write(bytes(10 * MIB - 3))
+        paced.write(b"end")
         turns = [below.taken]
         while below.taken < 10 * MIB:
             await asyncio.sleep(0)
             turns.append(below.taken)
         assert max(after - before for before, after in zip([0, *turns], turns, strict=False)) == MOST_AT_ONCE_BYTES
+        assert below.end == b"end", "what is written meanwhile waits behind the rest"
 
     uvloop.run(run())
 

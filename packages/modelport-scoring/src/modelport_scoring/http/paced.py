@@ -81,7 +81,8 @@ class PacedTransport(asyncio.Transport, asyncio.BaseProtocol):
         for data in list_of_data:
             self._queue.append(data)
             self._queued += len(data)
-        self._go_on()
+        if not self._goes_on_soon:  # else this turn's part has been given already
+            self._go_on()
         if not self._paused and self.get_write_buffer_size() > self._high:
             self._paused = True
             self._connection.pause_writing()
