@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelport_scoring.http.budget import READ_BYTES, Budget
+from modelport_scoring.http.budget import PACE_S, READ_BYTES, Budget
 from modelport_scoring.settings.service import Limits
 from modelport_scoring.settings.share import WHOLE, Share
 from routers import RunningRouter
@@ -108,8 +108,16 @@ def test_a_body_of_unknown_length_takes_room_as_it_comes() -> None:
     assert held_back([oldest, second]) == [False, False]
 
 
-def test_only_so_many_wait() -> None:
-    account = Account(limits=Limits(max_buffered_bytes=40 * MB))
+def test_what_more_may_come_of_an_unknown_length_is_kept_free() -> None:
+    account = Account()
+    room = 7 * MB - 100_000 - READ_BYTES
+    assert held_back(account.begin(MB, None, room + 1)) == [False, False, True]
+    assert held_back(Account().begin(MB, None, room)) == [False, False, False]
+
+
+@pytest.mark.parametrize(("whole", "share"), [(40 * MB, WHOLE), (160 * MB, Share(process=1, processes=4))])
+def test_only_so_many_wait(whole: int, share: Share) -> None:
+    account = Account(limits=Limits(max_buffered_bytes=whole), share=share)
     account.begin(100 * MB, 35 * MB)
     waiting = [account.client() for _ in range(12)]
     answers = [client.send(250_000, MB) for client in waiting]
@@ -128,6 +136,42 @@ def test_who_has_no_room_yet_comes_before_those_who_have() -> None:
     assert held_back([first, other, *waiting]) == [False, False, False, True]
 
 
+def test_what_still_comes_of_those_who_wait_is_counted() -> None:
+    account = Account(limits=Limits(max_buffered_bytes=40 * MB))
+    account.begin(100 * MB, 35 * MB)
+    for _ in range(2):  # nothing of the first ones is left
+        waiting = [account.client() for _ in range(10)]
+        for client in waiting:
+            assert client.send(100_000, MB)
+            assert client.send(150_000, MB), "it was on its way"
+        assert not account.client().send(100_000, MB), "one address has half of the line"
+        for client in waiting:
+            account.budget.ended(client)
+
+
+def test_of_one_address_one_after_the_other_has_room() -> None:
+    account = Account()
+    _, second = account.begin(5 * MB, 5 * MB)
+    many = [account.client(b"192.0.2.3") for _ in range(3)]
+    single = account.client(b"192.0.2.2")
+    for client, length in [*((each, 2 * MB) for each in many), (single, 5 * MB)]:
+        assert client.send(100_000, length)
+    account.budget.ended(second)
+    assert held_back([*many, single]) == [False, True, True, False]
+
+
+def test_bodies_of_later_requests_are_bounded_but_for_the_first() -> None:
+    limits = Limits(max_queue_bytes=4 * MB)
+    for share, most in ((WHOLE, 4 * MB), (Share(process=0, processes=2), 2 * MB)):
+        budget = Account(share=share).budget
+        assert budget.put_off(5 * MB, limits), "one may be as long as it is"
+        assert not budget.put_off(1, limits)
+        budget.taken_up(5 * MB)
+        assert budget.put_off(most - 1, limits)
+        assert budget.put_off(1, limits)
+        assert not budget.put_off(1, limits)
+
+
 def test_who_waits_is_given_up_in_the_end() -> None:
     account = Account()
     oldest, second, waiting = account.begin(7 * MB, 7 * MB, 7 * MB)
@@ -137,6 +181,7 @@ def test_who_waits_is_given_up_in_the_end() -> None:
             client.send(MB + MB // 2, 7 * MB)
         account.budget.look()
     assert [each.is_given_up for each in (oldest, second, waiting)] == [False, False, True]
+    assert not waiting.is_held_back, "or nobody would see that it goes"
 
 
 def test_who_comes_too_slowly_is_given_up_only_while_others_wait() -> None:
@@ -152,6 +197,36 @@ def test_who_comes_too_slowly_is_given_up_only_while_others_wait() -> None:
         even.send(110_000, 6 * MB)
         account.budget.look()
     assert [slow.is_given_up, even.is_given_up, waiting.is_held_back] == [True, False, False]
+
+
+def test_who_came_fast_once_is_given_up_where_nothing_comes_any_more() -> None:
+    account = Account()
+    one, other = account.begin(7 * MB, 6 * MB)
+    (waiting,) = account.begin(2 * MB)
+    account.now += PACE_S
+    one.send(4 * MB, 7 * MB)
+    other.send(4 * MB, 6 * MB)
+    account.budget.look()
+    assert not one.is_given_up
+    account.now += PACE_S
+    account.budget.look()
+    assert [one.is_given_up, other.is_given_up, waiting.is_held_back] == [True, False, False]
+
+
+def test_the_time_of_who_waited_begins_when_it_goes_on() -> None:
+    account = Account()
+    oldest, second, first, last = account.begin(7 * MB, 7 * MB, 6 * MB, 6 * MB)
+    account.now += 3 * PACE_S
+    oldest.send(4 * MB, 7 * MB)
+    account.budget.ended(second)
+    assert held_back([first, last]) == [False, True]
+    account.now += PACE_S / 2
+    account.budget.look()
+    assert not first.is_given_up
+    account.now += PACE_S
+    oldest.send(MB, 7 * MB)
+    account.budget.look()
+    assert first.is_given_up
 
 
 def test_each_process_has_its_part() -> None:
