@@ -131,6 +131,21 @@ def test_a_long_line_is_no_memory_without_bound() -> None:
     assert loop.done[-1] == "first", "what has been taken is no part of the line"
 
 
+def test_the_rest_of_what_takes_long_is_one_more_turn() -> None:
+    loop = Loop()
+    for _ in range(3):
+        loop.comes("first")
+
+    def begin() -> None:
+        loop.parse("begun", TURN_S)
+        loop.turns.take_later(lambda: loop.parse("the rest", TURN_S), 100)
+
+    loop.turns.take_later(begin, 100)
+    assert loop.next_turn() == ["begun"]
+    assert loop.next_turn() == ["the rest"]
+    assert not loop.soon
+
+
 def test_a_fault_in_one_does_not_keep_the_others_waiting() -> None:
     loop = Loop()
     for _ in range(3):
