@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import socket
 import struct
+from collections.abc import Callable
+
+import pytest
 
 from modelport_scoring.sockets.leaving import SO_ATTACH_FILTER, shakes_hands
 from scoring_services import wait_until
 
 SO_DETACH_FILTER = 27
+IPV6 = socket.AF_INET6
 
 ONLY_SYN = b"".join(
     struct.pack("@HBBI", *instruction)
@@ -23,9 +28,22 @@ ONLY_SYN = b"".join(
 )
 
 
-def test_a_client_that_believes_it_has_connected_is_seen() -> None:
+def low_port() -> socket.socket:
+    """Listens on one of those that have fewer digits in the system's table."""
+    for port in range(1100, 4096):
+        with contextlib.suppress(OSError):
+            return socket.create_server(("127.0.0.1", port))
+    raise AssertionError("all ports below 4096 are in use")
+
+
+@pytest.mark.parametrize(
+    "listen",
+    [lambda: socket.create_server(("127.0.0.1", 0)), lambda: socket.create_server(("::1", 0), family=IPV6), low_port],
+    ids=["IPv4", "IPv6", "low port"],
+)
+def test_a_client_that_believes_it_has_connected_is_seen(listen: Callable[[], socket.socket]) -> None:
     """The last packet of its handshake is on its way: a filter keeps it away here, as a long line would."""
-    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as client:
+    with listen() as listening, socket.socket(listening.family) as client:
         assert not shakes_hands(listening)
         program = ctypes.create_string_buffer(ONLY_SYN, len(ONLY_SYN))
         listening.setsockopt(
