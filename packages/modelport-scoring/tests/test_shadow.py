@@ -175,9 +175,10 @@ def test_what_cannot_be_compared_is_counted_as_dropped() -> None:
 
 
 def test_a_request_that_is_refused_at_once_is_not_copied() -> None:
-    desk = Desk()
+    desk = Desk(shadow_copies=1)
     assert desk.request(refused=True)[1] is None
     assert (desk.counts, desk.copies, desk.sent.bodies) == ({"dropped": 1}, [], [b""])
+    assert desk.request()[1] is not None, "there is room for the next copy"
 
 
 def test_copies_are_bounded_in_number_and_in_bytes_until_they_are_answered() -> None:
