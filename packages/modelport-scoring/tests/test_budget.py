@@ -151,11 +151,12 @@ def test_what_still_comes_of_those_who_wait_is_counted() -> None:
 
 def test_of_one_address_one_after_the_other_has_room() -> None:
     account = Account()
-    _, second = account.begin(5 * MB, 5 * MB)
+    _, second = account.begin(5 * MB, 6 * MB)
     many = [account.client(b"192.0.2.3") for _ in range(3)]
     single = account.client(b"192.0.2.2")
     for client, length in [*((each, 2 * MB) for each in many), (single, 5 * MB)]:
         assert client.send(100_000, length)
+    assert held_back([*many, single]) == [True] * 4
     account.budget.ended(second)
     assert held_back([*many, single]) == [False, True, True, False]
 
