@@ -72,6 +72,23 @@ def test_statistics_add_up_what_processes_have_counted(memory: int) -> None:
     assert found[2].last_at == pytest.approx(time.time(), abs=5)
 
 
+@pytest.mark.parametrize("size", [1, 3, 256, 257, 1024])
+def test_statistics_count_each_call_however_many_it_was_for(memory: int, size: int) -> None:
+    telemetry = process(memory)
+    for _ in range(2 * size):
+        telemetry.scored(200, 1, 1.0, 1.0, 50, size, 1.1)
+    assert telemetry.statistics()[1].calls == 2
+
+
+def test_the_last_request_is_the_latest_of_all_processes(memory: int) -> None:
+    first, second = process(memory), process(memory, 1)
+    for telemetry in (first, second):
+        telemetry.scored(*FAST)
+        telemetry.publish()
+    second.counters.row(1)[0][layout.USED_AT] -= 1000
+    assert first.statistics()[1].last_at == pytest.approx(time.time(), abs=50)
+
+
 def test_counts_by_revision_and_status(memory: int) -> None:
     telemetry = process(memory)
     for status, revision in ((200, 1), (200, 1), (502, 1), (200, 2)):
@@ -109,9 +126,18 @@ def test_what_no_worker_got_has_neither_wait_nor_run(memory: int) -> None:
         assert value(samples, f"{name}_count", revision="1") == 0
 
 
+def test_what_a_worker_got_and_refused_has_a_wait_and_no_run(memory: int) -> None:
+    telemetry = process(memory)
+    telemetry.scored(400, 1, 10.0, 10.5, 0, 1, 11.0)
+    samples = scrape(telemetry)
+    assert value(samples, "modelport_queue_wait_seconds_sum", revision="1") == 0.5
+    for name in ("modelport_run_duration_seconds", "modelport_batch_size"):
+        assert value(samples, f"{name}_count", revision="1") == 0
+
+
 def test_a_batch_is_observed_once_however_many_shared_it(memory: int) -> None:
     telemetry = process(memory)
-    for size in (1, 3, 3, 16, 300, 1024):
+    for size in (1, 3, 3, 16, 256, 300, 1024):
         for _ in range(size):
             telemetry.scored(200, 1, 1.0, 1.0, 50, size, 1.1)
     samples = scrape(telemetry)
@@ -119,8 +145,8 @@ def test_a_batch_is_observed_once_however_many_shared_it(memory: int) -> None:
     def upto(bound: str) -> float:
         return value(samples, "modelport_batch_size_bucket", revision="1", le=bound)
 
-    assert [upto(bound) for bound in ("1.0", "2.0", "4.0", "8.0", "16.0", "256.0", "+Inf")] == [1, 1, 3, 3, 4, 4, 6]
-    assert value(samples, "modelport_batch_size_sum", revision="1") == 1 + 3 + 3 + 16 + 300 + 1024
+    assert [upto(bound) for bound in ("1.0", "2.0", "4.0", "8.0", "16.0", "256.0", "+Inf")] == [1, 1, 3, 3, 4, 5, 7]
+    assert value(samples, "modelport_batch_size_sum", revision="1") == 1 + 3 + 3 + 16 + 256 + 300 + 1024
 
 
 def test_other_routes_are_counted_and_what_is_unknown_is_one_series(memory: int) -> None:
@@ -153,7 +179,7 @@ def test_gauges_are_those_of_all_living_processes(memory: int) -> None:
     first, second = process(memory, 0), process(memory, 1)
     for telemetry in (first, second):
         telemetry.gauges = Gauges(
-            workers_ready=lambda: 2, workers_wanted=lambda: 3, queue_length=lambda: 5, in_flight=lambda: 3
+            workers_ready=lambda: 2, workers_wanted=lambda: 3, queue_length=lambda: 5, in_flight=lambda: 4
         )
         telemetry.connection_opened()
         telemetry.connection_opened()
@@ -163,7 +189,7 @@ def test_gauges_are_those_of_all_living_processes(memory: int) -> None:
     assert value(samples, "modelport_workers_ready") == 4
     assert value(samples, "modelport_workers_wanted") == 6
     assert value(samples, "modelport_queue_length") == 10
-    assert value(samples, "modelport_requests_in_flight") == 6
+    assert value(samples, "modelport_requests_in_flight") == 8
     assert value(samples, "modelport_connections") == 2
     assert value(samples, "modelport_connections_opened_total") == 4
 
@@ -299,6 +325,16 @@ def test_the_revision_that_answered_longest_ago_gives_way(memory: int) -> None:
         telemetry.publish()
     (part,) = read_parts(memory)
     assert set(part.rows) == {1, *range(3, layout.ROWS + 2)}
+
+
+def test_a_revision_that_has_just_come_does_not_give_way_for_having_answered_nothing(memory: int) -> None:
+    telemetry = process(memory)
+    for revision in range(1, layout.ROWS + 1):
+        telemetry.scored(200, revision, 1.0, 1.0, 1, 1, 1.0)
+        telemetry.publish()
+    for revision in (layout.ROWS + 1, layout.ROWS + 2):
+        telemetry.became_ready(revision)
+    assert telemetry.was_ready(layout.ROWS + 1)
 
 
 def test_a_process_in_the_place_of_another_goes_on_from_its_numbers(memory: int) -> None:

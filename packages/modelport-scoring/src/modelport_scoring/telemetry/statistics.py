@@ -46,7 +46,7 @@ class RevisionStatistics:
         self.succeeded += succeeded
         self.failed += answered - succeeded
         by_size = enumerate(row[layout.BY_BATCH_SIZE : layout.BY_BATCH_SIZE + layout.LARGEST_BATCH + 1])
-        self.calls += sum(round(count / size) for size, count in by_size if size)
+        self.calls += sum(round(count / size) for size, count in by_size if size) + round(row[layout.LARGER_BATCHES])
         for duration, first in (
             (self.whole, layout.DURATION),
             (self.queue, layout.QUEUE_WAIT),
