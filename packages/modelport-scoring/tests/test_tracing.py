@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from modelport_scoring.settings.telemetry import TelemetrySettings, check_telemetry
-from modelport_scoring.telemetry.span_export import COMPLAINTS, MOST_WAITING, Send, SpanExport
+from modelport_scoring.telemetry.span_export import COMPLAINTS, MOST_AT_ONCE, MOST_WAITING, Send, SpanExport
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.trace_context import Parent, is_state, read_parent
 from modelport_scoring.telemetry.tracer import Described, Request, Trace, Tracer
@@ -340,6 +340,46 @@ def test_every_lost_span_is_counted_once_however_long_a_batch_takes() -> None:
         may_go_on.set()
         export.close()
     assert counted + export.take_dropped() == 1 + MOST_WAITING + 7
+
+
+def test_spans_that_nothing_can_send_are_counted(capfd: pytest.CaptureFixture[str]) -> None:
+    def load() -> Send:
+        raise ImportError("no module that could send them")
+
+    export = SpanExport(load)
+    for micros in (5, 0):
+        export.add(
+            Request(Trace(TRACE, None, sampled=True, state=b""), b"POST", b"/", 200, 1, 1.0, 1.0, micros, 1, 2.0)
+        )
+    export.close()
+    assert export.take_dropped() == 3, "two of the one and one of the other"
+    assert capfd.readouterr().err.count("spans cannot be exported: ImportError: no module that could send them") == 1
+
+
+def test_a_batch_that_cannot_be_sent_is_lost_and_the_next_one_is_sent(capfd: pytest.CaptureFixture[str]) -> None:
+    request = Request(Trace(TRACE, None, sampled=True, state=b""), b"POST", b"/score", 200, 1, 1.0, 1.0, 5, 1, 2.0)
+    sizes: list[int] = []
+
+    def send(requests: Sequence[Request]) -> int:
+        sizes.append(len(requests))
+        if len(sizes) == 1:
+            raise ValueError("something about the first one")
+        return 0
+
+    may_begin = threading.Event()
+
+    def load() -> Send:
+        may_begin.wait()
+        return send
+
+    export = SpanExport(load)
+    for _ in range(MOST_AT_ONCE + 1):
+        export.add(request)
+    may_begin.set()
+    export.close()
+    assert sizes == [MOST_AT_ONCE, 1]
+    assert export.take_dropped() == 2 * MOST_AT_ONCE
+    assert capfd.readouterr().err.count("spans could not be exported: ValueError: something about the first") == 1
 
 
 @pytest.mark.parametrize("headers", ["api-key SECRET", "api-key=SECRET%0Aagain"])
