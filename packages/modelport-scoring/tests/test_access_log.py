@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from modelport_scoring.logs.journal import Journal, cut_logs, write_as
@@ -153,6 +157,27 @@ def test_what_fits_half_is_not_continued_by_the_next_line(path: Path, small_file
     log.flush()
     assert path.read_text().splitlines()[-1].endswith("POST /score 200 0.277ms 41")
     assert path.read_text().splitlines()[-1].count("POST") == 1
+
+
+def test_a_pipe_that_nobody_reads_holds_nobody_up(path: Path) -> None:
+    os.mkfifo(path)
+    log = AccessLog(path, form=LogFormat.TEXT)
+    adding = threading.Thread(target=log.add, args=[SCORED], daemon=True)
+    adding.start()
+    adding.join(30)
+    assert not adding.is_alive()
+    assert log.take_dropped() == 1
+
+
+@pytest.mark.parametrize("change", [{"access_log": False}, {"access_log_format": LogFormat.JSON}])
+def test_what_was_gathered_is_written_before_another_form_is_in_force(tmp_path: Path, change: dict[str, Any]) -> None:
+    settings = TelemetrySettings(access_log=True)
+    telemetry = Telemetry(settings, service=Described("demo"), logs=tmp_path)
+    assert telemetry.access_log is not None
+    for _ in range(3):
+        telemetry.access_log.add(SCORED)
+    telemetry.configure(msgspec.structs.replace(settings, **change))
+    assert (tmp_path / "access.log").read_text().count(" - POST /score 200 ") == 3
 
 
 def test_nothing_is_there_for_what_is_off() -> None:

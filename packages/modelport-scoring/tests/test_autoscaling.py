@@ -6,17 +6,19 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from modelport_scoring import Autoscale, Limits, RequestRefused, ServiceState, WorkerStart
-from modelport_scoring.workers.autoscaler import Decision, Load
+from modelport_scoring.logs.journal import Journal
+from modelport_scoring.workers.autoscaler import Autoscaler, Decision, Load
 from scoring_services import RunningService, Services, load, wait_until
 from split_services import state_of
 
@@ -120,6 +122,99 @@ def test_bounds_that_cannot_be(services: Services) -> None:
         service.control.configure(workers=0)
     assert service.settings == before
     assert service.score("x").status == 200
+
+
+# --- looking at a pool ------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    """An event loop, as far as something is called later; its time passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.due: list[tuple[float, Callable[[], object]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay_s: float, callback: Callable[[], object]) -> SimpleNamespace:
+        entry = (self.now + delay_s, callback)
+        self.due.append(entry)
+        return SimpleNamespace(cancel=lambda: self.due.remove(entry))
+
+    def pass_by(self, seconds: float) -> None:
+        until = self.now + seconds
+        while self.due and self.due[0][0] <= until:
+            self.now, callback = self.due.pop(0)
+            callback()
+        self.now = until
+
+
+class Seen:
+    """A pool, as an autoscaler sees it."""
+
+    wanted = ready_count = 1
+    busy_count = waiting_count = given = 0
+    is_closing = False
+
+    def resize(self, wanted: int) -> None:
+        self.wanted = self.ready_count = wanted
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def watch(pool: Seen, clock: Clock, log: Path) -> Autoscaler:
+    """A decision each second; the tenth of one more is for sums of tenths."""
+    return Autoscaler(pool, Autoscale(refresh_s=1.0), loop=cast(Any, clock), journal=Journal(log))
+
+
+def test_what_waits_is_worked_off_as_fast_as_lately(clock: Clock, tmp_path: Path) -> None:
+    pool = Seen()
+    pool.busy_count, pool.waiting_count, pool.given = 1, 3, 1_000_000
+    watch(pool, clock, tmp_path / "log")
+    clock.pass_by(1.2)
+    assert pool.wanted == 6, "none was taken in this second, however many were before it"
+    assert "workers wanted: 6 instead of 1; 1.0 of 1 were busy, 3.0 requests waited" in (tmp_path / "log").read_text()
+
+
+def test_each_decision_is_about_what_came_since_the_last_one(clock: Clock, tmp_path: Path) -> None:
+    pool = Seen()
+    watch(pool, clock, tmp_path / "log")
+    clock.pass_by(1.2)
+    assert pool.wanted == 1
+    pool.busy_count = 1
+    clock.pass_by(2.2)
+    assert pool.wanted == 2, "busy throughout, after a time without requests"
+
+
+def test_nothing_is_decided_by_a_time_in_which_no_worker_was_ready(clock: Clock, tmp_path: Path) -> None:
+    pool = Seen()
+    pool.ready_count, pool.waiting_count = 0, 50
+    watch(pool, clock, tmp_path / "log")
+    clock.pass_by(3.0)
+    pool.ready_count = 1
+    clock.pass_by(0.8)
+    assert pool.wanted == 1
+    clock.pass_by(0.5)
+    assert pool.wanted == 10
+
+
+@pytest.mark.parametrize("how", ["stopped", "closing"])
+def test_a_pool_that_goes_is_looked_at_no_more(clock: Clock, tmp_path: Path, how: str) -> None:
+    pool = Seen()
+    autoscaler = watch(pool, clock, tmp_path / "log")
+    clock.pass_by(0.5)
+    pool.busy_count = 1
+    if how == "stopped":
+        autoscaler.stop()
+    else:
+        pool.is_closing = True
+    clock.pass_by(3.0)
+    assert clock.due == []
+    assert pool.wanted == 1
 
 
 # --- by configuration -------------------------------------------------------------------------------------------------

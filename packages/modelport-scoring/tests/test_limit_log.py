@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from modelport_scoring.logs.journal import Journal
-from modelport_scoring.workers.counted_lines import CountedLines
+from modelport_scoring.settings.service import Limits
+from modelport_scoring.workers.counted_lines import MOST_KINDS, CountedLines
+from modelport_scoring.workers.limit_log import LimitLog
+from modelport_scoring.workers.ticket import Refusal
 from scoring_services import Gate, Services, wait_until
 from split_services import answering
 
@@ -34,3 +40,37 @@ def test_what_came_meanwhile_is_counted(tmp_path: Path) -> None:
     asyncio.run(asyncio.wait_for(write_five(), 20.0))
     written = [line.partition("] ")[2] for line in (tmp_path / "log").read_text().splitlines()]
     assert written == ["full", "full (4 more in 0.05 s)"]
+
+
+@pytest.mark.parametrize("limit", ["max_queue_length", "max_queue_bytes", "queue_wait_ms", "max_buffered_bytes"])
+def test_each_limit_that_refuses_is_named_as_the_settings_have_it(tmp_path: Path, limit: str) -> None:
+    async def refuse() -> None:
+        LimitLog(Journal(tmp_path / "log"), loop=asyncio.get_running_loop()).held(limit)
+
+    asyncio.run(refuse())
+    assert limit in Limits.__struct_fields__
+    assert f"(limits.{limit})" in (tmp_path / "log").read_text()
+
+
+def test_every_refusal_is_a_limit_or_a_missing_worker(tmp_path: Path) -> None:
+    async def refuse() -> None:
+        log = LimitLog(Journal(tmp_path / "log"), loop=asyncio.get_running_loop())
+        for refusal in Refusal:
+            log.refused(refusal)
+
+    asyncio.run(refuse())
+    told = re.findall(r"limits\.(\w+)", (tmp_path / "log").read_text())
+    assert told == [each.value for each in Refusal if each.value in Limits.__struct_fields__]
+
+
+def test_lines_without_end_are_told_apart_up_to_a_number(tmp_path: Path) -> None:
+    async def write() -> None:
+        lines = CountedLines(Journal(tmp_path / "log"), loop=asyncio.get_running_loop())
+        for number in range(MOST_KINDS + 10):
+            lines.write(f"line {number}")
+        lines.write("line 0")
+
+    asyncio.run(write())
+    written = [line.partition("] ")[2] for line in (tmp_path / "log").read_text().splitlines()]
+    assert len(written) == MOST_KINDS + 1
+    assert written[-2:] == [f"line {MOST_KINDS - 1}", "modelport: more kinds of lines came than are told apart"]

@@ -349,6 +349,23 @@ def test_a_process_in_the_place_of_another_goes_on_from_its_numbers(memory: int)
     )
 
 
+def test_a_process_in_the_place_of_another_is_there_at_once_and_has_none_of_its_clients(memory: int) -> None:
+    def one() -> int:
+        return 1
+
+    first, killed = process(memory, 0), process(memory, 1)
+    killed.gauges = Gauges(workers_ready=one, workers_wanted=one, queue_length=one, in_flight=one)
+    killed.connection_opened()
+    killed.publish()
+    killed.counters.head[layout.PUBLISHED_AT] -= 60
+    process(memory, 1)
+    samples = scrape(first)
+    assert ("process_resident_memory_bytes", frozenset({("process", "1")})) in samples
+    for name in ("workers_ready", "workers_wanted", "queue_length", "requests_in_flight", "connections"):
+        assert value(samples, f"modelport_{name}") == 0, name
+    assert value(samples, "modelport_connections_opened_total") == 1
+
+
 def test_memory_of_another_release_is_not_misread(memory: int) -> None:
     old = process(memory, 0)
     old.scored(*FAST)

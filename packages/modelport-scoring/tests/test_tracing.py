@@ -275,6 +275,19 @@ def test_spans_are_sent_while_the_server_runs_and_an_endpoint_with_a_path_is_tak
         assert collector.paths == ["/otlp/traces"]
 
 
+def test_an_exporter_that_another_one_follows_sends_what_it_has_and_ends() -> None:
+    before = exporting()
+    with Collector() as collector, closing(traced(collector)) as telemetry:
+        tracer = tracer_of(telemetry)
+        tracer.end(tracer.begin({}), status=200, started=1.0, sent=1.0, micros=5, ended=2.0)
+        telemetry.configure(msgspec.structs.replace(telemetry.settings, sampling_ratio=0.5))
+        wait_until(lambda: len(collector.spans) == 2 and len(exporting() - before) == 1, what="the first one's end")
+
+
+def exporting() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "span-export"}
+
+
 def test_spans_that_a_collector_refuses_are_counted() -> None:
     with Collector(status=400) as collector:
         telemetry = traced(collector)
