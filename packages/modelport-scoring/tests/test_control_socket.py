@@ -8,10 +8,12 @@ import stat
 from pathlib import Path
 
 import pytest
+from msgspec import inspect
 
 from modelport_scoring import RequestRefused, ServiceState
 from modelport_scoring.control.client import connect
-from modelport_scoring.control.messages import MOST_LINE_BYTES
+from modelport_scoring.control.dialect import words_of
+from modelport_scoring.control.messages import MOST_LINE_BYTES, Command
 from modelport_scoring.service_folder import CONTROL
 from scoring_services import PATIENCE_S, RunningService, Services, read_all, wait_until
 
@@ -86,3 +88,9 @@ def test_a_dead_socket_in_its_place_is_replaced(services: Services) -> None:
         dead.bind(str(service.folder / "dead"))
     (service.folder / "dead").rename(socket_file)
     service.wait_for(ServiceState.RUNNING)
+
+
+def test_a_dialect_has_every_word_at_whatever_depth() -> None:
+    words = set(words_of(inspect.type_info(Command)))
+    assert {"Command.do", "ServiceSettings.limits", "Limits.scoring_timeout_ms", "RevisionSettings.bundle"} <= words
+    assert {"TokenKey.kid", "ErrorMode=cloud", "Traffic.weights", "Changes.telemetry"} <= words

@@ -366,6 +366,18 @@ def test_a_process_in_the_place_of_another_is_there_at_once_and_has_none_of_its_
     assert value(samples, "modelport_connections_opened_total") == 1
 
 
+def test_a_revision_was_ready_once_a_worker_of_it_was_in_whichever_process(memory: int) -> None:
+    first, second = process(memory, 0), process(memory, 1)
+    second.scored(503, 1, 1.0, 0.0, 0, 1, 2.0)
+    second.worker_restarted(1)
+    second.publish()
+    assert not first.was_ready(1), "it is counted, but has never taken a request"
+    second.became_ready(1)
+    assert first.was_ready(1)
+    assert not first.was_ready(2)
+    assert process(memory, 1).was_ready(1)
+
+
 def test_memory_of_another_release_is_not_misread(memory: int) -> None:
     old = process(memory, 0)
     old.scored(*FAST)

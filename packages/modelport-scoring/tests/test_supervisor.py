@@ -33,7 +33,7 @@ from modelport_scoring import (
     write_settings,
 )
 from modelport_scoring.logs.journal import cut, move
-from modelport_scoring.supervision.service_lock import is_alive
+from modelport_scoring.supervision.service_lock import acquire, is_alive
 from scoring_services import (
     PATIENCE_S,
     Gate,
@@ -290,6 +290,15 @@ def test_a_second_supervisor_is_refused_and_harms_nothing(services: Services) ->
     assert "running already" in second.stderr
     assert service.score("x").status == 200
     assert read_failure(service.folder) is None
+
+
+def test_the_lock_names_its_holder_alone_whatever_stood_there(tmp_path: Path) -> None:
+    (tmp_path / "service.lock").write_text(f"{2**40}\nand more\n")
+    descriptor = acquire(tmp_path)
+    try:
+        assert (tmp_path / "service.lock").read_text() == f"{os.getpid()}\n"
+    finally:
+        os.close(descriptor)
 
 
 # --- who dies ---------------------------------------------------------------------------------------------------------
