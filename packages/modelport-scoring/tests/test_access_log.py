@@ -67,6 +67,12 @@ def test_a_line_as_the_reference_has_it(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_body_that_is_sent_as_it_is_made_has_no_length_in_a_line(path: Path) -> None:
+    log = AccessLog(path, form=LogFormat.TEXT)
+    log.add(SCORED._replace(length=STREAMED))
+    assert path.read_text().endswith(" POST /score 200 0.277ms N/A\n")
+
+
 def test_a_line_of_json(path: Path) -> None:
     log = AccessLog(path, form=LogFormat.JSON)
     log.add(SCORED)
