@@ -14,8 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.trace import StatusCode
 
 from modelport_scoring.settings.telemetry import TelemetrySettings, check_telemetry
+from modelport_scoring.telemetry.otlp import make_spans
 from modelport_scoring.telemetry.span_export import COMPLAINTS, MOST_AT_ONCE, MOST_WAITING, Send, SpanExport
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.trace_context import Parent, is_state, read_parent
@@ -253,6 +256,14 @@ def test_what_fails_is_an_error_and_what_no_worker_got_has_no_child() -> None:
     assert span.status.code == Status.STATUS_CODE_ERROR
     assert span.parent_span_id == b""
     assert "modelport.queue_wait_ms" not in attributes(span)
+
+
+@pytest.mark.parametrize(("status", "is_error"), [(404, False), (499, False), (500, True), (504, True)])
+def test_a_clients_mistake_is_no_error_of_the_server(status: int, is_error: bool) -> None:
+    trace = Trace(TRACE, None, sampled=True, state=b"")
+    request = Request(trace, b"POST", b"/score", status, 1, started=1.0, sent=1.0, micros=5, batch=1, ended=2.0)
+    server, _ = make_spans(request, Described("demo"), Resource.create({}), offset=0)
+    assert (server.status.status_code is StatusCode.ERROR) is is_error
 
 
 def test_what_is_not_sampled_is_not_sent() -> None:
