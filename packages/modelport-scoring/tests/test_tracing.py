@@ -291,7 +291,8 @@ def test_an_exporter_that_another_one_follows_sends_what_it_has_and_ends() -> No
     with Collector() as collector, closing(traced(collector)) as telemetry:
         tracer = tracer_of(telemetry)
         tracer.end(tracer.begin({}), status=200, started=1.0, sent=1.0, micros=5, ended=2.0)
-        telemetry.configure(msgspec.structs.replace(telemetry.settings, sampling_ratio=0.5))
+        telemetry.configure(msgspec.structs.replace(telemetry.settings, sampling_ratio=0.0))
+        assert not tracer_of(telemetry).begin({}).sampled
         wait_until(lambda: len(collector.spans) == 2 and len(exporting() - before) == 1, what="the first one's end")
 
 
