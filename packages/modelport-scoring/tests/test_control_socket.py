@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import stat
@@ -11,8 +12,10 @@ import pytest
 from msgspec import inspect
 
 from modelport_scoring import RequestRefused, ServiceState
+from modelport_scoring.control import lines
 from modelport_scoring.control.client import connect
 from modelport_scoring.control.dialect import words_of
+from modelport_scoring.control.lines import LineAnswer, LineSocket
 from modelport_scoring.control.messages import MOST_LINE_BYTES, Command
 from modelport_scoring.service_folder import CONTROL
 from scoring_services import PATIENCE_S, RunningService, Services, read_all, wait_until
@@ -88,6 +91,43 @@ def test_a_dead_socket_in_its_place_is_replaced(services: Services) -> None:
         dead.bind(str(service.folder / "dead"))
     (service.folder / "dead").rename(socket_file)
     service.wait_for(ServiceState.RUNNING)
+
+
+def test_a_folder_in_its_place_costs_a_line_and_no_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said: list[str] = []
+    monkeypatch.setattr(lines, "say", said.append)
+
+    async def look_and_look() -> list[int]:
+        made = LineSocket("some.sock", nobody)
+        await made.open()
+        Path("some.sock").unlink()
+        Path("some.sock").mkdir()
+        open_files = []
+        for _ in range(5):
+            await looked(made)
+            open_files.append(len(list(Path("/proc/self/fd").iterdir())))
+        Path("some.sock").rmdir()
+        await looked(made)
+        assert Path("some.sock").is_socket()
+        Path("some.sock").unlink()
+        Path("some.sock").mkdir()
+        made.close()
+        return open_files
+
+    async def looked(made: LineSocket) -> None:
+        made.look()
+        assert made._reopening is not None
+        await made._reopening
+
+    async def nobody(line: bytes) -> LineAnswer:
+        raise AssertionError("is never asked")
+
+    assert len(set(asyncio.run(look_and_look()))) == 1
+    assert [text.partition(": [Errno")[0] for text in said] == [
+        "some.sock has been removed, and cannot be made anew for now",
+        "some.sock had been removed; it is there again",
+    ]
 
 
 def test_a_dialect_has_every_word_at_whatever_depth() -> None:

@@ -37,6 +37,8 @@ class LineSocket:
         self._file: os.stat_result | None = None
         """Of the socket, as it was made."""
         self._reopening: asyncio.Task[None] | None = None
+        self._has_complained = False
+        """Since it was there last."""
 
     async def open(self) -> None:
         """Listen, readable and writable by the owner only, in the place of whoever did before. Raises OSError."""
@@ -46,10 +48,16 @@ class LineSocket:
             channel = opened.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             channel.bind(str(aside))
             aside.chmod(0o600)  # nobody can connect before it listens
-            self._server = await asyncio.start_unix_server(self._serve, sock=channel, limit=MOST_LINE_BYTES)
+            server = await asyncio.start_unix_server(self._serve, sock=channel, limit=MOST_LINE_BYTES)
             opened.pop_all()
-        self._file = aside.stat()
-        aside.rename(self._name)
+        try:
+            file = aside.stat()
+            aside.rename(self._name)
+        except OSError:  # a folder is there, for one
+            server.close()
+            aside.unlink(missing_ok=True)
+            raise
+        self._server, self._file = server, file
 
     def look(self) -> None:
         """Listen again where somebody has removed the socket's file, or put another one in its place: nobody could give
@@ -68,16 +76,24 @@ class LineSocket:
         if self._server is not None:
             self._server.close()
             self._server = None
-        Path(self._name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder in its place: whose end this is has more to do
+            Path(self._name).unlink(missing_ok=True)
 
     async def _reopen(self) -> None:
         unreachable = self._server
-        with contextlib.suppress(OSError):  # no room, or no folder any more: the next look tries again
+        try:
             await self.open()
-            if unreachable is not None:
-                unreachable.close()
-            say(f"{self._name} had been removed; it is there again")
-            if self._reopened is not None:
+        except OSError as error:  # the next look tries again
+            if not self._has_complained:
+                self._has_complained = True
+                say(f"{self._name} has been removed, and cannot be made anew for now: {error}")
+            return
+        self._has_complained = False
+        if unreachable is not None:
+            unreachable.close()
+        say(f"{self._name} had been removed; it is there again")
+        if self._reopened is not None:
+            with contextlib.suppress(OSError):
                 await self._reopened()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
