@@ -140,6 +140,36 @@ def test_bodies_that_arrive_have_half_of_the_arena(memory: mmap.mmap) -> None:
     assert arena.receive(5_000_000) is not None
 
 
+class Scarce(mmap.mmap):
+    """Nothing can be copied there."""
+
+    def __setitem__(self, *what: object) -> None:
+        raise MemoryError
+
+
+@pytest.mark.parametrize("missing", ["place_type", "Arriving"])
+def test_a_few_bytes_that_are_missing_cost_no_slot(
+    memory: mmap.mmap, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    def none_left(*_: object) -> None:
+        raise MemoryError
+
+    arena = Arena(memory, start=PAGE)
+    for _ in range(3):
+        with monkeypatch.context() as patch, pytest.raises(MemoryError):
+            patch.setattr(f"modelport_scoring.workers.arena.{missing}", none_left)
+            arena.receive(LARGEST_BYTES)
+    assert arena.arriving == 0
+    assert arena.receive(LARGEST_BYTES) is not None
+
+    with Scarce(-1, PAGE + LARGEST_BYTES) as scarce:
+        full = Arena(scarce, start=PAGE)
+        for _ in range(2):
+            with pytest.raises(MemoryError):
+                full.put(b"x" * LARGEST_BYTES)
+        assert full.take(LARGEST_BYTES) is not None
+
+
 def test_what_is_too_large_for_a_slot_arrives_elsewhere(memory: mmap.mmap) -> None:
     arena = Arena(memory, start=PAGE)
     assert arena.receive(LARGEST_BYTES + 1) is None

@@ -37,10 +37,12 @@ class Place:
     """Mixed into an array of ctypes that lies in an arena: whoever looks at its memory holds it, and with the last one
     who does its slot is free."""
 
-    arriving: Arriving
+    arriving: Arriving | None = None
+    """None until it is a body's: then it goes without a word."""
 
     def __del__(self) -> None:
-        self.arriving.arena.vacate(self.arriving)
+        if self.arriving is not None:
+            self.arriving.arena.vacate(self.arriving)
 
 
 @cache
@@ -52,9 +54,8 @@ def place_type(capacity: int) -> Any:
 def arriving_in(body: bytes | bytearray | memoryview) -> Arriving | None:
     """Where the body lies whole, if that is in an arena."""
     place: object = body.obj if isinstance(body, memoryview) else None
-    if isinstance(place, Place) and place.arriving.size == len(body):
-        return place.arriving
-    return None
+    arriving = place.arriving if isinstance(place, Place) else None
+    return arriving if arriving is not None and arriving.size == len(body) else None
 
 
 class Arena:
@@ -77,7 +78,11 @@ class Arena:
         """Copy the body into a slot; None where it is too large, or no slot is free."""
         slot = self.take(len(body))
         if slot is not None:
-            self._memory[slot.offset : slot.offset + len(body)] = body
+            try:
+                self._memory[slot.offset : slot.offset + len(body)] = body
+            except BaseException:  # nobody else would free it
+                self.free(slot)
+                raise
         return slot
 
     def take(self, size: int) -> Slot | None:
@@ -96,8 +101,12 @@ class Arena:
         slot = self._take_slot(capacity_for(size))
         if slot is None:
             return None
-        place = place_type(slot.capacity).from_buffer(self._memory, slot.offset)
-        place.arriving = Arriving(self, slot, size)
+        try:
+            place = place_type(slot.capacity).from_buffer(self._memory, slot.offset)
+            place.arriving = Arriving(self, slot, size)
+        except BaseException:
+            self.free(slot)
+            raise
         self.arriving += 1
         self._arriving_bytes += slot.capacity
         return memoryview(place).cast("B")[:size]
