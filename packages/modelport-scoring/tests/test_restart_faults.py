@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from modelport_scoring import ServiceNotRunning, ServiceState, supervisor_command, write_settings
+from modelport_scoring import ServiceNotRunning, ServiceState, Traffic, supervisor_command, write_settings
 from scoring_services import PATIENCE_S, Gate, RunningService, Services, kill_session, wait_until, write_bundle
+from split_services import answering, hosting
 
 
 def script(obstacle: Path) -> str:
@@ -139,7 +140,7 @@ import os, threading
 begin = threading.Thread.start
 
 def start(self):
-    if os.path.exists({file!r}):
+    if os.path.exists({file!r}) and threading.active_count() >= int(open({file!r}).read() or 1):
         raise RuntimeError("can't start new thread")
     begin(self)
 
@@ -148,8 +149,8 @@ threading.Thread.start = start
 
 
 def without_threads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Whoever is started from now on gets no thread from the system while that file is there: as where there are as
-    many processes as there may be, from which root is exempt."""
+    """Whoever is started from now on gets no thread from the system while that file is there, or no more than it says:
+    as where there are as many processes as there may be, from which root is exempt."""
     refused = folder / "refused"
     (folder / "sitecustomize.py").write_text(NO_THREADS.format(file=str(refused)))
     monkeypatch.setenv("PYTHONPATH", str(folder))
@@ -167,6 +168,20 @@ def test_a_server_that_gets_no_thread_from_the_system_is_started_again(
     refused.unlink()
     service.wait_for(ServiceState.RUNNING)
     assert service.score("x").json == "x"
+
+
+def test_revisions_that_get_no_thread_each_come_up_one_after_the_other(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To fill the folders of several at once takes as many threads, and to remove again what was not filled, too."""
+    refused = without_threads(tmp_path, monkeypatch)
+    service = hosting(services, *map(answering, "12"), traffic=Traffic(version_header="x-revision"))
+    refused.write_text("2")
+    kill_server(service)
+    wait_until(lambda: "does not start yet, but in 0.1 s: can't start new thread" in service.supervisor_log, what="so")
+    wait_until(lambda: status_of(service) == [ServiceState.RUNNING] * 2, what="both are there")
+    assert [service.score("x", headers={"x-revision": each}).json for each in "12"] == ["1", "2"]
+    assert service.supervisor_log.count("it is started again in") == 1
 
 
 def test_a_bundle_whose_path_cannot_be_is_a_failed_start(services: Services) -> None:
@@ -222,6 +237,14 @@ def test_what_never_came_up_is_not_tried_again(services: Services, tmp_path: Pat
     server = service.status.pid
     kill_server(service)
     wait_until(lambda: another_is(service, ServiceState.FAILED, before=server), what="it has failed as before")
+
+
+def status_of(service: RunningService) -> list[ServiceState]:
+    """Of each revision; none where nobody answers."""
+    try:
+        return [revision.state for revision in service.status.revisions]
+    except ServiceNotRunning:
+        return []
 
 
 def another_is(service: RunningService, state: ServiceState, *, before: int) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from modelport_scoring.bundle import BundleInvalid, FolderInPlace, Manifest, WorkingFolder, read_manifest
 from modelport_scoring.failures import Failure, StartFailed
-from modelport_scoring.logs.journal import Journal
+from modelport_scoring.logs.journal import Journal, say
 from modelport_scoring.openapi import Documents, check_user_documents, find_user_documents
 from modelport_scoring.service_folder import log_path, work_path
 from modelport_scoring.settings.origins import parse_origins
@@ -121,7 +123,7 @@ class Revision:
         if not self._has_left:
             self._has_left = True
             if self._folder.leave():
-                await asyncio.to_thread(self._folder.remove)
+                await remove(self._folder)
 
 
 class Counted:
@@ -154,13 +156,32 @@ async def prepare(
     path = work_path(folder, number, process=share.process)
     work = WorkingFolder(path) if root is None else FolderInPlace(Path(root))
     try:
-        manifest = await asyncio.to_thread(_prepare_files, Path(service.revision.bundle), work)
-        Journal(log).write(f"modelport: revision {number} starts from {service.revision.bundle}")
-        return Revision(service, manifest, work, log=log, loop=loop, telemetry=telemetry, share=share)
+        with failing_start():
+            manifest = await asyncio.to_thread(_prepare_files, Path(service.revision.bundle), work)
+            Journal(log).write(f"modelport: revision {number} starts from {service.revision.bundle}")
+            return Revision(service, manifest, work, log=log, loop=loop, telemetry=telemetry, share=share)
+    except StartFailed:
+        await remove(work)
+        raise
+
+
+@contextmanager
+def failing_start() -> Iterator[None]:
+    """Raise StartFailed, phase ``start``, for what keeps a revision from being made: the bundle, the disk, an origin or
+    a document that is none or a path with a zero byte (ValueError), no thread to be had (RuntimeError)."""
+    try:
+        yield
     except (BundleInvalid, OSError, ValueError, RuntimeError) as error:
-        # ValueError: an origin or a document that is none, a path with a zero byte; RuntimeError: no thread to be had
-        await asyncio.to_thread(work.remove)
         raise StartFailed(Failure(phase="start", type=type(error).__name__, message=str(error))) from error
+
+
+async def remove(folder: WorkingFolder) -> None:
+    """Remove it beside the event loop. Where the system has no thread for that, it stays until the revision or its
+    server is started the next time: both begin with removing it."""
+    try:
+        await asyncio.to_thread(folder.remove)
+    except RuntimeError as error:
+        say(f"what is left at {folder.app.parent} is not removed yet: {error}")
 
 
 def _prepare_files(bundle: Path, work: WorkingFolder) -> Manifest:
