@@ -307,6 +307,66 @@ def test_one_beside_it_that_failed_comes_back_with_the_workers_that_are_wanted_b
     assert (workers(service, 2), starts) == ([worker], 2), "it is what is wanted, and was not made anew"
 
 
+HIDDEN = """
+import os, pathlib
+
+is_file = pathlib.Path.is_file
+pathlib.Path.is_file = lambda path, **how: is_file(path, **how) and not (
+    path.name == "_modelport.py" and os.path.exists({mark!r})
+)
+"""
+
+
+@pytest.fixture
+def hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """While that file is there, services that are started from now on find no ``azureml`` for their workers: as while
+    the package is replaced by a later version."""
+    mark = tmp_path / "hidden"
+    (tmp_path / "sitecustomize.py").write_text(HIDDEN.format(mark=str(mark)))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return mark
+
+
+def test_other_workers_that_cannot_be_had_are_a_failed_change(services: Services, hidden: Path) -> None:
+    service = services.start(answering("1"), server_processes=2, workers=2)
+    hidden.touch()
+    with pytest.raises(SwitchFailed, match="is modelport-azureml installed"):
+        service.control.configure(worker_start=WorkerStart.FORK)
+    assert "the change of the workers failed: no azureml folder" in service.supervisor_log
+    hidden.unlink()
+    service.control.configure(worker_start=WorkerStart.FORK)
+    assert service.settings.worker_start is WorkerStart.FORK
+
+
+def test_the_log_tells_why_a_late_revision_does_not_get_the_workers_that_are_wanted(
+    services: Services, hidden: Path, gate: Gate, tmp_path: Path
+) -> None:
+    mark, begun = tmp_path / "mark", tmp_path / "begun"
+    slow = f"if os.path.exists('{mark}'):\n        open('{begun}', 'a').close()\n        {gate.wait}"
+    service = services.start(answering("1"))
+    service.control.host(service.revision(2, answering("2", before=f"assert not os.path.exists('{mark}')")))
+    service.control.switch(service.revision(3, answering("3", before=slow)))
+    service.end()
+    gate.open()
+    mark.touch()
+    service.start()
+    wait_until(lambda: state_of(service, 2).state is ServiceState.FAILED, what="it failed")
+    begun.unlink()
+    gate.path.unlink()
+    with ThreadPoolExecutor(1) as pool:
+        change = pool.submit(service.control.configure, worker_start=WorkerStart.FORK)
+        wait_until(begun.exists, what="the default one's workers are on their way")
+        hidden.touch()
+        gate.open()
+        change.result()
+    assert "revision 2 is tried with workers as before, not others: no azureml folder" in service.supervisor_log
+    hidden.unlink()
+    mark.unlink()
+    wait_until(lambda: state_of(service, 2).state is ServiceState.RUNNING, what="it is there")
+    (worker,) = workers(service, 2)
+    assert psutil.Process(worker).ppid() == service.status.pid, "it was spawned, as before"
+
+
 def test_who_asked_for_a_revision_gets_it_from_its_new_workers(services: Services, gate: Gate) -> None:
     service = services.start(answering("1"))
     service.control.host(service.revision(2, answering("2", inside=gate.wait)))

@@ -282,7 +282,8 @@ class Hosting:
             return hosted
         try:
             revision = hosted.revision.renewed(for_revision(settings, hosted.settings))
-        except (OSError, ValueError):  # no file to be had for its memory: it is tried as before
+        except StartFailed as failed:
+            say(f"revision {hosted.number} is tried with workers as before, not others: {failed.failure.message}")
             return hosted
         other = Hosted(hosted.settings, options=settings.worker_options, revision=revision)
         other.comes_back = True

@@ -76,16 +76,18 @@ class Revision:
         self._scale()
 
     def renewed(self, service: ServiceSettings) -> Revision:
-        """The same in the same folder, with workers of its own, as these settings say."""
-        return Revision(
-            service,
-            self._manifest,
-            self._folder,
-            log=self._log,
-            loop=self._loop,
-            telemetry=self._telemetry,
-            share=self._share,
-        )
+        """The same in the same folder, with workers of its own, as these settings say. Raises StartFailed, phase
+        ``start``."""
+        with failing_start():
+            return Revision(
+                service,
+                self._manifest,
+                self._folder,
+                log=self._log,
+                loop=self._loop,
+                telemetry=self._telemetry,
+                share=self._share,
+            )
 
     def begin_with(self, workers: int) -> None:
         """Before ``start``: have so many workers, where the load decides on their number, as its predecessor has."""
