@@ -3,6 +3,8 @@ nobody else is touched."""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from modelport_scoring import ServiceState
 from modelport_scoring.supervision.service_lock import is_alive
 from scoring_services import Services, ask, wait_until
-from test_fork_start import forking
+from test_fork_start import forking, wait_for_workers
 
 LIES_ONCE = """
 import os, pathlib, socket, threading
@@ -71,6 +73,33 @@ def test_a_process_that_is_none_of_its_children_is_not_taken_for_one(services: S
         service.end()
         assert is_alive(stranger.pid)
         stranger.kill()
+
+
+DIES_AFTER_ITS_FORK = (
+    LIES_ONCE.format(lie="b''", when="os.register_at_fork(after_in_parent=die)")
+    + """
+def die():
+    pid = pathlib.Path("/proc/thread-self/children").read_text().strip()
+    os.kill(os.getppid(), 19)
+    channel.sendall(pack(1, FORKED, pid.encode()))
+    pathlib.Path("died").write_text("%d %d" % (os.getppid(), os.getpid()))
+    os.kill(os.getpid(), 9)
+"""
+)
+"""The server is stopped (SIGSTOP) meanwhile, so that it hears of the fork and of the end at once."""
+
+
+def test_a_template_that_dies_right_after_a_fork_costs_no_place(services: Services) -> None:
+    service = services.make(DIES_AFTER_ITS_FORK, worker_start="fork", workers=2).start(until=None)
+    died = service.folder / "work" / "1" / "app" / "died"
+    wait_until(lambda: died.exists() and " " in died.read_text(), what="it has forked")
+    server, template = map(int, died.read_text().split())
+    wait_until(lambda: not is_alive(template), what="it has ended")
+    os.kill(server, signal.SIGCONT)
+    service.wait_for(ServiceState.RUNNING)
+    wait_for_workers(service)
+    assert "none of its forks" not in service.log
+    assert "Traceback" not in service.supervisor_log
 
 
 def test_exit_statuses_that_are_none_are_unknown(services: Services) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -117,6 +118,11 @@ class SpawnedProcess:
 
         self._group.watch(loop, ended=reap)
 
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self._group.leader_runs
+
     def kill(self) -> None:
         self._group.kill()
 
@@ -172,6 +178,15 @@ class ProcessGroup:
     def watch(self, loop: asyncio.AbstractEventLoop, *, ended: Callable[[], None]) -> None:
         """Have ``ended`` called once, when the leader has ended and before its exit status is collected."""
         loop.add_reader(self._descriptor, self._notice, loop, ended)
+
+    @property
+    def leader_runs(self) -> bool:
+        """Whether the leader has not ended, noticed or not."""
+        if self._has_ended:
+            return False
+        look = select.poll()
+        look.register(self._descriptor, select.POLLIN)
+        return not look.poll(0)
 
     def kill(self) -> None:
         """End it now, and the leader also where it is in another group by now. Nothing happens once the leader's end

@@ -226,9 +226,10 @@ class Template:
 
     def _see_that_it_forked(self, pid: int) -> None:
         """Raises TemplateEnded where the process is not a child of it: what it says is a script's word, and that one
-        must not have us kill whomever it likes."""
+        must not have us kill whomever it likes. Where it has ended since, its forks have another parent."""
         if parent_of(pid) != self._process.pid:
-            self._give_up(f"named a process that is none of its forks, {pid}")
+            if self._process.runs:
+                self._give_up(f"named a process that is none of its forks, {pid}")
             raise TemplateEnded
 
     def _told(self, number: int, returncode: int | None) -> None:
@@ -245,7 +246,8 @@ class Template:
     def _give_up(self, why: str) -> None:
         self._journal.write(f"modelport: the template {self._process.pid} {why}; it is ended")
         self._let_go = self._given_up = True
-        self._loop.remove_reader(self._socket)
+        if self._link_open:  # else its end was noticed, and its socket is closed
+            self._loop.remove_reader(self._socket)
         self._process.kill()
 
     def _link_closed(self) -> None:
