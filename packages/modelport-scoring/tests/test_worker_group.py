@@ -1,4 +1,4 @@
-"""Workers of a revision whose end comes before their beginning."""
+"""Workers of a revision whose end comes before their beginning, and those that a fault of ours keeps from beginning."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from modelport_scoring.failures import StartFailed
+from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.workers.group import WorkerGroup
 from modelport_scoring.workers.launch import Launch
+from modelport_scoring.workers.process import SpawnedProcesses
 
 
 class Nobody:
@@ -37,3 +38,41 @@ def test_a_start_after_the_end_fails_and_does_not_wait(tmp_path: Path) -> None:
             await asyncio.wait_for(starting, 5)
 
     asyncio.run(start_and_end())
+
+
+class Told(Nobody):
+    """An owner that notes which failures it is told of."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+
+    def worker_failed(self, failure: Failure) -> None:
+        self.failures.append(failure.message)
+
+    def worker_restarted(self) -> None:
+        """It is tried again."""
+
+
+def test_whatever_goes_wrong_at_a_start_costs_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_memory(_: SpawnedProcesses) -> None:
+        raise MemoryError("not a byte")
+
+    async def start() -> None:
+        loop, owner = asyncio.get_running_loop(), Told()
+        faults: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: faults.append(context))
+        launch = Launch(
+            command=(sys.executable,), environment={}, cwd=tmp_path, log=tmp_path / "log", start_timeout_s=5
+        )
+        group = WorkerGroup(launch, size=1, loop=loop, owner=owner)
+        starting = asyncio.ensure_future(group.start(is_proven=True))
+        while len(owner.failures) < 2:
+            await asyncio.sleep(0.01)
+        group.close()
+        await group.end(patience_s=0.0)
+        with pytest.raises(StartFailed, match="not a byte"):
+            await starting
+        assert {fault["message"] for fault in faults} == {"a worker could not be started"}
+
+    monkeypatch.setattr(SpawnedProcesses, "start", no_memory)
+    asyncio.run(asyncio.wait_for(start(), 20))

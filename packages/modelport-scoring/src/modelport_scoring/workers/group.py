@@ -9,6 +9,7 @@ from typing import Protocol
 
 from modelport_scoring.failures import KILLED, Failure, StartFailed
 from modelport_scoring.logs.journal import Journal
+from modelport_scoring.logs.own_faults import report_fault
 from modelport_scoring.processes.backoff import BackOff
 from modelport_scoring.settings.service import WorkerStart
 from modelport_scoring.workers.contract import Contract
@@ -222,6 +223,10 @@ class WorkerGroup:
             contract = await seat.worker.started()
         except StartFailed as failed:
             self._start_failed(seat, failed.failure)
+            return 0.0
+        except Exception as error:  # a fault of ours, or no memory: else nobody would ever sit here again
+            report_fault("a worker could not be started", error)
+            self._start_failed(seat, Failure(phase="start", type=type(error).__name__, message=str(error)))
             return 0.0
         born = self._loop.time()
         self._became_ready(seat, seat.worker, contract)
