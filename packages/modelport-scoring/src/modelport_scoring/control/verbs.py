@@ -168,7 +168,7 @@ class Verbs:
         try:
             await self._prepare(settings)
             self._write(change(self._service.settings))
-        except (StartFailed, RequestRefused):
+        except Exception:  # a fault of ours, or no memory, leaves no workers behind either
             await self._discard()
             raise
         await self._peers.adopt(self._settings)
