@@ -148,6 +148,10 @@ class Process:
             self.loop.call_soon(self._ended)
             self.cut_off()
 
+    def close(self) -> None:
+        """As its socket: once it has ended."""
+        assert self.exit is not None
+
     def cut_off(self) -> None:
         if not self.is_cut_off:
             self.is_cut_off = True

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from modelport_scoring.failures import Failure, StartFailed
+from modelport_scoring.logs.journal import Journal
+from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.group import WorkerGroup
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.process import SpawnedProcesses
@@ -43,8 +45,9 @@ def test_a_start_after_the_end_fails_and_does_not_wait(tmp_path: Path) -> None:
 class Told(Nobody):
     """An owner that notes which failures it is told of."""
 
-    def __init__(self) -> None:
+    def __init__(self, launch: Launch) -> None:
         self.failures: list[str] = []
+        self.batch_size = BatchSize(launch.together, journal=Journal(launch.log))
 
     def worker_failed(self, failure: Failure) -> None:
         self.failures.append(failure.message)
@@ -53,17 +56,25 @@ class Told(Nobody):
         """It is tried again."""
 
 
-def test_whatever_goes_wrong_at_a_start_costs_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def no_memory(_: SpawnedProcesses) -> None:
+@pytest.mark.parametrize("step", ["process", "link"])
+def test_whatever_goes_wrong_at_a_start_costs_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    async def no_memory(*_: object, **__: object) -> None:
         raise MemoryError("not a byte")
 
     async def start() -> None:
-        loop, owner = asyncio.get_running_loop(), Told()
+        loop = asyncio.get_running_loop()
+        if step == "process":
+            monkeypatch.setattr(SpawnedProcesses, "start", no_memory)
+        else:
+            monkeypatch.setattr(loop, "create_unix_connection", no_memory)
         faults: list[dict[str, Any]] = []
         loop.set_exception_handler(lambda _, context: faults.append(context))
         launch = Launch(
             command=(sys.executable,), environment={}, cwd=tmp_path, log=tmp_path / "log", start_timeout_s=5
         )
+        owner = Told(launch)
         group = WorkerGroup(launch, size=1, loop=loop, owner=owner)
         starting = asyncio.ensure_future(group.start(is_proven=True))
         while len(owner.failures) < 2:
@@ -74,5 +85,4 @@ def test_whatever_goes_wrong_at_a_start_costs_no_place(tmp_path: Path, monkeypat
             await starting
         assert {fault["message"] for fault in faults} == {"a worker could not be started"}
 
-    monkeypatch.setattr(SpawnedProcesses, "start", no_memory)
     asyncio.run(asyncio.wait_for(start(), 20))

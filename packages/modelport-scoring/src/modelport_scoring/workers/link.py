@@ -68,6 +68,8 @@ class Link(asyncio.Protocol):
             self._transport.resume_reading()
 
     def close(self) -> None:
-        """Drop the link and what was not sent."""
+        """Drop the link and what was not sent; one that was never made ends now."""
         if self._transport is not None:
             self._transport.abort()
+        elif not self._closed:
+            self.connection_lost(None)

@@ -93,15 +93,17 @@ class Worker:
         )
 
     async def started(self) -> Contract:
-        """Wait for READY. Raises StartFailed when the start failed or took too long; then the process is gone."""
-        await self._loop.create_unix_connection(lambda: self._link, sock=self._process.socket)
+        """Wait for READY. Raises StartFailed when the start failed or took too long, OSError where the system has no
+        room for the link; then the process is gone."""
         try:
+            await self._loop.create_unix_connection(lambda: self._link, sock=self._process.socket)
             contract = await asyncio.wait_for(self._ready, self._process.start_timeout_s)
         except TimeoutError:
             await self._end_now()
             raise StartFailed(self._process.overdue(self._phase)) from None
         except BaseException:
             await self._end_now()
+            self._process.socket.close()  # it is ours still where the link could not be made
             raise
         if self.state is WorkerState.STARTING:  # it may have ended since it said so
             self.state = WorkerState.READY
