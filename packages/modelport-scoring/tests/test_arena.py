@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import mmap
 import os
+import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from modelport_scoring.workers.arena import KEPT_BYTES, LARGEST_BYTES, SMALLEST_
 from modelport_scoring.workers.large_bodies import LargeBodies
 from modelport_scoring.workers.page import SharedPage
 from modelport_scoring.workers.ticket import Ticket
-from modelport_worker.frames import SHARED, SLOT
+from modelport_worker.frames import NUMBERS, ROW, SHARED, SLOT
 from scoring_services import Services
 
 ECHO = """
@@ -185,9 +186,42 @@ def test_a_page_may_be_closed_while_a_body_arrives_there() -> None:
     assert body == b"x" * 100_000
 
 
-def request(body: memoryview) -> Ticket:
+def request(body: bytes | memoryview, *, flags: int = 0) -> Ticket:
     """As far as it is sent."""
-    return cast(Ticket, SimpleNamespace(payload=body, flags=0, slot=None))
+    return cast(Ticket, SimpleNamespace(payload=body, flags=flags, slot=None))
+
+
+def test_a_place_is_free_once_its_request_is_answered_and_once_only(memory: mmap.mmap) -> None:
+    arena = Arena(memory, start=PAGE)
+    bodies, answered = LargeBodies(arena), request(b"x" * SMALLEST_BYTES, flags=NUMBERS)
+    payload, flags = bodies.send(answered)
+    assert (SLOT.unpack(payload)[1], flags) == (SMALLEST_BYTES, NUMBERS | SHARED)
+    slot = answered.slot
+    while arena.put(b"x" * SMALLEST_BYTES) is not None:
+        pass
+    late = request(b"late", flags=NUMBERS)
+    assert bodies.send(late) == (b"late", NUMBERS), "there is no room"
+    for _ in range(2):
+        bodies.free(answered)
+        bodies.free(late)
+    assert (arena.take(SMALLEST_BYTES), arena.take(SMALLEST_BYTES)) == (slot, None)
+
+
+def test_an_answer_is_read_where_its_request_has_its_place(memory: mmap.mmap) -> None:
+    arena = Arena(memory, start=PAGE)
+    bodies, ticket = LargeBodies(arena), request(b"x" * SMALLEST_BYTES)
+    _, _, start, room = SLOT.unpack(bodies.send(ticket)[0])
+    numbers = ROW.pack(2) + struct.pack("=4d", 1, 2.5, 3, 4)
+    memory[start : start + len(numbers)] = numbers
+    where = SLOT.pack(start, len(numbers), start, room)
+    with memoryview(bodies.receive(ticket, SHARED, where)) as view:
+        assert view == numbers
+    assert bodies.receive(ticket, SHARED | NUMBERS, where) == b"[[1.0,2.5],[3.0,4.0]]"
+    assert bodies.receive(ticket, NUMBERS, numbers) == b"[[1.0,2.5],[3.0,4.0]]"
+    with pytest.raises(ValueError, match="65537 bytes in a place of 65536"):
+        bodies.receive(ticket, SHARED, SLOT.pack(start, room + 1, start, room))
+    with pytest.raises(ValueError, match="memory that it did not get"):
+        bodies.receive(request(b"small"), SHARED, where)
 
 
 def test_in_a_page_that_is_closed_nothing_arrives() -> None:
@@ -204,8 +238,10 @@ def test_what_has_arrived_there_is_read_there_and_stays_as_it_is(memory: mmap.mm
     assert body is not None
     found = arriving_in(body)
     assert found is not None
+    body[:] = b"x" * 100_000
     payload, flags = LargeBodies(arena).send(first := request(body))
     start, size, answer, room = SLOT.unpack(payload)
+    assert memory[answer : answer + 100_000] == bytes(100_000), "it is not copied"
     assert (flags, start, size, room) == (SHARED, found.slot.offset, 100_000, 131_072)
     assert abs(answer - start) >= 131_072
     assert first.slot == Slot(answer, room)
