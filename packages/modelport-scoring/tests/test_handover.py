@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import signal
 import socket
@@ -27,7 +28,8 @@ import trustme
 
 from image_packages import Package
 from modelport_scoring import ControlClient
-from modelport_scoring.sockets.handover import Handover, HandoverFailed
+from modelport_scoring.sockets import handover as handovers
+from modelport_scoring.sockets.handover import SOCKET, Handover, HandoverFailed
 from routers import free_port
 from scoring_services import PATIENCE_S, has_pending, kill_session, read_all, refuses, stop, wait_until
 
@@ -431,3 +433,119 @@ assert left.wait(10)
 def test_a_successor_that_dies_while_it_takes_over_takes_nothing(tmp_path: Path) -> None:
     """What serves goes on, and the next one can take over."""
     subprocess.run([sys.executable, "-c", DIES, str(tmp_path)], check=True, timeout=30)
+
+
+# --- what one says to the other ---------------------------------------------------------------------------------------
+
+
+class Serving:
+    """The part of one that serves on a socket of its own, in a folder."""
+
+    def __init__(self, folder: Path, *, answers: bool = True) -> None:
+        self.left: list[str] = []
+        self.handover = Handover(folder)
+        self.listening = self.handover.acquire(lambda: socket.create_server(("127.0.0.1", 0)), host="127.0.0.1", port=0)
+        self.port: int = self.listening.getsockname()[1]
+        self.handover.offer(self.listening)
+        self._path = folder / SOCKET
+        self._thread = threading.Thread(target=self.handover.serve, args=(lambda: self.left.append("left"),))
+        if answers:
+            self._thread.start()
+
+    def connect(self) -> socket.socket:
+        channel = socket.socket(socket.AF_UNIX)
+        channel.settimeout(PATIENCE_S)
+        channel.connect(str(self._path))
+        return channel
+
+    def end(self) -> None:
+        self.handover.stop()
+        offered = self.handover._offered
+        assert offered is not None
+        with contextlib.suppress(OSError):
+            offered.shutdown(socket.SHUT_RDWR)  # which ends the waiting of the thread
+        if self._thread.ident is not None:
+            self._thread.join(PATIENCE_S)
+        offered.close()
+        self.listening.close()
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[Serving]:
+    made = Serving(tmp_path)
+    yield made
+    made.end()
+
+
+def said(channel: socket.socket, **asked: object) -> dict[str, object]:
+    """The answer. A descriptor that comes with it is closed."""
+    channel.sendall(json.dumps(asked).encode() + b"\n")
+    line, descriptors, _, _ = socket.recv_fds(channel, 4096, 1)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    answer: dict[str, object] = json.loads(line)
+    return answer | {"descriptors": len(descriptors)}
+
+
+def test_the_socket_is_ours_again_once_the_next_one_has_gone(serving: Serving) -> None:
+    was_ours = serving.handover.is_ours
+    with serving.connect() as channel:
+        assert said(channel, do="share", host="127.0.0.1") == {"ok": True, "descriptors": 1}
+        assert (was_ours, serving.handover.is_ours) == (True, False)
+    wait_until(lambda: serving.handover.is_ours, what="it has noticed")
+    assert serving.left == []
+
+
+def test_one_leaves_once_and_gives_its_socket_to_nobody_then(serving: Serving) -> None:
+    with serving.connect() as channel, serving.connect() as another:
+        assert not said(another, do="greet")["ok"]  # so it is attended to
+        assert said(channel, do="take") == {"ok": True, "descriptors": 0}
+        wait_until(lambda: bool(serving.left), what="it leaves")
+        for asked in ("share", "take"):
+            answer = said(another, do=asked, host="127.0.0.1")
+            assert answer == {"ok": False, "message": "it leaves already", "descriptors": 0}
+        assert serving.left == ["left"]
+        assert not serving.handover.is_ours
+
+
+def test_one_that_stops_gives_its_socket_to_nobody(serving: Serving) -> None:
+    with serving.connect() as channel:
+        assert said(channel, do="share", host="127.0.0.1")["ok"]
+        serving.handover.stop()
+        for asked in ("share", "take"):
+            answer = said(channel, do=asked, host="127.0.0.1")
+            assert answer == {"ok": False, "message": "it stops", "descriptors": 0}
+    assert serving.left == []
+
+
+def test_what_another_version_asks_for_is_no_reason_to_leave(serving: Serving) -> None:
+    with serving.connect() as channel:
+        answer = said(channel, do="greet", host="127.0.0.1")
+        assert answer == {"ok": False, "message": "it does not know what 'greet' is", "descriptors": 0}
+        assert said(channel, do="share", host="127.0.0.1")["ok"], "it goes on to be heard"
+    assert serving.left == []
+
+
+@pytest.mark.parametrize(("host", "elsewhere"), [("127.0.0.2", 0), ("0.0.0.0", 0), ("127.0.0.1", 1)])
+def test_one_that_is_to_listen_elsewhere_is_told(serving: Serving, tmp_path: Path, host: str, elsewhere: int) -> None:
+    expected = rf"cannot be taken over: it listens on (127\.0\.0\.1|port {serving.port}), and .* start that one anew"
+    port = serving.port + 1 if elsewhere else serving.port
+    with pytest.raises(HandoverFailed, match=expected):
+        Handover(tmp_path).acquire(nothing, host=host, port=port)
+
+
+def test_beside_one_that_does_not_answer_the_socket_is_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handovers, "PATIENCE_S", 0.05)
+    hangs = Serving(tmp_path, answers=False)
+    following = Handover(tmp_path)
+    following.take_over()
+    try:
+        assert not following.is_ours
+        assert not hangs.handover.is_ours
+    finally:
+        following.stop()
+        assert following._offered is not None
+        following._offered.close()
+        hangs.end()

@@ -229,6 +229,8 @@ class Handover:
             return Reply(ok=False, message="it stops")
         if asked.do == "take":
             return None
+        if asked.do != "share":  # of another version: that is no reason to leave
+            return Reply(ok=False, message=f"it does not know what {asked.do!r} is")
         host, port = self._listening.getsockname()[:2]
         if asked.port not in (0, port):
             text = f"it listens on port {port}, and the next one is to listen on {asked.port}: start that one anew"
