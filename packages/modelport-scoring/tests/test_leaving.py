@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
+import select
 import socket
 import struct
 from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 
-from modelport_scoring.sockets.leaving import SO_ATTACH_FILTER, shakes_hands
+from modelport_scoring.http.listener import SOONEST_SWEEP_S
+from modelport_scoring.sockets import leaving
+from modelport_scoring.sockets.leaving import JUST_CONNECTED_S, SO_ATTACH_FILTER, shakes_hands
 from scoring_services import wait_until
 
 SO_DETACH_FILTER = 27
@@ -57,3 +62,68 @@ def test_a_client_that_believes_it_has_connected_is_seen(listen: Callable[[], so
         accepted, _ = listening.accept()
         with accepted:
             assert accepted.recv(1) == b"x"
+
+
+class Steps:
+    """A listener and a reception that note what they are asked for."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.done: list[object] = []
+        self.accepted: list[socket.socket] = []
+        self.newcomer = socket.socket()
+        self._address = address
+
+    async def linger(self, *, least_s: float, idle_s: float, most_s: float) -> None:
+        self.done.append((least_s, idle_s, most_s))
+
+    async def received(self, *, until: float) -> None:
+        self.done.append(f"whole by {until}")
+
+    def receive(self, connection: socket.socket) -> None:
+        self.done.append("accepted")
+        if not self.accepted:
+            self.newcomer.setblocking(False)
+            self.newcomer.connect_ex(self._address)
+        self.accepted.append(connection)
+
+    async def shaken_hands(self, *, patience_s: float) -> None:
+        self.done.append("TLS")
+
+
+@pytest.mark.parametrize(("is_leaving", "least_s", "patience_s"), [(False, 0.0, JUST_CONNECTED_S), (True, 1.0, 5.0)])
+def test_who_has_connected_is_accepted_and_who_comes_then_is_not_reset(
+    monkeypatch: pytest.MonkeyPatch, *, is_leaving: bool, least_s: float, patience_s: float
+) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setblocking(False)
+    address = listening.getsockname()
+    steps, looks = Steps(address), iter([True, True, False])
+
+    def shakes(_: socket.socket) -> bool:
+        steps.done.append("handshakes")
+        return next(looks)
+
+    monkeypatch.setattr(leaving, "shakes_hands", shakes)
+    with contextlib.ExitStack() as sockets:
+        clients = [sockets.enter_context(socket.create_connection(address, timeout=20)) for _ in range(3)]
+        for each in (listening, steps.newcomer):
+            sockets.enter_context(each)
+        parts = cast(Any, steps)
+        asyncio.run(leaving.stop_listening(listening, parts, parts, is_leaving=is_leaving, until=7.0))
+        for client, accepted in zip(clients, steps.accepted, strict=True):
+            sockets.enter_context(accepted)
+            client.sendall(b"x")
+            assert accepted.recv(1) == b"x"
+        assert not select.select([], [steps.newcomer], [], 0.05)[1], "it tries again later, and is refused then"
+        with pytest.raises(OSError, match="Invalid argument"):
+            listening.accept()
+    first, *rest = steps.done
+    assert first == (least_s, patience_s, patience_s)
+    expected = [
+        *["handshakes"] * 3,
+        *["accepted"] * 3,
+        "TLS",
+        (SOONEST_SWEEP_S, *[JUST_CONNECTED_S] * 2),
+        "whole by 7.0",
+    ]
+    assert rest == expected
