@@ -170,6 +170,63 @@ def test_a_client_that_reads_fast_does_not_have_all_of_a_turn() -> None:
     uvloop.run(run())
 
 
+class Below(asyncio.Transport):
+    """What stands for TLS: what it was given at once, and how often it was ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[bytes] = []
+        self.ends = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.given.append(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None: ...
+
+    def is_closing(self) -> bool:
+        return False
+
+    def resume_reading(self) -> None: ...
+
+    def close(self) -> None:
+        self.ends += 1
+
+
+def test_small_parts_that_wait_are_one_record_and_the_end_comes_once() -> None:
+    async def run() -> None:
+        below = Below()
+        paced = PacedTransport(below, asyncio.Protocol())
+        paced.pause_writing()
+        for _ in range(5):
+            paced.write(b"part")
+        paced.close()
+        paced.close()
+        assert (below.given, below.ends) == ([], 0)
+        paced.resume_writing()
+        assert (below.given, below.ends) == ([b"part" * 5], 1)
+        paced.close()
+        assert below.ends == 1
+
+    uvloop.run(run())
+
+
+def test_what_waits_for_a_client_that_is_lost_is_kept_by_nobody() -> None:
+    async def run() -> None:
+        paced = PacedTransport(Below(), asyncio.Protocol())
+        paced.pause_writing()
+        paced.write(bytes(MIB))
+        assert paced.get_write_buffer_size() == MIB
+        paced.connection_lost(None)
+        assert paced.get_write_buffer_size() == 0
+
+    uvloop.run(run())
+
+
 def test_what_is_closed_reads_on_while_it_still_writes() -> None:
     """Else nobody would notice that the client goes, as long as it is not written to."""
 
