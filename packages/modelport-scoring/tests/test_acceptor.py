@@ -235,7 +235,8 @@ def receive(test: Callable[[Receiving], Any], **more: Any) -> None:
                 await test(receiving)
         finally:
             receiving.close()
-            await receiving.ended(len(receiving.clients))
+            async with asyncio.timeout(PATIENCE_S):
+                await receiving.ended(len(receiving.clients))
 
     uvloop.run(in_time())
 
