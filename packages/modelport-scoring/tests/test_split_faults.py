@@ -64,6 +64,9 @@ def test_a_worker_of_a_hosted_revision_is_killed(services: Services) -> None:
     lost = seen.pop((502, b"Replica closed connection before replying"), 0)
     assert lost <= 3
     assert set(seen) == {(200, b'"1"'), (200, b'"2"')}
+    metrics = service.ask("GET", "/metrics").body.decode()
+    assert 'modelport_worker_restarts_total{revision="1"} 0.0\n' in metrics
+    assert 'modelport_worker_restarts_total{revision="2"} 3.0\n' in metrics
 
 
 def test_while_a_revision_has_no_worker_its_share_goes_to_the_default(services: Services, tmp_path: Path) -> None:
