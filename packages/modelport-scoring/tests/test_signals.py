@@ -9,9 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from modelport_scoring import ServiceNotRunning
+from modelport_scoring import ServiceNotRunning, SwitchFailed
 from modelport_scoring.supervision.service_lock import is_alive
-from scoring_services import PATIENCE_S, Gate, RunningService, Services, load, refuses, session_members, wait_until
+from scoring_services import (
+    PATIENCE_S,
+    Gate,
+    RunningService,
+    Services,
+    load,
+    refuses,
+    session_members,
+    stop,
+    wait_until,
+)
 from test_restart_faults import without_threads
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
@@ -82,6 +92,29 @@ def test_a_single_server_is_followed_though_run_does_not_come_back(services: Ser
     os.kill(ended, signal.SIGTERM)
     wait_until(lambda: has_replaced(service, ended, of=1), what="another one")
     assert service.score("x").status == 200
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_verb_under_way_when_its_server_ends_is_given_up(services: Services, gate: Gate, processes: int) -> None:
+    service = services.start(server_processes=processes, workers=processes)
+    wait_until(lambda: len(servers(service)) == processes, what="all serve")
+    begun = service.folder / "begun"
+    waits = f"import os, time\ndef init():\n    open('{begun}', 'w').close()\n    {gate.wait}\ndef run(x): pass\n"
+    ended, *others = (server.pid for server in service.status.servers if server.pid is not None)
+    with ThreadPoolExecutor(1) as pool:
+        switching = pool.submit(service.control.switch, service.revision(2, waits))
+        wait_until(begun.exists, what="its worker has begun")
+        for other in others:  # it does not answer before the end of the first one
+            stop(other)
+        os.kill(ended, signal.SIGTERM)
+        with pytest.raises((SwitchFailed, ServiceNotRunning), match=r"the scoring server (ends|closed)"):
+            switching.result()
+        wait_until(lambda: not is_alive(ended), what="its end")
+        for other in others:
+            os.kill(other, signal.SIGCONT)
+    wait_until(lambda: has_replaced(service, ended, of=processes), what="another one")
+    assert service.settings.revision.number == 1
+    assert "Traceback" not in service.supervisor_log
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

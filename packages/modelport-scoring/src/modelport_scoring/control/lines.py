@@ -105,6 +105,8 @@ class LineSocket:
             await writer.drain()
         except (OSError, TimeoutError, ValueError):
             pass  # whoever asked has gone, or said nothing: what it asked for goes on
+        except asyncio.CancelledError:
+            pass  # the loop ends, and so does the connection: Python 3.11 would log that, with a traceback
         finally:
             writer.close()
             if afterwards is not None:

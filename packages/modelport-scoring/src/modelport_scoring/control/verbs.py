@@ -177,6 +177,8 @@ class Verbs:
         """In all processes. Raises StartFailed as soon as one fails."""
         preparing = [asyncio.ensure_future(each) for each in self._peers.prepare(settings)]
         preparing.append(asyncio.ensure_future(self._hosting.prepare(settings)))
+        for each in preparing:  # where the loop ends before all have, asyncio would log what nobody asked for
+            each.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         done, others = await asyncio.wait(preparing, return_when=asyncio.FIRST_EXCEPTION)
         if others:
             await self._discard()

@@ -95,8 +95,7 @@ class Hosting:
         """Start what the settings say, at once. What fails is kept with its failure, and not tried again, unless it had
         come up before: then it is tried until it does, or is wanted no more."""
         hosted = self.all
-        numbers = [each.number for each in hosted]
-        await asyncio.to_thread(clear_work, self._folder, self._owner.share, keep=numbers)
+        await asyncio.to_thread(clear_work, self._folder, self._owner.share, keep=[each.number for each in hosted])
         if not self._owner.settings.ends_with_script:  # else whoever sees its end has it tried again
             self._earlier.recall(hosted)
         await asyncio.gather(*(self._make_revision(each) for each in hosted))
@@ -201,8 +200,7 @@ class Hosting:
         """End what was prepared, and give up what is being prepared."""
         self._discards += 1
         prepared, self._prepared = self._prepared, {}
-        revisions = [each.revision for each in prepared.values() if each.revision is not None]
-        await asyncio.gather(*(self._draining.end(revision, 0) for revision in revisions))
+        await asyncio.gather(*(self._draining.end(each.revision, 0) for each in prepared.values() if each.revision))
 
     def wants(self, settings: ServiceSettings) -> bool:
         """Whether what is prepared, or is being, is what these settings need."""
@@ -257,6 +255,8 @@ class Hosting:
             if self._prepared.get(settings.number) is prepared:
                 del self._prepared[settings.number]
             await self._draining.end(revision, timeout_s=0)
+            if self.stopping:  # its workers were killed by us, which the failure does not say
+                raise StartFailed(Failure(phase="start", message="the scoring server ends")) from None
             raise
 
     async def _prepare(self, revision: RevisionSettings, service: ServiceSettings) -> Revision:
@@ -287,8 +287,7 @@ class Hosting:
             return hosted
         other = Hosted(hosted.settings, options=settings.worker_options, revision=revision)
         other.comes_back = True
-        task = self._loop.create_task(self._start(other))
-        self._tries.add(task)
+        self._tries.add(task := self._loop.create_task(self._start(other)))
         task.add_done_callback(self._tries.discard)
         return other
 
