@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -29,7 +31,9 @@ from modelport_scoring import (
     ControlClient,
     Limits,
     RequestRefused,
+    RevisionSettings,
     ServiceNotRunning,
+    ServiceSettings,
     ServiceState,
     Status,
     SwitchFailed,
@@ -37,6 +41,9 @@ from modelport_scoring import (
     WorkerStart,
     read_failure,
 )
+from modelport_scoring.control.lines import LineSocket
+from modelport_scoring.control.peers import Peers
+from modelport_scoring.service_folder import peer_socket
 from modelport_scoring.supervision.service_lock import is_alive
 from scoring_services import PATIENCE_S, Gate, RunningService, Services, ask, session_members, wait_until
 
@@ -506,3 +513,45 @@ def test_what_is_no_order_is_told(pair: RunningService, line: str) -> None:
         channel.sendall(f"{line}\n".encode())
         answer = json.loads(channel.makefile().readline())
     assert "order that cannot be read" in answer["failure"]["message"]
+
+
+@contextmanager
+def without_descriptors() -> Iterator[None]:
+    """This process can open nothing meanwhile."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    next_one = os.dup(0)
+    os.close(next_one)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_one, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("what", ["adopt", "discard"])
+def test_one_that_follows_is_told_as_soon_as_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Else it would go on with a revision that was released, or with workers that belong to nobody."""
+    monkeypatch.chdir(tmp_path)
+    heard: list[str] = []
+
+    async def answer(line: bytes) -> tuple[bytes, None]:
+        heard.append(json.loads(line)["do"])
+        return b"{}", None
+
+    async def tell() -> None:
+        listens = LineSocket(peer_socket(1), answer)
+        await listens.open()
+        settings = ServiceSettings(
+            name="a", workspace="b", revision=RevisionSettings(number=1, bundle="", interpreter=[])
+        )
+        peers = Peers(2)
+        with without_descriptors():
+            telling = asyncio.ensure_future(peers.adopt(lambda: settings) if what == "adopt" else peers.discard())
+            assert not (await asyncio.wait([telling], timeout=0.3))[0], "it waits until it can"
+        await asyncio.wait_for(telling, PATIENCE_S)
+        listens.close()
+
+    asyncio.run(tell())
+    assert heard == [what]

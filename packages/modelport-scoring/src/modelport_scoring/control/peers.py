@@ -35,6 +35,9 @@ BACK_WITHIN_S = 2.0
 written."""
 POLL_S = 0.1
 
+GONE = (ConnectionError, FileNotFoundError)
+"""Nobody listens, or who did has ended. Any other OSError is our own want, and says nothing of the other side."""
+
 CREDENTIALS = struct.Struct("iII")
 """What SO_PEERCRED tells (unix(7)): process, user, group."""
 
@@ -144,9 +147,12 @@ class Peer:
         """Have it bring up what these settings need. Raises StartFailed."""
         try:
             done = await self._ask(Order(do="prepare", settings=settings))
-        except OSError as error:
+        except GONE as error:
             message = f"scoring server {self._process} ended meanwhile; another one is started"
             raise StartFailed(Failure(phase="start", message=message)) from error
+        except OSError as error:
+            message = f"scoring server {self._process} cannot be told: {error.strerror or error}"
+            raise StartFailed(Failure(phase="start", type=type(error).__name__, message=message)) from error
         if done.failure is not None:
             raise StartFailed(done.failure)
 
@@ -154,10 +160,10 @@ class Peer:
         """Have it work by the settings of the moment; one that is away reads them when it begins. So does what follows
         one that does not understand them, of an earlier version for example: it must not go on with those before."""
         async with self._turn:
-            with suppress(OSError):  # it is being started, and will read them
-                await self._wait_until_heard()
-                done = await self._ask(Order(do=do, settings=latest()))
-                if done.failure is not None:
+            await self._wait_until_heard()
+            done = await self._ask_until_heard(lambda: Order(do=do, settings=latest()))
+            if done is not None and done.failure is not None:  # None: it is being started, and will read them
+                with suppress(OSError):
                     self._end(f"does not take over the settings ({done.failure.message})")
 
     async def _wait_until_heard(self) -> None:
@@ -181,12 +187,26 @@ class Peer:
 
     async def tell(self, order: Order) -> None:
         """Have it do that; nothing happens where it is gone."""
-        with suppress(OSError):
-            await self._ask(order)
+        await self._ask_until_heard(lambda: order)
 
     def _end(self, why: str) -> None:
         """Another one is started in its place. Raises OSError where it is gone."""
         end_listener(peer_socket(self._process), why=f"scoring server {self._process} {why}")
+
+    async def _ask_until_heard(self, order: Callable[[], Order]) -> Done | None:
+        """The answer; None where it is gone. Where we cannot ask, for want of a descriptor for example, we do as soon
+        as we can: else it would go on with what nobody else has any more."""
+        is_said = False
+        while True:
+            try:
+                return await self._ask(order())
+            except GONE:
+                return None
+            except OSError as error:
+                if not is_said:
+                    say(f"scoring server {self._process} cannot be told what to do yet: {error.strerror or error}")
+                is_said = True
+                await asyncio.sleep(POLL_S)
 
     async def _ask(self, order: Order) -> Done:
         """Raises OSError where it is gone, or goes before it has answered."""
