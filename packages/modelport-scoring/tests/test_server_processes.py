@@ -45,6 +45,7 @@ from modelport_scoring.control.lines import LineSocket
 from modelport_scoring.control.peers import Peers
 from modelport_scoring.service_folder import peer_socket
 from modelport_scoring.supervision.service_lock import is_alive
+from modelport_scoring.workers.process import parent_of
 from scoring_services import PATIENCE_S, Gate, RunningService, Services, ask, session_members, wait_until
 
 WHO = """
@@ -555,3 +556,9 @@ def test_one_that_follows_is_told_as_soon_as_it_can_be(
 
     asyncio.run(tell())
     assert heard == [what]
+
+
+def test_who_has_nothing_to_look_with_does_not_say_that_a_process_is_gone() -> None:
+    with without_descriptors(), pytest.raises(OSError, match="Too many open files"):
+        parent_of(os.getpid())
+    assert parent_of(os.getpid()) == os.getppid()

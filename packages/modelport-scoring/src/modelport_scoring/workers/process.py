@@ -159,10 +159,11 @@ def share() -> Shared:
 
 
 def parent_of(pid: int) -> int:
-    """The process id of its parent. Raises ProcessLookupError where there is no such process."""
+    """The process id of its parent. Raises ProcessLookupError where there is no such process, and OSError where the
+    system does not tell."""
     try:
         return int(read_status(pid)[PARENT])
-    except OSError:
+    except FileNotFoundError:
         raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from None
 
 
