@@ -20,11 +20,14 @@ from modelport_worker.frames import (
     ARRAY,
     BATCH,
     HEADER,
+    PAGE_SIZE,
     REDONE,
     RESULT,
     RESULTS,
     SCORE,
     SCORES,
+    SHARED,
+    SLOT,
     STARTED,
     STOPPED,
     lengths,
@@ -207,6 +210,24 @@ def test_numbers_that_were_read_once(app: App, environment: tuple[str, str]) -> 
     assert batch.answers == alone
     assert [answer[0] for answer in alone] == [200] * 3
     assert [(frame.code, frame.flags) for frame in batch.announced] == [(3, 0)]
+
+
+def test_numbers_come_the_same_by_each_way_and_may_be_written_to(app: App) -> None:
+    numbers = NUMBERS.replace("float32", "float64")  # as they come: nothing makes a copy of them on the way
+    script = script_of(numbers, "data += 1; return [len(data), float(data.sum()), float(data[-1, -1])]")
+    with app.run(THIS_PYTHON, script) as worker:
+        worker.start()
+        for rows in (5, 40_000):  # the latter does not fit into what is read at once
+            sent = np.arange(2.0 * rows)
+            payload, expected = sent.tobytes(), [rows, float((sent + 1).sum()), 2.0 * rows]
+            worker.page[PAGE_SIZE : PAGE_SIZE + len(payload)] = payload
+            place = SLOT.pack(PAGE_SIZE, len(payload), PAGE_SIZE, len(payload))
+            for frame in (pack(1, SCORE, payload, b"", ARRAY), pack(2, SCORE, place, b"", ARRAY | SHARED)):
+                worker.connection.sendall(frame)
+                answer = worker.receive()
+                assert answer is not None
+                assert answer.json == expected
+            assert worker.page[PAGE_SIZE : PAGE_SIZE + len(payload)] == payload, "the script has a copy"
 
 
 def test_many_numbers_are_written_the_same_way_alone_and_together(app: App, environment: tuple[str, str]) -> None:

@@ -25,6 +25,7 @@ from modelport_worker.frames import (
     UNSERIALIZABLE,
     pack,
 )
+from modelport_worker.link import CAREFUL
 
 ECHO = """
     def init():
@@ -172,6 +173,30 @@ def test_an_answer_does_not_wait_for_the_next_request(app: App, python: str) -> 
         answer = worker.receive()
         assert answer is not None
         assert answer.json == "gate"
+
+
+def test_an_answer_does_not_wait_for_the_next_request_once_one_has_taken_long(app: App) -> None:
+    """After so many quick ones they go out together."""
+    script = """
+        import os, time
+        def init(): pass
+        def run(data):
+            if data == "long": time.sleep(0.02)
+            while data == "gate" and not os.path.exists("open"): time.sleep(0.005)
+            return data
+    """
+    with app.run(THIS_PYTHON, script) as worker:
+        worker.start()
+        worker.send_at_once(*[b"quick"] * (CAREFUL + 10))
+        for _ in range(CAREFUL + 10):
+            worker.receive()
+        worker.ask("long")
+        worker.send_at_once(b"quick", b"gate")
+        for word in ("quick", "gate"):
+            answer = worker.receive()
+            assert answer is not None
+            assert answer.json == word
+            (app.root / "open").touch()
 
 
 def test_page_names_the_request_that_crashed(app: App, python: str) -> None:
