@@ -334,8 +334,7 @@ class Link:
             self._outbox.put_large(head, chunk)
 
     def tell(self, kind: int, payload: bytes) -> None:
-        """Send a frame that answers no request, at once."""
-        self._outbox.flush()
+        """Send a frame of the start, before which there is no answer that could be held back."""
         self._connection.sendall(pack(0, kind, payload))
 
     def flush(self) -> None:
