@@ -79,6 +79,7 @@ class WorkerProcess:
         environment: Mapping[str, str],
         log: Path,
         together: int = 1,
+        wait_ms: float = 0.0,
         lowest_fd: int = 3,
     ) -> None:
         """``lowest_fd``: the descriptor of the worker's end is this one, or a higher one."""
@@ -92,7 +93,7 @@ class WorkerProcess:
             self.page = mmap.mmap(page.fileno(), MEMORY_SIZE)
             fds = (channel.fileno(), page.fileno())
             descriptors = ["--socket", str(fds[0]), "--page", str(fds[1])]
-            options = ["--azureml", str(AZUREML), "--together", str(together)]
+            options = ["--azureml", str(AZUREML), "--together", str(together), "--wait-ms", str(wait_ms)]
             self.process = subprocess.Popen(
                 [interpreter, str(PROGRAM), *descriptors, *options],
                 cwd=app,
@@ -254,12 +255,20 @@ class App:
             interpreter, self.root, script, environment=environment, log=self.root.parent / "worker.log"
         )
 
-    def batch(self, interpreter: str, code: str, *, together: int = 64, lowest_fd: int = 3) -> WorkerProcess:
+    def batch(
+        self, interpreter: str, code: str, *, together: int = 64, wait_ms: float = 0.0, lowest_fd: int = 3
+    ) -> WorkerProcess:
         """A worker of the entry script ``code`` that scores so many requests together."""
         self.write("score.py", code)
-        log = self.root.parent / "worker.log"
         return WorkerProcess(
-            interpreter, self.root, "score.py", environment={}, log=log, together=together, lowest_fd=lowest_fd
+            interpreter,
+            self.root,
+            "score.py",
+            environment={},
+            log=self.root.parent / "worker.log",
+            together=together,
+            wait_ms=wait_ms,
+            lowest_fd=lowest_fd,
         )
 
     def run(self, interpreter: str, code: str, **environment: str) -> WorkerProcess:

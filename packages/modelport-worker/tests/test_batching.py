@@ -34,6 +34,7 @@ from modelport_worker.frames import (
     pack,
 )
 from modelport_worker.frames import NUMBERS as LEFT_TO_SERVER
+from modelport_worker.link import CAREFUL
 
 ENVIRONMENTS = {
     "3.6 and 1.0.2": ("3.6", ["inference-schema==1.0.2", "numpy", "pandas"]),
@@ -270,6 +271,17 @@ def test_what_does_not_split_is_redone_and_given_up(app: App, body: str) -> None
         assert flags == [REDONE] * (MOST_FAILURES - 1) + [REDONE | STOPPED]
 
 
+def test_only_failures_in_a_row_end_it(app: App) -> None:
+    script = script_of(NUMBERS, "return data[:, 0].tolist() if data[0, 0] else None")
+    splits, fails = as_bodies([[[1, 2]], [[3, 4]]]), as_bodies([[[0, 2]], [[3, 4]]])
+    with app.batch(THIS_PYTHON, script) as worker:
+        worker.start()
+        for _ in range(2):
+            batches = [ask_together(worker, fails) for _ in range(MOST_FAILURES - 1)]
+            assert [batch.announced[0].flags for batch in batches] == [REDONE] * (MOST_FAILURES - 1)
+            assert ask_together(worker, splits).announced[0].flags == 0
+
+
 def test_a_script_that_writes_to_its_argument(app: App) -> None:
     """What is redone one by one begins with what came."""
     script = script_of(
@@ -291,13 +303,17 @@ def test_a_script_that_does_not_qualify(app: App) -> None:
         assert "Change run(), write a run_batch(requests), or switch batching off." in worker.failure()["message"]
 
 
-def test_the_page_tells_of_a_whole_batch(app: App) -> None:
+@pytest.mark.parametrize("apart", [3, 1, 0])
+def test_the_page_tells_of_a_whole_batch(app: App, apart: int) -> None:
+    """``apart``: so many come in frames of their own, and the others in one."""
     script = script_of(NUMBERS, "os._exit(7) if data[0, 0] == 13 else None; return data.sum(axis=1).tolist()")
     with app.batch(THIS_PYTHON, script) as worker:
         worker.start()
         before = worker._next_id
         bodies = as_bodies([[[13, 1]], [[3, 4]], [[5, 6]]])
-        frames = [score_frame(before + number, body) for number, body in enumerate(bodies)]
+        frames = [score_frame(before + number, body) for number, body in enumerate(bodies[:apart])]
+        if apart < len(bodies):
+            frames.append(bundle(before + apart, bodies[apart:]))
         worker.connection.sendall(b"".join(frames))
         assert worker.receive() is None
         assert worker.process.wait(DEADLINE_S) == 7
@@ -430,22 +446,56 @@ def test_a_request_that_is_not_valid_costs_its_neighbours_nothing(app: App) -> N
     assert json.loads(batch.answers[0][2])["alone"] == {"sum": [3]}
 
 
-def test_what_was_answered_together_does_not_wait_for_the_next_one(app: App) -> None:
-    script = """
+HELD_UP = """
 import os, time
 def init(): pass
 def run(data):
-    while not os.path.exists("open"): time.sleep(0.005)
+    while data == "gate" and not os.path.exists("open"): time.sleep(0.005)
     return data
-def run_batch(requests): return [request["data"] for request in requests]
+def run_batch(requests): return [run(**request) for request in requests]
 """
-    with app.batch(THIS_PYTHON, script, together=2) as worker:
+
+
+def test_an_answer_that_is_not_plain_takes_no_other_ones_place(app: App) -> None:
+    script = "def init(): pass\ndef run(data): return data\n"
+    script += "def run_batch(requests): return [{1} if each['data'] == 'odd' else each['data'] for each in requests]\n"
+    with app.batch(THIS_PYTHON, script) as worker:
         worker.start()
-        first = worker.send_at_once(b"a", b"b", b"gate")
+        batch = ask_together(worker, [b"a", b"odd", b"c"])
+    assert [(code, body[:4]) for code, _, body in batch.answers][::2] == [(200, b'"a"'), (200, b'"c"')]
+    assert batch.answers[1][0] == 500
+
+
+@pytest.mark.parametrize("following", [[("gate", 0)], [("gate", 0), ("c", 0)], [("gate", ALONE)]])
+def test_what_was_answered_together_does_not_wait_for_the_next_ones(app: App, following: list[tuple[str, int]]) -> None:
+    with app.batch(THIS_PYTHON, HELD_UP, together=2) as worker:
+        worker.start()
+        first = after_many_quick_ones(worker)
+        sent = [("a", 0), ("b", 0), *following]
+        frames = [pack(first + number, SCORE, text.encode(), b"", flags) for number, (text, flags) in enumerate(sent)]
+        worker.connection.sendall(b"".join(frames))
         batch = receive_answers(worker, first, 2)
         assert [body for _, _, body in batch.answers] == [b'"a"', b'"b"']
         (app.root / "open").touch()
-        assert receive_answers(worker, first + 2, 1).answers[0][2] == b'"gate"'
+        assert receive_answers(worker, first + 2, len(following)).answers[0][2] == b'"gate"'
+
+
+def test_what_was_answered_together_does_not_wait_for_company_for_the_next_one(app: App) -> None:
+    with app.batch(THIS_PYTHON, HELD_UP, together=2, wait_ms=10 * DEADLINE_S * 1000) as worker:
+        worker.start()
+        first = after_many_quick_ones(worker)
+        worker.connection.sendall(b"".join(score_frame(first + number, text) for number, text in enumerate([b"a"] * 3)))
+        assert len(receive_answers(worker, first, 2).answers) == 2
+        worker.connection.sendall(score_frame(first + 3, b"the company"))
+        assert len(receive_answers(worker, first + 2, 2).answers) == 2
+
+
+def after_many_quick_ones(worker: WorkerProcess) -> int:
+    """The next number, once the worker keeps answers back for a moment, so that several go out together."""
+    first, count = worker._next_id, CAREFUL + 10
+    worker.connection.sendall(b"".join(pack(first + number, SCORE, b"quick", b"", ALONE) for number in range(count)))
+    receive_answers(worker, first, count)
+    return first + count
 
 
 def test_a_socket_with_a_high_number(app: App, python: str) -> None:

@@ -22,6 +22,7 @@ from modelport_worker.frames import (
     SHARED,
     SLOT,
     STARTED,
+    STOP,
     UNSERIALIZABLE,
     pack,
 )
@@ -459,6 +460,19 @@ def test_stop_answers_what_was_received_before(app: App, python: str) -> None:
         ids = [worker.send(b"x") for _ in range(20)]
         assert worker.stop() == 0
         assert [answer.id for _ in ids if (answer := worker.receive())] == ids
+        assert worker.receive() is None
+
+
+def test_an_answer_that_was_kept_back_goes_out_before_the_end(app: App) -> None:
+    with app.run(THIS_PYTHON, ECHO) as worker:
+        worker.start()
+        worker.send_at_once(*[b"quick"] * (CAREFUL + 10))
+        for _ in range(CAREFUL + 10):
+            worker.receive()
+        worker.connection.sendall(score_frame(worker._next_id, b"last") + pack(0, STOP))
+        answer = worker.receive()
+        assert answer is not None
+        assert answer.json == "last"
         assert worker.receive() is None
 
 

@@ -73,6 +73,7 @@ def test_rejected_bodies(app: App, schema_python: str, body: bytes, message: str
         answer = worker.receive()
         assert answer is not None
         assert (answer.id, answer.code, answer.flags) == (request_id, 400, 0)
+        assert answer.micros == 0, "run() was not called"
         assert answer.json["message"].startswith(message)
         assert worker.ask('{"data": [[1, 2]]}').code == 200
 
