@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from azureml.contrib.services.aml_response import AMLResponse
 from driving import App, WorkerProcess
 from interpreters import THIS_PYTHON, interpreter_or_skip
-from modelport_worker.arguments import json_or_text
-from modelport_worker.frames import MORE, RAISED, RETURNED, RUN_FAILED, UNSERIALIZABLE
+from modelport_worker.answers import answer_of
+from modelport_worker.arguments import KNOWN_HEADS, MOST_HEAD_BYTES, MOST_HEADS, describe, json_or_text
+from modelport_worker.frames import MORE, RAISED, RETURNED, RUN_FAILED, SCORE, UNSERIALIZABLE
+from modelport_worker.link import Frame
 
 DECORATED = """
     import numpy as np
@@ -482,3 +485,22 @@ def test_a_response_is_closed_when_it_was_read(app: App, python: str) -> None:
         assert (answer.code, answer.flags, answer.payload, answer.headers) == (200, RETURNED, b"whole", [])
         worker.wait_for_output("OSError: no such file")
         assert "closed" in worker.output
+
+
+def test_heads_are_remembered_up_to_a_number_and_none_that_is_long() -> None:
+    KNOWN_HEADS.clear()
+
+    def told(value: str) -> str:
+        meta = json.dumps({"headers": [["X-Told", value]]}).encode()
+        return dict(describe(Frame(1, SCORE, 0, b"", meta + b"\nan id\n"))[1])["X-Told"]
+
+    for number in range(3 * MOST_HEADS):
+        assert told(str(number)) == str(number)
+        assert len(KNOWN_HEADS) <= MOST_HEADS
+    assert len(told("x" * MOST_HEAD_BYTES)) == MOST_HEAD_BYTES
+    assert all(len(text) <= MOST_HEAD_BYTES for text in KNOWN_HEADS)
+
+
+@pytest.mark.parametrize(("status", "has_failed"), [(200, False), (404, False), (499, False), (500, True), (503, True)])
+def test_a_status_from_500_on_says_that_run_failed(status: int, has_failed: bool) -> None:
+    assert bool(answer_of(AMLResponse("x", status)).flags & RUN_FAILED) is has_failed
