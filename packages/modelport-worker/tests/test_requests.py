@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from driving import App, WorkerProcess
 from interpreters import THIS_PYTHON, interpreter_or_skip
 from modelport_worker.answers import answer_of
 from modelport_worker.arguments import KNOWN_HEADS, MOST_HEAD_BYTES, MOST_HEADS, describe, json_or_text
+from modelport_worker.bodies import close_body
 from modelport_worker.frames import MORE, RAISED, RETURNED, RUN_FAILED, SCORE, UNSERIALIZABLE
 from modelport_worker.link import Frame
 
@@ -504,3 +506,17 @@ def test_heads_are_remembered_up_to_a_number_and_none_that_is_long() -> None:
 @pytest.mark.parametrize(("status", "has_failed"), [(200, False), (404, False), (499, False), (500, True), (503, True)])
 def test_a_status_from_500_on_says_that_run_failed(status: int, has_failed: bool) -> None:
     assert bool(answer_of(AMLResponse("x", status)).flags & RUN_FAILED) is has_failed
+
+
+@pytest.mark.parametrize("wanted", [0, 1, 2])
+def test_a_streamed_response_is_closed_when_its_body_has_ended_or_nobody_wants_more(wanted: int) -> None:
+    response = AMLResponse((text for text in ("a", "b")), 200)
+    ended: list[str] = []
+    response.call_on_close(lambda: ended.append("closed"))
+    chunks = answer_of(response).chunks
+    assert chunks is not None
+    assert next(chunks) == b"a"
+    assert ended == []
+    assert list(islice(chunks, wanted)) == [b"b"][:wanted]
+    close_body(chunks)
+    assert ended == ["closed"]
