@@ -175,6 +175,13 @@ def test_another_header_and_a_full_file_begin_another_file(store: Store, monkeyp
     assert texts == {"labels.csv": "a\n1\n1\n", "labels-2.csv": "b\n1\n", "labels-3.csv": "a\n2\n"}
 
 
+def test_rows_of_other_columns_that_wait_together_are_not_mixed(store: Store) -> None:
+    for names, value in ((["a"], 1), (["b"], 2), (["a"], 3)):
+        ModelDataCollector("m", "labels", names).collect([value])
+    texts = {Path(name).name: (store.folder / name).read_text() for name in store.files()}
+    assert texts == {"labels.csv": "a\n1\n3\n", "labels-2.csv": "b\n2\n"}
+
+
 def test_a_line_that_was_cut_off_stays_alone(store: Store) -> None:
     collector = ModelDataCollector("m", "labels", ["a"])
     collector.collect([1])
