@@ -57,6 +57,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: str = ""
     elsewhere: bool = False
     """The next one is to listen at another address: it can never take over from this one."""
+    shared: bool = False
+    """Others may have a descriptor of the socket too, who asked this one or those before it, and wait still."""
 
 
 class Handover:
@@ -75,6 +77,8 @@ class Handover:
         self._inode = 0
         self._is_beside = False
         """Whether the one before did not hear us, and goes on until it does."""
+        self._is_shared = False
+        """Whether others may wait with a descriptor that those before us have given them."""
         self._stopping = False
         self.taken = False
         """Whether another one serves now in our place."""
@@ -96,7 +100,9 @@ class Handover:
     @property
     def is_ours(self) -> bool:
         """Whether nobody but us has to do with the socket: else it must not be shut down, which ends it for all."""
-        return not (self.waits or self.taken or self._leases or self._is_beside or self._is_followed())
+        return not (
+            self.waits or self.taken or self._leases or self._is_beside or self._is_shared or self._is_followed()
+        )
 
     def acquire(self, open_socket: Callable[[], socket.socket], *, host: str, port: int) -> socket.socket:
         """The socket of the one that serves, or where there is none, one that ``open_socket`` opens.
@@ -126,9 +132,11 @@ class Handover:
         Raises HandoverFailed.
         """
         with self._locked(), contextlib.ExitStack() as asked:
+            self._is_shared = True  # unless somebody is there who knows
             try:
                 channel = asked.enter_context(self._connect())
                 reply, _ = ask(channel, Ask(do="take"))
+                self._is_shared = reply.shared or not reply.ok
                 if not reply.ok:
                     say(f"the one that served has another successor already: {reply.message}")
             except TimeoutError:
@@ -194,11 +202,12 @@ class Handover:
         self._leases.discard(id(channel))
 
     def _answer(self, channel: socket.socket, asked: Ask, leave: Callable[[], None]) -> None:
+        if asked.do == "share":
+            self._leases.add(id(channel))  # before we look whether we stop: whoever stops looks for it after that
         refusal = self._refusal(asked)
         if refusal is not None:
             send(channel, refusal)
         elif asked.do == "share":
-            self._leases.add(id(channel))
             send(channel, Reply(ok=True), descriptor=self._listening.fileno())
         else:
             self._let_go(channel)
@@ -208,7 +217,7 @@ class Handover:
     def _let_go(self, channel: socket.socket) -> None:
         """Raises OSError where it has gone and nobody else is there: then this one goes on."""
         try:
-            send(channel, Reply(ok=True))
+            send(channel, Reply(ok=True, shared=self._is_shared or len(self._leases) > 1))
         except OSError:  # or it did not wait for us, who were stopped for a while
             if not self._is_followed():
                 raise
