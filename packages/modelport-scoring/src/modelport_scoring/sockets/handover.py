@@ -170,7 +170,7 @@ class Handover:
         offered = self._offered
         if offered is not None and not self.taken:
             with contextlib.suppress(OSError):
-                if (self._folder / SOCKET).stat().st_ino == self._inode:
+                if self._is_in_place():
                     (self._folder / SOCKET).unlink()
             with contextlib.suppress(OSError):
                 offered.shutdown(socket.SHUT_RDWR)
@@ -210,17 +210,37 @@ class Handover:
         elif asked.do == "share":
             send(channel, Reply(ok=True), descriptor=self._listening.fileno())
         else:
-            self._let_go(channel)
+            self._let_go(channel, leave)
             self.taken = True
             leave()
 
-    def _let_go(self, channel: socket.socket) -> None:
+    def _let_go(self, channel: socket.socket, leave: Callable[[], None]) -> None:
         """Raises OSError where it has gone and nobody else is there: then this one goes on."""
         try:
             send(channel, Reply(ok=True, shared=self._is_shared or len(self._leases) > 1))
         except OSError:  # or it did not wait for us, who were stopped for a while
             if not self._is_followed():
+                self._come_back(leave)
                 raise
+
+    def _come_back(self, leave: Callable[[], None]) -> None:
+        """Be asked again, where one came into our place in the folder and has gone since. Raises HandoverFailed."""
+        with self._locked():
+            if self._stopping or self._is_in_place() or self._is_followed():
+                return
+            before = self._offered
+            self._offer()
+        threading.Thread(target=self.serve, args=(leave,), daemon=True).start()
+        if before is not None:
+            with contextlib.suppress(OSError):  # who waits there has asked another one
+                before.shutdown(socket.SHUT_RDWR)
+            before.close()
+
+    def _is_in_place(self) -> bool:
+        """Whether it is our socket that is found in the folder."""
+        with contextlib.suppress(OSError):
+            return (self._folder / SOCKET).stat().st_ino == self._inode
+        return False
 
     def _is_followed(self) -> bool:
         """Whether another one listens in the folder in our place."""
