@@ -11,6 +11,7 @@ from fuzz.catalogue import TARGETS, kept_inputs
 from fuzz.targets import (
     autoscaler,
     clients,
+    handover,
     http_connection,
     pool,
     revisions,
@@ -25,6 +26,7 @@ from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.revisions.draining import Draining
 from modelport_scoring.router import heads
 from modelport_scoring.serving.scoring import Scoring
+from modelport_scoring.sockets.handover import Handover
 from modelport_scoring.supervision.server_process import ServerProcess
 from modelport_scoring.traffic.shadow import Shadow
 from modelport_scoring.workers.autoscaler import Decision
@@ -155,3 +157,19 @@ def test_a_server_that_hangs_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(ServerProcess, "end_if_hung", lambda _: None)
     with pytest.raises(AssertionError, match="nobody ends it"):
         supervisor.check_one(hung)
+
+
+def test_one_that_nobody_can_follow_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing_happens = b"\x00"
+    handover.check_one(nothing_happens)
+    monkeypatch.setattr(Handover, "_offer", lambda each: setattr(each, "_offered", handover.nowhere()))
+    with pytest.raises(AssertionError, match="nobody can follow"):
+        handover.check_one(nothing_happens)
+
+
+def test_a_socket_that_is_ended_though_others_have_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = b"\x00" + b"\x1f\x00" * 2 + b"\xe0\x00" + b"\x00\x00\x00\x01\x00\x02" * 20 + b"\xc8\x00"
+    handover.check_one(stopped)
+    monkeypatch.setattr(Handover, "is_ours", True)
+    with pytest.raises(AssertionError, match="another one has"):
+        handover.check_one(stopped)

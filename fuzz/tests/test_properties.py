@@ -14,6 +14,7 @@ from fuzz.targets import (
     autoscaler,
     clients,
     frames,
+    handover,
     http_connection,
     http_reader,
     numbers,
@@ -251,6 +252,19 @@ ends = st.builds(
 @given(st.integers(0, 31), st.lists(ends, max_size=80).map(b"".join))
 def test_servers_are_followed_and_a_stop_is_one(kind: int, happened: bytes) -> None:
     supervisor.check_one(bytes([kind]) + happened)
+
+
+steps = st.builds(
+    lambda *parts: bytes(parts),
+    st.sampled_from([*range(0, 0xA0, 3), *[0xE0] * 9, *[0xA0] * 9, *[0xC0] * 4, *[0xC8] * 6, *[0xD4] * 3, *[0xF0] * 3]),
+    st.integers(0, 255),
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 1), st.lists(steps, max_size=60).map(b"".join))
+def test_one_supervisor_serves_whoever_comes_and_goes(kind: int, happened: bytes) -> None:
+    handover.check_one(bytes([kind]) + happened)
 
 
 figures = st.one_of(
