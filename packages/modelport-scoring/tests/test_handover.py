@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import json
 import os
@@ -532,6 +533,57 @@ def test_one_that_is_to_listen_elsewhere_is_told(serving: Serving, tmp_path: Pat
     port = serving.port + 1 if elsewhere else serving.port
     with pytest.raises(HandoverFailed, match=expected):
         Handover(tmp_path).acquire(nothing, host=host, port=port)
+
+
+def test_want_of_descriptors_and_threads_keeps_nobody_from_taking_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept, begin = socket.socket.accept, threading.Thread.start
+    wants = [OSError(errno.EMFILE, "Too many open files"), OSError(errno.ENFILE, "Too many open files in system")]
+    no_thread = [RuntimeError("can't start new thread")]
+
+    def scarce_accept(self: socket.socket) -> tuple[socket.socket, Any]:
+        if wants:
+            raise wants.pop()
+        return accept(self)
+
+    def scarce_begin(self: threading.Thread) -> None:
+        if no_thread:
+            raise no_thread.pop()
+        begin(self)
+
+    monkeypatch.setattr(socket.socket, "accept", scarce_accept)
+    serving = Serving(tmp_path)
+    try:
+        wait_until(lambda: not wants, what="it had no descriptors")
+        monkeypatch.setattr(threading.Thread, "start", scarce_begin)
+        with serving.connect() as channel:
+            assert said(channel, do="share", host="127.0.0.1")["ok"]
+        assert not no_thread
+    finally:
+        serving.end()
+
+
+def test_one_whose_queue_is_full_is_there(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    hangs = Serving(tmp_path, answers=False)
+    following = Handover(tmp_path)
+    with contextlib.ExitStack() as queue:
+        with pytest.raises(BlockingIOError):
+            while True:
+                channel = queue.enter_context(socket.socket(socket.AF_UNIX))
+                channel.setblocking(False)
+                channel.connect(str(tmp_path / SOCKET))
+        try:
+            with pytest.raises(HandoverFailed, match="what serves here did not answer"):
+                following.acquire(nothing, host="127.0.0.1", port=hangs.port)
+            following.take_over()
+            assert "the one that serves does not answer; it goes on beside this one" in capfd.readouterr().err
+            assert not following.is_ours
+        finally:
+            following.stop()
+            assert following._offered is not None
+            following._offered.close()
+            hangs.end()
 
 
 def test_beside_one_that_does_not_answer_the_socket_is_not_ours(

@@ -8,6 +8,7 @@ connections that wait in the socket's queue are there for either, so that none i
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -156,9 +157,21 @@ class Handover:
         while not self.taken:
             try:
                 channel, _ = offered.accept()
-            except OSError:
+            except OSError as error:
+                if error.errno in (errno.EINVAL, errno.EBADF):  # it was shut down
+                    return
+                time.sleep(POLL_S)  # no descriptor is to be had: whoever asks waits
+            else:
+                self._begin(threading.Thread(target=self._attend, args=(channel, leave), daemon=True))
+
+    def _begin(self, attending: threading.Thread) -> None:
+        """Start it as soon as the system has a thread."""
+        while True:
+            try:
+                attending.start()
                 return
-            threading.Thread(target=self._attend, args=(channel, leave), daemon=True).start()
+            except RuntimeError:
+                time.sleep(POLL_S)
 
     def offer(self, listening: socket.socket) -> None:
         """Give descriptors of this one to whoever asks."""
@@ -247,7 +260,8 @@ class Handover:
         if self._offered is None:
             return False
         with contextlib.suppress(OSError):
-            self._connect().close()
+            with contextlib.suppress(TimeoutError):  # it is there
+                self._connect().close()
             return (self._folder / SOCKET).stat().st_ino != self._inode
         return False
 
@@ -277,16 +291,15 @@ class Handover:
             channel = self._connect()
         except (FileNotFoundError, ConnectionRefusedError):
             return None  # there was none, or it was killed
+        except TimeoutError as error:
+            raise HandoverFailed(self._not_answered()) from error
         except OSError as error:
             raise HandoverFailed(self._not_reached(error)) from error
         try:
             reply, descriptor = ask(channel, Ask(do="share", host=host, port=port))
         except TimeoutError as error:
             channel.close()
-            raise HandoverFailed(
-                f"what serves here did not answer on {self._folder / SOCKET} within {PATIENCE_S:g} s, as if it was "
-                "stopped or its machine overloaded: start this one again when it does, or end that one first"
-            ) from error
+            raise HandoverFailed(self._not_answered()) from error
         except OSError:
             channel.close()
             return None  # it has just gone
@@ -297,6 +310,12 @@ class Handover:
             return None
         self._lease = channel
         return socket.socket(fileno=descriptor)
+
+    def _not_answered(self) -> str:
+        return (
+            f"what serves here did not answer on {self._folder / SOCKET} within {PATIENCE_S:g} s, as if it was stopped "
+            "or its machine overloaded: start this one again when it does, or end that one first"
+        )
 
     def _not_reached(self, error: OSError) -> str:
         text = f"--handover {self._folder / SOCKET}: {error.strerror}"
@@ -309,12 +328,15 @@ class Handover:
         return text
 
     def _connect(self) -> socket.socket:
-        """Raises OSError."""
+        """Raises OSError: TimeoutError where somebody listens there and does not accept."""
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         channel.settimeout(PATIENCE_S)
         try:
             with self._short() as folder:
                 channel.connect(f"{folder}/{SOCKET}")
+        except BlockingIOError as error:  # its queue is full: as Linux has it, that is not waited for
+            channel.close()
+            raise TimeoutError(f"{BACKLOG} wait there already") from error
         except BaseException:
             channel.close()
             raise
