@@ -564,6 +564,19 @@ def test_want_of_descriptors_and_threads_keeps_nobody_from_taking_over(
         serving.end()
 
 
+@pytest.mark.parametrize("rest", [b"", b"}{\n"], ids=["late", "garbage"])
+def test_a_descriptor_that_comes_with_half_an_answer_is_closed(rest: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, socket.create_server(("127.0.0.1", 0)) as listening:
+        ours.settimeout(0.05)
+        socket.send_fds(theirs, [b'{"ok": true'], [listening.fileno()])
+        theirs.sendall(rest)
+        before = psutil.Process().num_fds()
+        with pytest.raises(OSError, match=r"timed out|without an answer"):
+            handovers.ask(ours, handovers.Ask(do="share"))
+        assert psutil.Process().num_fds() == before
+
+
 def test_one_whose_queue_is_full_is_there(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     hangs = Serving(tmp_path, answers=False)
     following = Handover(tmp_path)

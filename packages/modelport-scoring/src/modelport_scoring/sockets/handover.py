@@ -374,12 +374,15 @@ def ask(channel: socket.socket, asked: Ask) -> tuple[Reply, int | None]:
     """The answer, and the descriptor that came with it. Raises OSError."""
     channel.sendall(msgspec.json.encode(asked) + b"\n")
     line, descriptors, _, _ = socket.recv_fds(channel, MOST_LINE_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
-    while line and not line.endswith(b"\n"):
-        more = channel.recv(MOST_LINE_BYTES)
-        line = line + more if more else b""
-    try:
-        return msgspec.json.decode(line, type=Reply), descriptors[0] if descriptors else None
-    except msgspec.MsgspecError as error:
+    with contextlib.ExitStack() as received:
         for descriptor in descriptors:
-            os.close(descriptor)
-        raise ConnectionResetError("it closed without an answer") from error
+            received.callback(os.close, descriptor)
+        while line and not line.endswith(b"\n"):
+            more = channel.recv(MOST_LINE_BYTES)
+            line = line + more if more else b""
+        try:
+            reply = msgspec.json.decode(line, type=Reply)
+        except msgspec.MsgspecError as error:
+            raise ConnectionResetError("it closed without an answer") from error
+        received.pop_all()
+    return reply, descriptors[0] if descriptors else None
