@@ -25,8 +25,9 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from modelport_scoring.sockets import handover
-from modelport_scoring.sockets.handover import Handover, HandoverFailed
+from modelport_scoring.sockets import handover, meeting
+from modelport_scoring.sockets.handover import Handover
+from modelport_scoring.sockets.meeting import HandoverFailed
 from modelport_scoring.supervision import succession
 from modelport_scoring.supervision.listening import CannotServe
 from modelport_scoring.supervision.succession import Succession
@@ -272,7 +273,7 @@ class Process:
             if (descriptor := wire.detach()) >= 0:
                 os.close(descriptor)
         if self._part is not None:
-            os.close(self._part._lock_file)
+            os.close(self._part._place.lock_file)
         self.world.living.remove(self)
 
 
@@ -281,7 +282,7 @@ class World:
 
     def __init__(self, how: int, folder: Path) -> None:
         self.now = 1000.0
-        self.backlog = SMALL_BACKLOG if how & 1 else handover.BACKLOG
+        self.backlog = SMALL_BACKLOG if how & 1 else meeting.BACKLOG
         self.folder = Folder(folder)
         Folder.world = self
         self.back = threading.Semaphore(0)
@@ -463,10 +464,11 @@ def replaced(world: World) -> Iterator[tuple[Any, str, Any]]:
     kept = ("AF_UNIX", "SOCK_STREAM", "SHUT_RDWR", "MSG_CMSG_CLOEXEC", "send_fds", "recv_fds")
     sockets = {name: getattr(socket, name) for name in kept}
     locks = {name: getattr(fcntl, name) for name in ("LOCK_EX", "LOCK_NB", "LOCK_UN")}
-    yield handover, "socket", SimpleNamespace(socket=partial(Wire, world), **sockets)
-    yield handover, "fcntl", SimpleNamespace(flock=world.flock, **locks)
+    for module in (handover, meeting):
+        yield module, "socket", SimpleNamespace(socket=partial(Wire, world), **sockets)
+    yield meeting, "fcntl", SimpleNamespace(flock=world.flock, **locks)
     yield handover, "threading", SimpleNamespace(Thread=world.thread)
-    yield handover, "BACKLOG", world.backlog
+    yield meeting, "BACKLOG", world.backlog
     system = {"pipe": lambda: (-1, -1), "close": world.open_gate, "kill": world.kill, "getpid": os.getpid}
     yield succession, "os", SimpleNamespace(**system)
     yield Succession, "_all_ready", lambda each: world.is_ready(each)

@@ -27,6 +27,7 @@ from modelport_scoring.revisions.draining import Draining
 from modelport_scoring.router import heads
 from modelport_scoring.serving.scoring import Scoring
 from modelport_scoring.sockets.handover import Handover
+from modelport_scoring.sockets.meeting import MeetingPlace
 from modelport_scoring.supervision.server_process import ServerProcess
 from modelport_scoring.traffic.shadow import Shadow
 from modelport_scoring.workers.autoscaler import Decision
@@ -162,7 +163,7 @@ def test_a_server_that_hangs_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) 
 def test_one_that_nobody_can_follow_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing_happens = b"\x00"
     handover.check_one(nothing_happens)
-    monkeypatch.setattr(Handover, "_offer", lambda each: setattr(each, "_offered", handover.nowhere()))
+    monkeypatch.setattr(MeetingPlace, "listen", lambda _: handover.nowhere())
     with pytest.raises(AssertionError, match="nobody can follow"):
         handover.check_one(nothing_happens)
 

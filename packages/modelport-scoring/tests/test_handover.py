@@ -30,7 +30,9 @@ import trustme
 from image_packages import Package
 from modelport_scoring import ControlClient
 from modelport_scoring.sockets import handover as handovers
-from modelport_scoring.sockets.handover import SOCKET, Handover, HandoverFailed
+from modelport_scoring.sockets import meeting
+from modelport_scoring.sockets.handover import Handover
+from modelport_scoring.sockets.meeting import SOCKET, HandoverFailed
 from routers import free_port
 from scoring_services import PATIENCE_S, has_pending, kill_session, read_all, refuses, stop, wait_until
 
@@ -413,7 +415,8 @@ def nothing() -> socket.socket:
 DIES = """
 import socket, sys, threading
 from pathlib import Path
-from modelport_scoring.sockets.handover import SOCKET, Handover
+from modelport_scoring.sockets.handover import Handover
+from modelport_scoring.sockets.meeting import SOCKET
 
 folder = Path(sys.argv[1])
 serving = Handover(folder)
@@ -602,7 +605,7 @@ def test_one_whose_queue_is_full_is_there(tmp_path: Path, capfd: pytest.CaptureF
 def test_beside_one_that_does_not_answer_the_socket_is_not_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handovers, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(meeting, "PATIENCE_S", 0.05)
     hangs = Serving(tmp_path, answers=False)
     following = Handover(tmp_path)
     following.take_over()

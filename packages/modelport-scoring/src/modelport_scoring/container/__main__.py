@@ -23,7 +23,8 @@ from modelport_scoring.control.client import ControlClient
 from modelport_scoring.errors import ServiceAlreadyRunning, ServiceNotRunning, SettingsInvalid
 from modelport_scoring.processes.exit_statuses import STATUS_FAILED
 from modelport_scoring.service_folder import SETTINGS, decode_settings, keep_failure, read_failure, write_settings
-from modelport_scoring.sockets.handover import Handover, HandoverFailed
+from modelport_scoring.sockets.handover import Handover
+from modelport_scoring.sockets.meeting import HandoverFailed
 from modelport_scoring.states import ServiceState
 from modelport_scoring.supervision.supervisor import supervise
 

@@ -9,22 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from modelport_scoring.logs.journal import say
-
-SOCKET = "handover.sock"
-LOCK = "handover.lock"
-MODE = 0o660
-"""Whoever owns the folder's files, or is of their group, may take over."""
+from modelport_scoring.sockets.meeting import PATIENCE_S, HandoverFailed, MeetingPlace
 
 TAKEN_OVER = "this one serves now, in the place of the one before"
 """What the log says then."""
@@ -34,14 +29,8 @@ LINGER_S = 5.0
 LEAST_LINGER_S = 1.0
 """A connection that was accepted a moment ago may not have said anything yet, or be shaking hands."""
 
-PATIENCE_S = 10.0
 POLL_S = 0.05
 MOST_LINE_BYTES = 4096
-BACKLOG = 16
-
-
-class HandoverFailed(Exception):
-    """There is one to take over from, and it does not let us; or the folder cannot be used. The message says why."""
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +56,7 @@ class Handover:
 
     def __init__(self, folder: Path) -> None:
         """Raises HandoverFailed for a folder that cannot be used."""
-        self._folder = folder.absolute()
+        self._place = MeetingPlace(folder)
         self._lease: socket.socket | None = None
         """The connection to the one that serves, while it does; that one reads our end from it."""
         self._leases: set[int] = set()
@@ -75,7 +64,6 @@ class Handover:
         self._listening: socket.socket  # that of the service, once ``offer`` has told of it
         self._offered: socket.socket | None = None
         """Where those that come next ask."""
-        self._inode = 0
         self._is_beside = False
         """Whether the one before did not hear us, and goes on until it does."""
         self._is_shared = False
@@ -83,15 +71,6 @@ class Handover:
         self._stopping = False
         self.taken = False
         """Whether another one serves now in our place."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._lock_file = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
-            with contextlib.suppress(PermissionError):  # it is another user's
-                os.fchmod(self._lock_file, MODE)
-        except OSError as error:
-            raise HandoverFailed(
-                f"--handover {self._folder}: {error.strerror}: user {os.geteuid()} must be able to write there"
-            ) from error
 
     @property
     def waits(self) -> bool:
@@ -113,7 +92,7 @@ class Handover:
         """
         deadline = time.monotonic() + PATIENCE_S
         while True:
-            with self._locked():
+            with self._place.locked():
                 listening = self._share(host=host, port=port)
                 if listening is not None:
                     return listening
@@ -123,7 +102,7 @@ class Handover:
                     if time.monotonic() > deadline:
                         raise
                 else:
-                    self._offer()
+                    self._offered = self._place.listen()
                     return listening
             time.sleep(POLL_S)
 
@@ -132,10 +111,10 @@ class Handover:
 
         Raises HandoverFailed.
         """
-        with self._locked(), contextlib.ExitStack() as asked:
+        with self._place.locked(), contextlib.ExitStack() as asked:
             self._is_shared = True  # unless somebody is there who knows
             try:
-                channel = asked.enter_context(self._connect())
+                channel = asked.enter_context(self._place.connect())
                 reply, _ = ask(channel, Ask(do="take"))
                 self._is_shared = reply.shared or not reply.ok
                 if not reply.ok:
@@ -145,7 +124,8 @@ class Handover:
                 say("the one that serves does not answer; it goes on beside this one until it does, or ends")
             except OSError:
                 pass  # nobody is there any more
-            self._offer()  # before the question is taken back: whoever hears it only now can see that it was meant
+            # Before the question is taken back: whoever hears it only now can see that it was meant.
+            self._offered = self._place.listen()
         if self._lease is not None:
             self._lease.close()
             self._lease = None
@@ -182,30 +162,11 @@ class Handover:
         self._stopping = True
         offered = self._offered
         if offered is not None and not self.taken:
-            with contextlib.suppress(OSError):
-                if self._is_in_place():
-                    (self._folder / SOCKET).unlink()
+            self._place.leave()
             with contextlib.suppress(OSError):
                 offered.shutdown(socket.SHUT_RDWR)
 
     # --- the one that serves ------------------------------------------------------------------------------------------
-
-    def _offer(self) -> None:
-        """Listen in the folder, in the place of whoever did before. Raises HandoverFailed."""
-        offered = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        aside = self._folder / f".{SOCKET}"
-        try:
-            aside.unlink(missing_ok=True)
-            with self._short() as folder:
-                offered.bind(f"{folder}/{aside.name}")
-            aside.chmod(MODE)
-            offered.listen(BACKLOG)
-            self._inode = aside.stat().st_ino
-            aside.rename(self._folder / SOCKET)
-        except OSError as error:
-            offered.close()
-            raise HandoverFailed(f"--handover {self._folder}: {error.strerror}") from error
-        self._offered = offered
 
     def _attend(self, channel: socket.socket, leave: Callable[[], None]) -> None:
         """One of those that come next: until it closes, it may become the one that serves."""
@@ -238,32 +199,20 @@ class Handover:
 
     def _come_back(self, leave: Callable[[], None]) -> None:
         """Be asked again, where one came into our place in the folder and has gone since. Raises HandoverFailed."""
-        with self._locked():
-            if self._stopping or self._is_in_place() or self._is_followed():
+        with self._place.locked():
+            if self._stopping or self._place.is_ours or self._is_followed():
                 return
             before = self._offered
-            self._offer()
-        threading.Thread(target=self.serve, args=(leave,), daemon=True).start()
+            self._offered = self._place.listen()
+        self._begin(threading.Thread(target=self.serve, args=(leave,), daemon=True))
         if before is not None:
             with contextlib.suppress(OSError):  # who waits there has asked another one
                 before.shutdown(socket.SHUT_RDWR)
             before.close()
 
-    def _is_in_place(self) -> bool:
-        """Whether it is our socket that is found in the folder."""
-        with contextlib.suppress(OSError):
-            return (self._folder / SOCKET).stat().st_ino == self._inode
-        return False
-
     def _is_followed(self) -> bool:
         """Whether another one listens in the folder in our place."""
-        if self._offered is None:
-            return False
-        with contextlib.suppress(OSError):
-            with contextlib.suppress(TimeoutError):  # it is there
-                self._connect().close()
-            return (self._folder / SOCKET).stat().st_ino != self._inode
-        return False
+        return self._offered is not None and self._place.is_followed
 
     def _refusal(self, asked: Ask) -> Reply | None:
         if self.taken:
@@ -288,18 +237,18 @@ class Handover:
     def _share(self, *, host: str, port: int) -> socket.socket | None:
         """A descriptor of the socket on which another one serves; None where there is none. Raises HandoverFailed."""
         try:
-            channel = self._connect()
+            channel = self._place.connect()
         except (FileNotFoundError, ConnectionRefusedError):
             return None  # there was none, or it was killed
         except TimeoutError as error:
-            raise HandoverFailed(self._not_answered()) from error
+            raise HandoverFailed(self._place.not_answered()) from error
         except OSError as error:
-            raise HandoverFailed(self._not_reached(error)) from error
+            raise HandoverFailed(self._place.not_reached(error)) from error
         try:
             reply, descriptor = ask(channel, Ask(do="share", host=host, port=port))
         except TimeoutError as error:
             channel.close()
-            raise HandoverFailed(self._not_answered()) from error
+            raise HandoverFailed(self._place.not_answered()) from error
         except OSError:
             channel.close()
             return None  # it has just gone
@@ -310,55 +259,6 @@ class Handover:
             return None
         self._lease = channel
         return socket.socket(fileno=descriptor)
-
-    def _not_answered(self) -> str:
-        return (
-            f"what serves here did not answer on {self._folder / SOCKET} within {PATIENCE_S:g} s, as if it was stopped "
-            "or its machine overloaded: start this one again when it does, or end that one first"
-        )
-
-    def _not_reached(self, error: OSError) -> str:
-        text = f"--handover {self._folder / SOCKET}: {error.strerror}"
-        if isinstance(error, PermissionError):
-            owner = (self._folder / SOCKET).stat()
-            text += (
-                f": it belongs to user {owner.st_uid} and group {owner.st_gid}, and this is user {os.geteuid()}: "
-                "both must have the same user or group"
-            )
-        return text
-
-    def _connect(self) -> socket.socket:
-        """Raises OSError: TimeoutError where somebody listens there and does not accept."""
-        channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        channel.settimeout(PATIENCE_S)
-        try:
-            with self._short() as folder:
-                channel.connect(f"{folder}/{SOCKET}")
-        except BlockingIOError as error:  # its queue is full: as Linux has it, that is not waited for
-            channel.close()
-            raise TimeoutError(f"{BACKLOG} wait there already") from error
-        except BaseException:
-            channel.close()
-            raise
-        return channel
-
-    @contextlib.contextmanager
-    def _short(self) -> Iterator[str]:
-        """The folder by a short name: a socket's path may have 107 bytes, a folder's more."""
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            yield f"/proc/self/fd/{descriptor}"
-        finally:
-            os.close(descriptor)
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Of several that come next, one at a time asks the one that serves, and comes into its place."""
-        fcntl.flock(self._lock_file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
 
 
 def send(channel: socket.socket, reply: Reply, *, descriptor: int | None = None) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from modelport_scoring.control.client import ControlClient
 from modelport_scoring.errors import ServiceNotRunning
 from modelport_scoring.logs.journal import say
-from modelport_scoring.sockets.handover import TAKEN_OVER, Handover, HandoverFailed
+from modelport_scoring.sockets.handover import TAKEN_OVER, Handover
+from modelport_scoring.sockets.meeting import HandoverFailed
 from modelport_scoring.states import ServiceState
 from modelport_scoring.supervision.told import LEAVE
 

@@ -31,7 +31,8 @@ from modelport_scoring.service_folder import (
     write_failure,
 )
 from modelport_scoring.settings.service import Limits
-from modelport_scoring.sockets.handover import LINGER_S, Handover, HandoverFailed
+from modelport_scoring.sockets.handover import LINGER_S, Handover
+from modelport_scoring.sockets.meeting import HandoverFailed
 from modelport_scoring.supervision import service_lock
 from modelport_scoring.supervision.listening import CannotServe, find_socket, open_socket, write_port
 from modelport_scoring.supervision.orphans import adopt_orphans, end_descendants, end_hung_servers, end_orphans
