@@ -558,6 +558,31 @@ def test_one_that_follows_is_told_as_soon_as_it_can_be(
     assert heard == [what]
 
 
+def test_one_whose_socket_was_removed_discards_once_it_listens_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else would have it end what it has prepared: the settings in the file are those that it has."""
+    monkeypatch.chdir(tmp_path)
+    heard: list[str] = []
+
+    async def answer(line: bytes) -> tuple[bytes, None]:
+        heard.append(json.loads(line)["do"])
+        return b"{}", None
+
+    async def tell() -> None:
+        listens = LineSocket(peer_socket(1), answer)
+        await listens.open()
+        Path(peer_socket(1)).unlink()
+        telling = asyncio.ensure_future(Peers(2).discard())
+        await asyncio.sleep(0)  # it begins
+        listens.look()
+        await asyncio.wait_for(telling, PATIENCE_S)
+        listens.close()
+
+    asyncio.run(tell())
+    assert heard == ["discard"]
+
+
 def test_who_has_nothing_to_look_with_does_not_say_that_a_process_is_gone() -> None:
     with without_descriptors(), pytest.raises(OSError, match="Too many open files"):
         parent_of(os.getpid())

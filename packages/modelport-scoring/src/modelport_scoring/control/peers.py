@@ -186,7 +186,9 @@ class Peer:
                 self._end("does not answer")
 
     async def tell(self, order: Order) -> None:
-        """Have it do that; nothing happens where it is gone."""
+        """Have it do that; nothing happens where it is gone. One that is only away for a moment would keep what it has
+        prepared: the settings, which it reads when it listens again, may be those before."""
+        await self._wait_until_heard()
         await self._ask_until_heard(lambda: order)
 
     def _end(self, why: str) -> None:
