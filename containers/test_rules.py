@@ -31,7 +31,8 @@ def forwarded_port() -> Iterator[int]:
     iptables("-A", CHAIN, "-p", "tcp", "-j", "DNAT", "--to-destination", "127.0.0.3:1")
     iptables("-A", *jump)
     yield port
-    subprocess.run(["iptables", "--table", "nat", "-D", *jump], check=False, stderr=subprocess.DEVNULL)
+    for left in (["-D", *jump], ["-F", CHAIN], ["-X", CHAIN]):  # where the test has failed
+        subprocess.run(["iptables", "--wait", "--table", "nat", *left], check=False, stderr=subprocess.DEVNULL)
 
 
 def test_a_port_of_a_container_that_is_gone_is_given_back(forwarded_port: int) -> None:
