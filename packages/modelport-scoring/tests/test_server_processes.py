@@ -14,9 +14,9 @@ import socket
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -529,6 +529,20 @@ def without_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
+@asynccontextmanager
+async def follower(heard: list[str]) -> AsyncIterator[LineSocket]:
+    """What the second process of the service in this folder is asked at; it writes down what it is to do."""
+
+    async def answer(line: bytes) -> tuple[bytes, None]:
+        heard.append(json.loads(line)["do"])
+        return b"{}", None
+
+    listens = LineSocket(peer_socket(1), answer)
+    await listens.open()
+    yield listens
+    listens.close()
+
+
 @pytest.mark.parametrize("what", ["adopt", "discard"])
 def test_one_that_follows_is_told_as_soon_as_it_can_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
@@ -537,22 +551,16 @@ def test_one_that_follows_is_told_as_soon_as_it_can_be(
     monkeypatch.chdir(tmp_path)
     heard: list[str] = []
 
-    async def answer(line: bytes) -> tuple[bytes, None]:
-        heard.append(json.loads(line)["do"])
-        return b"{}", None
-
     async def tell() -> None:
-        listens = LineSocket(peer_socket(1), answer)
-        await listens.open()
         settings = ServiceSettings(
             name="a", workspace="b", revision=RevisionSettings(number=1, bundle="", interpreter=[])
         )
         peers = Peers(2)
-        with without_descriptors():
-            telling = asyncio.ensure_future(peers.adopt(lambda: settings) if what == "adopt" else peers.discard())
-            assert not (await asyncio.wait([telling], timeout=0.3))[0], "it waits until it can"
-        await asyncio.wait_for(telling, PATIENCE_S)
-        listens.close()
+        async with follower(heard):
+            with without_descriptors():
+                telling = asyncio.ensure_future(peers.adopt(lambda: settings) if what == "adopt" else peers.discard())
+                assert not (await asyncio.wait([telling], timeout=0.3))[0], "it waits until it can"
+            await asyncio.wait_for(telling, PATIENCE_S)
 
     asyncio.run(tell())
     assert heard == [what]
@@ -565,19 +573,13 @@ def test_one_whose_socket_was_removed_discards_once_it_listens_again(
     monkeypatch.chdir(tmp_path)
     heard: list[str] = []
 
-    async def answer(line: bytes) -> tuple[bytes, None]:
-        heard.append(json.loads(line)["do"])
-        return b"{}", None
-
     async def tell() -> None:
-        listens = LineSocket(peer_socket(1), answer)
-        await listens.open()
-        Path(peer_socket(1)).unlink()
-        telling = asyncio.ensure_future(Peers(2).discard())
-        await asyncio.sleep(0)  # it begins
-        listens.look()
-        await asyncio.wait_for(telling, PATIENCE_S)
-        listens.close()
+        async with follower(heard) as listens:
+            Path(peer_socket(1)).unlink()
+            telling = asyncio.ensure_future(Peers(2).discard())
+            await asyncio.sleep(0)  # it begins
+            listens.look()
+            await asyncio.wait_for(telling, PATIENCE_S)
 
     asyncio.run(tell())
     assert heard == ["discard"]

@@ -154,16 +154,18 @@ def test_one_body_is_let_go_of_before_the_next_is_taken(app: App, python: str) -
         assert size < max(held) < 1.5 * size
 
 
+LONG_OR_GATED = """
+import os, time
+def init(): pass
+def run(data):
+    if data == "long": time.sleep(0.02)
+    while data == "gate" and not os.path.exists("open"): time.sleep(0.005)
+    return data
+"""
+
+
 def test_an_answer_does_not_wait_for_the_next_request(app: App, python: str) -> None:
-    script = """
-        import os, time
-        def init(): pass
-        def run(data):
-            if data == "long": time.sleep(0.02)
-            while data == "gate" and not os.path.exists("open"): time.sleep(0.005)
-            return data
-    """
-    with app.run(python, script) as worker:
+    with app.run(python, LONG_OR_GATED) as worker:
         worker.start()
         worker.ask("long")
         worker.send_at_once(b"quick", b"gate")
@@ -178,15 +180,7 @@ def test_an_answer_does_not_wait_for_the_next_request(app: App, python: str) -> 
 
 def test_an_answer_does_not_wait_for_the_next_request_once_one_has_taken_long(app: App) -> None:
     """After so many quick ones they go out together."""
-    script = """
-        import os, time
-        def init(): pass
-        def run(data):
-            if data == "long": time.sleep(0.02)
-            while data == "gate" and not os.path.exists("open"): time.sleep(0.005)
-            return data
-    """
-    with app.run(THIS_PYTHON, script) as worker:
+    with app.run(THIS_PYTHON, LONG_OR_GATED) as worker:
         worker.start()
         worker.send_at_once(*[b"quick"] * (CAREFUL + 10))
         for _ in range(CAREFUL + 10):
