@@ -160,7 +160,6 @@ class Peer:
         """Have it work by the settings of the moment; one that is away reads them when it begins. So does what follows
         one that does not understand them, of an earlier version for example: it must not go on with those before."""
         async with self._turn:
-            await self._wait_until_heard()
             done = await self._ask_until_heard(lambda: Order(do=do, settings=latest()))
             if done is not None and done.failure is not None:  # None: it is being started, and will read them
                 with suppress(OSError):
@@ -188,7 +187,6 @@ class Peer:
     async def tell(self, order: Order) -> None:
         """Have it do that; nothing happens where it is gone. One that is only away for a moment would keep what it has
         prepared: the settings, which it reads when it listens again, may be those before."""
-        await self._wait_until_heard()
         await self._ask_until_heard(lambda: order)
 
     def _end(self, why: str) -> None:
@@ -196,8 +194,9 @@ class Peer:
         end_listener(peer_socket(self._process), why=f"scoring server {self._process} {why}")
 
     async def _ask_until_heard(self, order: Callable[[], Order]) -> Done | None:
-        """The answer; None where it is gone. Where we cannot ask, for want of a descriptor for example, we do as soon
-        as we can: else it would go on with what nobody else has any more."""
+        """The answer, once it listens; None where it is gone. Where we cannot ask, as for want of a descriptor,
+        we do as soon as we can: else it would go on with what nobody else has any more."""
+        await self._wait_until_heard()
         is_said = False
         while True:
             try:
