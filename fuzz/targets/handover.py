@@ -447,7 +447,7 @@ def check_one(data: bytes) -> None:
             finally:
                 for process in list(world.living):
                     process.die()
-    assert count_descriptors() == before, "descriptors are left"
+    assert count_descriptors() <= before, "descriptors are left"  # fewer: what somebody else had left was collected
 
 
 @contextlib.contextmanager
