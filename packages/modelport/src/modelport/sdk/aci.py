@@ -13,7 +13,7 @@ from modelport.sdk.deployment_configuration import refuse
 from modelport.sdk.inference import InferenceConfig
 from modelport.sdk.service_parts import EncryptionProperties, VnetConfiguration
 from modelport.targets.interface import Observation
-from modelport.usecases.score import host_name
+from modelport.usecases.service_address import host_name
 
 if TYPE_CHECKING:
     from modelport.sdk.images import Image

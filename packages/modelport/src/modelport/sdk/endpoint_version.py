@@ -13,7 +13,6 @@ from modelport.domain.tokens import AccessToken
 from modelport.sdk.aks import AksWebservice
 from modelport.sdk.service_parts import plain
 from modelport.targets.interface import Observation, RevisionObservation
-from modelport.usecases.score_again import score_again
 
 if TYPE_CHECKING:
     from modelport.sdk.aks_endpoint import AksEndpoint
@@ -54,6 +53,8 @@ class AksEndpointVersion(AksWebservice):
 
     def run(self, input_data: str | bytes) -> Any:
         """POST the text to this very version."""
+        from modelport.usecases.score_again import score_again  # noqa: PLC0415 - the HTTP client takes long to load
+
         headers = {VERSION_HEADER: str(self._version.revision)}
         return score_again(self.workspace.context, self.endpoint.name, input_data, headers=headers)
 

@@ -23,7 +23,6 @@ from modelport.sdk.local_configuration import LocalDeploymentConfiguration
 from modelport.usecases.create_image import ImageRequest, create_image, log_of, observe_image
 from modelport.usecases.delete_image import change_image, delete_image
 from modelport.usecases.find_images import ImageFilter, find_image, find_images
-from modelport.usecases.run_image import run_image
 
 if TYPE_CHECKING:
     from modelport.sdk.model import Model
@@ -192,6 +191,8 @@ class Image:
         Raises WebserviceException where the image was not created or the answer is not a success, DeploymentFailed (a
         WebserviceException) where the script does not come up.
         """
+        from modelport.usecases.run_image import run_image  # noqa: PLC0415 - the HTTP client takes long to load
+
         return run_image(self.workspace.context, self._record, input_data)
 
     def update(self, tags: Mapping[str, str] | None = None) -> None:

@@ -13,7 +13,7 @@ from modelport.sdk.environment import Environment
 from modelport.sdk.images import Image
 from modelport.targets.interface import Observation
 from modelport.usecases.reload import environment_of
-from modelport.usecases.score import base_url
+from modelport.usecases.service_address import base_url
 from modelport.usecases.wait import failure_now
 
 if TYPE_CHECKING:

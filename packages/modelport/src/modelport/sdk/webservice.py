@@ -22,8 +22,6 @@ from modelport.usecases import keys, run_service, tokens
 from modelport.usecases.change_model import merged_properties
 from modelport.usecases.reload import reload
 from modelport.usecases.roll_back import roll_back
-from modelport.usecases.score import score
-from modelport.usecases.score_again import score_again
 from modelport.usecases.update import ServiceChange, update
 from modelport.usecases.wait import observe, wait_for_deployment
 
@@ -105,6 +103,9 @@ class Webservice(ServiceSnapshot, LegacyDeployment):
         together. (Services on this machine under v1's local type are asked once.) Raises WebserviceException with
         ``Response Code:``, ``Headers:`` and ``Content:`` lines for any other answer.
         """
+        from modelport.usecases.score import score  # noqa: PLC0415 - the HTTP client takes long to load
+        from modelport.usecases.score_again import score_again  # noqa: PLC0415 - as above
+
         ask = score_again if self.retries else score
         return ask(self.workspace.context, self.name, input_data)
 

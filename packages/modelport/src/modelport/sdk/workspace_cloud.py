@@ -9,7 +9,6 @@ from modelport.domain.errors import WorkspaceException
 from modelport.sdk.cloud_only import say_unused
 from modelport.sdk.workspace_opened import OpenedWorkspace
 from modelport.usecases.checks import Verdict
-from modelport.usecases.doctor import Machine, examine
 
 _KEYS = (
     "userStorageKey",
@@ -77,6 +76,8 @@ class WorkspaceOfACloud(OpenedWorkspace):
 
     def diagnose_workspace(self, diagnose_parameters: object = None) -> dict[str, Any]:
         """What ``modelport doctor`` finds on this machine and in this workspace, in the form of v1's answer."""
+        from modelport.usecases.doctor import Machine, examine  # noqa: PLC0415 - it knows clients of engines and clusters
+
         home = Installation.from_environment().home
         checks = examine(Machine(home=home, workspaces={self.name: lambda: open_workspace(self.name)}))
         found = [
