@@ -165,6 +165,17 @@ def test_what_fits_half_is_not_continued_by_the_next_line(path: Path, small_file
     assert path.read_text().splitlines()[-1].count("POST") == 1
 
 
+def test_nor_is_half_a_message(path: Path, small_files: int) -> None:
+    journal = Journal(path)
+    path.write_text("x" * (small_files - 40) + "\n")
+    journal.write("this one does not go whole")
+    journal.write("this one does not go at all")
+    assert path.stat().st_size == small_files
+    cut_logs(path.parent, limit=1000)
+    journal.write("there is room again")
+    assert re.fullmatch(r"[-\d]+ [:,\d]+ \[\d+\] there is room again", path.read_text().splitlines()[-1])
+
+
 def test_a_pipe_that_nobody_reads_holds_nobody_up(path: Path) -> None:
     os.mkfifo(path)
     log = AccessLog(path, form=LogFormat.TEXT)

@@ -20,19 +20,34 @@ FLOOD = 10
 """A log that has become so many times longer than it may be, since it was looked at, is written without end."""
 
 
+class Lines:
+    """Whole lines, appended: where a full disk has cut one, the next one does not continue it."""
+
+    def __init__(self) -> None:
+        self._is_cut = False
+
+    def append(self, descriptor: int, lines: bytes) -> int:
+        """Append as many bytes as go, and return how many those were. Raises OSError."""
+        start = b"\n" if self._is_cut else b""
+        written = max(0, os.write(descriptor, start + lines) - len(start))
+        self._is_cut = written > 0 and lines[written - 1 : written] != b"\n"
+        return written
+
+
 class Journal:
     """One log file that several processes append to. A line that cannot be written is lost, never an error:
     a full disk must not stop a service."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lines = Lines()
 
     def write(self, text: str) -> None:
         """Append the text, marked with the time."""
         with contextlib.suppress(OSError):
             descriptor = self.open()
             try:
-                os.write(descriptor, stamped(text))
+                self._lines.append(descriptor, stamped(text))
             finally:
                 os.close(descriptor)
 
@@ -82,12 +97,13 @@ def as_json(text: str, moment: float) -> bytes:
 
 STAMPS = {LogFormat.TEXT: as_text, LogFormat.JSON: as_json}
 _stamp = as_text
+_own_lines = Lines()
 
 
 def say(text: str) -> None:
     """Write to this process's own log, which is its standard error."""
     with contextlib.suppress(OSError):
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, stamped(text))
+        _own_lines.append(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, stamped(text))
 
 
 def cut_logs(folder: Path, *, limit: int) -> bool:

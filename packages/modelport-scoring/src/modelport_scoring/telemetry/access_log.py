@@ -12,6 +12,7 @@ from urllib.parse import quote_from_bytes
 
 import orjson
 
+from modelport_scoring.logs.journal import Lines
 from modelport_scoring.settings.telemetry import LogFormat
 from modelport_scoring.telemetry.trace_context import Parent
 from modelport_scoring.telemetry.tracer import Trace
@@ -63,7 +64,7 @@ class AccessLog:
         self._buffer: list[bytes] = []
         self._size = 0
         self._dropped = 0
-        self._torn = False
+        self._lines = Lines()
         self._written_at = 0.0
 
     def add(self, access: Access) -> None:
@@ -92,19 +93,15 @@ class AccessLog:
 
     def _write(self, data: bytes) -> int:
         """Append as much as goes, and return how much that was."""
-        # After half a line, the next one must not continue it.
-        start = b"\n" if self._torn else b""
         try:
             # Opened anew each time, because somebody may have moved the file away.
             log = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
             try:
-                written = max(0, os.write(log, start + data) - len(start))
+                return self._lines.append(log, data)
             finally:
                 os.close(log)
         except OSError:
             return 0
-        self._torn = written > 0 and data[written - 1 : written] != b"\n"
-        return written
 
 
 def as_text(access: Access, pid: int) -> bytes:
