@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import http.client
 import json
 import os
@@ -624,3 +625,36 @@ def test_beside_one_that_does_not_answer_the_socket_is_not_ours(
         assert following._offered is not None
         following._offered.close()
         hangs.end()
+
+
+def test_one_that_ends_removes_no_socket_that_another_is_putting_there(tmp_path: Path) -> None:
+    ending = Serving(tmp_path)
+    with (tmp_path / meeting.LOCK).open("w") as coming:
+        fcntl.flock(coming, fcntl.LOCK_EX)
+        ending.handover.stop()
+        assert (tmp_path / SOCKET).is_socket()
+    ending.handover.stop()
+    assert not (tmp_path / SOCKET).exists()
+    ending.end()
+
+
+def test_one_that_waits_for_another_that_comes_tells_of_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(meeting, "say", told.append)
+    with (tmp_path / meeting.LOCK).open("w") as paused:
+        fcntl.flock(paused, fcntl.LOCK_EX)
+        coming: list[Serving] = []
+        waiting = threading.Thread(target=lambda: coming.append(Serving(tmp_path)))
+        waiting.start()
+        wait_until(lambda: bool(told), what="it says what it waits for")
+        assert not coming
+    waiting.join(PATIENCE_S)
+    with coming[0].connect() as channel:
+        assert said(channel, do="share", host="127.0.0.1")["ok"]
+    coming[0].end()
+    assert told == [
+        f"--handover {tmp_path}: another one is about to take over there, and this one waits until it has: where that "
+        "does not happen, end whatever holds handover.lock"
+    ]

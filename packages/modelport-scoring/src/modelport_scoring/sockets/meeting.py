@@ -9,6 +9,8 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from modelport_scoring.logs.journal import say
+
 SOCKET = "handover.sock"
 LOCK = "handover.lock"
 MODE = 0o660
@@ -30,6 +32,8 @@ class MeetingPlace:
         self._folder = folder.absolute()
         self._inode = 0
         """Of our own socket."""
+        self._has_told = False
+        """Whether the log knows that we wait for another one that comes."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self.lock_file = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
@@ -43,11 +47,23 @@ class MeetingPlace:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Of several that come next, one at a time asks the one that serves, and comes into its place."""
-        fcntl.flock(self.lock_file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(self.lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._tell_of_the_wait()
+            fcntl.flock(self.lock_file, fcntl.LOCK_EX)
         try:
             yield
         finally:
             fcntl.flock(self.lock_file, fcntl.LOCK_UN)
+
+    def _tell_of_the_wait(self) -> None:
+        if not self._has_told:
+            self._has_told = True
+            say(
+                f"--handover {self._folder}: another one is about to take over there, and this one waits until it has: "
+                f"where that does not happen, end whatever holds {LOCK}"
+            )
 
     def listen(self) -> socket.socket:
         """A socket in the folder, in the place of whoever listened there before. Raises HandoverFailed."""
@@ -98,10 +114,15 @@ class MeetingPlace:
         return False
 
     def leave(self) -> None:
-        """Remove our socket, if it is there still."""
+        """Remove our socket, if it is there still, and nobody is about to put another one there."""
         with contextlib.suppress(OSError):
-            if self.is_ours:
-                (self._folder / SOCKET).unlink()
+            lock_file = os.open(self._folder / LOCK, os.O_RDWR | os.O_CLOEXEC)  # not ours: that may be locked by us
+            try:
+                fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self.is_ours:
+                    (self._folder / SOCKET).unlink()
+            finally:
+                os.close(lock_file)
 
     def not_answered(self) -> str:
         return (

@@ -61,7 +61,8 @@ def described(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError) and _started_in_nowhere():
         return "The folder that the command was started in has been removed.\nChange to one that is there: cd"
     if isinstance(error, OSError):
-        return f"{error}.\nCheck that the file is there and may be read and written, and that the disk has room."
+        what = f"{error.strerror}: {error.filename}" if error.strerror and error.filename else str(error)
+        return f"{what}.\nCheck that the file is there and may be read and written, and that the disk has room."
     return (
         f"Something went wrong inside Modelport: {type(error).__name__}: {error}\n"
         "That is a mistake in Modelport. Run the command again with --debug, and report it with what that prints, as "
