@@ -36,7 +36,7 @@ from modelport_scoring.supervision.told import LEAVE
 STEP = 2
 MOST_STEPS = 150
 MOST_PROCESSES = 6
-MOST_FINAL_STEPS = 5000
+MOST_FINAL_STEPS = 20_000
 HOST, PORT = "127.0.0.1", 5001
 MEMORY = Path("/dev/shm")
 """Its files cost no writing."""
@@ -469,6 +469,7 @@ def replaced(world: World) -> Iterator[tuple[Any, str, Any]]:
     yield meeting, "fcntl", SimpleNamespace(flock=world.flock, **locks)
     yield handover, "threading", SimpleNamespace(Thread=world.thread)
     yield meeting, "BACKLOG", world.backlog
+    yield meeting, "say", world.say
     system = {"pipe": lambda: (-1, -1), "close": world.open_gate, "kill": world.kill, "getpid": os.getpid}
     yield succession, "os", SimpleNamespace(**system)
     yield Succession, "_all_ready", lambda each: world.is_ready(each)
