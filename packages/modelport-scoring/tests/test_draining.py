@@ -123,6 +123,23 @@ def test_the_same_revision_with_other_workers_answers_all_of_it() -> None:
     run(retire)
 
 
+def test_what_waits_for_the_same_revision_goes_to_the_workers_that_it_has_by_then() -> None:
+    """They were replaced a second time while the first ones were ending."""
+
+    async def retire() -> None:
+        default, first, second, third = Running(1), Running(2), Running(2), Running(2)
+        draining_ = draining(default, second)
+        draining_.retire(first, successor=second)
+        draining_._owner.all = (default, third)
+        left = [Waiting(), Waiting(tied=True)]
+        first.take_over(left)
+        first.is_done.set()
+        await draining_.all_ended()
+        assert third.waiting == left
+
+    run(retire)
+
+
 def test_the_end_of_a_number_is_waited_for_and_can_be_hurried() -> None:
     async def end() -> None:
         first, again, other = Running(2), Running(2), Running(3)

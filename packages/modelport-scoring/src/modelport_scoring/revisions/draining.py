@@ -82,8 +82,9 @@ class Draining:
 
     def _heir(self, revision: Revision, successor: Hosted, *, tied: bool) -> Pool | None:
         """Whose workers may answer in the place of the revision's."""
-        if successor not in self._owner.all:
-            successor = self._owner.default
+        if successor not in self._owner.all:  # perhaps it has other workers by now
+            again = (hosted for hosted in self._owner.all if hosted.number == successor.number)
+            successor = next(again, self._owner.default)
         if tied and successor.number != revision.number:
             return None
         heir = successor.revision
