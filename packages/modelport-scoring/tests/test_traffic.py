@@ -11,7 +11,7 @@ import pytest
 from modelport_scoring import Traffic
 from modelport_scoring.settings.traffic import check_traffic, shares, without
 from modelport_scoring.traffic.comparison import MOST_READ_BYTES, same_body
-from modelport_scoring.traffic.split import Split
+from modelport_scoring.traffic.split import DIGESTS, Split, to_exponential
 
 USERS = [b"user-%d" % number for number in range(4000)]
 
@@ -132,6 +132,13 @@ def test_another_default_revision_moves_nobody_who_is_on_a_third() -> None:
 def test_a_value_goes_to_the_same_revision_in_every_release() -> None:
     chosen = stuck(Traffic(weights={2: 50}, sticky_header="x-user"), default=1, others=[2])
     assert [chosen[user] for user in USERS[:12]] == [2, 1, 1, 2, 2, 1, 2, 1, 1, 2, 1, 2]
+
+
+def test_every_digest_stands_for_a_number_that_divides() -> None:
+    """The logarithm of the last ones is 0 where a float cannot tell them from 1."""
+    drawn = [to_exponential(digest) for digest in (0, DIGESTS // 2, DIGESTS - 1025, DIGESTS - 1024, DIGESTS - 1)]
+    assert drawn == sorted(drawn, reverse=True)
+    assert all(each > 0 for each in drawn)
 
 
 def test_what_a_client_may_ask_for() -> None:

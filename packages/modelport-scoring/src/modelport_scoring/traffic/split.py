@@ -71,5 +71,10 @@ def make_salt(number: int) -> bytes:
 
 def draw(value: bytes, salt: bytes) -> float:
     """A number above 0, exponentially distributed over the values, always the same for the same two."""
-    digest = int.from_bytes(blake2b(value, digest_size=DIGEST_BYTES, salt=salt).digest(), "big")
-    return -math.log((digest + 0.5) / DIGESTS)
+    return to_exponential(int.from_bytes(blake2b(value, digest_size=DIGEST_BYTES, salt=salt).digest(), "big"))
+
+
+def to_exponential(digest: int) -> float:
+    """The number above 0 that a digest stands for: the larger the digest, the smaller the number."""
+    # A float cannot tell the last thousand digests from the end of the interval, whose logarithm is 0.
+    return max(-math.log((digest + 0.5) / DIGESTS), 0.5 / DIGESTS)
