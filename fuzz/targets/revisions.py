@@ -393,7 +393,7 @@ class Visit:
             kept += pool.workers
         processes: list[object] = [worker._process for worker in kept]
         assert all(process in processes for process in self.world.living), "a worker belongs to nobody"
-        assert not hosting._prepared, "what was prepared is kept"
+        assert not hosting._prepared.all, "what was prepared is kept"
         assert not any(hosting._draining._ending.values()), "a revision does not end"
         folders = {each.revision._folder.app for each in hosting.all if each.revision is not None}
         assert self.world.disk.folders >= {each.folder for each in self.world.living}, "a folder is missing"

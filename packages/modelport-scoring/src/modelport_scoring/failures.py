@@ -28,6 +28,13 @@ class StartFailed(Exception):
         self.failure = failure
 
 
+class GivenUp(StartFailed):
+    """Whoever wanted the workers, or another one, has given up what was not in force yet."""
+
+    def __init__(self) -> None:
+        super().__init__(Failure(phase="start", message="it was given up"))
+
+
 MOST_CHARACTERS = 32 * 1024
 """Of a message or a traceback: a line of the control socket holds those of every revision."""
 

@@ -20,7 +20,7 @@ import msgspec
 from modelport_scoring.control.lines import LineAnswer, LineSocket
 from modelport_scoring.control.messages import MOST_LINE_BYTES
 from modelport_scoring.errors import SettingsInvalid
-from modelport_scoring.failures import Failure, StartFailed
+from modelport_scoring.failures import Failure, GivenUp, StartFailed
 from modelport_scoring.logs.journal import say
 from modelport_scoring.service import Service
 from modelport_scoring.service_folder import peer_socket
@@ -75,6 +75,8 @@ class PeerEndpoint:
         self._status = status
         self._give_up = give_up
         self._socket = LineSocket(peer_socket(process), self._answer, reopened=reopened)
+        self._told = self._in_force = 0
+        """How often settings came, and which of them are in force, counted from 1."""
 
     async def open(self) -> None:
         """Listen. Raises OSError."""
@@ -89,18 +91,40 @@ class PeerEndpoint:
 
     async def settle(self, settings: ServiceSettings) -> None:
         """Have these in force, whatever was under way when their writer died."""
+        turn = self._next_turn()
+        await self._discard_but_for(settings)
+        await self._adopt(settings, turn)
+
+    def _next_turn(self) -> int:
+        self._told += 1
+        return self._told
+
+    async def _adopt(self, settings: ServiceSettings, turn: int) -> None:
+        """Have these in force. They were prepared, unless the process that had done so has died meanwhile: to bring up
+        what they need takes its time then, and later ones, which need less, may be in force before. Those stay."""
+        try:
+            await self._prepare_for_good(settings)
+            if turn > self._in_force:
+                self._service.adopt(settings)
+                self._in_force = turn
+        except (StartFailed, SettingsInvalid) as error:
+            if turn > self._in_force:
+                reason = error.failure.message if isinstance(error, StartFailed) else str(error)
+                self._give_up(f"what the settings ask for cannot be had here: {reason}")
+        if turn < self._in_force:
+            await self._discard_but_for(self._service.settings)
+
+    async def _prepare_for_good(self, settings: ServiceSettings) -> None:
+        """Raises StartFailed. That a verb fails, whose preparations are given up, is none of our business."""
+        while True:
+            with suppress(GivenUp):
+                await self._service.hosting.prepare(settings)
+                return
+
+    async def _discard_but_for(self, settings: ServiceSettings) -> None:
+        """End what is prepared, unless it is what these settings need."""
         if not self._service.hosting.wants(settings):
             await self._service.hosting.discard()
-        await self.adopt(settings)
-
-    async def adopt(self, settings: ServiceSettings) -> None:
-        """Have these in force. They were prepared, unless the process that had done so has died meanwhile."""
-        try:
-            await self._service.hosting.prepare(settings)
-            self._service.adopt(settings)
-        except (StartFailed, SettingsInvalid) as error:
-            reason = error.failure.message if isinstance(error, StartFailed) else str(error)
-            self._give_up(f"what the settings ask for cannot be had here: {reason}")
 
     async def _answer(self, line: bytes) -> LineAnswer:
         try:
@@ -121,7 +145,7 @@ class PeerEndpoint:
             case Order(do="prepare", settings=ServiceSettings() as settings):
                 await hosting.prepare(settings)
             case Order(do="adopt", settings=ServiceSettings() as settings):
-                await self.adopt(settings)
+                await self._adopt(settings, self._next_turn())
             case Order(do="settle", settings=ServiceSettings() as settings):
                 await self.settle(settings)
             case Order(do="discard"):

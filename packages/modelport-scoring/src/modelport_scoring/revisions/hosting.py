@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from modelport_scoring.failures import Failure, StartFailed
+from modelport_scoring.failures import Failure, GivenUp, StartFailed
 from modelport_scoring.logs.journal import Journal, say
 from modelport_scoring.processes.backoff import BackOff
 from modelport_scoring.revisions.draining import Draining
 from modelport_scoring.revisions.earlier_starts import EarlierStarts
 from modelport_scoring.revisions.hosted import Hosted
+from modelport_scoring.revisions.preparations import Preparations
 from modelport_scoring.revisions.revision import Revision, prepare
 from modelport_scoring.service_folder import clear_work, log_path
 from modelport_scoring.settings.service import RevisionSettings, ServiceSettings, WorkerOptions, limits_of
@@ -62,10 +63,9 @@ class Hosting:
         self._earlier = EarlierStarts(folder, telemetry)
         self._has_folders = asyncio.Event()
         """Whether what was there at the start has its working folders."""
-        self._prepared: dict[int, Hosted] = {}
-        """What is being brought up, or is, and waits for ``adopt``."""
+        self._prepared = Preparations()
+        """What waits for ``adopt``."""
         self._preparing = asyncio.Lock()
-        self._discards = 0
         self._draining = Draining(self, loop=loop)
         self._tries: set[asyncio.Task[None]] = set()
         """Starts that nobody waits for."""
@@ -78,11 +78,11 @@ class Hosting:
     @property
     def running(self) -> list[Revision]:
         """What has workers, or will have them in a moment."""
-        return [hosted.revision for hosted in (*self.all, *self._prepared.values()) if hosted.revision is not None]
+        return [hosted.revision for hosted in (*self.all, *self._prepared.all) if hosted.revision is not None]
 
     def settings_changed(self, settings: ServiceSettings) -> None:
         """Work by these, as far as the workers that are there can."""
-        for hosted in (*self.all, *self._prepared.values()):
+        for hosted in (*self.all, *self._prepared.all):
             hosted.settings_changed(settings)
 
     def find(self, number: int) -> Hosted | None:
@@ -170,16 +170,18 @@ class Hosting:
         """Bring up the workers that these settings ask for and that are not there: of revisions that are not hosted,
         and of all, where workers are to be others. They get no requests before ``adopt``.
 
-        Raises StartFailed; then what was brought up besides waits for ``discard``.
+        Raises StartFailed; then what was brought up besides waits for ``discard``. GivenUp: that came meanwhile.
         """
-        await self._has_folders.wait()
-        if self._has_all(settings):
-            return  # a share, or a key, is not taken away only once a revision has come up that another verb starts
-        async with self._preparing:
-            discards = self._discards
-            for revision in settings.revisions:
-                if self._is_missing(revision.number, settings.worker_options):
-                    await self._bring_up(revision, settings, discards)
+        with self._prepared.asked(settings) as was_given_up:
+            await self._has_folders.wait()
+            if self._has_all(settings):
+                return  # a share, or a key, is not taken away only once a revision has come up that another verb starts
+            async with self._preparing:
+                for revision in settings.revisions:
+                    if self._is_missing(revision.number, settings.worker_options):
+                        await self._bring_up(revision, settings, was_given_up)
+            if was_given_up():  # after it had come up
+                raise GivenUp
 
     def adopt(self, settings: ServiceSettings) -> None:
         """Have these settings in force. What they do not name any more finishes what it holds, and ends."""
@@ -198,18 +200,12 @@ class Hosting:
 
     async def discard(self) -> None:
         """End what was prepared, and give up what is being prepared."""
-        self._discards += 1
-        prepared, self._prepared = self._prepared, {}
-        await asyncio.gather(*(self._draining.end(each.revision, 0) for each in prepared.values() if each.revision))
+        given_up = self._prepared.give_up()
+        await asyncio.gather(*(self._draining.end(each.revision, 0) for each in given_up if each.revision))
 
     def wants(self, settings: ServiceSettings) -> bool:
         """Whether what is prepared, or is being, is what these settings need."""
-        numbers, options = {revision.number for revision in settings.revisions}, settings.worker_options
-        for number, prepared in self._prepared.items():
-            hosted = self.find(number)
-            if number not in numbers or prepared.options != options or (hosted and hosted.options == options):
-                return False
-        return True
+        return self._prepared.are_for(settings, hosted=self.find)
 
     async def ended(self, number: int) -> None:
         """Wait until all workers that a revision of that number had before have ended."""
@@ -223,8 +219,8 @@ class Hosting:
         return all(each is not None and each.options == settings.worker_options for each in hosted)
 
     def _is_missing(self, number: int, options: WorkerOptions) -> bool:
-        hosted, prepared = self.find(number), self._prepared.get(number)
-        if prepared is not None and prepared.options == options:
+        hosted = self.find(number)
+        if self._prepared.has(number, options):
             return False
         if hosted is None:
             return True
@@ -233,31 +229,35 @@ class Hosting:
         # One beside the default that has failed would only fail again, and keep the others from their new workers.
         return hosted.state is not ServiceState.FAILED or hosted is self.default
 
-    async def _bring_up(self, settings: RevisionSettings, service: ServiceSettings, discards: int) -> None:
+    async def _bring_up(
+        self, settings: RevisionSettings, service: ServiceSettings, was_given_up: Callable[[], bool]
+    ) -> None:
         present = self.find(settings.number)
         if present is not None and present.revision is not None:
             revision = present.revision.renewed(for_revision(service, settings))
         else:
             await self.ended(settings.number)  # its working folder has the same name
             revision = await self._prepare(settings, service)
-        if discards != self._discards or self.stopping:
+        if was_given_up() or self.stopping:
             await revision.leave_folder()
-            raise StartFailed(Failure(phase="start", message="it was given up"))
+            raise self._given_up()
         predecessor = present or self.default
         if settings.number == service.revision.number and predecessor.revision is not None:
             revision.begin_with(predecessor.revision.pool.wanted)
         prepared = Hosted(settings, options=service.worker_options, revision=revision)
-        self._prepared[settings.number] = prepared
+        self._prepared.add(prepared)
         try:
             await revision.start()
             self._earlier.note(prepared)
         except StartFailed:
-            if self._prepared.get(settings.number) is prepared:
-                del self._prepared[settings.number]
+            self._prepared.forget(prepared)
             await self._draining.end(revision, timeout_s=0)
-            if self.stopping:  # its workers were killed by us, which the failure does not say
-                raise StartFailed(Failure(phase="start", message="the scoring server ends")) from None
+            if self.stopping or was_given_up():  # its workers were killed by us, which the failure does not say
+                raise self._given_up() from None
             raise
+
+    def _given_up(self) -> StartFailed:
+        return StartFailed(Failure(phase="start", message="the scoring server ends")) if self.stopping else GivenUp()
 
     async def _prepare(self, revision: RevisionSettings, service: ServiceSettings) -> Revision:
         settings = for_revision(service, revision)
@@ -268,9 +268,8 @@ class Hosting:
     def _place(self, revision: RevisionSettings, settings: ServiceSettings) -> Hosted:
         """What is to be hosted for these settings: what was prepared for them, or what is hosted already."""
         number, hosted, options = revision.number, self.find(revision.number), settings.worker_options
-        prepared = self._prepared.get(number)
-        if prepared is not None and prepared.options == options and (hosted is None or hosted.options != options):
-            hosted = self._prepared.pop(number)
+        if self._prepared.has(number, options) and (hosted is None or hosted.options != options):
+            hosted = self._prepared.take(number)
         assert hosted is not None, "settings are prepared before they are adopted"
         hosted.settings = revision
         return hosted if hosted.options == options else self._tried_otherwise(hosted, settings)
