@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+GONE = (FileNotFoundError, ProcessLookupError)
+"""What reading of a process raises that has ended. Any other OSError, as for want of descriptors, says nothing."""
+
 STATE, PARENT, SESSION = 0, 1, 3
 """Where in its status they stand."""
 

@@ -67,9 +67,10 @@ def _descendants(of: int) -> list[int]:
 
 
 def _is_supervisor(pid: int) -> bool:
-    with contextlib.suppress(OSError):
+    try:
         return any(part in SUPERVISORS for part in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"))
-    return False
+    except OSError:  # it has gone; or it cannot be known, and is not ended then
+        return True
 
 
 def end_orphans(folder: Path) -> None:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from modelport_scoring.errors import ServiceAlreadyRunning
-from modelport_scoring.processes.status import STATE, read_status
+from modelport_scoring.processes.status import GONE, STATE, read_status
 from modelport_scoring.service_folder import LOCK
 
 ORPHAN_PATIENCE_S = 6.0
@@ -46,7 +46,10 @@ def acquire(folder: Path) -> int:
 
 
 def supervisor_pid(folder: Path) -> int | None:
-    """Process id of the living supervisor of that folder, or None. The lock decides, not the number in the file."""
+    """Process id of the living supervisor of that folder, or None. The lock decides, not the number in the file.
+
+    Raises OSError where that cannot be known, as where this process has no descriptor left.
+    """
     try:
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -94,14 +97,15 @@ def is_supervisor(pid: int, folder: Path) -> bool:
         return os.path.samestat(Path(f"/proc/{pid}/cwd").stat(), folder.stat())
     except PermissionError:  # another user's, of whom the system does not tell that
         return True
-    except OSError:
+    except GONE:
         return False
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of that id exists and has not ended (one that nobody waited for yet has)."""
+    """Whether a process of that id exists and has not ended (one that nobody waited for yet has). Raises OSError where
+    that cannot be known."""
     try:
         state = read_status(pid)[STATE]
-    except (OSError, IndexError):
+    except (*GONE, IndexError):
         return False
     return state not in ("Z", "X")
