@@ -54,6 +54,14 @@ def test_both_whatever_the_machine_does_by_default() -> None:
             open_socket("::", listening.getsockname()[1])
 
 
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example"])
+def test_a_host_that_is_no_name_is_told(host: str) -> None:
+    with pytest.raises(
+        CannotServe, match=rf"^{host}, port 0 cannot be listened on: '{host}' is neither an address nor"
+    ):
+        open_socket(host, 0)
+
+
 def test_a_stop_resets_no_client_of_ipv6(services: Services) -> None:
     """As with IPv4: what keeps newcomers away looks at packets, and they are others."""
     service = services.start(host="::1")

@@ -50,6 +50,8 @@ def open_socket(host: str, port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise CannotServe(f"{where} is taken: another program listens there. Choose another port") from error
         raise CannotServe(f"{where} cannot be listened on: {error.strerror or error}") from error
+    except UnicodeError as error:  # a label of a name has from 1 to 63 characters (RFC 1035, 2.3.4)
+        raise CannotServe(f"{where} cannot be listened on: {host!r} is neither an address nor a name") from error
     return listening
 
 
