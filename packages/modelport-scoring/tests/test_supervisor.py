@@ -234,6 +234,9 @@ def test_settings_that_cannot_be(services: Services) -> None:
         ({"workers": 0}, "workers"),
         ({"unknown": 1}, "unknown"),
         ({"port": 70000}, "70000"),
+        ({"health_port": 70000}, "health_port 70000 is not between 1 and 65535"),  # the system would take 4464
+        ({"health_port": 0}, "health_port 0 is not between 1 and 65535"),
+        ({"port": 5001, "health_port": 5001}, "health_port is 5001, as port is"),
         ({"limits": {"max_body_bytes": 0}}, "max_body_bytes"),
         ({"limits": {"queue_wait_ms": 10**400}}, "limits.queue_wait_ms must be at most 10000000000000; leave it out"),
         ({"limits": {"start_timeout_s": 1e300}}, "limits.start_timeout_s must be at most 10000000000; leave it out"),

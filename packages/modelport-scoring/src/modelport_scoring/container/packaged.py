@@ -14,12 +14,12 @@ import msgspec
 from modelport_scoring.bundle import MANIFEST, BundleInvalid, read_manifest
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.service_folder import ACCESS_LOG, LOGS, SUPERVISOR_LOG, log_path
+from modelport_scoring.settings.checks import MOST_PORT
 from modelport_scoring.settings.service import RevisionSettings, ServiceSettings, WorkerStart
 from modelport_scoring.settings.telemetry import LogFormat
 from modelport_scoring.version import WANTED
 
 HEALTH_PORT = 5000
-MOST_PORT = 0xFFFF
 MOST_DIGITS = 12
 """Of a number in a variable."""
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from modelport_scoring.errors import SettingsInvalid
-from modelport_scoring.settings.checks import check_limits
+from modelport_scoring.settings.checks import MOST_PORT, check_limits
 from modelport_scoring.settings.json_files import check_format, decode_json
 from modelport_scoring.settings.service import FrontEnd, Limits, TlsSettings
 from modelport_scoring.settings.traffic import Traffic, check_traffic
@@ -60,8 +60,8 @@ def decode_router_settings(content: bytes, *, path: Path) -> RouterSettings:
 def check_router_settings(settings: RouterSettings, *, path: Path) -> None:
     """Raise SettingsInvalid for what the types alone do not rule out."""
     check_format(settings, FORMAT, path=path)
-    if not 0 <= settings.port <= 65535:
-        raise SettingsInvalid(f"{path}: port {settings.port} is not between 0 and 65535")
+    if not 0 <= settings.port <= MOST_PORT:
+        raise SettingsInvalid(f"{path}: port {settings.port} is not between 0 and {MOST_PORT}")
     numbers = [upstream.revision for upstream in settings.upstreams]
     if settings.default not in numbers:
         raise SettingsInvalid(f"{path}: default is revision {settings.default}, which is none of the upstreams")

@@ -34,6 +34,8 @@ LEAST = {"max_header_bytes": 1000, "log_bytes": 1000, "idle_timeout_s": 0.01, "r
 """Of those that no request or log could keep otherwise: a head with a key has some hundred bytes, and deadlines are
 looked at every 20 ms."""
 
+MOST_PORT = 0xFFFF
+
 MOST = 2**53
 """Of numbers and sizes: up to here all that read JSON read the same whole numbers."""
 
@@ -47,8 +49,7 @@ def check_settings(settings: ServiceSettings, *, path: Path) -> None:
     check_revisions(settings, path=path)
     check_workers(settings.workers, settings.autoscale, path=path)
     check_processes(settings, path=path)
-    if not 0 <= settings.port <= 65535:
-        raise SettingsInvalid(f"{path}: port {settings.port} is not between 0 and 65535")
+    check_ports(settings, path=path)
     if settings.batching is not None:
         check_batching(settings.batching, path=path)
     check_auth(settings.auth, path=path)
@@ -59,6 +60,21 @@ def check_settings(settings: ServiceSettings, *, path: Path) -> None:
         check_origins(settings.cors_origins)
     except OriginInvalid as error:
         raise SettingsInvalid(f"{path}: cors_origins: {error}") from error
+
+
+def check_ports(settings: ServiceSettings, *, path: Path) -> None:
+    """Raise SettingsInvalid for numbers that no port has, which the system may take modulo 65536, and for one number
+    that is to be two ports."""
+    if not 0 <= settings.port <= MOST_PORT:
+        raise SettingsInvalid(f"{path}: port {settings.port} is not between 0 and {MOST_PORT}")
+    if settings.health_port is None:
+        return
+    if not 1 <= settings.health_port <= MOST_PORT:
+        raise SettingsInvalid(f"{path}: health_port {settings.health_port} is not between 1 and {MOST_PORT}")
+    if settings.health_port == settings.port:
+        raise SettingsInvalid(
+            f"{path}: health_port is {settings.port}, as port is: leave it out, or choose another one"
+        )
 
 
 def check_revisions(settings: ServiceSettings, *, path: Path) -> None:
