@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from modelport_scoring.logs.journal import Journal
 from modelport_scoring.settings.service import Limits
+from modelport_scoring.workers.arena import SMALLEST_BYTES, Arena
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.launch import Launch
@@ -21,6 +23,7 @@ from modelport_scoring.workers.pool import Pool
 from modelport_scoring.workers.replies import Replies
 from modelport_scoring.workers.requeue import MOST_ATTEMPTS
 from modelport_scoring.workers.ticket import Refusal, Ticket
+from modelport_scoring.workers.worker import Worker as ServersWorker
 from modelport_worker.frames import CANCELLED, CANCELLED_AT, CHUNK, LAST, MORE, REDONE, RESULT, RETURNED
 
 LAUNCH = Launch(command=(), environment={}, cwd=Path("/"), log=Path("/dev/null"), start_timeout_s=1.0)
@@ -29,8 +32,8 @@ LAUNCH = Launch(command=(), environment={}, cwd=Path("/"), log=Path("/dev/null")
 class Request(Ticket):
     """Raises where it is told ``fails_at``, and writes down what else it is told."""
 
-    def __init__(self, number: int, *fails_at: str) -> None:
-        super().__init__(b"")
+    def __init__(self, number: int, *fails_at: str, body: bytes = b"") -> None:
+        super().__init__(body)
         self.id = number
         self.told: list[str] = []
         self.together = 0
@@ -165,6 +168,32 @@ class Worker:
         return [], held
 
 
+def no_memory(*_: object) -> None:
+    raise MemoryError("not a byte")
+
+
+class Full(Worker):
+    """Has no memory for the first request, which it may have taken a part of."""
+
+    def __init__(self, *, is_held: bool) -> None:
+        super().__init__()
+        self.replaced = False
+        self._is_held = is_held
+
+    def takes_more(self) -> bool:
+        return True
+
+    def send(self, ticket: Ticket, now: float) -> None:
+        if ticket.id == 1:
+            if self._is_held:
+                super().send(ticket, now)
+            raise MemoryError("not a byte")
+        super().send(ticket, now)
+
+    def replace(self, reason: str) -> None:
+        self.replaced = True
+
+
 def test_a_request_that_cannot_be_made_ready_costs_no_other_one() -> None:
     """Where there is no memory to read its body with, for one: it had no answer, and its worker was ended."""
     first, second = Request(1, "admit"), Request(2)
@@ -182,6 +211,43 @@ def test_a_request_that_cannot_be_made_ready_costs_no_other_one() -> None:
     assert said == ["a request could not be made ready for a worker: admit"]
     assert (first.told, second.told) == (["lost"], ["admit"])
     assert worker.in_flight == [second]
+
+
+@pytest.mark.parametrize("is_held", [False, True], ids=["before a byte of it", "on its way"])
+def test_a_request_that_cannot_be_sent_costs_no_other_one(is_held: bool) -> None:
+    """It stayed in flight: the answer to the next one was taken for its own, which was the end of their worker."""
+    first, second = Request(1), Request(2)
+    worker, said = Full(is_held=is_held), list[str]()
+
+    async def take() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: said.append(f"{context['message']}: {context['exception']}"))
+        pool = Pool(LAUNCH, revision=1, size=1, limits=Limits(), loop=loop, observer=Observer())
+        pool.submit(first)
+        pool.submit(second)
+        pool.worker_ready(cast(Any, worker), Contract(input="text"))
+
+    asyncio.run(take())
+    assert said == ["a request could not be sent to a worker: not a byte"]
+    assert (first.told, first.settled, second.told) == (["admit", "lost"], True, ["admit"])
+    assert worker.in_flight == ([first, second] if is_held else [second])
+    assert worker.replaced == is_held, "what it got of that, nobody knows"
+
+
+def test_a_body_for_which_there_is_no_memory_is_not_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def send() -> None:
+        page = SharedPage()
+        process = SimpleNamespace(page=page, watch=lambda *_, **__: None)
+        worker = ServersWorker(cast(Any, process), LAUNCH, loop=asyncio.get_running_loop(), pool=cast(Any, Alone()))
+        monkeypatch.setattr(Arena, "put", no_memory)
+        with pytest.raises(MemoryError):
+            worker.send(Request(0, body=bytes(SMALLEST_BYTES)), 1.0)
+        assert not worker.in_flight
+        worker.send(second := Request(0), 2.0)
+        assert list(worker.in_flight) == [second]
+        page.close()
+
+    asyncio.run(send())
 
 
 def test_a_request_whose_workers_die_waits_anew_and_is_given_up_in_the_end() -> None:

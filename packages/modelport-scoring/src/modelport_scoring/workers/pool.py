@@ -252,11 +252,21 @@ class Pool:
             now = time.monotonic()
             if self._alertness.is_idle:
                 self._alertness.request_came(now)
-            worker.send(ticket, now)
+            try:
+                worker.send(ticket, now)
+            except Exception as error:  # there was no memory to copy its body with, for one
+                self._could_not_send(worker, ticket, error)
+                return
             if self._timeouts.timer is None:
                 self._timeouts.watch()
         elif ticket.away is not None:
             self._unfinished.expect(ticket.away, back=partial(self._came_back, ticket))
+
+    def _could_not_send(self, worker: Worker, ticket: Ticket, error: Exception) -> None:
+        give_up("a request could not be sent to a worker", ticket, error)
+        ticket.settled = True
+        if ticket in worker.in_flight:  # nobody can tell what of it the worker got, and so what it will answer
+            worker.replace("a request could not be sent to it")
 
     def _came_back(self, ticket: Ticket) -> None:
         ticket.away = None

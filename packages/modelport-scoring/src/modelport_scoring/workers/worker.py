@@ -110,7 +110,8 @@ class Worker:
         return contract
 
     def send(self, ticket: Ticket, now: float) -> None:
-        """Give it one more request; ``takes_more`` was true."""
+        """Give it one more request; ``takes_more`` was true. Raises what a fault of ours raises, such as MemoryError;
+        where the request is in flight then, a part of it may have been sent."""
         request_id = ticket.id = next(self._ids)
         ticket.attempts += 1
         ticket.sent_at = now
@@ -126,7 +127,11 @@ class Worker:
             else:
                 self._outbox.send(request_id, SCORE, ticket.payload, ticket.meta, ticket.flags)
         else:
-            payload, flags = self.replies.large_bodies.send(ticket)
+            try:
+                payload, flags = self.replies.large_bodies.send(ticket)
+            except BaseException:  # it has not been sent: whoever answers next, answers another one
+                self.in_flight.pop()
+                raise
             self._outbox.send(request_id, SCORE, payload, ticket.meta, flags)
 
     def stop(self) -> None:
