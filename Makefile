@@ -4,6 +4,9 @@ SOURCES := packages/modelport-worker/src packages/modelport-azureml/src packages
   packages/modelport-azure-cli/src
 PYTEST := $(BIN)/python -m pytest
 
+# Where it is set, as in many images, each of the thousands of processes of the tests would compile Modelport again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-openapi test-clients test-containers test-packages test-clusters test-frameworks check format lint types contracts docs bench bench-quick bench-registration fuzz soak compatibility lock wheels test-wheels clean
 
