@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from modelport_scoring import (
@@ -16,7 +18,7 @@ from modelport_scoring import (
     Traffic,
 )
 from modelport_scoring.supervision.service_lock import is_alive
-from scoring_services import Services, load, wait_until
+from scoring_services import Gate, Services, load, wait_until
 from split_services import answering, asked, asked_once, hosting, state_of, workers
 
 
@@ -83,6 +85,9 @@ def test_while_a_revision_has_no_worker_its_share_goes_to_the_default(services: 
     assert (status.revisions[1].state, status.revisions[1].percent) == (ServiceState.UNHEALTHY, 100)
     with pytest.raises(RequestRefused, match="revision 2 has no worker that takes requests; it is unhealthy"):
         service.control.promote(2)
+    default, other = service.settings.revision, service.settings.others[0]
+    with pytest.raises(RequestRefused, match="revision 2 has no worker that takes requests: unhealthy"):
+        service.control.apply(msgspec.structs.replace(service.settings, revision=other, others=[default]))
     mark.unlink()
     wait_until(lambda: state_of(service, 2).state is ServiceState.RUNNING, what="it is back")
     assert asked(service, 3) == {"2": 3}
@@ -130,7 +135,8 @@ def test_a_hosted_revision_that_fails_after_a_restart_takes_nobody_down(services
     assert third.failure is not None and (third.failure.phase, third.failure.message) == ("init", "gone")
     assert service.ask("GET", "/").body == b"Healthy"
     answer = service.score("x", headers={"x-revision": "3"})
-    assert (answer.status, "that was asked for" in answer.message) == (503, True)
+    assert answer.status == 503
+    assert answer.message.endswith("for the revision of service demo that was asked for: it failed to start")
     service.control.release(2)
     service.control.release(3)
     assert asked_once(service) == "1"
@@ -148,3 +154,19 @@ def test_a_failed_default_leaves_the_others_their_share_and_a_promotion_heals(se
     assert service.status.state is ServiceState.RUNNING
     service.control.release(1)
     assert service.status.failure is None
+
+
+def test_what_a_released_revision_leaves_is_told_at_once_that_the_default_one_has_failed(
+    services: Services, gate: Gate
+) -> None:
+    fails = "def init(): raise OSError('gone')\ndef run(x): pass\n"
+    service = services.start(fails, until=ServiceState.FAILED, limits={"drain_timeout_s": 0.1})
+    service.control.host(service.revision(2, answering("2", inside=gate.wait)))
+    service.control.split(Traffic(weights={2: 100}))
+    with ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(service.score, "x") for _ in range(2)]
+        wait_until(lambda: state_of(service, 2).requests_waiting == 1, what="one is held, and one waits")
+        service.control.release(2)
+        answers = sorted((each.result() for each in asking), key=lambda answer: answer.status)
+    assert [answer.status for answer in answers] == [502, 503]
+    assert "the entry script failed to start" in answers[1].message

@@ -186,6 +186,8 @@ class Pool:
     def take_over(self, tickets: Iterable[Ticket]) -> None:
         """Go on with requests that another pool had taken, before all others."""
         self.line.put_back(tickets)
+        if self.given_up or self._cannot_restart:
+            self.refuse_all()
         for worker in list(self._ready):
             self.has_room(worker)
 
@@ -271,7 +273,7 @@ class Pool:
     def _came_back(self, ticket: Ticket) -> None:
         ticket.away = None
         if not ticket.abandoned:
-            if self.given_up or (not self._ready and (self._cannot_restart or self.group.closing)):
+            if not self._ready and self.group.closing:
                 ticket.refused(Refusal.NO_WORKER)
             else:
                 self.take_over((ticket,))
