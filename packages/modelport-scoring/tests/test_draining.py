@@ -88,7 +88,7 @@ def test_a_folder_that_stays_keeps_no_request_waiting() -> None:
         ending = InLockedFolder(1, waiting)
         ending.is_done.set()
         with pytest.raises(RuntimeError, match="thread"):
-            await draining(ending, stopping=True).end(ending, 0.0)
+            await draining(Running(2), ending, stopping=True).end(ending, 0.0)
         assert waiting.told == [Refusal.NO_WORKER]
 
     run(end)

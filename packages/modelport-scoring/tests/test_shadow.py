@@ -25,7 +25,7 @@ from modelport_scoring.settings.telemetry import TelemetrySettings
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.tracer import Described
 from modelport_scoring.traffic.router import Marked, Router
-from modelport_scoring.traffic.shadow import MOST_KEPT_BYTES, CopiableTicket, Shadow
+from modelport_scoring.traffic.shadow import MOST_COPIED_BYTES, MOST_KEPT_BYTES, CopiableTicket, Shadow
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.numbers import NumberReader
 from modelport_scoring.workers.queue import WaitingLine
@@ -194,6 +194,7 @@ def test_copies_are_bounded_in_number_and_in_bytes_until_they_are_answered() -> 
     assert copies[0] is not None
     copies[0].answer(b"1", revision=2)
     assert large.request(bytes(40 << 20))[1] is not None, "the room of the first one has come back"
+    assert Desk().request(bytes(MOST_COPIED_BYTES + 1))[1] is not None, "one that is alone"
 
 
 def test_a_client_that_has_gone_leaves_nothing_to_compare() -> None:

@@ -117,9 +117,9 @@ def test_a_shadow_may_stream(services: Services) -> None:
 
 def test_inference_answers_are_compared_whichever_revision_they_name(services: Services) -> None:
     script = SUM.format(dtype="float64")
-    service = hosting(services, script, script, traffic=Traffic(shadow=2))
+    service = hosting(services, script, script, script, traffic=Traffic(weights={3: 100}, shadow=2))
     body = b'{"inputs": [{"name": "data", "datatype": "FP64", "shape": [1, 2], "data": [1, 2]}]}'
-    assert service.ask("POST", "/v2/models/demo/infer", body=body).json["model_version"] == "1"
+    assert service.ask("POST", "/v2/models/demo/infer", body=body).json["model_version"] == "3"
     wait_until(lambda: shadow_counts(service) == {"equal": 1, "different": 0}, what="compared")
 
 

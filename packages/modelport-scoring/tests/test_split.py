@@ -71,9 +71,12 @@ def test_a_client_may_ask_for_a_revision(services: Services) -> None:
 
 def test_an_answer_of_the_only_revision_names_none(services: Services) -> None:
     service = services.start(answering("1"))
-    assert REVISION not in service.score("x").headers
+    alone = set(service.score("x").headers)
+    assert REVISION not in alone
     service.control.host(service.revision(2, answering("2")))
-    assert service.score("x").headers[REVISION] == "1"
+    beside = service.score("x").headers
+    assert beside[REVISION] == "1"
+    assert beside.keys() == {*alone, REVISION}
     service.control.release(2)
     assert REVISION not in service.score("x").headers
 
