@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from modelport_scoring.revisions.draining import Draining
-from modelport_scoring.settings.service import Limits
+from modelport_scoring.revisions.hosted import Hosted
+from modelport_scoring.service import Service
+from modelport_scoring.settings.service import Limits, RevisionSettings, ServiceSettings
+from modelport_scoring.settings.telemetry import TelemetrySettings
+from modelport_scoring.telemetry.telemetry import Telemetry
+from modelport_scoring.telemetry.tracer import Described
 from modelport_scoring.workers.ticket import Refusal
 
 
@@ -159,3 +165,26 @@ def test_the_end_of_a_number_is_waited_for_and_can_be_hurried() -> None:
         assert [each.is_hurried for each in (first, again, other)] == [False, False, True], "two have ended before"
 
     run(end)
+
+
+@pytest.mark.parametrize("has_time", [True, False])
+def test_a_stop_waits_for_what_was_released_before(tmp_path: Path, has_time: bool) -> None:
+    """As long as for the others, and no longer."""
+
+    async def stop() -> None:
+        first, second = (RevisionSettings(number=each, bundle="/", interpreter=["python"]) for each in (1, 2))
+        settings = ServiceSettings(name="demo", workspace="tests", revision=first)
+        telemetry = Telemetry(TelemetrySettings(), service=Described("demo"))
+        service = Service(settings, folder=tmp_path, loop=asyncio.get_running_loop(), telemetry=telemetry)
+        ending: Any = Running(2)
+        service.hosting.others[2] = Hosted(second, options=settings.worker_options, revision=ending)
+        service.adopt(settings)
+        stopping = asyncio.create_task(service.stop(drain_timeout_s=60.0 if has_time else 0.0))
+        if has_time:
+            await asyncio.sleep(0.01)
+            assert not stopping.done()
+            ending.is_done.set()
+        await stopping
+        assert ending.is_done.is_set() and ending.is_hurried is not has_time
+
+    run(stop)

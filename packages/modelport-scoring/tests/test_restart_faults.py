@@ -67,6 +67,7 @@ def test_a_stop_does_not_wait_for_the_next_try(services: Services, tmp_path: Pat
     service.control.stop()
     assert service.process is not None
     assert service.process.wait(10) == 0
+    assert "failed to start" not in service.log, "it was ended"
 
 
 def test_a_switch_heals_it_too(services: Services, tmp_path: Path) -> None:
