@@ -181,6 +181,17 @@ def test_what_waits_for_a_replaced_revision_waits_for_the_new_one(services: Serv
         assert sorted(each.result().json for each in asking) == ["2", "4", "4"]
 
 
+def test_what_waits_for_the_default_revision_goes_to_the_one_that_is_promoted(services: Services, gate: Gate) -> None:
+    service = hosting(services, answering("1", inside=gate.wait), answering("2"))
+    with ThreadPoolExecutor(3) as pool:
+        asking = [pool.submit(service.score, "x") for _ in range(3)]
+        wait_until(lambda: service.status.requests_waiting == 2, what="one is held, two wait")
+        service.control.promote(2)
+        wait_until(lambda: sum(each.done() for each in asking) == 2, what="the two have their answers")
+        gate.open()
+        assert sorted(each.result().json for each in asking) == ["1", "2", "2"]
+
+
 def test_a_refusal_names_the_limit_of_the_revision(services: Services, gate: Gate) -> None:
     service = services.start(answering("1"), limits={"drain_timeout_s": 0.1})
     script = f"import os, time\ndef init(): pass\ndef run(data):\n    {gate.wait}\n"
