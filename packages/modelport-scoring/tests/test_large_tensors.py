@@ -317,6 +317,7 @@ def test_what_waits_for_its_turn_for_too_long_is_refused(services: Services) -> 
     assert [answer.status for answer in answers] == [200, 503]
     assert "limits.queue_wait_ms" in answers[1].json["error"]
     assert "retry-after" in answers[1].headers
+    assert "a request was refused: no worker took it in time (limits.queue_wait_ms)" in service.log
     assert (service.status.requests_in_flight, service.status.requests_waiting) == (0, 0)
 
 
@@ -355,3 +356,4 @@ def test_more_than_may_wait_is_refused(services: Services) -> None:
     service = services.start(SCRIPT, limits={"max_queue_bytes": 1_000_000})
     statuses = [answer.status for answer in ask_twice_of_a_busy_process(service)]
     assert sorted(statuses) == [200, 503]
+    assert "(limits.max_queue_bytes)" in service.log

@@ -163,7 +163,7 @@ class InferenceTicket(Scoring):
         service, headers, body = self._service, self._exchange.head.headers, self._exchange.body
         limits, side_process = service.settings.limits, service.side_process
         if side_process.held_bytes and side_process.held_bytes + len(body) > service.share.part(limits.max_queue_bytes):
-            self.refused(Refusal.QUEUE_BYTES)
+            self._refuse_by_limit(Refusal.QUEUE_BYTES)
             return
         length = headers.get(HEADER_LENGTH)
         job = Read(
@@ -182,10 +182,17 @@ class InferenceTicket(Scoring):
             except NoTurn:
                 if not self.abandoned:
                     self.abandoned = True
-                    self.refused(Refusal.QUEUE_WAIT)
+                    self._refuse_by_limit(Refusal.QUEUE_WAIT)
 
         self.away = service.do_aside(read())
         side_process.hold(len(body), until=self.away)
+
+    def _refuse_by_limit(self, refusal: Refusal) -> None:
+        """As the revision's queue does, which it has left: the log tells of it."""
+        hosted = self._service.hosting.find(self.revision)
+        if hosted is not None and hosted.revision is not None:
+            hosted.revision.pool.limit_log.refused(refusal)
+        self.refused(refusal)
 
     def scored(
         self, code: int, flags: int, micros: int, meta: bytes, payload: bytes | memoryview, together: int
