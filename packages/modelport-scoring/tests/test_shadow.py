@@ -272,6 +272,25 @@ def test_who_waits_for_a_revision_is_told_where_it_is_taken_away_before_it_is_th
     assert b"There is no such revision of service demo: x-version may be 1" in response.body
 
 
+def test_a_copy_is_for_its_revision_alone_and_does_not_wait_until_that_is_there(tmp_path: Path) -> None:
+    async def copied() -> None:
+        loop, telemetry = asyncio.get_running_loop(), Telemetry(TelemetrySettings(), service=Described("demo"))
+        first, second = (RevisionSettings(number=number, bundle="/", interpreter=["python"]) for number in (1, 2))
+        settings = ServiceSettings(
+            name="demo", workspace="tests", revision=first, others=[second], traffic=Traffic(shadow=2)
+        )
+        service = Service(settings, folder=tmp_path, loop=loop, telemetry=telemetry)
+        head = Head(method=b"POST", target=b"/score", version="1.1", headers={})
+        exchange = Exchange(head, b"x", Sent())
+        ticket = Scoring(exchange, service)
+        copy = ticket.copied_to(Exchange(head, b"x", Sent()), posing_as=1)
+        assert [(each.is_copy, each.tied) for each in (ticket, copy)] == [(False, False), (True, True)]
+        service.submit(ticket, exchange)
+        assert service.gauges.queue_length() == 1, "the request, which may be answered by any"
+
+    asyncio.run(copied())
+
+
 def test_clients_that_come_and_go_do_not_fill_the_queue() -> None:
     """While the workers are busy, for longer than it takes to connect a hundred thousand times."""
 
