@@ -16,7 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ from modelport_scoring import (
     read_failure,
 )
 from modelport_scoring.control.lines import LineSocket
-from modelport_scoring.control.peers import Peers
+from modelport_scoring.control.peers import Peers, end_listener
 from modelport_scoring.service_folder import peer_socket
 from modelport_scoring.supervision.service_lock import is_alive
 from modelport_scoring.workers.process import parent_of
@@ -583,6 +583,21 @@ def test_one_whose_socket_was_removed_discards_once_it_listens_again(
 
     asyncio.run(tell())
     assert heard == ["discard"]
+
+
+def test_who_cannot_be_heard_by_one_that_hangs_does_not_hang_too(tmp_path: Path) -> None:
+    path = str(tmp_path / "hangs.sock")
+    with ExitStack() as opened:
+        hangs = opened.enter_context(socket.socket(socket.AF_UNIX))
+        hangs.bind(path)
+        hangs.listen(0)
+        with pytest.raises(BlockingIOError):
+            while True:
+                waits = opened.enter_context(socket.socket(socket.AF_UNIX))
+                waits.setblocking(False)
+                waits.connect(path)
+        with pytest.raises(BlockingIOError):
+            end_listener(path, why="does not answer")
 
 
 def test_who_has_nothing_to_look_with_does_not_say_that_a_process_is_gone() -> None:

@@ -288,8 +288,9 @@ class Peers:
 
 
 def end_listener(path: str, *, why: str) -> None:
-    """End the process that listens there. Raises OSError where nobody does."""
+    """End the process that listens there. Raises OSError where nobody does, or where too many wait to be heard."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+        channel.setblocking(False)  # else we would hang with one that hangs, while its queue is full
         channel.connect(path)
         pid, _, _ = CREDENTIALS.unpack(channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
     say(f"{why}; process {pid} is ended, and another one started")
