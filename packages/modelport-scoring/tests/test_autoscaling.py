@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -12,14 +13,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import AsyncMock, Mock
 
 import msgspec
 import pytest
 
 from modelport_scoring import Autoscale, Limits, RequestRefused, ServiceState, WorkerStart
 from modelport_scoring.logs.journal import Journal
+from modelport_scoring.revisions import revision
+from modelport_scoring.settings.service import RevisionSettings, ServiceSettings
+from modelport_scoring.settings.share import WHOLE
+from modelport_scoring.settings.telemetry import TelemetrySettings
+from modelport_scoring.telemetry.telemetry import Telemetry
+from modelport_scoring.telemetry.tracer import Described
 from modelport_scoring.workers.autoscaler import Autoscaler, Decision, Load
-from scoring_services import RunningService, Services, load, wait_until
+from scoring_services import ECHO, RunningService, Services, load, wait_until, write_bundle
 from split_services import state_of
 
 SLEEPER = """
@@ -215,6 +223,34 @@ def test_a_pool_that_goes_is_looked_at_no_more(clock: Clock, tmp_path: Path, how
     clock.pass_by(3.0)
     assert clock.due == []
     assert pool.wanted == 1
+
+
+def test_no_two_look_at_one_pool(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looked by the settings before would undo what those of now say."""
+    bundle = str(write_bundle(tmp_path / "bundle", ECHO))
+    first = RevisionSettings(number=1, bundle=bundle, interpreter=["python"])
+    settings = ServiceSettings(name="demo", workspace="tests", revision=first, autoscale=Autoscale())
+    made: list[Autoscaler] = []
+
+    def look(_: object, autoscale: Autoscale, *, loop: object, journal: Journal) -> Autoscaler:
+        made.append(Autoscaler(Seen(), autoscale, loop=cast(Any, clock), journal=journal))
+        return made[-1]
+
+    async def looking_after_each_change() -> list[int]:
+        telemetry = Telemetry(TelemetrySettings(), service=Described("demo"))
+        loop = asyncio.get_running_loop()
+        running = await revision.prepare(settings, folder=tmp_path, loop=loop, telemetry=telemetry, share=WHOLE)
+        monkeypatch.setattr(running, "pool", AsyncMock(resize=Mock(), wanted=1))
+        await running.start()
+        looking = [len(clock.due)]
+        for autoscale in (Autoscale(max_workers=2), None):
+            running.settings_changed(msgspec.structs.replace(settings, autoscale=autoscale), first)
+            looking.append(len(clock.due))
+        await running.leave_folder()
+        return looking
+
+    monkeypatch.setattr(revision, "Autoscaler", look)
+    assert (asyncio.run(looking_after_each_change()), len(made)) == ([1, 1, 0], 2)
 
 
 # --- by configuration -------------------------------------------------------------------------------------------------
