@@ -10,7 +10,7 @@ import select
 import signal
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,10 +19,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from modelport_scoring.http.exchange import Exchange, Nobody
+from modelport_scoring.http.request import Body, Head
 from modelport_scoring.inference_protocol import side_process
-from modelport_scoring.inference_protocol.jobs import Done, Wanted, Write
+from modelport_scoring.inference_protocol.jobs import Done, Job, Wanted, Write
+from modelport_scoring.inference_protocol.paths import read_target
 from modelport_scoring.inference_protocol.side_process import NoTurn, SideProcess
-from modelport_scoring.serving.inference import do
+from modelport_scoring.service import Service
+from modelport_scoring.serving.inference import HEAVY_BYTES, Inference, InferenceTicket, do
+from modelport_scoring.settings.service import RevisionSettings, ServiceSettings
+from modelport_scoring.settings.telemetry import TelemetrySettings
+from modelport_scoring.telemetry.telemetry import Telemetry
+from modelport_scoring.telemetry.tracer import Described
 from modelport_scoring.workers.contract import Contract
 from scoring_services import (
     Answer,
@@ -297,6 +305,48 @@ def test_work_that_nobody_wants_is_not_done() -> None:
         process.close()
 
     asyncio.run(work())
+
+
+class Busy(SideProcess):
+    """Has its next turn when all others have had theirs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[Job] = []
+
+    async def do(
+        self, job: Job, body: Body, *, wait_s: float | None = None, is_wanted: Callable[[], bool] = lambda: True
+    ) -> tuple[Done, bytes]:
+        await asyncio.sleep(0)
+        if not is_wanted():
+            raise NoTurn
+        self.done.append(job)
+        return Done(), b""
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_nothing_is_read_for_a_client_that_has_gone(tmp_path: Path, leaves: bool) -> None:
+    revision = RevisionSettings(number=1, bundle="/", interpreter=["python"])
+    settings = ServiceSettings(name="demo", workspace="tests", revision=revision)
+
+    async def ask() -> list[Job]:
+        telemetry = Telemetry(TelemetrySettings(), service=Described("demo"))
+        service = Service(settings, folder=tmp_path, loop=asyncio.get_running_loop(), telemetry=telemetry)
+        service.side_process = process = Busy()
+        target = read_target(INFER.encode())
+        assert target is not None
+        head = Head(method=b"POST", target=INFER.encode(), version="1.1", headers={})
+        exchange = Exchange(head, bytes(HEAVY_BYTES + 1), Nobody())
+        ticket = InferenceTicket(exchange, service, target=target, endpoint=Inference(service).endpoint)
+        assert not ticket.admit(Contract(input="json"), None)
+        assert ticket.away is not None
+        if leaves:
+            ticket.client_gone()
+        await ticket.away
+        assert exchange.response is None
+        return process.done
+
+    assert len(asyncio.run(ask())) == (0 if leaves else 1)
 
 
 def ask_twice_of_a_busy_process(service: RunningService) -> list[Answer]:
