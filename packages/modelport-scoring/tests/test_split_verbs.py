@@ -182,11 +182,13 @@ def test_what_waits_for_a_replaced_revision_waits_for_the_new_one(services: Serv
 
 
 def test_what_waits_for_the_default_revision_goes_to_the_one_that_is_promoted(services: Services, gate: Gate) -> None:
-    service = hosting(services, answering("1", inside=gate.wait), answering("2"))
+    traffic = Traffic(weights={1: 100})
+    service = hosting(services, answering("1", inside=gate.wait), answering("2"), traffic=traffic)
     with ThreadPoolExecutor(3) as pool:
         asking = [pool.submit(service.score, "x") for _ in range(3)]
         wait_until(lambda: service.status.requests_waiting == 2, what="one is held, two wait")
         service.control.promote(2)
+        assert [(each.revision, each.percent) for each in service.status.revisions] == [(2, 100), (1, 0)]
         wait_until(lambda: sum(each.done() for each in asking) == 2, what="the two have their answers")
         gate.open()
         assert sorted(each.result().json for each in asking) == ["1", "2", "2"]

@@ -75,13 +75,14 @@ class Verbs:
         await asyncio.gather(self._hosting.ended(number), self._peers.ended(number))
 
     async def promote(self, number: int) -> None:
-        """Make a hosted revision the default one, and the default one a hosted one. Raises SwitchInProgress and
-        RequestRefused."""
+        """Make a hosted revision the default one, and the default one a hosted one without a share, whatever its weight
+        was while it got the rest. Raises SwitchInProgress and RequestRefused."""
 
         def change(settings: ServiceSettings) -> ServiceSettings:
             released = without_revision(settings, number)
             others = [*released.others, settings.revision]
-            return msgspec.structs.replace(released, revision=hosted.settings, others=others)
+            traffic = without(released.traffic, settings.revision.number)
+            return msgspec.structs.replace(released, revision=hosted.settings, others=others, traffic=traffic)
 
         with self._alone():
             if number == self._hosting.default.number:
