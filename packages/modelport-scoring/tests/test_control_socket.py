@@ -94,6 +94,10 @@ def test_a_dead_socket_in_its_place_is_replaced(services: Services) -> None:
     service.wait_for(ServiceState.RUNNING)
 
 
+async def nobody(line: bytes) -> LineAnswer:
+    raise AssertionError("is never asked")
+
+
 def test_a_folder_in_its_place_costs_a_line_and_no_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     said: list[str] = []
@@ -122,14 +126,43 @@ def test_a_folder_in_its_place_costs_a_line_and_no_descriptors(tmp_path: Path, m
         assert made._reopening is not None
         await made._reopening
 
-    async def nobody(line: bytes) -> LineAnswer:
-        raise AssertionError("is never asked")
-
     assert len(set(asyncio.run(look_and_look()))) == 1
     assert [text.partition(": [Errno")[0] for text in said] == [
         "some.sock has been removed, and cannot be made anew for now",
         "some.sock had been removed; it is there again",
     ]
+
+
+def test_a_socket_that_is_closed_is_not_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def close() -> None:
+        made = LineSocket("some.sock", nobody)
+        await made.open()
+        Path("some.sock").unlink()
+        made.look()
+        made.close()
+        assert made._reopening is not None
+        await asyncio.wait([made._reopening])
+
+    asyncio.run(close())
+    assert not Path("some.sock").exists()
+
+
+def test_who_says_nothing_keeps_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lines, "PATIENCE_S", 0.05)
+
+    async def wait() -> bytes:
+        made = LineSocket("some.sock", nobody)
+        await made.open()
+        reader, writer = await asyncio.open_unix_connection("some.sock")
+        told = await asyncio.wait_for(reader.read(), PATIENCE_S)
+        writer.close()
+        made.close()
+        return told
+
+    assert asyncio.run(wait()) == b""
 
 
 def test_a_dialect_has_every_word_at_whatever_depth() -> None:

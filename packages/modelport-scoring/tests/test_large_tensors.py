@@ -308,31 +308,38 @@ def test_work_that_nobody_wants_is_not_done() -> None:
 
 
 class Busy(SideProcess):
-    """Has its next turn when all others have had theirs."""
+    """Has its next turn when all others have had theirs; ``for_long``: not in time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, for_long: bool) -> None:
         super().__init__()
         self.done: list[Job] = []
+        self._for_long = for_long
 
     async def do(
         self, job: Job, body: Body, *, wait_s: float | None = None, is_wanted: Callable[[], bool] = lambda: True
     ) -> tuple[Done, bytes]:
         await asyncio.sleep(0)
-        if not is_wanted():
+        if self._for_long or not is_wanted():
             raise NoTurn
         self.done.append(job)
         return Done(), b""
 
 
-@pytest.mark.parametrize("leaves", [True, False])
-def test_nothing_is_read_for_a_client_that_has_gone(tmp_path: Path, leaves: bool) -> None:
+@pytest.mark.parametrize(
+    ("leaves", "for_long", "expected"),
+    [(False, False, (1, None, False)), (True, False, (0, None, True)), (False, True, (0, 503, True))],
+)
+def test_nothing_is_read_for_who_has_gone_or_been_refused(
+    tmp_path: Path, leaves: bool, for_long: bool, expected: tuple[int, int | None, bool]
+) -> None:
+    """Nor goes such a request to a worker, which would answer it."""
     revision = RevisionSettings(number=1, bundle="/", interpreter=["python"])
     settings = ServiceSettings(name="demo", workspace="tests", revision=revision)
 
-    async def ask() -> list[Job]:
+    async def ask() -> tuple[int, int | None, bool]:
         telemetry = Telemetry(TelemetrySettings(), service=Described("demo"))
         service = Service(settings, folder=tmp_path, loop=asyncio.get_running_loop(), telemetry=telemetry)
-        service.side_process = process = Busy()
+        service.side_process = process = Busy(for_long=for_long)
         target = read_target(INFER.encode())
         assert target is not None
         head = Head(method=b"POST", target=INFER.encode(), version="1.1", headers={})
@@ -343,10 +350,10 @@ def test_nothing_is_read_for_a_client_that_has_gone(tmp_path: Path, leaves: bool
         if leaves:
             ticket.client_gone()
         await ticket.away
-        assert exchange.response is None
-        return process.done
+        status = None if exchange.response is None else exchange.response.status
+        return len(process.done), status, ticket.abandoned
 
-    assert len(asyncio.run(ask())) == (0 if leaves else 1)
+    assert asyncio.run(ask()) == expected
 
 
 def ask_twice_of_a_busy_process(service: RunningService) -> list[Answer]:
