@@ -10,8 +10,17 @@ from typing import Any, cast
 
 import pytest
 
+from modelport_scoring.http.exchange import Exchange, Nobody
+from modelport_scoring.http.request import Head
+from modelport_scoring.http.response import Response
+from modelport_scoring.http.stream import BodyStream
 from modelport_scoring.logs.journal import Journal
-from modelport_scoring.settings.service import Limits
+from modelport_scoring.service import Service
+from modelport_scoring.serving.scoring import Scoring
+from modelport_scoring.settings.service import Limits, RevisionSettings, ServiceSettings
+from modelport_scoring.settings.telemetry import TelemetrySettings
+from modelport_scoring.telemetry.telemetry import Telemetry
+from modelport_scoring.telemetry.tracer import Described
 from modelport_scoring.workers.arena import SMALLEST_BYTES, Arena
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.contract import Contract
@@ -324,3 +333,41 @@ def test_how_many_were_scored_together_is_told_to_those_and_to_no_other() -> Non
 
     held(first, second, third, work=work)
     assert (second.together, third.together) == (2, 1)
+
+
+class Source:
+    """A worker that makes a body while that is sent."""
+
+    def __init__(self) -> None:
+        self.left: list[Ticket] = []
+
+    def cancel(self, ticket: Ticket) -> None:
+        self.left.append(ticket)
+
+
+@pytest.mark.parametrize(
+    ("ends", "is_left", "is_settled"),
+    [(Scoring.client_gone, True, True), (Scoring.timed_out, True, False), (Scoring.lost, False, False)],
+)
+def test_a_body_that_ends_early_has_its_end_once(
+    tmp_path: Path, ends: Callable[[Scoring], None], is_left: bool, is_settled: bool
+) -> None:
+    """Its worker may still be told to leave it, or die: then it must not get a second answer, a 502 in the metrics."""
+
+    async def end() -> None:
+        settings = ServiceSettings(
+            name="demo", workspace="tests", revision=RevisionSettings(number=1, bundle="/", interpreter=["python"])
+        )
+        telemetry = Telemetry(TelemetrySettings(), service=Described("demo"))
+        service = Service(settings, folder=tmp_path, loop=asyncio.get_running_loop(), telemetry=telemetry)
+        head = Head(method=b"GET", target=b"/score", version="1.1", headers={})
+        ticket = Scoring(exchange := Exchange(head, b"", Nobody()), service)
+        source: Any = Source()
+        exchange.response = Response(200, stream=BodyStream())
+        ticket.source = source
+        ends(ticket)
+        assert (source.left, ticket.source, ticket.settled) == ([ticket] * is_left, None, is_settled)
+        assert exchange.response.status == 200
+        assert exchange.response.stream is not None and exchange.response.stream.broken is not is_settled
+
+    asyncio.run(end())
