@@ -280,6 +280,48 @@ def test_a_request_whose_workers_die_waits_anew_and_is_given_up_in_the_end() -> 
     assert request.told == [*["admit"] * MOST_ATTEMPTS, "lost"]
 
 
+def fail_at_the_end(*requests: Request, pool: Callable[[Pool], object]) -> list[str]:
+    """What the log says where the requests wait in a pool without a worker, and that is done with it."""
+    said: list[str] = []
+
+    async def do() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: said.append(f"{context['message']}: {context['exception']}"))
+        made = Pool(LAUNCH, revision=1, size=1, limits=Limits(), loop=loop, observer=Observer())
+        for request in requests:
+            made.submit(request)
+        pool(made)
+
+    asyncio.run(do())
+    return said
+
+
+def expire(pool: Pool) -> None:
+    for ticket in pool.line._tickets:
+        ticket.waiting_since -= 1000
+    pool.line._expire()
+
+
+@pytest.mark.parametrize("end", [expire, Pool.refuse_all])
+def test_a_request_that_cannot_be_refused_costs_the_others_no_answer(end: Callable[[Pool], object]) -> None:
+    first, second = Request(1, "refused"), Request(2)
+    assert fail_at_the_end(first, second, pool=end) == ["a request could not be refused: refused"]
+    assert (first.told, second.told) == (["lost"], ["refused"])
+
+
+def test_a_request_that_cannot_be_told_that_it_is_lost_costs_the_others_nothing() -> None:
+    """None of them was told, and what waited for the next worker was gone."""
+    lost, other, waits = Request(1, "lost"), Request(2), Request(3)
+    replies = SimpleNamespace(unanswered=lambda: ([lost, other], [waits]))
+
+    def die(pool: Pool) -> None:
+        pool.worker_ended(cast(Any, SimpleNamespace(replies=replies)))
+        assert pool.line.take() is waits
+
+    assert fail_at_the_end(pool=die) == ["that a request was lost could not be told: lost"]
+    assert other.told == ["lost"]
+
+
 def held(*requests: Request, work: Callable[[Replies], None]) -> None:
     """Do that with the replies of a worker that holds the requests."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -335,6 +336,32 @@ class Timers:
 
     def cancel(self) -> None:
         self.due.pop()
+
+
+class Unanswerable(Held):
+    def timed_out(self) -> None:
+        raise MemoryError("not a byte")
+
+    def lost(self) -> None:
+        """It gets a word at least."""
+
+
+def test_an_answer_that_cannot_be_sent_ends_no_watch() -> None:
+    """Nobody looked any more, and a worker that hung was there for ever."""
+    said: list[str] = []
+
+    async def look() -> None:
+        handler = asyncio.get_running_loop().set_exception_handler
+        handler(lambda _, context: said.append(f"{context['message']}: {context['exception']}"))
+        timers = Timers()
+        pool = Overdue(timers)
+        pool.overdue = [Unanswerable(pool)]
+        pool.timeouts.watch()
+        timers.due.pop()()
+        assert len(timers.due) == 1
+
+    asyncio.run(look())
+    assert said == ["that run() took too long could not be told: not a byte"]
 
 
 def test_what_comes_for_what_is_overdue_is_watched_by_the_same_timer() -> None:

@@ -12,9 +12,12 @@ import pytest
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.logs.journal import Journal
 from modelport_scoring.workers.batch_size import BatchSize
+from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.group import WorkerGroup
 from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.process import SpawnedProcesses
+from modelport_scoring.workers.worker import Worker
+from scoring_services import PATIENCE_S
 
 
 class Nobody:
@@ -54,6 +57,61 @@ class Told(Nobody):
 
     def worker_restarted(self) -> None:
         """It is tried again."""
+
+
+IDLE = """
+import socket, sys
+from modelport_worker.frames import READY, pack
+link = socket.socket(fileno=int(sys.argv[sys.argv.index("--socket") + 1]))
+link.sendall(pack(0, READY, b'{"input": "text"}'))
+link.recv(1)
+"""
+"""A worker that is ready, and waits until it is told to stop."""
+
+
+class Faulty(Told):
+    """An owner with a fault in what it does once a worker is there, or has ended."""
+
+    def __init__(self, launch: Launch) -> None:
+        super().__init__(launch)
+        self.came: list[Worker] = []
+
+    def worker_ready(self, worker: Worker, contract: Contract) -> None:
+        self.came.append(worker)
+        raise MemoryError("not a byte")
+
+    def worker_ended(self, worker: Worker) -> None:
+        raise MemoryError("not a byte")
+
+    def has_room(self, worker: Worker) -> None:
+        """It has no requests."""
+
+
+def test_whatever_goes_wrong_when_a_worker_comes_or_goes_costs_no_place(tmp_path: Path) -> None:
+    async def start() -> None:
+        loop = asyncio.get_running_loop()
+        faults: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: faults.append(context))
+        launch = Launch(
+            command=(sys.executable, "-c", IDLE),
+            environment={},
+            cwd=tmp_path,
+            log=tmp_path / "log",
+            start_timeout_s=PATIENCE_S,
+        )
+        owner = Faulty(launch)
+        group = WorkerGroup(launch, size=1, loop=loop, owner=owner)
+        await group.start()
+        owner.came[0].kill()
+        while len(owner.came) < 2:
+            await asyncio.sleep(0.01)
+        group.close()
+        await group.end(patience_s=PATIENCE_S)
+        assert len(faults) == 4
+        text = "the requests of a worker that came or went could not be seen to"
+        assert {fault["message"] for fault in faults} == {text}
+
+    asyncio.run(asyncio.wait_for(start(), 3 * PATIENCE_S))
 
 
 @pytest.mark.parametrize("step", ["process", "link"])

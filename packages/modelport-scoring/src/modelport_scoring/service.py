@@ -28,7 +28,7 @@ from modelport_scoring.telemetry.telemetry import Gauges, Telemetry
 from modelport_scoring.traffic.router import Router
 from modelport_scoring.traffic.shadow import CopiableTicket
 from modelport_scoring.workers.large_bodies import LargeBodies
-from modelport_scoring.workers.queue import WaitingLine
+from modelport_scoring.workers.queue import WaitingLine, refuse
 from modelport_scoring.workers.ticket import Refusal, Ticket
 
 
@@ -212,7 +212,7 @@ class Service:
         timeout_s = self.settings.limits.drain_timeout_s if drain_timeout_s is None else drain_timeout_s
         await self.hosting.stop(drain_timeout_s=timeout_s)
         for ticket in self._early.clear():
-            ticket.refused(Refusal.NO_WORKER)
+            refuse(ticket, Refusal.NO_WORKER)
         if self._asides:
             await asyncio.wait(self._asides, timeout=timeout_s)
         self.side_process.close()
@@ -267,7 +267,7 @@ class Service:
         for ticket in self._early.clear():
             hosted = self.hosting.find(ticket.revision) if ticket.tied else self.hosting.default
             if hosted is None:  # it was released
-                ticket.refused(Refusal.NO_SUCH_REVISION)
+                refuse(ticket, Refusal.NO_SUCH_REVISION)
             elif hosted is self.hosting.default:
                 self.submit_to_default(ticket)
             else:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from modelport_scoring.failures import KILLED, Failure, StartFailed
@@ -233,7 +235,7 @@ class WorkerGroup:
         await seat.worker.ended
         if not seat.given_up.is_set():
             self._say(f"worker {seat.worker.pid} ended ({seat.worker.exit}); another one is started")
-        self._owner.worker_ended(seat.worker)
+        self._see_to(partial(self._owner.worker_ended, seat.worker))
         return self._loop.time() - born
 
     def _start_failed(self, seat: Seat, failure: Failure) -> None:
@@ -263,7 +265,14 @@ class WorkerGroup:
         if seat.given_up.is_set():
             worker.stop()
         else:
-            self._owner.worker_ready(worker, contract)
+            self._see_to(partial(self._owner.worker_ready, worker, contract))
+
+    def _see_to(self, requests: Callable[[], None]) -> None:
+        """A fault of ours there must not keep the seat from being watched, and filled again."""
+        try:
+            requests()
+        except Exception as error:
+            report_fault("the requests of a worker that came or went could not be seen to", error)
 
     def _say(self, text: str) -> None:
         self._journal.write(f"modelport: {text}")

@@ -20,7 +20,7 @@ from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.limit_log import LimitLog
 from modelport_scoring.workers.numbers import MOST_BYTES, NumberReader
 from modelport_scoring.workers.placing import choose, place
-from modelport_scoring.workers.queue import WaitingLine
+from modelport_scoring.workers.queue import WaitingLine, refuse
 from modelport_scoring.workers.replies import give_up
 from modelport_scoring.workers.requeue import to_requeue
 from modelport_scoring.workers.ticket import Refusal, Ticket
@@ -194,7 +194,7 @@ class Pool:
     def refuse_all(self) -> None:
         """Nobody will take what waits."""
         for ticket in self.line.clear():
-            ticket.refused(Refusal.NO_WORKER)
+            refuse(ticket, Refusal.NO_WORKER)
 
     @property
     def limits(self) -> Limits:

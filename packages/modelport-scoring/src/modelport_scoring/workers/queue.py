@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from modelport_scoring.settings.service import Limits
+from modelport_scoring.workers.replies import give_up
 from modelport_scoring.workers.ticket import Refusal, Ticket
 
 MOST_ABANDONED = 64
@@ -68,7 +69,7 @@ class WaitingLine:
         where they are taken still."""
         for ticket in reversed(list(tickets)):
             if ticket.is_copy and not self._takes_copies:
-                ticket.refused(Refusal.NO_WORKER)
+                refuse(ticket, Refusal.NO_WORKER)
                 continue
             self._count(ticket)
             self._tickets.appendleft(ticket)
@@ -109,7 +110,7 @@ class WaitingLine:
 
     def _refuse(self, ticket: Ticket, refusal: Refusal) -> None:
         self._note(refusal)
-        ticket.refused(refusal)
+        refuse(ticket, refusal)
 
     def _count(self, ticket: Ticket) -> None:
         ticket.line = self
@@ -148,3 +149,11 @@ class WaitingLine:
         for ticket in expired:
             self._refuse(ticket, Refusal.QUEUE_WAIT)
         self._watch()
+
+
+def refuse(ticket: Ticket, refusal: Refusal) -> None:
+    """Tell the request so. A fault of ours on that way is its own end, and not that of others that wait."""
+    try:
+        ticket.refused(refusal)
+    except Exception as error:
+        give_up("a request could not be refused", ticket, error)

@@ -278,10 +278,16 @@ class Replies:
 def give_up(what: str, ticket: Ticket, error: Exception) -> None:
     """A fault of ours stands between a request and its answer: that is one request's end, and not its worker's."""
     report_fault(what, error)
+    tell_lost("nor could that it was lost", ticket)  # by the same way as the answer
+
+
+def tell_lost(otherwise: str, ticket: Ticket) -> None:
+    """Tell the request that it is lost; ``otherwise`` is what to write down where a fault of ours keeps it from that:
+    the others have to be told still."""
     try:
         ticket.lost()
-    except Exception as another:  # by the same way as the answer
-        report_fault("nor could that it was lost", another)
+    except Exception as error:
+        report_fault(otherwise, error)
 
 
 def split_answers(payload: bytes, count: int, *, are_numbers: bool) -> list[bytes] | None:

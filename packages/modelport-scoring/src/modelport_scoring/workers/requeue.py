@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelport_scoring.workers.replies import Replies
+from modelport_scoring.workers.replies import Replies, tell_lost
 from modelport_scoring.workers.ticket import Ticket
 
 MOST_ATTEMPTS = 3
@@ -24,5 +24,5 @@ def to_requeue(replies: Replies) -> list[Ticket]:
             lost.append(ticket)
     for ticket in lost:
         if not ticket.settled:
-            ticket.lost()
+            tell_lost("that a request was lost could not be told", ticket)
     return again
