@@ -334,23 +334,6 @@ def group_of(pid: int) -> int | None:
         return None
 
 
-def test_workers_that_were_of_use_come_back_at_once(services: Services) -> None:
-    """However often they are killed; only lives without a single answer are followed by longer and longer waits."""
-    service = services.start(DOES)
-    took_s = []
-    for kill in range(1, 9):
-        for _ in range(3):
-            assert service.score("harmless").status == 200
-        pid = service.status.workers[0].pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda kill=kill: service.status.workers[0].restarts == kill, what="it is noticed")  # type: ignore[misc]
-        begun = time.monotonic()
-        wait_until(lambda: service.status.state is ServiceState.RUNNING, what="a new worker")
-        took_s.append(time.monotonic() - begun)
-    assert min(took_s[5:]) < 2.0, "the sixth wait would be 3.2 s, the seventh 6.4 and the eighth 12.8"
-
-
 # --- both sides have more to say than their buffers hold --------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.logs.journal import Journal
+from modelport_scoring.processes.backoff import BackOff
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.group import WorkerGroup
@@ -60,17 +61,19 @@ class Told(Nobody):
 
 
 IDLE = """
-import socket, sys
-from modelport_worker.frames import READY, pack
+import mmap, socket, sys
+from modelport_worker.frames import MEMORY_SIZE, READY, STARTED, pack
+page = mmap.mmap(int(sys.argv[sys.argv.index("--page") + 1]), MEMORY_SIZE)
+STARTED.pack_into(page, 0, int(sys.argv[1]), int(sys.argv[1]))
 link = socket.socket(fileno=int(sys.argv[sys.argv.index("--socket") + 1]))
 link.sendall(pack(0, READY, b'{"input": "text"}'))
 link.recv(1)
 """
-"""A worker that is ready, and waits until it is told to stop."""
+"""A worker that is ready, has begun with so many requests, and waits until it is told to stop."""
 
 
-class Faulty(Told):
-    """An owner with a fault in what it does once a worker is there, or has ended."""
+class Seen(Told):
+    """An owner that knows its workers, which get no requests."""
 
     def __init__(self, launch: Launch) -> None:
         super().__init__(launch)
@@ -78,40 +81,76 @@ class Faulty(Told):
 
     def worker_ready(self, worker: Worker, contract: Contract) -> None:
         self.came.append(worker)
+
+    def worker_ended(self, worker: Worker) -> None:
+        """It held nothing."""
+
+    def has_room(self, worker: Worker) -> None:
+        """It gets nothing."""
+
+
+class Faulty(Seen):
+    """An owner with a fault in what it does once a worker is there, or has ended."""
+
+    def worker_ready(self, worker: Worker, contract: Contract) -> None:
+        super().worker_ready(worker, contract)
         raise MemoryError("not a byte")
 
     def worker_ended(self, worker: Worker) -> None:
         raise MemoryError("not a byte")
 
-    def has_room(self, worker: Worker) -> None:
-        """It has no requests."""
+
+async def kill_the_first(folder: Path, kind: type[Seen], *, begun_with: int = 0) -> None:
+    """A worker of the group is killed, and followed by another one."""
+    launch = Launch(
+        command=(sys.executable, "-c", IDLE, str(begun_with)),
+        environment={},
+        cwd=folder,
+        log=folder / "log",
+        start_timeout_s=PATIENCE_S,
+    )
+    owner = kind(launch)
+    group = WorkerGroup(launch, size=1, loop=asyncio.get_running_loop(), owner=owner)
+    await group.start()
+    owner.came[0].kill()
+    while len(owner.came) < 2:
+        await asyncio.sleep(0.01)
+    group.close()
+    await group.end(patience_s=PATIENCE_S)
 
 
 def test_whatever_goes_wrong_when_a_worker_comes_or_goes_costs_no_place(tmp_path: Path) -> None:
-    async def start() -> None:
-        loop = asyncio.get_running_loop()
+    async def kill() -> None:
         faults: list[dict[str, Any]] = []
-        loop.set_exception_handler(lambda _, context: faults.append(context))
-        launch = Launch(
-            command=(sys.executable, "-c", IDLE),
-            environment={},
-            cwd=tmp_path,
-            log=tmp_path / "log",
-            start_timeout_s=PATIENCE_S,
-        )
-        owner = Faulty(launch)
-        group = WorkerGroup(launch, size=1, loop=loop, owner=owner)
-        await group.start()
-        owner.came[0].kill()
-        while len(owner.came) < 2:
-            await asyncio.sleep(0.01)
-        group.close()
-        await group.end(patience_s=PATIENCE_S)
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+        await kill_the_first(tmp_path, Faulty)
         assert len(faults) == 4
         text = "the requests of a worker that came or went could not be seen to"
         assert {fault["message"] for fault in faults} == {text}
 
-    asyncio.run(asyncio.wait_for(start(), 3 * PATIENCE_S))
+    asyncio.run(asyncio.wait_for(kill(), 3 * PATIENCE_S))
+
+
+@pytest.mark.parametrize(("begun_with", "was_of_use"), [(1, False), (2, True)])
+def test_a_worker_that_got_on_to_a_second_request_was_of_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun_with: int, was_of_use: bool
+) -> None:
+    told: list[bool] = []
+
+    def after(_: BackOff, lived_s: float, *, was_of_use: bool) -> float:
+        told.append(was_of_use)
+        return 0.0
+
+    monkeypatch.setattr(BackOff, "after", after)
+    asyncio.run(asyncio.wait_for(kill_the_first(tmp_path, Seen, begun_with=begun_with), 3 * PATIENCE_S))
+    assert told == [was_of_use]
+
+
+def test_only_lives_without_use_are_followed_by_longer_and_longer_waits() -> None:
+    backoff = BackOff()
+    waits = [backoff.after(0.0) for _ in range(11)]
+    assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 30.0]
+    assert (backoff.after(1.0, was_of_use=True), backoff.after(1.0), backoff.after(10.0)) == (0.1, 0.2, 0.1)
 
 
 @pytest.mark.parametrize("step", ["process", "link"])
