@@ -436,6 +436,7 @@ def test_a_key_that_is_no_header_is_not_told(
         (TelemetrySettings(tracing=True, otlp_endpoint="http://[::1"), "must be an address"),
         (TelemetrySettings(tracing=True, otlp_endpoint="http://h:99999"), "must be an address"),
         (TelemetrySettings(tracing=True, otlp_endpoint="http://me:secret@h:4318"), "OTEL_EXPORTER_OTLP_HEADERS"),
+        (TelemetrySettings(tracing=True, otlp_endpoint="http://h:4318?key=secret"), "OTEL_EXPORTER_OTLP_HEADERS"),
     ],
 )
 def test_wrong_settings_are_named_and_no_secret_is_repeated(settings: TelemetrySettings, complaint: str) -> None:

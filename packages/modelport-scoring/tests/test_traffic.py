@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from modelport_scoring import Traffic
-from modelport_scoring.settings.traffic import check_traffic, shares, without
+from modelport_scoring.settings.traffic import check_traffic, renamed, shares, without
 from modelport_scoring.traffic.comparison import MOST_READ_BYTES, same_body
 from modelport_scoring.traffic.split import DIGESTS, Split, to_exponential
 
@@ -80,6 +80,11 @@ def test_three_thirds_are_a_whole() -> None:
 def test_the_default_revision_gets_what_is_unassigned_and_its_own_weight() -> None:
     assert shares(Traffic(weights={2: 30, 1: 20}), default=1, others=[2, 3]) == {1: 70, 2: 30, 3: 0}
     assert shares(Traffic(), default=7, others=[]) == {7: 100}
+
+
+def test_who_follows_a_shadow_is_the_shadow() -> None:
+    assert renamed(Traffic(shadow=2), 2, 4).shadow == 4
+    assert renamed(Traffic(shadow=2, weights={3: 20}), 3, 4) == Traffic(shadow=2, weights={4: 20})
 
 
 def test_a_revision_that_goes_leaves_nothing_behind() -> None:
