@@ -47,7 +47,17 @@ def test_an_address_of_ipv6_alone(services: Services) -> None:
         assert other.getsockname()[1] == service.settings.port
 
 
-def test_both_whatever_the_machine_does_by_default() -> None:
+class OfIpv6Alone(socket.socket):
+    """As each socket is by default where the machine's ``net.ipv6.bindv6only`` is 1."""
+
+    def __init__(self, *what: int) -> None:
+        super().__init__(*what)
+        if self.family == socket.AF_INET6:
+            self.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+
+
+def test_both_whatever_the_machine_does_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "socket", OfIpv6Alone)
     with open_socket("::", 0) as listening:
         assert listening.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 0
         with pytest.raises(CannotServe, match=r"^::, port \d+ is taken: another program listens there"):

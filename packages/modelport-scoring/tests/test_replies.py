@@ -311,12 +311,13 @@ def test_a_request_that_cannot_be_refused_costs_the_others_no_answer(end: Callab
 
 def test_a_request_that_cannot_be_told_that_it_is_lost_costs_the_others_nothing() -> None:
     """None of them was told, and what waited for the next worker was gone."""
-    lost, other, waits = Request(1, "lost"), Request(2), Request(3)
-    replies = SimpleNamespace(unanswered=lambda: ([lost, other], [waits]))
+    lost, other, gone, waits = Request(1, "lost"), Request(2), Request(3), Request(4)
+    gone.client_has_gone = True
+    replies = SimpleNamespace(unanswered=lambda: ([lost, other], [gone, waits]))
 
     def die(pool: Pool) -> None:
         pool.worker_ended(cast(Any, SimpleNamespace(replies=replies)))
-        assert pool.line.take() is waits
+        assert pool.line.clear() == [waits], "nobody is to score it for a client that has gone"
 
     assert fail_at_the_end(pool=die) == ["that a request was lost could not be told: lost"]
     assert other.told == ["lost"]

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import cast
 
 import msgspec
 import pytest
@@ -32,7 +33,7 @@ from modelport_scoring import (
     supervisor_pid,
     write_settings,
 )
-from modelport_scoring.logs.journal import cut, move
+from modelport_scoring.logs.journal import Journal, cut, cut_logs, move
 from modelport_scoring.supervision.service_lock import acquire, is_alive
 from scoring_services import (
     PATIENCE_S,
@@ -238,6 +239,7 @@ def test_settings_that_cannot_be(services: Services) -> None:
         ({"health_port": 0}, "health_port 0 is not between 1 and 65535"),
         ({"port": 5001, "health_port": 5001}, "health_port is 5001, as port is"),
         ({"limits": {"max_body_bytes": 0}}, "max_body_bytes"),
+        ({"limits": {"max_header_bytes": 0}}, "limits.max_header_bytes must be above 0, not 0"),  # it is not raised
         ({"limits": {"queue_wait_ms": 10**400}}, "limits.queue_wait_ms must be at most 10000000000000; leave it out"),
         ({"limits": {"start_timeout_s": 1e300}}, "limits.start_timeout_s must be at most 10000000000; leave it out"),
         ({"limits": {"max_connections": 10**18}}, "limits.max_connections must be at most 9007199254740992; leave it"),
@@ -468,13 +470,30 @@ def test_a_cut_keeps_whole_lines(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_text("".join(f"line {number}\n" for number in range(10_000)))
     with log.open("a") as writer:
-        cut(log, keep=1000)
+        cut(log, keep=1005)
         writer.write("more\n")
     lines = log.read_text().splitlines()
     assert "cut here" in lines[0]
     assert lines[-2:] == ["line 9999", "more"]
     assert all(line.startswith("line ") for line in lines[1:-1])
     assert log.stat().st_size < 1200
+
+
+def test_a_log_that_grew_tenfold_between_two_looks_is_to_be_looked_at_again_soon(tmp_path: Path) -> None:
+    def is_flooded(*sizes: int) -> bool:
+        logs = [tmp_path / f"{number}.log" for number in range(len(sizes))]
+        for log, size in zip(logs, sizes, strict=True):
+            log.write_bytes(bytes(size))
+        return cut_logs(cast(Path, SimpleNamespace(glob=lambda _: logs)), limit=1000)
+
+    assert not is_flooded(10_000, 10_000)
+    assert is_flooded(10_001, 10_000)
+    assert is_flooded(10_000, 10_001)
+
+
+def test_a_folder_of_logs_that_was_cleared_away_is_made_anew(tmp_path: Path) -> None:
+    Journal(tmp_path / "logs" / "1.log").write("here")
+    assert (tmp_path / "logs" / "1.log").read_text().endswith("] here\n")
 
 
 def test_a_cut_does_not_run_after_what_is_written_without_end(tmp_path: Path) -> None:

@@ -311,7 +311,7 @@ class Held:
 class Overdue:
     """A pool of one worker, which is that worker, and what is told of its requests."""
 
-    limits = Limits(scoring_timeout_ms=1000, scoring_grace_ms=5000)
+    limits = Limits(scoring_timeout_ms=500, scoring_grace_ms=5000)
     waits_for_client = scores_together = False
     in_flight = (None,)
 
@@ -329,9 +329,12 @@ class Timers:
 
     def __init__(self) -> None:
         self.due: list[Callable[[], None]] = []
+        self.delay_s = 0.0
+        """Of the last one."""
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timers:
         self.due.append(callback)
+        self.delay_s = delay_s
         return self
 
     def cancel(self) -> None:
@@ -370,3 +373,4 @@ def test_what_comes_for_what_is_overdue_is_watched_by_the_same_timer() -> None:
     pool.timeouts.watch()
     timers.due.pop()()
     assert len(timers.due) == 1, "each of several would go on, and begin others"
+    assert timers.delay_s == 0.5, "what has come may run no longer than that"
