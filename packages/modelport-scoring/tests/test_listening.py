@@ -6,10 +6,14 @@ import http.client
 import json
 import socket
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from modelport_scoring.supervision.listening import CannotServe, open_socket
+from modelport_scoring import RevisionSettings, ServiceSettings
+from modelport_scoring.sockets.handover import Handover
+from modelport_scoring.supervision.listening import CannotServe, find_probed, open_socket
 from routers import RunningRouter
 from scoring_services import PATIENCE_S, RunningService, Services, ask, load, refuses
 
@@ -62,6 +66,17 @@ def test_both_whatever_the_machine_does_by_default(monkeypatch: pytest.MonkeyPat
         assert listening.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 0
         with pytest.raises(CannotServe, match=r"^::, port \d+ is taken: another program listens there"):
             open_socket("::", listening.getsockname()[1])
+
+
+def test_a_port_for_probes_is_not_handed_over() -> None:
+    """Who follows is told so, and not that some other program has it."""
+    with open_socket("127.0.0.1", 0) as probed:
+        port = probed.getsockname()[1]
+        revision = RevisionSettings(number=1, bundle="/b", interpreter=["python"])
+        settings = ServiceSettings(name="n", workspace="w", revision=revision, health_port=port)
+        for waits, told in ((True, f"^health_port {port} cannot be taken over"), (False, "another program listens")):
+            with pytest.raises(CannotServe, match=told):
+                find_probed(settings, cast(Handover, SimpleNamespace(waits=waits)))
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example"])

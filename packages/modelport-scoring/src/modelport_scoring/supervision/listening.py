@@ -31,6 +31,19 @@ def find_socket(settings: ServiceSettings, handover: Handover | None) -> socket.
     return listening
 
 
+def find_probed(settings: ServiceSettings, handover: Handover | None) -> socket.socket | None:
+    """The socket of ``health_port``, if there is to be one. It is not handed over. Raises CannotServe."""
+    if settings.health_port is None:
+        return None
+    try:
+        return open_socket(settings.host, settings.health_port)
+    except CannotServe as error:
+        if handover is None or not handover.waits:
+            raise
+        text = f"health_port {settings.health_port} cannot be taken over from the one that serves, only port can"
+        raise CannotServe(f"{text}: leave health_port out, or stop that one first") from error
+
+
 def open_socket(host: str, port: int) -> socket.socket:
     """Listen there. Raises CannotServe, which names the address and the reason."""
     where = f"{host}, port {port}"

@@ -34,7 +34,7 @@ from modelport_scoring.settings.service import Limits
 from modelport_scoring.sockets.handover import LINGER_S, Handover
 from modelport_scoring.sockets.meeting import HandoverFailed
 from modelport_scoring.supervision import service_lock
-from modelport_scoring.supervision.listening import CannotServe, find_socket, open_socket, write_port
+from modelport_scoring.supervision.listening import CannotServe, find_probed, find_socket, write_port
 from modelport_scoring.supervision.orphans import adopt_orphans, end_descendants, end_hung_servers, end_orphans
 from modelport_scoring.supervision.server_process import ServerProcess
 from modelport_scoring.supervision.succession import Succession
@@ -94,7 +94,7 @@ def supervise(
         for note in notes:
             say(f"{SETTINGS}: {note}")
         listening = find_socket(settings, handover)
-        probed = None if settings.health_port is None else open_socket(settings.host, settings.health_port)
+        probed = find_probed(settings, handover)
         write_port(settings, listening)
     except (SettingsInvalid, CannotServe, HandoverFailed, OSError) as error:
         return give_up(error)
