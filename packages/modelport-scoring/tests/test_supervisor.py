@@ -34,6 +34,7 @@ from modelport_scoring import (
     write_settings,
 )
 from modelport_scoring.logs.journal import Journal, cut, cut_logs, move
+from modelport_scoring.supervision.orphans import end_orphans
 from modelport_scoring.supervision.service_lock import acquire, is_alive
 from scoring_services import (
     PATIENCE_S,
@@ -41,6 +42,7 @@ from scoring_services import (
     RunningService,
     Services,
     has_pending,
+    kill_session,
     load,
     read_all,
     refuses,
@@ -290,11 +292,42 @@ def test_too_small_files_are_told_of_at_the_start(services: Services) -> None:
 
 def test_a_second_supervisor_is_refused_and_harms_nothing(services: Services) -> None:
     service = services.start()
+    server = service.status.pid
     second = subprocess.run(supervisor_command(service.folder), capture_output=True, text=True, timeout=PATIENCE_S)
     assert second.returncode == 1
     assert "running already" in second.stderr
     assert service.score("x").status == 200
+    assert service.status.pid == server, "it is not killed and started again, either"
     assert read_failure(service.folder) is None
+
+
+def test_what_runs_on_in_a_session_of_a_living_leader_is_not_left_behind(tmp_path: Path) -> None:
+    """It is a service that a script of this one has deployed, say, and has the variables of that."""
+    environment = {**os.environ, "AML_APP_ROOT": f"{tmp_path.resolve()}/work/1/app"}
+
+    def start(command: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["sh", "-c", command], env=environment, start_new_session=True, stdout=subprocess.PIPE, text=True
+        )
+
+    with start("sleep 60 & echo $!; wait") as living, start("sleep 60 & echo $!") as left:
+        try:
+            of_living, of_left = (int(each.stdout.readline()) for each in (living, left) if each.stdout is not None)
+            left.wait(PATIENCE_S)
+            end_orphans(tmp_path)
+            wait_until(lambda: not is_alive(of_left), what="who has lost its leader is ended")
+            assert is_alive(of_living)
+        finally:
+            for each in (living, left):
+                kill_session(each.pid)
+
+
+def test_who_has_ended_and_whom_nobody_has_waited_for_is_not_alive() -> None:
+    with subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        assert not is_alive(ended.pid)
+    assert not is_alive(ended.pid)
+    assert is_alive(os.getpid())
 
 
 def test_the_lock_names_its_holder_alone_whatever_stood_there(tmp_path: Path) -> None:
