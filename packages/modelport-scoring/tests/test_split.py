@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
 from modelport_scoring import (
     ServiceState,
     Traffic,
 )
+from modelport_scoring.service import common_input
 from scoring_services import Answer, Services, ask, wait_until
 from split_services import REVISION, answering, asked, hosting, state_of
 from test_inference_service import SUM
@@ -112,3 +118,20 @@ def test_options_of_a_raw_script_ask_for_a_key_whichever_revision_is_raw(service
     service.control.host(service.revision(2, raw))
     service.control.split(Traffic(weights={2: 100}))
     assert service.ask("OPTIONS", "/score").status == 401
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [(["json", "raw"], "raw"), (["json", None], None), (["raw", None], "raw"), (["json", "failed"], "json")],
+)
+def test_what_may_be_relied_on_of_a_body_whichever_revision_gets_it(
+    inputs: list[str | None], expected: str | None
+) -> None:
+    """One that has failed gets none, and will never tell."""
+    hosted: Any = [
+        SimpleNamespace(input=None, start_failure="no model")
+        if each == "failed"
+        else SimpleNamespace(input=each, start_failure=None)
+        for each in inputs
+    ]
+    assert common_input(hosted) == expected
