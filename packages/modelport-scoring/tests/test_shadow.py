@@ -23,7 +23,7 @@ from modelport_scoring.serving.scoring import Scoring
 from modelport_scoring.settings.service import Limits, WorkerOptions
 from modelport_scoring.settings.telemetry import TelemetrySettings
 from modelport_scoring.telemetry.telemetry import Telemetry
-from modelport_scoring.telemetry.tracer import Described
+from modelport_scoring.telemetry.tracer import Described, Trace
 from modelport_scoring.traffic.router import Marked, Router
 from modelport_scoring.traffic.shadow import MOST_COPIED_BYTES, MOST_KEPT_BYTES, CopiableTicket, Shadow
 from modelport_scoring.workers.contract import Contract
@@ -283,8 +283,10 @@ def test_a_copy_is_for_its_revision_alone_and_does_not_wait_until_that_is_there(
         head = Head(method=b"POST", target=b"/score", version="1.1", headers={})
         exchange = Exchange(head, b"x", Sent())
         ticket = Scoring(exchange, service)
+        ticket._trace = Trace(b"%032x" % 1, None, sampled=True, state=b"")
         copy = ticket.copied_to(Exchange(head, b"x", Sent()), posing_as=1)
         assert [(each.is_copy, each.tied) for each in (ticket, copy)] == [(False, False), (True, True)]
+        assert copy._trace is None, "of one request there is one span"
         service.submit(ticket, exchange)
         assert service.gauges.queue_length() == 1, "the request, which may be answered by any"
 
