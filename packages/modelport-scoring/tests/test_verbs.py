@@ -1,4 +1,4 @@
-"""Verbs of the control socket that come to no end."""
+"""Verbs of the control socket that come to no end, and what they may not change."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
+from modelport_scoring.control.changeable import as_far_as_changeable
 from modelport_scoring.control.peers import Peers
 from modelport_scoring.control.verbs import Verbs
 from modelport_scoring.service import Service
-from modelport_scoring.settings.service import Changes, RevisionSettings, ServiceSettings
+from modelport_scoring.settings.service import Autoscale, Changes, RevisionSettings, ServiceSettings
 
 
 def revision(number: int) -> RevisionSettings:
@@ -61,3 +63,15 @@ def test_whatever_goes_wrong_leaves_nothing_prepared() -> None:
         asyncio.run(verbs.switch(revision(2), replacing=None, changes=Changes()))
     assert discarded and not others.has_prepared
     assert not verbs.is_busy
+
+
+def test_of_a_revision_that_keeps_its_number_its_size_and_limits_change_and_nothing_else() -> None:
+    now = msgspec.structs.replace(settings(), port=4000, others=[revision(2)])
+    changes: dict[str, Any] = {"workers": 3, "autoscale": Autoscale(max_workers=7), "limits": {"queue_wait_ms": 5.0}}
+    same = msgspec.structs.replace(revision(1), **changes)
+    wanted = msgspec.structs.replace(
+        now, port=0, name="other", revision=revision(3), others=[msgspec.structs.replace(same, bundle="/elsewhere")]
+    )
+    merged, kept = as_far_as_changeable(now, wanted)
+    assert kept == ["name", "bundle of revision 1"]
+    assert merged == msgspec.structs.replace(now, revision=revision(3), others=[same])
