@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from inference_models import contract_from
 from modelport_scoring.http.exchange import Exchange, Nobody
 from modelport_scoring.http.request import Body, Head
 from modelport_scoring.inference_protocol import side_process
@@ -32,6 +34,8 @@ from modelport_scoring.settings.telemetry import TelemetrySettings
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.tracer import Described
 from modelport_scoring.workers.contract import Contract
+from modelport_scoring.workers.ticket import Ticket
+from modelport_worker.frames import ALONE
 from scoring_services import (
     Answer,
     RunningService,
@@ -325,6 +329,49 @@ class Busy(SideProcess):
         return Done(), b""
 
 
+def make_service(folder: Path) -> Service:
+    """One whose workers nobody has started."""
+    revision = RevisionSettings(number=1, bundle="/", interpreter=["python"])
+    settings = ServiceSettings(name="demo", workspace="tests", revision=revision)
+    telemetry = Telemetry(TelemetrySettings(), service=Described("demo"))
+    return Service(settings, folder=folder, loop=asyncio.get_running_loop(), telemetry=telemetry)
+
+
+def infer_of(service: Service, path: str, body: bytes) -> tuple[Exchange, InferenceTicket]:
+    target = read_target(path.encode())
+    assert target is not None
+    exchange = Exchange(Head(method=b"POST", target=path.encode(), version="1.1", headers={}), body, Nobody())
+    ticket = InferenceTicket(exchange, service, target=target, endpoint=Inference(service).endpoint)
+    ticket.revision = 1
+    return exchange, ticket
+
+
+TENSORS = contract_from({"data": {"type": "array", "items": {"type": "number"}, "example": [1.5]}}, wants_request=True)
+SMALL = b'{"inputs": [{"name": "data", "datatype": "FP64", "shape": [1], "data": [1]}]}'
+
+
+def test_a_small_one_goes_to_its_worker_as_it_is_to_be_scored(tmp_path: Path) -> None:
+    """Alone, where a worker has died of those that were scored together; and by the revision that it names, which may
+    have been replaced while it waited. A script that makes a stream is told that nobody wants it."""
+
+    async def ask() -> None:
+        service, left = make_service(tmp_path), list[Ticket]()
+        exchange, ticket = infer_of(service, INFER, SMALL)
+        for ticket.alone in (False, True):
+            assert ticket.admit(TENSORS, None), exchange.response
+            assert bool(ticket.flags & ALONE) is ticket.alone
+        assert json.loads(ticket.meta.splitlines()[0])["path"] == INFER
+        ticket.source = cast(Any, SimpleNamespace(cancel=left.append))
+        ticket.stream_began(200, 0, 0, b"")
+        assert exchange.response is not None and (exchange.response.status, left) == (500, [ticket])
+        exchange, ticket = infer_of(service, "/v2/models/demo/versions/2/infer", SMALL)
+        assert not ticket.admit(TENSORS, None)
+        assert exchange.response is not None and exchange.response.status == 404
+        assert json.loads(bytes(exchange.response.body)) == {"error": 'the model has no version "2" any more'}
+
+    asyncio.run(ask())
+
+
 @pytest.mark.parametrize(
     ("leaves", "for_long", "expected"),
     [(False, False, (1, None, False)), (True, False, (0, None, True)), (False, True, (0, 503, True))],
@@ -333,18 +380,11 @@ def test_nothing_is_read_for_who_has_gone_or_been_refused(
     tmp_path: Path, leaves: bool, for_long: bool, expected: tuple[int, int | None, bool]
 ) -> None:
     """Nor goes such a request to a worker, which would answer it."""
-    revision = RevisionSettings(number=1, bundle="/", interpreter=["python"])
-    settings = ServiceSettings(name="demo", workspace="tests", revision=revision)
 
     async def ask() -> tuple[int, int | None, bool]:
-        telemetry = Telemetry(TelemetrySettings(), service=Described("demo"))
-        service = Service(settings, folder=tmp_path, loop=asyncio.get_running_loop(), telemetry=telemetry)
+        service = make_service(tmp_path)
         service.side_process = process = Busy(for_long=for_long)
-        target = read_target(INFER.encode())
-        assert target is not None
-        head = Head(method=b"POST", target=INFER.encode(), version="1.1", headers={})
-        exchange = Exchange(head, bytes(HEAVY_BYTES + 1), Nobody())
-        ticket = InferenceTicket(exchange, service, target=target, endpoint=Inference(service).endpoint)
+        exchange, ticket = infer_of(service, INFER, bytes(HEAVY_BYTES + 1))
         assert not ticket.admit(Contract(input="json"), None)
         assert ticket.away is not None
         if leaves:
