@@ -388,6 +388,21 @@ def test_it_grows_under_load_and_shrinks_when_calm(services: Services, tmp_path:
     assert service.settings.workers == 1
 
 
+def test_a_hosted_revision_keeps_its_size_where_others_take_over(services: Services) -> None:
+    service = services.start()
+    patient = Autoscale(max_workers=4, calm_s=600)
+    service.control.host(service.revision(2, ECHO, autoscale=patient))
+    assert state_of(service, 2).workers_wanted == 1
+    for autoscale in (Autoscale(min_workers=3), patient):
+        service.control.scale(2, autoscale=autoscale)
+    service.control.configure(worker_start=WorkerStart.FORK)
+    assert state_of(service, 2).workers_wanted == 3, "others of the same revision"
+    service.control.switch(service.revision(3, ECHO, autoscale=patient), replacing=2)
+    assert state_of(service, 3).workers_wanted == 3, "one that gets its share"
+    service.control.host(service.revision(4, ECHO, autoscale=patient))
+    assert state_of(service, 4).workers_wanted == 1
+
+
 def test_it_keeps_its_size_through_other_changes(services: Services, tmp_path: Path) -> None:
     service = start(services, tmp_path, autoscale=msgspec.to_builtins(msgspec.structs.replace(QUICK, calm_s=600)))
     with load(service, clients=8):

@@ -241,8 +241,8 @@ class Hosting:
         if was_given_up() or self.stopping:
             await revision.leave_folder()
             raise self._given_up()
-        predecessor = present or self.default
-        if settings.number == service.revision.number and predecessor.revision is not None:
+        predecessor = self._predecessor(settings.number, service)
+        if predecessor is not None and predecessor.revision is not None:
             revision.begin_with(predecessor.revision.pool.wanted)
         prepared = Hosted(settings, options=service.worker_options, revision=revision)
         self._prepared.add(prepared)
@@ -255,6 +255,16 @@ class Hosting:
             if self.stopping or was_given_up():  # its workers were killed by us, which the failure does not say
                 raise self._given_up() from None
             raise
+
+    def _predecessor(self, number: int, service: ServiceSettings) -> Hosted | None:
+        """Whose share the revision gets under these settings: its own, or that of the one in whose place it comes."""
+        present = self.find(number)
+        if present is not None:
+            return present
+        if number == service.revision.number:
+            return self.default
+        kept = {each.number for each in service.revisions}
+        return next((hosted for other, hosted in self.others.items() if other not in kept), None)
 
     def _given_up(self) -> StartFailed:
         return StartFailed(Failure(phase="start", message="the scoring server ends")) if self.stopping else GivenUp()
