@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import cast
@@ -24,18 +25,27 @@ import modelport_scoring
 from modelport_scoring import (
     Limits,
     RequestRefused,
+    RevisionSettings,
     ServiceNotRunning,
+    ServiceSettings,
     ServiceState,
     SettingsInvalid,
     read_failure,
     read_settings,
     supervisor_command,
+    supervisor_log_path,
     supervisor_pid,
     write_settings,
 )
+from modelport_scoring.logs import journal
 from modelport_scoring.logs.journal import Journal, cut, cut_logs, move
+from modelport_scoring.processes.exit_statuses import STATUS_CANNOT_SERVE
+from modelport_scoring.settings.telemetry import LogFormat, TelemetrySettings
+from modelport_scoring.supervision import supervisor as supervisors
 from modelport_scoring.supervision.orphans import end_orphans
+from modelport_scoring.supervision.server_process import ServerProcess
 from modelport_scoring.supervision.service_lock import acquire, is_alive
+from modelport_scoring.supervision.supervisor import Supervisor
 from scoring_services import (
     PATIENCE_S,
     Gate,
@@ -362,6 +372,113 @@ def test_a_service_at_a_terminal_stops_with_it(services: Services) -> None:
         assert exit_status(service) == 0
     assert {answer[0] for answer in seen if isinstance(answer, tuple)} == {200}, seen
     assert "the service has stopped" in service.supervisor_log
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervisor]:
+    """One of two servers, neither of which has been started, that looks a hundred times a second and is impatient."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(supervisors, "TICK_S", 0.01)
+    monkeypatch.setattr(supervisors, "KILL_AFTER_S", 0.1)
+    monkeypatch.setattr(supervisors, "end_descendants", lambda: None)  # ours are those of all tests
+    monkeypatch.setattr(supervisors, "reap_others", lambda _: None)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        made = Supervisor(listening, lock=-1, processes=2, parent=None)
+        made._limits = Limits(drain_timeout_s=0.1)
+        yield made
+    for descriptor in (made._lifeline, made._life, made._metrics):
+        os.close(descriptor)
+
+
+def test_a_stop_ends_a_server_that_does_not_end(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ServerProcess, "end_if_hung", lambda _: None)  # that takes half a minute
+    command = ["sh", "-c", "trap '' TERM; echo ready; sleep 60 & wait; wait"]
+    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE) as hangs:
+        try:
+            assert hangs.stdout is not None
+            assert hangs.stdout.readline() == b"ready\n"
+            supervisor._servers[1].process = hangs
+            supervisor._stop()
+            assert supervisor.run() == 0
+            assert hangs.returncode == -signal.SIGKILL
+        finally:
+            kill_session(hangs.pid)
+
+
+def test_what_one_of_several_servers_leaves_behind_is_ended(supervisor: Supervisor) -> None:
+    """A worker whose run() does not come back does not notice that its server has gone."""
+    with subprocess.Popen(["sh", "-c", "sleep 60 & echo $!"], start_new_session=True, stdout=subprocess.PIPE) as server:
+        try:
+            assert server.stdout is not None
+            left = int(server.stdout.readline())
+            supervisor._servers[1].process = server
+            wait_until(lambda: supervisor._servers[1].collect() == 0, what="it has ended")
+            wait_until(lambda: not is_alive(left), what="so has the other one")
+        finally:
+            kill_session(server.pid)
+
+
+def test_a_server_that_follows_another_one_may_take_as_long_to_start(supervisor: Supervisor) -> None:
+    server = supervisor._servers[1]
+    os.pwrite(supervisor._metrics, b"another", server._pulse._offset)
+    server._pulse.has_stopped()
+    had_beaten = server._pulse._has_beaten
+    server.start(["true"], descriptors=())
+    assert (had_beaten, server._pulse._has_beaten) == (True, False)
+    wait_until(lambda: server.collect() is not None, what="it has ended")
+
+
+def test_only_the_first_server_may_end_the_service_for_settings_that_cannot_be(supervisor: Supervisor) -> None:
+    """Later ones are tried again: somebody may mend the file."""
+    first, second = supervisor._servers
+    supervisor._ended(second, -signal.SIGKILL)
+    supervisor._ended(first, STATUS_CANNOT_SERVE)
+    assert not supervisor._stopping
+    supervisor._has_served = False
+    supervisor._ended(first, STATUS_CANNOT_SERVE)
+    assert (supervisor._stopping, supervisor._status) == (True, 1)
+
+
+def test_changed_settings_and_a_flood_of_lines_are_noticed(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_stamp", journal.as_text)
+    log = supervisor_log_path(Path())
+    log.parent.mkdir()
+    log.write_bytes(b"x\n" * 6_000)
+    revision = RevisionSettings(number=1, bundle="/b", interpreter=["python"])
+    telemetry = TelemetrySettings(log_format=LogFormat.JSON)
+    limits = Limits(log_bytes=1_000)
+    write_settings(
+        Path(),
+        ServiceSettings(name="n", workspace="w", revision=revision, port=5001, limits=limits, telemetry=telemetry),
+    )
+    supervisor._tick_s = 0.0
+    supervisor._cut_logs()
+    assert log.stat().st_size < 1_000
+    assert json.loads(journal.stamped("said"))["message"] == "said"
+    assert supervisor._tick_s == supervisors.FLOODED_TICK_S
+    supervisor._cut_logs()
+    assert supervisor._tick_s == supervisors.TICK_S
+
+
+REAP = """
+import os, subprocess, sys
+from modelport_scoring.supervision.supervisor import reap_others
+server = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
+os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+reap_others({server.pid})
+assert server.wait() == 7, server.returncode
+other = subprocess.Popen([sys.executable, "-c", ""])
+os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+reap_others({server.pid})
+assert not os.path.exists(f"/proc/{other.pid}")
+"""
+
+
+def test_the_end_of_a_server_is_not_taken_from_whoever_waits_for_it() -> None:
+    """A status that is gone counts as 0, which would stop the service."""
+    subprocess.run([sys.executable, "-c", REAP], check=True)
 
 
 def test_the_scoring_server_is_started_again(services: Services) -> None:
