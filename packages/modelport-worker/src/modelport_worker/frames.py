@@ -37,7 +37,7 @@ FORK = 3
 with the frame (SCM_RIGHTS): the worker's end of a socketpair of its own, and its page."""
 
 REAP = 4
-"""To a template: the worker of the fork with that number has ended; collect its exit status."""
+"""To a template: collect the exit status of the fork with that number, which has ended, or is to be ended now."""
 
 SCORES = 5
 """Score several requests that have the same flags and no ``meta``: one frame costs both sides less than many. ``id``:

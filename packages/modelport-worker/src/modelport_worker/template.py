@@ -9,6 +9,7 @@ import atexit
 import gc
 import os
 import random
+import signal
 import socket
 import sys
 import threading
@@ -89,8 +90,12 @@ class Template:
 
     def _reap(self, number: int) -> None:
         try:
-            _, status = os.waitpid(self._children.pop(number), 0)
-        except ChildProcessError:  # the script ignores SIGCHLD, or waits for any child
+            pid = self._children.pop(number)
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if not ended:  # the server has given it up
+                os.killpg(pid, signal.SIGKILL)
+                _, status = os.waitpid(pid, 0)
+        except OSError:  # the script ignores SIGCHLD, or waits for any child
             self._link.reply(number, REAPED, "")
         else:
             code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)

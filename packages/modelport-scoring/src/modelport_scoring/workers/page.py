@@ -18,10 +18,15 @@ class SharedPage:
     """An anonymous file, mapped here, and by the worker that inherits its descriptor."""
 
     def __init__(self) -> None:
+        """Raises OSError."""
         self.descriptor = os.memfd_create("modelport-page", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(self.descriptor, MEMORY_SIZE)
-        fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, SIZE_STAYS)
-        self._memory = mmap.mmap(self.descriptor, MEMORY_SIZE)
+        try:
+            os.ftruncate(self.descriptor, MEMORY_SIZE)
+            fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, SIZE_STAYS)
+            self._memory = mmap.mmap(self.descriptor, MEMORY_SIZE)  # takes a descriptor of its own
+        except OSError:
+            os.close(self.descriptor)
+            raise
         self.arena = Arena(self._memory, start=PAGE_SIZE)
 
     @property

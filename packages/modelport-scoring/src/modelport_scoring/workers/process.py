@@ -50,7 +50,8 @@ class WorkerProcess(Protocol):
 
     def watch(self, loop: asyncio.AbstractEventLoop, *, ended: Callable[[], None]) -> None:
         """Have ``ended`` called once, when the process has ended: the socket alone does not tell, a child of the
-        worker may hold it open."""
+        worker may hold it open. Raises OSError where it cannot be watched; then it is ended, and nothing of it is
+        left."""
 
     def kill(self) -> None:
         """End it and what it started, now. Nothing happens where it has ended."""
@@ -116,7 +117,13 @@ class SpawnedProcess:
             self.exit = self._memory_kills.describe_exit(self._process.wait())
             ended()
 
-        self._group.watch(loop, ended=reap)
+        try:
+            self._group.watch(loop, ended=reap)
+        except OSError:
+            self._process.wait()
+            self.socket.close()
+            self.page.close()
+            raise
 
     @property
     def runs(self) -> bool:
@@ -177,8 +184,13 @@ class ProcessGroup:
         self._has_ended = False
 
     def watch(self, loop: asyncio.AbstractEventLoop, *, ended: Callable[[], None]) -> None:
-        """Have ``ended`` called once, when the leader has ended and before its exit status is collected."""
-        loop.add_reader(self._descriptor, self._notice, loop, ended)
+        """Have ``ended`` called once, when the leader has ended and before its exit status is collected. Raises OSError
+        where it cannot be watched; then it is ended."""
+        try:
+            loop.add_reader(self._descriptor, self._notice, loop, ended)
+        except OSError:
+            self._end()
+            raise
 
     @property
     def leader_runs(self) -> bool:
@@ -200,11 +212,14 @@ class ProcessGroup:
 
     def _notice(self, loop: asyncio.AbstractEventLoop, ended: Callable[[], None]) -> None:
         loop.remove_reader(self._descriptor)
+        self._end()
+        ended()
+
+    def _end(self) -> None:
         # Before the leader is reaped: until then nobody else can get its number.
         self.kill()
         self._has_ended = True
         os.close(self._descriptor)
-        ended()
 
 
 def led_group(process: subprocess.Popen[bytes]) -> ProcessGroup:

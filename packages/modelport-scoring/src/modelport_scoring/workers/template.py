@@ -18,6 +18,7 @@ from modelport_scoring.workers.process import (
     ProcessGroup,
     Shared,
     SpawnedProcess,
+    cannot_start,
     ended_early,
     late,
     parent_of,
@@ -78,8 +79,11 @@ class Template:
         self._ready.add_done_callback(seen)
         self._ended: asyncio.Future[None] = loop.create_future()
         self._deadline = loop.call_later(launch.start_timeout_s, self._overdue)
-        self._process.watch(loop, ended=self._process_ended)
-        loop.add_reader(self._socket, self._receive)
+        try:
+            self._watch()
+        except OSError as error:
+            self._deadline.cancel()
+            raise StartFailed(cannot_start(launch, error)) from error
 
     @property
     def is_usable(self) -> bool:
@@ -101,8 +105,7 @@ class Template:
         try:
             shared = share()
             pid = await self._ask_for_fork(number, shared)
-            self._see_that_it_forked(pid)
-            process = ForkedProcess(self, number, pid=pid, shared=shared)
+            process = self._forked_process(number, pid, shared)
         except BaseException as error:
             if shared is not None:
                 shared.close()
@@ -111,6 +114,16 @@ class Template:
             raise
         shared.theirs.close()
         return process
+
+    def _forked_process(self, number: int, pid: int, shared: Shared) -> ForkedProcess:
+        """What has been forked. Raises TemplateEnded, and OSError where we want for what it takes to watch it; then its
+        template ends it."""
+        try:
+            self._see_that_it_forked(pid)
+            return ForkedProcess(self, number, pid=pid, shared=shared)
+        except OSError:
+            self.end_fork(number)
+            raise
 
     async def _ask_for_fork(self, number: int, shared: Shared) -> int:
         """One at a time, so that each has its time for itself: memory is not copied, but its page tables are."""
@@ -142,6 +155,10 @@ class Template:
         else:
             self._loop.call_later(REAP_TIMEOUT_S, self._told, number, None)
 
+    def end_fork(self, number: int) -> None:
+        """Have the fork ended, and its exit status collected, where nobody will be told of its end."""
+        self.reap(number, lambda _: None)
+
     def stop_starting(self) -> None:
         """End it, unless it is ready."""
         if not self._ready.done():
@@ -157,6 +174,15 @@ class Template:
                 self._socket.shutdown(socket.SHUT_WR)
             self._loop.call_later(PATIENCE_S, self._process.kill)
         await asyncio.shield(self._ended)
+
+    def _watch(self) -> None:
+        """Raises OSError; then it is ended."""
+        self._process.watch(self._loop, ended=self._process_ended)
+        try:
+            self._loop.add_reader(self._socket, self._receive)
+        except OSError:
+            self._process.kill()
+            raise
 
     # --- what it says -------------------------------------------------------------------------------------------------
 
@@ -301,7 +327,13 @@ class ForkedProcess:
             self.exit = EXIT_UNKNOWN if returncode is None else self._memory_kills.describe_exit(returncode)
             ended()
 
-        self._group.watch(loop, ended=lambda: self._template.reap(self._number, told))
+        try:
+            self._group.watch(loop, ended=lambda: self._template.reap(self._number, told))
+        except OSError:
+            self._template.end_fork(self._number)
+            self.socket.close()
+            self.page.close()
+            raise
 
     def kill(self) -> None:
         self._group.kill()

@@ -1,0 +1,140 @@
+"""Workers that cannot be started or watched, since the system refuses the server what that takes, or whose template's
+end or whose own comes in that moment: nothing of them is left, neither a process nor a descriptor."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelport_scoring.failures import StartFailed
+from modelport_scoring.workers import template as templates
+from modelport_scoring.workers.launch import Launch, worker_command
+from modelport_scoring.workers.page import SharedPage
+from modelport_scoring.workers.process import SpawnedProcess
+from modelport_scoring.workers.template import Template
+from scoring_services import PATIENCE_S
+
+SCRIPT = """
+import os, time
+def init():
+    os.register_at_fork(after_in_child=lambda: time.sleep(600))
+def run(x):
+    return x
+"""
+"""Its forks do not see that their link is closed."""
+
+
+@contextmanager
+def room_for(descriptors: int) -> Iterator[None]:
+    """So many more can be opened."""
+    some = [os.dup(0) for _ in range(descriptors + 1)]
+    for each in some:
+        os.close(each)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (some[-1], before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def open_descriptors() -> list[str]:
+    gc.collect()  # what earlier tests have left
+    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Launch:
+    """Of a script whose forks hang."""
+    (tmp_path / "score.py").write_text(SCRIPT)
+    return Launch(
+        command=worker_command([sys.executable]),
+        environment={**os.environ, "AML_APP_ROOT": str(tmp_path), "AZUREML_ENTRY_SCRIPT": "score.py"},
+        cwd=tmp_path,
+        log=tmp_path / "log",
+        start_timeout_s=PATIENCE_S,
+    )
+
+
+def refuse(*_: object) -> None:
+    raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+
+def test_memory_that_cannot_be_mapped_keeps_no_descriptor() -> None:
+    before = open_descriptors()
+    with room_for(1), pytest.raises(OSError, match="Too many open files"):
+        SharedPage()
+    assert open_descriptors() == before
+
+
+def test_a_worker_that_cannot_be_watched_is_ended(launch: Launch) -> None:
+    before, children = open_descriptors(), children_of(os.getpid())
+
+    async def start() -> None:
+        loop = asyncio.get_running_loop()
+        process = SpawnedProcess(launch)
+        loop.add_reader = refuse  # type: ignore[method-assign, assignment]
+        with pytest.raises(OSError, match="memory"):
+            process.watch(loop, ended=lambda: None)
+
+    asyncio.run(start())
+    assert children_of(os.getpid()) == children
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("refused", [1, 2])
+def test_a_template_that_cannot_be_watched_is_ended(launch: Launch, refused: int) -> None:
+    """Its process, or its link."""
+    before, children = open_descriptors(), children_of(os.getpid())
+
+    async def start() -> None:
+        loop = asyncio.get_running_loop()
+        add, calls = loop.add_reader, iter(range(1, 3))
+
+        def add_or_refuse(*arguments: Any) -> None:
+            (refuse if next(calls) == refused else add)(*arguments)
+
+        loop.add_reader = add_or_refuse  # type: ignore[method-assign, assignment]
+        with pytest.raises(StartFailed, match="could not be started: Cannot allocate memory"):
+            Template(launch, loop=loop)
+        while children_of(os.getpid()) != children:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(start(), PATIENCE_S))
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("step", ["parent_of", "ProcessGroup"])
+def test_a_fork_that_cannot_be_watched_is_ended_and_collected(
+    launch: Launch, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """By the template: it hangs, and does not see that its link is closed."""
+
+    async def fork() -> None:
+        template = Template(launch, loop=asyncio.get_running_loop())
+        await template.ready()
+        monkeypatch.setattr(templates, step, refuse)
+        with pytest.raises(StartFailed, match="could not be forked: Cannot allocate memory"):
+            await template.fork()
+        while children_of(template._process.pid):
+            await asyncio.sleep(0.01)
+        assert template.is_usable
+        await template.end()
+
+    before = open_descriptors()
+    asyncio.run(asyncio.wait_for(fork(), PATIENCE_S))
+    assert open_descriptors() == before
