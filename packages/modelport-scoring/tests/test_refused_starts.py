@@ -4,6 +4,7 @@ end or whose own comes in that moment: nothing of them is left, neither a proces
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import errno
 import gc
 import os
@@ -17,12 +18,15 @@ from typing import Any
 import pytest
 
 from modelport_scoring.failures import StartFailed
+from modelport_scoring.settings.service import WorkerStart
 from modelport_scoring.workers import template as templates
+from modelport_scoring.workers.group import WorkerGroup
 from modelport_scoring.workers.launch import Launch, worker_command
 from modelport_scoring.workers.page import SharedPage
 from modelport_scoring.workers.process import SpawnedProcess
 from modelport_scoring.workers.template import Template
 from scoring_services import PATIENCE_S
+from test_worker_group import Told
 
 SCRIPT = """
 import os, time
@@ -138,3 +142,37 @@ def test_a_fork_that_cannot_be_watched_is_ended_and_collected(
     before = open_descriptors()
     asyncio.run(asyncio.wait_for(fork(), PATIENCE_S))
     assert open_descriptors() == before
+
+
+FORKS_WHEN_TOLD = """
+import os, pathlib, time
+def before():
+    pathlib.Path("asked").touch()
+    while not pathlib.Path("told").exists():
+        time.sleep(0.01)
+def init():
+    os.register_at_fork(before=before, after_in_child=lambda: time.sleep(600))
+def run(x):
+    return x
+"""
+
+
+def test_a_stop_does_not_wait_for_the_warm_up_of_a_late_fork(launch: Launch) -> None:
+    (launch.cwd / "score.py").write_text(FORKS_WHEN_TOLD)
+    launch = dataclasses.replace(launch, start=WorkerStart.FORK, warm_up=True, start_timeout_s=600.0)
+
+    async def start_and_stop() -> None:
+        group = WorkerGroup(launch, size=1, loop=asyncio.get_running_loop(), owner=Told(launch))
+        starting = asyncio.ensure_future(group.start())
+        while not (launch.cwd / "asked").exists():
+            await asyncio.sleep(0.01)
+        group.close()
+        group.stop_starting()
+        ending = asyncio.ensure_future(group.end(patience_s=0.0))
+        await asyncio.sleep(0)  # it has ended the workers that there are
+        (launch.cwd / "told").touch()
+        await ending
+        with pytest.raises(StartFailed):
+            await starting
+
+    asyncio.run(asyncio.wait_for(start_and_stop(), PATIENCE_S))

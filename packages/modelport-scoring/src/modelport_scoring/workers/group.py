@@ -222,6 +222,8 @@ class WorkerGroup:
         try:
             process = await self._processes.start()
             seat.worker = Worker(process, self._launch, loop=self._loop, pool=self._owner)
+            if seat.given_up.is_set():  # while it was forked: whoever ends the others may have done so already
+                seat.worker.stop()
             contract = await seat.worker.started()
         except StartFailed as failed:
             self._start_failed(seat, failed.failure)
