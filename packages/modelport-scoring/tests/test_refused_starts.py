@@ -9,7 +9,9 @@ import errno
 import gc
 import os
 import resource
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +20,10 @@ from typing import Any
 import pytest
 
 from modelport_scoring.failures import StartFailed
+from modelport_scoring.processes.status import PARENT, STATE, read_status
 from modelport_scoring.settings.service import WorkerStart
 from modelport_scoring.workers import template as templates
+from modelport_scoring.workers.forked import ForkedProcesses
 from modelport_scoring.workers.group import WorkerGroup
 from modelport_scoring.workers.launch import Launch, worker_command
 from modelport_scoring.workers.page import SharedPage
@@ -141,6 +145,33 @@ def test_a_fork_that_cannot_be_watched_is_ended_and_collected(
 
     before = open_descriptors()
     asyncio.run(asyncio.wait_for(fork(), PATIENCE_S))
+    assert open_descriptors() == before
+
+
+def test_a_template_that_has_ended_unnoticed_costs_no_start(launch: Launch) -> None:
+    """The next one is asked for in the moment of its end."""
+
+    before = open_descriptors()
+
+    async def start_twice() -> None:
+        source = ForkedProcesses(launch, loop=asyncio.get_running_loop())
+        first = await source.start()
+        template = source._templates[0]._process.pid
+        os.kill(template, signal.SIGKILL)
+        while read_status(template)[STATE] != "Z":
+            time.sleep(0.001)  # the event loop does not turn
+        second = await source.start()
+        assert int(read_status(second.pid)[PARENT]) not in (template, os.getpid())
+        for process in (first, second):
+            has_ended = asyncio.Event()
+            process.watch(asyncio.get_running_loop(), ended=has_ended.set)
+            process.kill()
+            await has_ended.wait()
+            process.socket.close()
+            process.page.close()
+        await source.end()
+
+    asyncio.run(asyncio.wait_for(start_twice(), PATIENCE_S))
     assert open_descriptors() == before
 
 

@@ -138,6 +138,7 @@ class Template:
             socket.send_fds(self._socket, [pack(number, FORK)], list(shared.descriptors))
             return await asyncio.wait_for(answer, self.fork_timeout_s)
         except (BrokenPipeError, ConnectionResetError):
+            self._ask_no_more()
             raise TemplateEnded from None
         except TimeoutError:
             self._give_up(f"did not fork within {self.fork_timeout_s:g} s")
@@ -256,7 +257,13 @@ class Template:
         if parent_of(pid) != self._process.pid:
             if self._process.runs:
                 self._give_up(f"named a process that is none of its forks, {pid}")
+            self._ask_no_more()
             raise TemplateEnded
+
+    def _ask_no_more(self) -> None:
+        """It has ended, though that may not be noticed yet: the next fork is asked of another one."""
+        if self._link_open:
+            self._link_closed()
 
     def _told(self, number: int, returncode: int | None) -> None:
         told = self._reaps.pop(number, None)
