@@ -115,9 +115,10 @@ class Folder:
         self.disk.need_room()
         self.disk.folders.add(self.app)
 
-    def remove(self) -> None:
+    def remove(self) -> bool:
         assert not self.disk.is_used(self.app), "the working folder is taken from under its workers"
         self.disk.folders.discard(self.app)
+        return True
 
 
 def fill_folder(_bundle: Path, folder: Folder) -> Manifest:

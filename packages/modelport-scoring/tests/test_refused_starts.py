@@ -19,8 +19,10 @@ from typing import Any
 
 import pytest
 
+from modelport_scoring.bundle import WorkingFolder
 from modelport_scoring.failures import StartFailed
 from modelport_scoring.processes.status import PARENT, STATE, read_status
+from modelport_scoring.revisions.revision import remove
 from modelport_scoring.settings.service import WorkerStart
 from modelport_scoring.workers import template as templates
 from modelport_scoring.workers.forked import ForkedProcesses
@@ -207,3 +209,20 @@ def test_a_stop_does_not_wait_for_the_warm_up_of_a_late_fork(launch: Launch) -> 
             await starting
 
     asyncio.run(asyncio.wait_for(start_and_stop(), PATIENCE_S))
+
+
+def test_a_working_folder_that_cannot_be_removed_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = WorkingFolder(tmp_path / "1")
+    folder.app.mkdir(parents=True)
+
+    async def remove_with_few() -> None:
+        await asyncio.to_thread(lambda: None)  # there is a thread
+        with room_for(0):
+            await remove(folder)
+
+    asyncio.run(remove_with_few())
+    assert folder.app.exists()
+    assert f"what is left at {tmp_path / '1'} is not removed yet" in capfd.readouterr().err
+    asyncio.run(remove(folder))
+    assert not folder.app.exists()
+    assert not capfd.readouterr().err

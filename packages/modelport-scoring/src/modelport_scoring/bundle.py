@@ -88,9 +88,10 @@ class WorkingFolder:
         self._present -= 1
         return self._present <= 0
 
-    def remove(self) -> None:
-        """Remove it, as far as it can be removed; a link in it is removed, never what it leads to."""
-        remove_tree(self._path)
+    def remove(self) -> bool:
+        """Remove it, as far as it can be removed; a link in it is removed, never what it leads to. Whether nothing is
+        left."""
+        return remove_tree(self._path)
 
 
 class FolderInPlace(WorkingFolder):
@@ -103,19 +104,21 @@ class FolderInPlace(WorkingFolder):
     def fill(self, bundle: Path) -> None:
         """Everything is there."""
 
-    def remove(self) -> None:
+    def remove(self) -> bool:
         """It is not ours."""
+        return True
 
 
-def remove_tree(path: Path) -> None:
+def remove_tree(path: Path) -> bool:
     """Remove the folder as far as it can be removed, also where a script has made folders in it that nobody may write
-    to, as some caches are."""
+    to, as some caches are. Whether nothing is left."""
     shutil.rmtree(path, ignore_errors=True)
     if path.exists():
         for folder in folders_of(path):
             with contextlib.suppress(OSError):
                 folder.chmod(0o700)
         shutil.rmtree(path, ignore_errors=True)
+    return not path.exists()
 
 
 def folders_of(path: Path) -> Iterator[Path]:

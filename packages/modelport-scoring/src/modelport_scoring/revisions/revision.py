@@ -178,12 +178,15 @@ def failing_start() -> Iterator[None]:
 
 
 async def remove(folder: WorkingFolder) -> None:
-    """Remove it beside the event loop. Where the system has no thread for that, it stays until the revision or its
-    server is started the next time: both begin with removing it."""
+    """Remove it beside the event loop. Where the system has no thread for that, or no descriptors, it stays until the
+    revision or its server is started the next time: both begin with removing it."""
+    why = "the system did not allow it"
     try:
-        await asyncio.to_thread(folder.remove)
+        is_gone = await asyncio.to_thread(folder.remove)
     except RuntimeError as error:
-        say(f"what is left at {folder.app.parent} is not removed yet: {error}")
+        is_gone, why = False, str(error)
+    if not is_gone:
+        say(f"what is left at {folder.app.parent} is not removed yet: {why}")
 
 
 def _prepare_files(bundle: Path, work: WorkingFolder) -> Manifest:
