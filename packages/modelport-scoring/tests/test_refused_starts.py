@@ -20,17 +20,19 @@ from typing import Any
 import pytest
 
 from modelport_scoring.bundle import WorkingFolder
-from modelport_scoring.failures import StartFailed
+from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.processes.status import PARENT, STATE, read_status
 from modelport_scoring.revisions.revision import remove
 from modelport_scoring.settings.service import WorkerStart
 from modelport_scoring.workers import template as templates
+from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.forked import ForkedProcesses
 from modelport_scoring.workers.group import WorkerGroup
 from modelport_scoring.workers.launch import Launch, worker_command
 from modelport_scoring.workers.page import SharedPage
-from modelport_scoring.workers.process import SpawnedProcess
+from modelport_scoring.workers.process import SpawnedProcess, SpawnedProcesses
 from modelport_scoring.workers.template import Template
+from modelport_scoring.workers.worker import Worker
 from scoring_services import PATIENCE_S
 from test_worker_group import Told
 
@@ -175,6 +177,45 @@ def test_a_template_that_has_ended_unnoticed_costs_no_start(launch: Launch) -> N
 
     asyncio.run(asyncio.wait_for(start_twice(), PATIENCE_S))
     assert open_descriptors() == before
+
+
+class Counting(Told):
+    """An owner that is told of workers too."""
+
+    def worker_ready(self, worker: Worker, contract: Contract) -> None: ...
+
+    def worker_leaves(self, worker: Worker) -> None: ...
+
+    def worker_ended(self, worker: Worker) -> None: ...
+
+    def has_room(self, worker: Worker) -> None: ...
+
+
+class OneOnly(SpawnedProcesses):
+    """Starts one, and no more."""
+
+    started = 0
+
+    async def start(self) -> SpawnedProcess:
+        self.started += 1
+        if self.started > 1:
+            raise StartFailed(Failure(phase="start", message="no room"))
+        return await super().start()
+
+
+def test_why_a_worker_did_not_start_goes_with_its_place(launch: Launch) -> None:
+    async def grow_and_shrink() -> None:
+        group = WorkerGroup(launch, size=2, loop=asyncio.get_running_loop(), owner=Counting(launch))
+        group._processes = OneOnly(launch)
+        await group.start()
+        while len(group.workers) > 1 or group.failure is None:
+            await asyncio.sleep(0.01)
+        group.resize(1)
+        assert group.failure is None
+        group.close()
+        await group.end(patience_s=PATIENCE_S)
+
+    asyncio.run(asyncio.wait_for(grow_and_shrink(), PATIENCE_S))
 
 
 FORKS_WHEN_TOLD = """

@@ -181,8 +181,11 @@ class WorkerGroup:
             seat = Seat(self._loop.create_future())
             self.seats.append(seat)
             self._keep(seat)
-        for seat in sorted(staying, key=cost_of_leaving)[: max(0, len(staying) - self.wanted)]:
+        leaving = sorted(staying, key=cost_of_leaving)[: max(0, len(staying) - self.wanted)]
+        for seat in leaving:
             self._give_up(seat)
+        if leaving and not any(seat.failed_starts for seat in self.seats if not seat.given_up.is_set()):
+            self.failure = None  # it was of a place that goes
 
     def _give_up(self, seat: Seat) -> None:
         seat.given_up.set()
