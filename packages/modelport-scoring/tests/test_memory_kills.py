@@ -38,5 +38,13 @@ def test_a_system_that_does_not_count_says_nothing(tmp_path: Path) -> None:
     assert MemoryKills(tmp_path / "old").describe_exit(-signal.SIGKILL) == "killed by signal 9 (SIGKILL)"
 
 
+def test_what_was_not_counted_at_the_start_is_nobodys_kill(tmp_path: Path) -> None:
+    before = MemoryKills(tmp_path / "vmstat")  # as without a descriptor left
+    counted(tmp_path / "vmstat", 7)
+    assert before.describe_exit(-signal.SIGKILL) == "killed by signal 9 (SIGKILL)"
+    counted(tmp_path / "vmstat", 8)
+    assert before.describe_exit(-signal.SIGKILL) == "killed by signal 9 (SIGKILL)"
+
+
 def test_this_system_counts() -> None:
     assert "\noom_kill " in VMSTAT.read_text()

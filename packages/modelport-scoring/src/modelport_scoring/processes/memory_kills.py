@@ -23,14 +23,17 @@ class MemoryKills:
         """How the process ended; and where it was killed, whether the kernel has done such a thing meanwhile. Which
         processes those were, only the kernel's log tells."""
         how = describe_exit(returncode)
-        if returncode != -signal.SIGKILL or self._count() <= self._before:
+        if returncode != -signal.SIGKILL or self._before is None:
+            return how
+        now = self._count()
+        if now is None or now <= self._before:
             return how
         return f"{how}; since it started, the kernel has ended processes for want of memory: dmesg tells which"
 
-    def _count(self) -> int:
-        """0 where the system does not tell."""
+    def _count(self) -> int | None:
+        """None where the system does not tell, or not now: there may be no descriptor left."""
         try:
             found = re.search(r"^oom_kill (\d+)$", self._vmstat.read_text(), re.MULTILINE)
         except OSError:
-            return 0
-        return int(found[1]) if found else 0
+            return None
+        return int(found[1]) if found else None
