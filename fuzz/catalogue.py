@@ -43,6 +43,13 @@ TARGETS = {
         "modelport_scoring.supervision.pulse",
         "modelport_scoring.processes.backoff",
     ),
+    "template": (
+        "modelport_scoring.workers.forked",
+        "modelport_scoring.workers.group",
+        "modelport_scoring.workers.process",
+        "modelport_scoring.workers.template",
+        "modelport_scoring.workers.worker",
+    ),
 }
 """Each with the modules whose coverage guides the search."""
 

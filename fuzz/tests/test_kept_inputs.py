@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 
 import pytest
@@ -19,6 +20,7 @@ from fuzz.targets import (
     router_clients,
     second_reader,
     supervisor,
+    template,
 )
 from modelport_scoring.http import arriving_head
 from modelport_scoring.http.budget import Budget
@@ -31,6 +33,7 @@ from modelport_scoring.sockets.meeting import MeetingPlace
 from modelport_scoring.supervision.server_process import ServerProcess
 from modelport_scoring.traffic.shadow import Shadow
 from modelport_scoring.workers.autoscaler import Decision
+from modelport_scoring.workers.template import Template
 
 MOST_BYTES = 16 * 1024
 
@@ -174,3 +177,19 @@ def test_a_socket_that_is_ended_though_others_have_it_is_found(monkeypatch: pyte
     monkeypatch.setattr(Handover, "is_ours", True)
     with pytest.raises(AssertionError, match="another one has"):
         handover.check_one(stopped)
+
+
+def test_an_end_of_a_fork_that_is_not_told_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = b"\x00\x01" + b"\x00\x00\x03" + b"\x90\x03\x01" + b"\x00\x00\x05"
+    template.check_one(killed)
+    monkeypatch.setattr(Template, "reap", lambda _, number, told: told(None))
+    with pytest.raises(AssertionError, match="a zombie is left"):
+        template.check_one(killed)
+
+
+def test_a_stop_that_hangs_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs = b"\x00\x00" + b"\x50\x00\x0c" + b"\x00\x00\x07"
+    template.check_one(hangs)
+    monkeypatch.setattr(Template, "end", lambda _: asyncio.get_running_loop().create_future())
+    with pytest.raises(AssertionError, match="a stop does not end"):
+        template.check_one(hangs)

@@ -25,6 +25,7 @@ from fuzz.targets import (
     router_clients,
     second_reader,
     supervisor,
+    template,
 )
 from fuzz.targets.http_reader import SEPARATOR
 from modelport_scoring.http.response import WITHOUT_BODY, head
@@ -252,6 +253,32 @@ ends = st.builds(
 @given(st.integers(0, 31), st.lists(ends, max_size=80).map(b"".join))
 def test_servers_are_followed_and_a_stop_is_one(kind: int, happened: bytes) -> None:
     supervisor.check_one(bytes([kind]) + happened)
+
+
+mishaps = st.builds(
+    lambda *parts: bytes(parts),
+    st.sampled_from(
+        [
+            *[0x00] * 8,
+            *[0x50] * 6,
+            0x80,
+            0x88,
+            *[0x90] * 3,
+            *[0xA4] * 2,
+            *[0xC8] * 3,
+            *[0xD8] * 3,
+            *bytes.fromhex("b0b8c0"),
+        ]
+    ),
+    st.integers(0, 255),
+    st.integers(0, 255),
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(seeds, st.integers(0, 31), st.lists(mishaps, max_size=40).map(b"".join))
+def test_each_place_is_filled_whatever_templates_and_forks_do(seed: bytes, kind: int, happened: bytes) -> None:
+    template.check_one(seed + bytes([kind]) + happened)
 
 
 steps = st.builds(
