@@ -165,7 +165,7 @@ class NamedProcess(Process):
 def shadow_of(copy: Scoring) -> int:
     """The revision that the copy is for."""
     comparison = copy._exchange.order
-    assert isinstance(comparison, shadow.Comparison)
+    assert isinstance(comparison, shadow.Comparison), "the answer to a copy goes to a client"
     return comparison._shadow._revision
 
 
