@@ -215,6 +215,9 @@ def test_a_revision_has_limits_of_its_own(services: Services) -> None:
     assert service.score("x").status == 200
     service.control.split(Traffic(weights={2: 100}))
     assert service.score("x").status == 504
+    slow = service.revision(3, answering("3", before="time.sleep(600)"), limits={"start_timeout_s": 0.1})
+    with pytest.raises(SwitchFailed, match="start_timeout_s"):
+        service.control.host(slow)
     for limits, named in (({"nope": 1.0}, "nope"), ({"queue_wait_ms": 0.0}, r"limits\.queue_wait_ms")):
         with pytest.raises(RequestRefused, match=rf"revision 3: .*{named}"):
             service.control.host(msgspec.structs.replace(own, number=3, limits=limits))
