@@ -272,6 +272,28 @@ def test_who_waits_for_a_revision_is_told_where_it_is_taken_away_before_it_is_th
     assert b"There is no such revision of service demo: x-version may be 1" in response.body
 
 
+def test_who_comes_before_there_is_a_queue_waits_within_the_limits_of_the_moment_and_is_told_of_a_stop(
+    tmp_path: Path,
+) -> None:
+    async def answers() -> list[Response | None]:
+        loop, telemetry = asyncio.get_running_loop(), Telemetry(TelemetrySettings(), service=Described("demo"))
+        revision = RevisionSettings(number=1, bundle="/", interpreter=["python"])
+        settings = ServiceSettings(name="demo", workspace="tests", revision=revision)
+        service = Service(settings, folder=tmp_path, loop=loop, telemetry=telemetry)
+        service.adopt(msgspec.structs.replace(settings, limits=Limits(max_queue_length=1)))
+        head = Head(method=b"POST", target=b"/score", version="1.1", headers={})
+        exchanges = [Exchange(head, b"x", Sent()) for _ in range(2)]
+        for exchange in exchanges:
+            service.submit(Scoring(exchange, service), exchange)
+        assert exchanges[0].response is None, "it waits"
+        await service.stop(drain_timeout_s=0.0)
+        return [exchange.response for exchange in exchanges]
+
+    stopped, refused = asyncio.run(answers())
+    assert stopped is not None and b"No ready replicas" in stopped.body
+    assert refused is not None and b"max_queue_length" in refused.body
+
+
 def test_a_copy_is_for_its_revision_alone_and_does_not_wait_until_that_is_there(tmp_path: Path) -> None:
     async def copied() -> None:
         loop, telemetry = asyncio.get_running_loop(), Telemetry(TelemetrySettings(), service=Described("demo"))
