@@ -88,6 +88,27 @@ def draining(*hosted: Running, stopping: bool = False) -> Any:
     return Draining(cast(Any, owner), loop=asyncio.get_running_loop())
 
 
+class Unlucky(Waiting):
+    """There is no memory to make its answer."""
+
+    def refused(self, refusal: Refusal) -> None:
+        raise MemoryError
+
+    def lost(self) -> None:
+        raise MemoryError
+
+
+def test_a_request_that_cannot_be_told_keeps_no_other_waiting() -> None:
+    async def end() -> None:
+        waiting = [Unlucky(), Waiting(), Unlucky(tied=True), Waiting(tied=True)]
+        ending = Running(1, *waiting)
+        ending.is_done.set()
+        await draining(ending, stopping=True).end(ending, 0.0)
+        assert [each.told for each in waiting] == [[], [Refusal.NO_WORKER]] * 2
+
+    run(end)
+
+
 def test_a_folder_that_stays_keeps_no_request_waiting() -> None:
     async def end() -> None:
         waiting = Waiting()

@@ -87,7 +87,7 @@ class Service:
         if self.active is not None:
             self.active.pool.submit(ticket)
         elif self.state is ServiceState.FAILED:
-            ticket.refused(Refusal.NO_WORKER)
+            refuse(ticket, Refusal.NO_WORKER)
         else:
             self._submit_early(ticket, self.hosting.default)
 
@@ -96,7 +96,7 @@ class Service:
         if hosted.revision is not None:
             hosted.revision.pool.submit(ticket)
         elif ticket.is_copy or hosted.state is not ServiceState.STARTING:
-            ticket.refused(Refusal.REVISION_DOWN)
+            refuse(ticket, Refusal.REVISION_DOWN)
         else:
             self._submit_early(ticket, hosted)
 

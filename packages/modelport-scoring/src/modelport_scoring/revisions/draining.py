@@ -9,6 +9,7 @@ from typing import Protocol
 from modelport_scoring.revisions.hosted import Hosted
 from modelport_scoring.revisions.revision import Revision
 from modelport_scoring.workers.pool import Pool
+from modelport_scoring.workers.queue import refuse
 from modelport_scoring.workers.ticket import Refusal, Ticket
 
 
@@ -57,7 +58,8 @@ class Draining:
             if heir is not None:
                 heir.take_over(tickets)
             else:
-                refuse(tickets)
+                for ticket in tickets:
+                    refuse(ticket, Refusal.NO_WORKER)
         await revision.leave_folder()  # last: to remove it may take long, and may fail, and clients wait for the rest
 
     def pass_on(self, waiting: list[Ticket], revision: Revision, successor: Hosted) -> None:
@@ -94,9 +96,3 @@ class Draining:
 def those(tickets: Iterable[Ticket], *, tied: bool) -> list[Ticket]:
     """The tickets that only their revision may answer, or the others."""
     return [ticket for ticket in tickets if ticket.tied is tied]
-
-
-def refuse(tickets: Iterable[Ticket]) -> None:
-    """Nobody takes them."""
-    for ticket in tickets:
-        ticket.refused(Refusal.NO_WORKER)
