@@ -88,10 +88,13 @@ def test_what_init_made_is_given_up_once_and_by_the_template(services: Services,
 
 
 def test_a_worker_that_leaves_by_sys_exit_says_its_status(services: Services) -> None:
-    script = "import sys\ndef init(): pass\ndef run(x): sys.exit(int(x))\n"
+    """As Python has it: a text is printed, and its status is 1, an empty one's too."""
+    script = "import sys\ndef init(): pass\ndef run(x): sys.exit(int(x) if x.isdigit() else x)\n"
     service = forking(services, script)
-    assert service.score("5").status == 502
-    wait_until(lambda: "ended (exit status 5)" in service.log, what="the status")
+    for code, said in (("5", "ended (exit status 5)"), ("no licence", "\nno licence\n"), ("", "ended (exit status 1)")):
+        assert service.score(code).status == 502
+        wait_until(lambda said=said: said in service.log, what=said)  # type: ignore[misc]
+    wait_until(lambda: service.log.count("ended (exit status 1)") == 2, what="the status of both")
 
 
 def test_a_script_that_collects_every_child(services: Services) -> None:

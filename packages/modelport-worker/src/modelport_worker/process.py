@@ -20,7 +20,7 @@ from modelport_worker.link import Link, LinkClosed, Terminated
 from modelport_worker.log_config import load_logging_config, log_prints, say_init_done
 from modelport_worker.scoring import serve
 from modelport_worker.service import Service, call_init, describe, make_service, note_requests, warm_up
-from modelport_worker.streams import set_up_streams
+from modelport_worker.streams import log, set_up_streams
 from modelport_worker.template import Template, TemplateLink, settle_memory
 
 EXIT_FAILED = 3
@@ -184,12 +184,14 @@ def live_as_fork(descriptors: List[int], start: Start, service: Service) -> NoRe
         serve_until_released(link, service)
         status = 0
     except SystemExit as leaving:
-        status = leaving.code or 0
+        status = 0 if leaving.code is None else leaving.code
     except BaseException as error:
         if link is not None:
             note_if_cut_off(link, error)
         traceback.print_exc()
     try:
+        if not isinstance(status, int):
+            log(str(status))  # as Python's end does
         threading._shutdown()  # type: ignore[attr-defined]  # waits for the script's threads, as Python's end does
         atexit._run_exitfuncs()
     finally:
