@@ -62,14 +62,18 @@ def test_random_numbers_differ_between_workers(services: Services) -> None:
 
 def test_what_init_made_is_given_up_once_and_by_the_template(services: Services, tmp_path: Path) -> None:
     script = f"""
-    import atexit, os, pathlib, tempfile
+    import atexit, os, pathlib, tempfile, threading
     def write(who): pathlib.Path({str(tmp_path / "ends")!r}).open("a").write(who + str(os.getpid()) + " ")
     def init():
         global folder
         folder = tempfile.TemporaryDirectory()
         atexit.register(write, "init ")
+    def work():
+        threading.main_thread().join()
+        write("thread ")
     def run(x):
         atexit.register(write, "run ")
+        threading.Thread(target=work).start()  # it is waited for, as at any end of Python
         return [os.getpid(), os.path.isdir(folder.name), folder.name]
     """
     service = forking(services, script, workers=2)
@@ -82,7 +86,7 @@ def test_what_init_made_is_given_up_once_and_by_the_template(services: Services,
     template = template_pid(service)
     service.end()
     ends = (tmp_path / "ends").read_text()
-    assert ends == f"run {first} run {second} init {template} "
+    assert ends == f"thread {first} run {first} thread {second} run {second} init {template} "
     assert not Path(folder).exists()
     assert "ended (exit status 0)" in service.log
 

@@ -58,6 +58,25 @@ def test_exception_in_init_and_the_model_files_in_the_log(app: App, python: str)
         assert failure["traceback"] in worker.output
 
 
+def test_what_logging_holds_back_is_written_where_the_start_fails(app: App) -> None:
+    code = """
+        import logging.handlers, sys
+
+        def init():
+            own = logging.getLogger("own")
+            own.propagate = False
+            own.addHandler(logging.handlers.MemoryHandler(100, target=logging.StreamHandler(sys.stderr)))
+            own.info("looked for the %s", "model")
+            raise ValueError("no model")
+
+        def run(data):
+            return data
+    """
+    with app.run(sys.executable, code) as worker:
+        worker.failure()
+        worker.wait_for_output("looked for the model\n")
+
+
 def test_a_failure_names_a_file_whose_name_is_no_text(app: App, python: str) -> None:
     code = """
         import os
