@@ -324,6 +324,9 @@ def test_what_runs_on_in_a_session_of_a_living_leader_is_not_left_behind(tmp_pat
         try:
             of_living, of_left = (int(each.stdout.readline()) for each in (living, left) if each.stdout is not None)
             left.wait(PATIENCE_S)
+            for pid in (of_living, of_left):  # until its program has begun, it may show no variables
+                command = Path(f"/proc/{pid}/cmdline")
+                wait_until(lambda command=command: command.read_bytes().startswith(b"sleep"), what="it sleeps")  # type: ignore[misc]
             end_orphans(tmp_path)
             wait_until(lambda: not is_alive(of_left), what="who has lost its leader is ended")
             assert is_alive(of_living)
