@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -40,6 +44,33 @@ def test_what_came_meanwhile_is_counted(tmp_path: Path) -> None:
     asyncio.run(asyncio.wait_for(write_five(), 20.0))
     written = [line.partition("] ")[2] for line in (tmp_path / "log").read_text().splitlines()]
     assert written == ["full", "full (4 more in 0.05 s)"]
+
+
+def test_what_goes_on_is_one_line_in_that_time_and_what_comes_later_is_told_at_once(tmp_path: Path) -> None:
+    due: list[Callable[[], None]] = []
+    loop = SimpleNamespace(call_later=lambda _, callback, *what: due.append(partial(callback, *what)))
+    log = tmp_path / "log"
+    lines = CountedLines(Journal(log), loop=cast(Any, loop))
+
+    def written() -> list[str]:
+        return [line.partition("] ")[2] for line in log.read_text().splitlines()]
+
+    for number in (3, 2):
+        for _ in range(number):
+            lines.write("full")
+        due.pop()()
+    assert written() == ["full", "full (2 more in a second)", "full (2 more in a second)"]
+    due.pop()()
+    assert due == []
+    lines.write("full")
+    assert written()[3:] == ["full"]
+
+
+def test_a_time_limit_is_named_as_the_settings_have_it(tmp_path: Path) -> None:
+    loop = SimpleNamespace(call_later=lambda *_: None)
+    LimitLog(Journal(tmp_path / "log"), loop=cast(Any, loop)).timed_out()
+    assert "run() took too long (limits.scoring_timeout_ms)" in (tmp_path / "log").read_text()
+    assert "scoring_timeout_ms" in Limits.__struct_fields__
 
 
 @pytest.mark.parametrize("limit", ["max_queue_length", "max_queue_bytes", "queue_wait_ms", "max_buffered_bytes"])
