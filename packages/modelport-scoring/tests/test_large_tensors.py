@@ -390,6 +390,8 @@ def test_nothing_is_read_for_who_has_gone_or_been_refused(
         if leaves:
             ticket.client_gone()
         await ticket.away
+        await asyncio.sleep(0)
+        assert not service._asides, "it is forgotten"
         status = None if exchange.response is None else exchange.response.status
         return len(process.done), status, ticket.abandoned
 

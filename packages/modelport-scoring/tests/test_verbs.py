@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import msgspec
 import pytest
@@ -63,6 +65,34 @@ def test_whatever_goes_wrong_leaves_nothing_prepared() -> None:
         asyncio.run(verbs.switch(revision(2), replacing=None, changes=Changes()))
     assert discarded and not others.has_prepared
     assert not verbs.is_busy
+
+
+@pytest.mark.parametrize("who", ["own", "others"])
+def test_a_release_waits_for_the_end_of_the_revision_in_all_processes(who: str) -> None:
+    """Whoever asked for it may remove the bundle then."""
+
+    async def release() -> None:
+        has_ended = {"own": asyncio.Event(), "others": asyncio.Event()}
+        for other in {*has_ended} - {who}:
+            has_ended[other].set()
+
+        async def ended(where: str, number: int) -> None:
+            assert number == 2
+            await has_ended[where].wait()
+
+        one, two = SimpleNamespace(number=1), SimpleNamespace(number=2)
+        hosting = SimpleNamespace(stopping=False, default=one, find=lambda _: two, ended=partial(ended, "own"))
+        service: Any = SimpleNamespace(hosting=hosting, settings=settings(), put_in_force=lambda _: None)
+        peers: Any = SimpleNamespace(ended=partial(ended, "others"), adopt=AsyncMock())
+        verbs = Verbs(service, peers)
+        releasing = asyncio.create_task(verbs.release(2))
+        await asyncio.sleep(0.01)
+        assert not releasing.done() and not verbs.is_busy
+        peers.adopt.assert_awaited_once()
+        has_ended[who].set()
+        await asyncio.wait_for(releasing, 20)
+
+    asyncio.run(release())
 
 
 def test_of_a_revision_that_keeps_its_number_its_size_and_limits_change_and_nothing_else() -> None:
