@@ -7,17 +7,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import msgspec
 import pytest
 
+from modelport_scoring.control import leading
 from modelport_scoring.control.peers import Done, Order, PeerEndpoint
 from modelport_scoring.failures import Failure, GivenUp, StartFailed
 from modelport_scoring.revisions import hosting as hostings
 from modelport_scoring.revisions.hosting import Hosting
+from modelport_scoring.service_folder import peer_socket, write_settings
 from modelport_scoring.settings.service import RevisionSettings, ServiceSettings
-from modelport_scoring.settings.share import WHOLE
+from modelport_scoring.settings.share import WHOLE, Share
 from modelport_scoring.telemetry.telemetry import Telemetry
 
 
@@ -224,3 +226,36 @@ def test_what_has_just_come_up_can_be_given_up(follower: Callable[[], Follower])
         assert process.prepared == []
 
     run(fail)
+
+
+@pytest.mark.parametrize("when", ["it begins", "its socket was away"])
+def test_it_catches_up_with_what_was_written_while_nobody_could_tell_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    adopted: list[ServiceSettings] = []
+    ready = AsyncMock(wants=Mock(return_value=True))
+    service = SimpleNamespace(
+        settings=hosts(1), share=Share(process=1, processes=2), hosting=ready, adopt=adopted.append
+    )
+    server: Any = SimpleNamespace(service=service, status=None, give_up=None)
+
+    async def catch_up() -> None:
+        process = leading.Follower(server)
+        await process.open()
+        write_settings(tmp_path, hosts(1))
+        await process.settle(port=hosts(1).port)
+        assert not adopted, "it has these"
+        write_settings(tmp_path, hosts(1, 2))
+        if when == "it begins":
+            await process.settle(port=4000)
+        else:
+            Path(peer_socket(1)).unlink()
+            process.look()
+            while not adopted:
+                await asyncio.sleep(0.001)
+        process.close()
+
+    run(catch_up)
+    port = 4000 if when == "it begins" else hosts(1).port
+    assert adopted == [msgspec.structs.replace(hosts(1, 2), port=port)]
