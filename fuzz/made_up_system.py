@@ -9,6 +9,7 @@ import errno
 import mmap
 import os
 import random
+import re
 import selectors
 import signal
 import socket
@@ -33,6 +34,10 @@ TURN_S = 1e-4
 DESCRIPTORS, MEMORY, PROCESSES = range(3)
 """What may be short."""
 
+NOTICED_S = 0.5
+"""An end is noticed within that."""
+
+LATE = re.compile(r"modelport: the template (\d+) did not fork within")
 REFUSED = (errno.EMFILE, errno.ENOMEM, errno.EAGAIN)
 NEEDS = {
     "epoll_ctl": (MEMORY,),
@@ -97,6 +102,8 @@ class System:
         self.refused: list[OSError] = []
         self.lines: list[str] = []
         """Of the log."""
+        self.stopped: set[int] = set()
+        """Numbers of the revisions that have been told to stop."""
         self.sockets: list[socket.socket] = []
         """That the server has made, in pairs."""
         self.watched: dict[int, Process] = {}
@@ -144,6 +151,7 @@ class System:
     def popen(self, command: list[str], *, pass_fds: tuple[int, int], **_: Any) -> SimpleNamespace:
         self.need("popen")
         assert "--template" in command
+        assert int(command[0]) not in self.stopped, "a template is started after the stop"
         template = TemplateProcess(self, pass_fds, revision=int(command[0]))
         kill = lambda: template.end(-signal.SIGKILL)  # noqa: E731
         return SimpleNamespace(pid=template.pid, wait=lambda: self._wait_for(template), kill=kill)
@@ -236,6 +244,10 @@ class System:
     def written(self, log: Path, text: str) -> None:
         """A line of the log, whose name is the number of its revision."""
         self.lines.append(text)
+        if late := LATE.match(text):
+            template = self.processes[int(late[1])]
+            has_ended = template.returncode is not None and template.ended_at < self.loop.moment - NOTICED_S
+            assert not has_ended, "a template that has ended is waited for"
         if TEMPLATES_END in text:
             ended = [each for each in self._templates(int(log.name)) if each.returncode is not None]
             assert len(ended) > 1, "the place is given up with one template's end"

@@ -61,8 +61,10 @@ class Request(pools.Request):
 class Revision:
     """One pool's life."""
 
-    def __init__(self, number: int, how: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, number: int, how: int, system: System) -> None:
         self.number = number
+        self._system = system
+        loop = system.loop
         self._is_proven = bool(how & 1)
         launch = Launch(
             command=(str(number),),
@@ -95,6 +97,7 @@ class Revision:
 
     async def _stop(self) -> None:
         begun = self._loop.time()
+        self._system.stopped.add(self.number)
         for ticket in await self.pool.drain(DRAIN_S):
             ticket.refused(Refusal.NO_WORKER)
         took_s = self._loop.time() - begun
@@ -107,7 +110,7 @@ class Visit:
     def __init__(self, system: System, how: int) -> None:
         self.system = system
         self.requests: list[Request] = []
-        self.revisions = [Revision(1, how, system.loop)]
+        self.revisions = [Revision(1, how, system)]
         self._chance = system.chance
 
     async def run(self, steps: list[bytes]) -> None:
@@ -145,7 +148,7 @@ class Visit:
         elif what < 0xB0:
             revision.pool.resize(1 + how % 4)
         elif what < 0xB6 and len(self.revisions) < MOST_REVISIONS:
-            self.revisions.append(Revision(len(self.revisions) + 1, how, system.loop))
+            self.revisions.append(Revision(len(self.revisions) + 1, how, system))
         elif what < 0xBC:
             revision.stop()
         elif what < 0xC4:
