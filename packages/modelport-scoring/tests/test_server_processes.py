@@ -41,8 +41,9 @@ from modelport_scoring import (
     WorkerStart,
     read_failure,
 )
+from modelport_scoring.control import peers as peers_of
 from modelport_scoring.control.lines import LineSocket
-from modelport_scoring.control.peers import Peers, end_listener
+from modelport_scoring.control.peers import Peer, Peers, end_listener
 from modelport_scoring.service_folder import peer_socket
 from modelport_scoring.supervision.service_lock import is_alive
 from modelport_scoring.workers.process import parent_of
@@ -598,6 +599,23 @@ def test_who_cannot_be_heard_by_one_that_hangs_does_not_hang_too(tmp_path: Path)
                 waits.connect(path)
         with pytest.raises(BlockingIOError):
             end_listener(path, why="does not answer")
+
+
+def test_one_is_not_ended_because_there_was_nothing_to_ask_it_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client of ours may go, and leave us its descriptor, between our asking and our ending it."""
+    monkeypatch.chdir(tmp_path)
+    ended: list[str] = []
+    monkeypatch.setattr(peers_of, "end_listener", lambda path, *, why: ended.append(why))
+
+    async def watch() -> None:
+        async with follower([]):
+            with without_descriptors():
+                await Peer(1).watch()
+
+    asyncio.run(watch())
+    assert ended == []
 
 
 def test_who_has_nothing_to_look_with_does_not_say_that_a_process_is_gone() -> None:

@@ -203,10 +203,15 @@ class Peer:
             return None
 
     async def watch(self) -> None:
-        """End it where its loop hangs."""
-        if await self.ask_in_time(Order(do="status")) is None:
+        """End it where its loop hangs. That it is gone, or that we have no descriptor to ask it with, says nothing of
+        that: it may be there, and we may have one, by the time that we end it."""
+        try:
+            await asyncio.wait_for(self._ask(Order(do="status")), PATIENCE_S)
+        except TimeoutError:  # an OSError, too
             with suppress(OSError):
                 self._end("does not answer")
+        except OSError:
+            pass
 
     async def tell(self, order: Order) -> None:
         """Have it do that; nothing happens where it is gone. One that is only away for a moment would keep what it has
