@@ -209,3 +209,20 @@ def test_a_stop_waits_for_what_was_released_before(tmp_path: Path, has_time: boo
         assert ending.is_done.is_set() and ending.is_hurried is not has_time
 
     run(stop)
+
+
+def test_what_is_given_up_is_waited_for_by_who_takes_its_folder() -> None:
+    """As where a leader has died: what it had prepared ends while the next one asks for the same revision."""
+
+    async def bring_up_again() -> None:
+        given_up = Running(2)
+        draining_ = draining(Running(1))
+        discarding = asyncio.ensure_future(draining_.discard([given_up]))
+        await asyncio.sleep(0)
+        waiting = asyncio.ensure_future(draining_.ended(2))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        given_up.is_done.set()
+        await asyncio.gather(discarding, waiting)
+
+    asyncio.run(bring_up_again())

@@ -56,7 +56,9 @@ class Follower:
             self, folder=folder, loop=asyncio.get_running_loop(), telemetry=cast(Telemetry, SimpleNamespace())
         )
         self.hosting._earlier = cast(Any, SimpleNamespace(note=lambda _: None))
-        self.hosting._draining = cast(Any, SimpleNamespace(end=self._end, ended=self._ended, retire=Mock()))
+        self.hosting._draining = cast(
+            Any, SimpleNamespace(end=self._end, ended=self._ended, discard=self._discard, retire=Mock())
+        )
         self.hosting._has_folders.set()
         monkeypatch.setattr(hostings, "prepare", self._make)
         self._endpoint = PeerEndpoint(
@@ -102,6 +104,9 @@ class Follower:
         if self.ends_slowly:
             await revision.goes_on.wait()
         revision.goes_on.set()
+
+    async def _discard(self, given_up: list[Any]) -> None:
+        await asyncio.gather(*(self._end(each.revision, 0) for each in given_up))
 
     async def _ended(self, number: int) -> None: ...
 

@@ -40,11 +40,22 @@ class Draining:
             return
         if successor is not None:
             self.pass_on(revision.pool.hand_over(), revision, successor)
-        timeout_s = revision.pool.limits.drain_timeout_s
+        self._begin(hosted.number, revision, revision.pool.limits.drain_timeout_s, successor=successor)
+
+    async def discard(self, given_up: Iterable[Hosted]) -> None:
+        """End what was never hosted, at once. Who brings up one of the same number waits for that: the working folder
+        has the same name."""
+        tasks = [self._begin(each.number, each.revision, 0) for each in given_up if each.revision is not None]
+        await asyncio.gather(*(asyncio.shield(task) for task in tasks))
+
+    def _begin(
+        self, number: int, revision: Revision, timeout_s: float, *, successor: Hosted | None = None
+    ) -> asyncio.Task[None]:
         task = self._loop.create_task(self.end(revision, timeout_s, successor=successor))
-        ending = self._ending.setdefault(hosted.number, {})
+        ending = self._ending.setdefault(number, {})
         ending[task] = revision
         task.add_done_callback(lambda ended: ending.pop(ended, None))
+        return task
 
     async def end(self, revision: Revision, timeout_s: float, *, successor: Hosted | None = None) -> None:
         """The same for a revision that is hosted no more, or was not yet; returns when it has ended, and its working

@@ -200,8 +200,7 @@ class Hosting:
 
     async def discard(self) -> None:
         """End what was prepared, and give up what is being prepared."""
-        given_up = self._prepared.give_up()
-        await asyncio.gather(*(self._draining.end(each.revision, 0) for each in given_up if each.revision))
+        await self._draining.discard(self._prepared.give_up())
 
     def wants(self, settings: ServiceSettings) -> bool:
         """Whether what is prepared, or is being, is what these settings need."""
