@@ -257,10 +257,17 @@ class Peers:
 
     def __init__(self, processes: int) -> None:
         self._all: Sequence[Peer] = [Peer(process) for process in range(1, processes)]
+        self._settled = asyncio.Event()
+        """What an earlier leader had under way is over: until then, new workers would come up in the working folders of
+        those that it had prepared, and be given up with them."""
 
     def prepare(self, settings: ServiceSettings) -> Iterable[Awaitable[None]]:
-        """Have each bring up what these settings need. Each raises StartFailed."""
-        return [self._watching(peer, peer.prepare(settings)) for peer in self._all]
+        """Have each bring up what these settings need, once all have settled. Each raises StartFailed."""
+        return [self._watching(peer, self._prepare(peer, settings)) for peer in self._all]
+
+    async def _prepare(self, peer: Peer, settings: ServiceSettings) -> None:
+        await self._settled.wait()
+        await peer.prepare(settings)
 
     async def discard(self) -> None:
         """Have all end what they have prepared."""
@@ -273,6 +280,7 @@ class Peers:
     async def settle(self, latest: Callable[[], ServiceSettings]) -> None:
         """Have all that run end what was under way, and work by the settings of the moment."""
         await asyncio.gather(*(self._watching(peer, peer.adopt(latest, do="settle")) for peer in self._all))
+        self._settled.set()
 
     async def ended(self, revision: int) -> None:
         """Wait until none has anything left of that revision."""
