@@ -225,9 +225,9 @@ class Peer:
     async def _ask_until_heard(self, order: Callable[[], Order]) -> Done | None:
         """The answer, once it listens; None where it is gone. Where we cannot ask, as for want of a descriptor,
         we do as soon as we can: else it would go on with what nobody else has any more."""
-        await self._wait_until_heard()
         is_said = False
         while True:
+            await self._wait_until_heard()
             try:
                 return await self._ask(order())
             except GONE:
