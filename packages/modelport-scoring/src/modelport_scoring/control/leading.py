@@ -93,13 +93,14 @@ class Follower:
     async def settle(self, *, port: int) -> None:
         """The settings may have been written anew between our reading them and our listening."""
         self._port = port
-        await self._catch_up()
+        await self._catch_up(was_long=False)
 
-    async def _catch_up(self) -> None:
-        """Have in force what the file says, which was written while nobody could tell us."""
+    async def _catch_up(self, was_long: bool) -> None:
+        """Have in force what the file says, which was written while nobody could tell us. ``was_long``: so long that
+        the leader took us for ended: what we have prepared is for nobody, though it was not told so."""
         with contextlib.suppress(SettingsInvalid):
             settings = settings_of_moment(Path.cwd(), port=self._port)
-            if settings != self._server.service.settings:
+            if was_long or settings != self._server.service.settings:
                 await self._endpoint.settle(settings)
 
     def look(self) -> None:

@@ -27,9 +27,10 @@ class LineSocket:
         name: str,
         answer: Callable[[bytes], Awaitable[LineAnswer]],
         *,
-        reopened: Callable[[], Awaitable[None]] | None = None,
+        reopened: Callable[[bool], Awaitable[None]] | None = None,
     ) -> None:
-        """``answer`` never raises. ``reopened``: what is to be done once it listens again, after nobody was heard."""
+        """``answer`` never raises. ``reopened``: what is to be done once it listens again, after nobody was heard; it
+        is told whether that was for long, since the first try had failed."""
         self._name = name
         self._answer = answer
         self._reopened = reopened
@@ -88,13 +89,13 @@ class LineSocket:
                 self._has_complained = True
                 say(f"{self._name} has been removed, and cannot be made anew for now: {error}")
             return
-        self._has_complained = False
+        was_long, self._has_complained = self._has_complained, False
         if unreachable is not None:
             unreachable.close()
         say(f"{self._name} had been removed; it is there again")
         if self._reopened is not None:
             with contextlib.suppress(OSError):
-                await self._reopened()
+                await self._reopened(was_long)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         afterwards = None

@@ -67,10 +67,10 @@ class PeerEndpoint:
         process: int,
         status: Callable[[], Status],
         give_up: GiveUp,
-        reopened: Callable[[], Awaitable[None]],
+        reopened: Callable[[bool], Awaitable[None]],
     ) -> None:
         """``give_up``: have this process end, and another one begin with what the file says. ``reopened``: what is to
-        be done once it can be told something again, after a while in which it could not."""
+        be done once it can be told something again, and was away: so long that others take it for ended, or not."""
         self._service = service
         self._status = status
         self._give_up = give_up
