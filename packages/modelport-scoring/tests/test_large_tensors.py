@@ -398,6 +398,22 @@ def test_nothing_is_read_for_who_has_gone_or_been_refused(
     assert asyncio.run(ask()) == expected
 
 
+def test_what_was_read_for_one_script_is_read_anew_for_another(tmp_path: Path) -> None:
+    """The revision was replaced after the tensors had been read by its schema."""
+
+    async def ask() -> int:
+        service = make_service(tmp_path)
+        service.side_process = process = Busy(for_long=False)
+        _, ticket = infer_of(service, INFER, bytes(HEAVY_BYTES + 1))
+        for _ in range(2):
+            assert not ticket.admit(Contract(input="json"), None)
+            assert ticket.away is not None
+            await ticket.away
+        return len(process.done)
+
+    assert asyncio.run(ask()) == 2
+
+
 def ask_twice_of_a_busy_process(service: RunningService) -> list[Answer]:
     """The answers to two large requests, the process for which goes on once one of them has been answered."""
     infer(service, request(20_000))
