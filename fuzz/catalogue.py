@@ -15,6 +15,13 @@ TARGETS = {
     "http_connection": ("modelport_scoring.http",),
     "http_reader": ("modelport_scoring.http.reader", *PARSER, "modelport_scoring.http.known_heads"),
     "inference_protocol": ("modelport_scoring.inference_protocol",),
+    "leaders": (
+        "modelport_scoring.control.leading",
+        "modelport_scoring.control.lines",
+        "modelport_scoring.control.peers",
+        "modelport_scoring.control.verbs",
+        "modelport_scoring.revisions",
+    ),
     "multipart": ("azureml.contrib.services",),
     "numbers": ("modelport_scoring.workers.numbers", "modelport_scoring.workers.replies", "modelport_worker.batching"),
     "pool": ("modelport_scoring.workers",),

@@ -14,6 +14,7 @@ from fuzz.targets import (
     clients,
     handover,
     http_connection,
+    leaders,
     pool,
     revisions,
     router,
@@ -22,6 +23,7 @@ from fuzz.targets import (
     supervisor,
     template,
 )
+from modelport_scoring.control.peers import Peers
 from modelport_scoring.http import arriving_head
 from modelport_scoring.http.budget import Budget
 from modelport_scoring.http.exchange import Exchange
@@ -193,3 +195,31 @@ def test_a_stop_that_hangs_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Template, "end", lambda _: asyncio.get_running_loop().create_future())
     with pytest.raises(AssertionError, match="a stop does not end"):
         template.check_one(hangs)
+
+
+async def nothing(*_: object) -> None:
+    """Is told to nobody."""
+
+
+def test_a_verb_that_is_not_in_force_in_all_processes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    split = b"\x00\x00" + b"\xd0\x00\x00"
+    leaders.check_one(split)
+    monkeypatch.setattr(Peers, "adopt", nothing)
+    with pytest.raises(AssertionError, match="split is answered, and not in all processes"):
+        leaders.check_one(split)
+
+
+def test_what_a_verb_that_failed_leaves_in_one_process_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    fails_in_the_first = b"\x00\x00" + b"\x44\x00\x02" + b"\xb4\x02\x00" + b"\x80\x00\x04"
+    leaders.check_one(fails_in_the_first)
+    monkeypatch.setattr(Peers, "discard", nothing)
+    with pytest.raises(AssertionError, match="answered, and something is prepared still"):
+        leaders.check_one(fails_in_the_first)
+
+
+def test_a_leader_that_waits_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs = b"\x00\x00" + b"\x20\x00\x00" + b"\xdc\x00\x02"
+    leaders.check_one(hangs)
+    monkeypatch.setattr(Peers, "_watching", lambda _self, _peer, work: work)
+    with pytest.raises(AssertionError, match="somebody waits for ever"):
+        leaders.check_one(hangs)

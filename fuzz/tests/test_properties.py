@@ -17,6 +17,7 @@ from fuzz.targets import (
     handover,
     http_connection,
     http_reader,
+    leaders,
     numbers,
     pool,
     replies,
@@ -240,6 +241,20 @@ changes = st.builds(
 @given(seeds, st.integers(0, 127), st.lists(changes, max_size=40).map(b"".join))
 def test_each_request_is_answered_by_a_revision_that_may(seed: bytes, kind: int, happened: bytes) -> None:
     revisions.check_one(seed + bytes([kind]) + happened)
+
+
+orders = st.builds(
+    lambda *parts: bytes(parts),
+    st.sampled_from([*bytes.fromhex("0010202830384048"), *[0x80] * 6, *bytes.fromhex("a4b4c4ccd4e0e8f4fc")]),
+    st.integers(0, 255),
+    st.integers(0, 255),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds, st.integers(0, 31), st.lists(orders, max_size=40).map(b"".join))
+def test_a_verb_is_in_force_in_all_processes_or_in_none(seed: bytes, kind: int, happened: bytes) -> None:
+    leaders.check_one(seed + bytes([kind]) + happened)
 
 
 ends = st.builds(
