@@ -225,4 +225,4 @@ def test_what_is_given_up_is_waited_for_by_who_takes_its_folder() -> None:
         given_up.is_done.set()
         await asyncio.gather(discarding, waiting)
 
-    asyncio.run(bring_up_again())
+    run(bring_up_again)
