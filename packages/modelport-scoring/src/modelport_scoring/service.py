@@ -28,8 +28,9 @@ from modelport_scoring.telemetry.telemetry import Gauges, Telemetry
 from modelport_scoring.traffic.router import Router
 from modelport_scoring.traffic.shadow import CopiableTicket
 from modelport_scoring.workers.large_bodies import LargeBodies
-from modelport_scoring.workers.queue import WaitingLine, refuse
+from modelport_scoring.workers.queue import WaitingLine
 from modelport_scoring.workers.ticket import Refusal, Ticket
+from modelport_scoring.workers.ticket_ends import refuse
 
 
 class Service:

@@ -9,8 +9,8 @@ from typing import Protocol
 from modelport_scoring.revisions.hosted import Hosted
 from modelport_scoring.revisions.revision import Revision
 from modelport_scoring.workers.pool import Pool
-from modelport_scoring.workers.queue import refuse
 from modelport_scoring.workers.ticket import Refusal, Ticket
+from modelport_scoring.workers.ticket_ends import refuse
 
 
 class Owner(Protocol):

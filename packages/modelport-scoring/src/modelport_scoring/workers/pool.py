@@ -20,10 +20,10 @@ from modelport_scoring.workers.launch import Launch
 from modelport_scoring.workers.limit_log import LimitLog
 from modelport_scoring.workers.numbers import MOST_BYTES, NumberReader
 from modelport_scoring.workers.placing import choose, place
-from modelport_scoring.workers.queue import WaitingLine, refuse
-from modelport_scoring.workers.replies import give_up
+from modelport_scoring.workers.queue import WaitingLine
 from modelport_scoring.workers.requeue import to_requeue
 from modelport_scoring.workers.ticket import Refusal, Ticket
+from modelport_scoring.workers.ticket_ends import give_up, refuse
 from modelport_scoring.workers.timeouts import Timeouts
 from modelport_scoring.workers.unfinished import Unfinished
 from modelport_scoring.workers.worker import Worker

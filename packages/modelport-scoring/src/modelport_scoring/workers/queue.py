@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from modelport_scoring.settings.service import Limits
-from modelport_scoring.workers.replies import give_up
 from modelport_scoring.workers.ticket import Refusal, Ticket
+from modelport_scoring.workers.ticket_ends import refuse
 
 MOST_ABANDONED = 64
 """Who leaves before its turn is taken out with others: when there are more of them than of those who stay, and than
@@ -149,11 +149,3 @@ class WaitingLine:
         for ticket in expired:
             self._refuse(ticket, Refusal.QUEUE_WAIT)
         self._watch()
-
-
-def refuse(ticket: Ticket, refusal: Refusal) -> None:
-    """Tell the request so. A fault of ours on that way is its own end, and not that of others that wait."""
-    try:
-        ticket.refused(refusal)
-    except Exception as error:
-        give_up("a request could not be refused", ticket, error)

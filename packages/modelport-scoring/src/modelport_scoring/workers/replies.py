@@ -16,6 +16,7 @@ from modelport_scoring.workers.link import Link
 from modelport_scoring.workers.numbers import write_each
 from modelport_scoring.workers.page import SharedPage
 from modelport_scoring.workers.ticket import Ticket
+from modelport_scoring.workers.ticket_ends import give_up
 from modelport_scoring.workers.window import Window
 from modelport_worker.frames import (
     BROKEN,
@@ -273,21 +274,6 @@ class Replies:
             untouched = ticket.id > last and ticket.source is None  # whatever the page says
             (again if untouched or together else lost).append(ticket)
         return lost, again
-
-
-def give_up(what: str, ticket: Ticket, error: Exception) -> None:
-    """A fault of ours stands between a request and its answer: that is one request's end, and not its worker's."""
-    report_fault(what, error)
-    tell_lost("nor could that it was lost", ticket)  # by the same way as the answer
-
-
-def tell_lost(otherwise: str, ticket: Ticket) -> None:
-    """Tell the request that it is lost; ``otherwise`` is what to write down where a fault of ours keeps it from that:
-    the others have to be told still."""
-    try:
-        ticket.lost()
-    except Exception as error:
-        report_fault(otherwise, error)
 
 
 def split_answers(payload: bytes, count: int, *, are_numbers: bool) -> list[bytes] | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from modelport_scoring.workers.replies import Replies, tell_lost
+from modelport_scoring.workers.replies import Replies
 from modelport_scoring.workers.ticket import Ticket
+from modelport_scoring.workers.ticket_ends import tell_lost
 
 MOST_ATTEMPTS = 3
 """A request that was on its way to this many workers which died before they began with it is not tried again."""

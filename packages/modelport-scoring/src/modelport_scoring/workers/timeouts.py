@@ -10,7 +10,7 @@ from typing import Protocol
 from modelport_scoring.settings.service import Limits
 from modelport_scoring.workers.batch_size import BatchSize
 from modelport_scoring.workers.limit_log import LimitLog
-from modelport_scoring.workers.replies import give_up
+from modelport_scoring.workers.ticket_ends import time_out
 from modelport_scoring.workers.worker import Worker
 
 SOONEST_S = 0.001
@@ -105,10 +105,7 @@ class Timeouts:
         for ticket in () if replies.scores_together else replies.overdue:
             if not ticket.settled:
                 ticket.settled = True
-                try:
-                    ticket.timed_out()
-                except Exception as error:  # nobody would look any more, nor replace the worker
-                    give_up("that run() took too long could not be told", ticket, error)
+                time_out(ticket)
                 self._pool.limit_log.timed_out()
         if held_s < timeout_s + grace_s:
             return timeout_s + grace_s - held_s
