@@ -105,7 +105,9 @@ def test_a_stop_finishes_what_is_held(services: Services, gate: Gate) -> None:
     connection = service.connect()
     connection.request("POST", "/score", body="held")
     wait_until(lambda: service.status.requests_in_flight == 1, what="held")
+    port = service.settings.port
     service.control.stop()
+    wait_until(lambda: refuses(port), what="it has begun to: before, an answer may not say that it is the last one")
     gate.open()
     response = connection.getresponse()
     assert (response.status, response.read()) == (200, b'"held"')
