@@ -53,7 +53,8 @@ class Start:
             say_init_done()
         service = note_requests(service)
         self._enter("schema")
-        self.ready = dict(describe(service), init_ms=init_ms, python=python_version())
+        python = "{}.{}.{}".format(*sys.version_info[:3])
+        self.ready = dict(describe(service), init_ms=init_ms, python=python)
         return service
 
     def finish(self, service: Service) -> None:
@@ -72,10 +73,6 @@ class Start:
         start = Start(link, self._options)
         start.ready = self.ready
         return start
-
-
-def python_version() -> str:
-    return "{}.{}.{}".format(*sys.version_info[:3])
 
 
 def to_json(value: Dict[str, Any]) -> bytes:
