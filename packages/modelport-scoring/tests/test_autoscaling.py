@@ -120,6 +120,7 @@ def test_bounds_that_cannot_be(services: Services) -> None:
     for autoscale, named in (
         (Autoscale(min_workers=0), "min_workers must be at least 1"),
         (Autoscale(min_workers=3, max_workers=2), "max_workers must be at least autoscale.min_workers, which is 3"),
+        (Autoscale(max_workers=1001), "max_workers must be at most 1000, not 1001"),
         (Autoscale(target_utilization=0), "target_utilization must be above 0"),
         (Autoscale(refresh_s=0), "refresh_s must be above 0"),
         (Autoscale(calm_s=-1), "calm_s"),
@@ -128,6 +129,8 @@ def test_bounds_that_cannot_be(services: Services) -> None:
             service.control.configure(autoscale=autoscale)
     with pytest.raises(RequestRefused, match="workers must be at least 1, not 0"):
         service.control.configure(workers=0)
+    with pytest.raises(RequestRefused, match="workers must be at most 1000, not 1000000"):
+        service.control.scale(1, workers=1000000)
     assert service.settings == before
     assert service.score("x").status == 200
 

@@ -36,6 +36,9 @@ looked at every 20 ms."""
 
 MOST_PORT = 0xFFFF
 
+MOST_WORKERS = 1000
+"""Each is a process, with a socket of the scoring server's: more is a slip of the pen on one machine."""
+
 MOST = 2**53
 """Of numbers and sizes: up to here all that read JSON read the same whole numbers."""
 
@@ -117,6 +120,8 @@ def check_workers(workers: int | None, autoscale: Autoscale | None, *, path: Pat
     """Raise SettingsInvalid for a number of workers that cannot be, or bounds of it."""
     if workers is not None and workers < 1:
         raise SettingsInvalid(f"{path}: {where}workers must be at least 1, not {workers}")
+    if workers is not None and workers > MOST_WORKERS:
+        raise SettingsInvalid(f"{path}: {where}workers must be at most {MOST_WORKERS}, not {workers}")
     if autoscale is None:
         return
     least, most = autoscale.min_workers, autoscale.max_workers
@@ -125,6 +130,8 @@ def check_workers(workers: int | None, autoscale: Autoscale | None, *, path: Pat
     if most < least:
         text = f"autoscale.max_workers must be at least autoscale.min_workers, which is {least}, not {most}"
         raise SettingsInvalid(f"{path}: {where}{text}")
+    if most > MOST_WORKERS:
+        raise SettingsInvalid(f"{path}: {where}autoscale.max_workers must be at most {MOST_WORKERS}, not {most}")
     for name in ("target_utilization", "refresh_s", "calm_s"):
         value = getattr(autoscale, name)
         if value <= 0:

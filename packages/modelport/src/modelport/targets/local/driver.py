@@ -91,10 +91,10 @@ class LocalTarget:
         """Raise WebserviceException for an address that is taken or not this machine's, GPUs that it does not have, or
         more workers than it should start; UserErrorException for settings that no scoring server would take, or a
         certificate that cannot be used."""
+        check_size(deployment)  # first: it speaks of replicas, the scoring server of workers alone
         check_deployment(deployment)
         check_certificate(deployment)
         check_gpus(deployment.gpu_cores or 0)
-        check_size(deployment)
         check_address(deployment.host or "127.0.0.1", deployment.port)
 
     def keep_certificate(self, name: str, deployment: Deployment) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from modelport.domain.deployments import Deployment
 from modelport.domain.errors import WebserviceException
 from modelport.targets.serving.settings import version_size
-
-MOST_WORKERS = 1000
-"""Each is a process, with a socket of the scoring server's: more is a slip of the pen on one machine."""
+from modelport_scoring.settings.checks import MOST_WORKERS
 
 
 def check_size(deployment: Deployment) -> None:
@@ -15,7 +13,7 @@ def check_size(deployment: Deployment) -> None:
     size = version_size(deployment, deployment)
     autoscale = size["autoscale"]
     wanted = size["workers"] if autoscale is None else autoscale.max_workers
-    if wanted > MOST_WORKERS:
+    if isinstance(wanted, int) and wanted > MOST_WORKERS:  # of another type it is refused later
         raise WebserviceException(
             f"The deployment asks for {wanted} workers (each replica is one here), and a service has {MOST_WORKERS} at "
             "most on this machine.",
