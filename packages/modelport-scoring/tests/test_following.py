@@ -15,6 +15,7 @@ import pytest
 from modelport_scoring.control import leading
 from modelport_scoring.control.peers import Done, Order, PeerEndpoint
 from modelport_scoring.failures import Failure, GivenUp, StartFailed
+from modelport_scoring.processes.backoff import BackOff
 from modelport_scoring.revisions import hosting as hostings
 from modelport_scoring.revisions.hosting import Hosting
 from modelport_scoring.service_folder import peer_socket, write_settings
@@ -264,3 +265,31 @@ def test_it_catches_up_with_what_was_written_while_nobody_could_tell_it(
     run(catch_up)
     port = 4000 if when == "it begins" else hosts(1).port
     assert adopted == [msgspec.structs.replace(hosts(1, 2), port=port)]
+
+
+def test_what_is_tried_again_leaves_the_folder_to_what_is_prepared_in_it(
+    follower: Callable[[], Follower], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A late revision has the name of its working folder in common with its renewed workers."""
+    said: list[str] = []
+    monkeypatch.setattr(BackOff, "after", lambda *_: 0.0)
+    monkeypatch.setattr(hostings, "say", said.append)
+
+    async def come_late() -> None:
+        process = follower()
+        late = process.hosting.default
+        late.late_failure = Failure(phase="start", message="no room on the disk")
+        preparing = asyncio.ensure_future(process.told("prepare", msgspec.structs.replace(hosts(1), warm_up=True)))
+        await turns()
+        assert process.prepared == [1]
+        process.let_come_up()
+        await preparing
+        coming = asyncio.ensure_future(process.hosting._make_in_the_end(late))
+        while len(said) < 3:
+            await asyncio.sleep(0)
+        assert process.started == [1]
+        await process.told("discard")
+        await coming
+        assert process.started == [1, 1]
+
+    run(come_late)
