@@ -279,8 +279,10 @@ class Peers:
 
     async def settle(self, latest: Callable[[], ServiceSettings]) -> None:
         """Have all that run end what was under way, and work by the settings of the moment."""
-        await asyncio.gather(*(self._watching(peer, peer.adopt(latest, do="settle")) for peer in self._all))
-        self._settled.set()
+        try:
+            await asyncio.gather(*(self._watching(peer, peer.adopt(latest, do="settle")) for peer in self._all))
+        finally:  # a fault of ours here must not keep verbs waiting for ever
+            self._settled.set()
 
     async def ended(self, revision: int) -> None:
         """Wait until none has anything left of that revision."""
