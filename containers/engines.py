@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -123,11 +125,20 @@ def docker(folder: Path) -> Iterator[Engine]:
     for option, name in (("--tlscacert", "ca.pem"), ("--tlscert", "engine.pem"), ("--tlskey", "engine-key.pem")):
         daemon += [option, str(secure.folder / name)]
     environ = {"DOCKER_HOST": address, "DOCKER_BUILDKIT": "0"}
-    with _bridge() as bridge:
+    with _alone(), _bridge() as bridge:
         daemon += ["--bridge", bridge]
         command = ["docker", "--host", address]
         with _served(Engine("docker", command, address, daemon, folder, environ, secure)) as engine:
             yield engine
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other run of the tests has a daemon: one that starts makes Docker's chains in the packet filter,
+    and another one that publishes a port in that moment does not find them."""
+    with Path(tempfile.gettempdir(), "modelport-docker.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
