@@ -26,7 +26,7 @@ demo: setup  ## train, register, deploy and score a model on this machine
 	@$(BIN)/python examples/diabetes/demo.py
 
 test: setup  ## run all tests
-	$(PYTEST) -n 3  # more than the two cores of CI: the tests wait for a third of their time
+	$(PYTEST) -n 4  # more than the two cores of CI: the tests wait for half of their time
 
 test-openapi: setup  ## have schemathesis examine every document, for minutes
 	MODELPORT_SCHEMATHESIS_EXAMPLES=100 $(PYTEST) packages/modelport-scoring/tests/test_schemathesis.py
