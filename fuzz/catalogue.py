@@ -11,7 +11,11 @@ TARGETS = {
     "autoscaler": ("modelport_scoring.workers.autoscaler", "modelport_scoring.workers.group"),
     "clients": ("modelport_scoring.http",),
     "frames": (*LINK, "modelport_worker.link"),
-    "handover": ("modelport_scoring.sockets.handover", "modelport_scoring.supervision.succession"),
+    "handover": (
+        "modelport_scoring.sockets.handover",
+        "modelport_scoring.sockets.meeting",
+        "modelport_scoring.supervision.succession",
+    ),
     "http_connection": ("modelport_scoring.http",),
     "http_reader": ("modelport_scoring.http.reader", *PARSER, "modelport_scoring.http.known_heads"),
     "inference_protocol": ("modelport_scoring.inference_protocol",),
