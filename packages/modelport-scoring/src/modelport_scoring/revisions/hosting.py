@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -240,7 +240,7 @@ class Hosting:
         if was_given_up() or self.stopping:
             await revision.leave_folder()
             raise self._given_up()
-        predecessor = self._predecessor(settings.number, service)
+        predecessor = present or predecessor_of(settings.number, service, default=self.default, others=self.others)
         if predecessor is not None and predecessor.revision is not None:
             revision.begin_with(predecessor.revision.pool.wanted)
         prepared = Hosted(settings, options=service.worker_options, revision=revision)
@@ -254,16 +254,6 @@ class Hosting:
             if self.stopping or was_given_up():  # its workers were killed by us, which the failure does not say
                 raise self._given_up() from None
             raise
-
-    def _predecessor(self, number: int, service: ServiceSettings) -> Hosted | None:
-        """Whose share the revision gets under these settings: its own, or that of the one in whose place it comes."""
-        present = self.find(number)
-        if present is not None:
-            return present
-        if number == service.revision.number:
-            return self.default
-        kept = {each.number for each in service.revisions}
-        return next((hosted for other, hosted in self.others.items() if other not in kept), None)
 
     def _given_up(self) -> StartFailed:
         return StartFailed(Failure(phase="start", message="the scoring server ends")) if self.stopping else GivenUp()
@@ -298,6 +288,16 @@ class Hosting:
         self._tries.add(task := self._loop.create_task(self._start(other)))
         task.add_done_callback(self._tries.discard)
         return other
+
+
+def predecessor_of(
+    number: int, service: ServiceSettings, *, default: Hosted, others: Mapping[int, Hosted]
+) -> Hosted | None:
+    """In whose place a revision comes that is not hosted yet, under these settings: it gets that one's share."""
+    if number == service.revision.number:
+        return default
+    kept = {each.number for each in service.revisions}
+    return next((hosted for other, hosted in others.items() if other not in kept), None)
 
 
 def successor_of(retired: Hosted, *, before: Iterable[Hosted], after: Sequence[Hosted]) -> Hosted | None:

@@ -138,7 +138,7 @@ class Template:
             socket.send_fds(self._socket, [pack(number, FORK)], list(shared.descriptors))
             return await asyncio.wait_for(answer, self.fork_timeout_s)
         except (BrokenPipeError, ConnectionResetError):
-            self._ask_no_more()
+            self._link_closed()
             raise TemplateEnded from None
         except TimeoutError:
             self._give_up(f"did not fork within {self.fork_timeout_s:g} s")
@@ -257,13 +257,8 @@ class Template:
         if parent_of(pid) != self._process.pid:
             if self._process.runs:
                 self._give_up(f"named a process that is none of its forks, {pid}")
-            self._ask_no_more()
-            raise TemplateEnded
-
-    def _ask_no_more(self) -> None:
-        """It has ended, though that may not be noticed yet: the next fork is asked of another one."""
-        if self._link_open:
             self._link_closed()
+            raise TemplateEnded
 
     def _told(self, number: int, returncode: int | None) -> None:
         told = self._reaps.pop(number, None)
@@ -284,6 +279,9 @@ class Template:
         self._process.kill()
 
     def _link_closed(self) -> None:
+        """It has ended, or will, though that may not be noticed yet: the next fork is asked of another one."""
+        if not self._link_open:
+            return
         self._link_open = False
         self._loop.remove_reader(self._socket)
         if not self._let_go:
@@ -293,8 +291,7 @@ class Template:
         for _ in range(MOST_LAST_READS):
             if self._given_up or not self._receive():
                 break
-        if self._link_open:
-            self._link_closed()
+        self._link_closed()
         self._deadline.cancel()
         self._socket.close()
         how = told_exit(self._process)
