@@ -203,21 +203,27 @@ class Full(Worker):
         self.replaced = True
 
 
-def test_a_request_that_cannot_be_made_ready_costs_no_other_one() -> None:
-    """Where there is no memory to read its body with, for one: it had no answer, and its worker was ended."""
-    first, second = Request(1, "admit"), Request(2)
-    worker, said = Worker(), []
+def faults_where_it_takes(worker: Worker, *requests: Request) -> list[str]:
+    """What the log tells of faults of ours once the worker has come for requests that wait."""
+    said: list[str] = []
 
     async def take() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: said.append(f"{context['message']}: {context['exception']}"))
         pool = Pool(LAUNCH, revision=1, size=1, limits=Limits(), loop=loop, observer=Observer())
-        pool.submit(first)
-        pool.submit(second)
+        for request in requests:
+            pool.submit(request)
         pool.worker_ready(cast(Any, worker), Contract(input="text"))
 
     asyncio.run(take())
-    assert said == ["a request could not be made ready for a worker: admit"]
+    return said
+
+
+def test_a_request_that_cannot_be_made_ready_costs_no_other_one() -> None:
+    """Where there is no memory to read its body with, for one: it had no answer, and its worker was ended."""
+    first, second = Request(1, "admit"), Request(2)
+    worker = Worker()
+    assert faults_where_it_takes(worker, first, second) == ["a request could not be made ready for a worker: admit"]
     assert (first.told, second.told) == (["lost"], ["admit"])
     assert worker.in_flight == [second]
 
@@ -226,18 +232,8 @@ def test_a_request_that_cannot_be_made_ready_costs_no_other_one() -> None:
 def test_a_request_that_cannot_be_sent_costs_no_other_one(is_held: bool) -> None:
     """It stayed in flight: the answer to the next one was taken for its own, which was the end of their worker."""
     first, second = Request(1), Request(2)
-    worker, said = Full(is_held=is_held), list[str]()
-
-    async def take() -> None:
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: said.append(f"{context['message']}: {context['exception']}"))
-        pool = Pool(LAUNCH, revision=1, size=1, limits=Limits(), loop=loop, observer=Observer())
-        pool.submit(first)
-        pool.submit(second)
-        pool.worker_ready(cast(Any, worker), Contract(input="text"))
-
-    asyncio.run(take())
-    assert said == ["a request could not be sent to a worker: not a byte"]
+    worker = Full(is_held=is_held)
+    assert faults_where_it_takes(worker, first, second) == ["a request could not be sent to a worker: not a byte"]
     assert (first.told, first.settled, second.told) == (["admit", "lost"], True, ["admit"])
     assert worker.in_flight == ([first, second] if is_held else [second])
     assert worker.replaced == is_held, "what it got of that, nobody knows"
