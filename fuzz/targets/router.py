@@ -10,6 +10,7 @@ server's do by h11.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import random
 import re
 import socket
@@ -52,6 +53,7 @@ OTHERWISE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine"
 
 SOCKET = socket.socket()
 """Stands for that of every connection; it is never connected."""
+atexit.register(SOCKET.close)
 
 STATUS_LINE = re.compile(rb"[\r\n]*HTTP/1\.([01]) ([0-9]{3})(?: [^\r\n]*)?\r\n")
 TAKEN_BY_H11 = re.compile(
