@@ -26,6 +26,8 @@ from cryptography.x509.oid import NameOID
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from own_ports import own_port
+
 PATIENCE_S = 30
 
 USER, PASSWORD = "team", "secret word"
@@ -73,7 +75,7 @@ def registry(folder: Path, *, http: str = "", auth: str = "", scheme: str = "htt
     program = shutil.which("docker-registry")
     assert program, "docker-registry is not installed: apt-get install docker-registry"
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = own_port()
     configuration = folder / "config.yml"
     configuration.write_text(_CONFIGURATION.format(folder=folder, port=port, http=http, auth=auth))
     with (folder / "log").open("wb") as log:
@@ -92,13 +94,6 @@ def registry(folder: Path, *, http: str = "", auth: str = "", scheme: str = "htt
 def _answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def htpasswd(folder: Path) -> str:

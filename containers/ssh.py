@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from containers.engines import PATIENCE_S
+from own_ports import own_port
 
 _SERVER = """
 ListenAddress 127.0.0.1
@@ -84,8 +84,7 @@ class SshServer:
 @contextmanager
 def ssh_server(folder: Path) -> Iterator[SshServer]:
     """One on loopback, until it is left."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        server = SshServer(probe.getsockname()[1], folder)
+    server = SshServer(own_port(), folder)
     for name in ("host_key", "user_key"):
         _make_key(folder / name)
     (folder / "authorized_keys").write_text((folder / "user_key.pub").read_text())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from modelport.exceptions import (
     WebserviceException,
     WorkspaceException,
 )
+from own_ports import own_port
 
 NAMES = {"subscription_id": "0000-1111", "resource_group": "my-group", "workspace_name": "my-workspace"}
 
@@ -569,9 +569,7 @@ def test_ports_that_are_none(port: Any) -> None:
 
 
 def test_the_port_that_was_asked_for(ws: Workspace, model: Model, inference_config: InferenceConfig) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = own_port()
     config = LocalWebservice.deploy_configuration(port=port)
     service = Model.deploy(ws, "my-service", [model], inference_config, config)
     service.wait_for_deployment()

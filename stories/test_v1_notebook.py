@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import textwrap
 
 import pytest
+
+from own_ports import own_port
 
 from .conftest import Desk
 from .notebooks import run_cells
@@ -231,16 +232,9 @@ def kernel(desk: Desk) -> Desk:
     return desk
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.mark.skipif(not shutil.which("python3.6"), reason="v1's environments start from Python 3.6")
 def test_a_notebook_of_2020(kernel: Desk) -> None:
-    port = free_port()
+    port = own_port()
     said = run_cells(kernel, NOTEBOOK.lstrip().replace("PORT", str(port)))
     assert said[0] == "SDK version: 1.36.0"
     assert said[1] == "aml-ws\naml\nlocal\n0000-1111"

@@ -14,12 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from own_ports import own_port
 from scoring_services import PATIENCE_S, Answer, RunningService, ask, wait_until
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 class RunningRouter:
@@ -28,7 +24,7 @@ class RunningRouter:
     def __init__(self, folder: Path, urls: Mapping[int, str], **settings: Any) -> None:
         self.file = folder / "router.json"
         self.output = folder / "router.log"
-        self.port = free_port()
+        self.port = own_port()
         self.prefix: list[str] = []
         """What the program is started by."""
         self.wanted: dict[str, Any] = {

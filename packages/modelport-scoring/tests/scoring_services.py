@@ -38,6 +38,7 @@ from modelport_scoring import (
 )
 from modelport_scoring.processes.status import STATE, read_status
 from modelport_scoring.supervision.service_lock import is_alive
+from own_ports import own_port
 
 FAKE_WORKER = Path(__file__).parent / "fake_worker.py"
 PATIENCE_S = 20.0
@@ -232,6 +233,7 @@ class Services:
                 "environment_variables": dict(variables or {}),
             },
             "limits": dict(limits or {}),
+            "port": own_port(),  # it is still there for a service that starts again
             **settings,
         }
         write_settings(service.folder, msgspec.convert(wanted, ServiceSettings))

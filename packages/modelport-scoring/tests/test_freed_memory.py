@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import trustme
 
-from routers import free_port, routing
+from own_ports import own_port
+from routers import routing
 from scoring_services import PATIENCE_S, Services, wait_until
 from tls_services import with_certificate
 
@@ -59,7 +60,7 @@ def test_a_router_gives_it_back_too(tmp_path: Path) -> None:
     issued.private_key_pem.write_to_path(str(tmp_path / "tls.key"))
     issued.cert_chain_pems[0].write_to_path(str(tmp_path / "tls.crt"))
     tls = {"certificate": "tls.crt", "key": "tls.key"}
-    with routing(tmp_path, {1: f"http://127.0.0.1:{free_port()}"}, tls=tls) as router:
+    with routing(tmp_path, {1: f"http://127.0.0.1:{own_port()}"}, tls=tls) as router:
         assert router.process is not None
         begin_with_tls_and_go(psutil.Process(router.process.pid), router.port)
 

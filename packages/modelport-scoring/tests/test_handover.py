@@ -34,7 +34,7 @@ from modelport_scoring.sockets import handover as handovers
 from modelport_scoring.sockets import meeting
 from modelport_scoring.sockets.handover import Handover
 from modelport_scoring.sockets.meeting import SOCKET, HandoverFailed
-from routers import free_port
+from own_ports import own_port
 from scoring_services import PATIENCE_S, has_pending, kill_session, read_all, refuses, stop, wait_until
 
 SCRIPT = """
@@ -54,7 +54,7 @@ class Generations:
     """Start programs that follow each other on one port, each with its own folder, as containers have."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = free_port()
+        self.port = own_port()
         self.shared = folder / "shared"
         self.folder = folder
         self.made: list[Package] = []
@@ -211,7 +211,7 @@ def test_one_that_fails_leaves_the_other_one_alone(generations: Generations) -> 
         assert exit_status(broken) == 3
         assert "this one ends without having served; another one serves still" in broken.log
         assert "serves now" not in broken.log
-        elsewhere = generations.start(port=free_port())
+        elsewhere = generations.start(port=own_port())
         assert exit_status(elsewhere) == 1
         assert "cannot be taken over: it listens on port" in elsewhere.log
         assert "start that one anew" in elsewhere.log

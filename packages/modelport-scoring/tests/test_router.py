@@ -22,7 +22,7 @@ from prometheus_client import parser
 
 from modelport_scoring import write_settings
 from modelport_scoring.router.metrics import HELP
-from routers import RunningRouter, free_port, routing, url
+from routers import RunningRouter, routing, url
 from scoring_services import (
     PATIENCE_S,
     Gate,
@@ -304,7 +304,7 @@ def test_settings_that_cannot_be(tmp_path: Path) -> None:
         assert router.process is not None
         assert router.process.wait(PATIENCE_S) == 1
         assert re.search(f"the router cannot serve: .*{text}", router.log), router.log
-    with socket.create_server(("127.0.0.1", free_port())) as taken:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         router = RunningRouter(tmp_path, {1: "http://127.0.0.1:1"})
         router.tell(port=taken.getsockname()[1])
         router.start()

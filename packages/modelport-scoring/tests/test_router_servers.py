@@ -23,7 +23,8 @@ from modelport_scoring.router.metrics import Metrics
 from modelport_scoring.router.routing import Routing
 from modelport_scoring.router.settings import RouterSettings, UpstreamSettings
 from modelport_scoring.router.upstream_connection import UpstreamConnection
-from routers import RunningRouter, free_port, routing, url
+from own_ports import own_port
+from routers import RunningRouter, routing, url
 from scoring_services import PATIENCE_S, Services, ask, kill_session, load, session_members, wait_until
 from scripted_servers import (
     CODED,
@@ -372,7 +373,7 @@ def test_a_router_that_is_overloaded_says_how_it_is(tmp_path: Path) -> None:
 
 def test_who_waits_for_a_server_goes_where_the_settings_say_meanwhile(tmp_path: Path) -> None:
     with Scripted(answering()) as server, ThreadPoolExecutor(2) as pool:
-        urls = {1: f"http://127.0.0.1:{free_port()}", 2: server.url}
+        urls = {1: f"http://127.0.0.1:{own_port()}", 2: server.url}
         with routing(tmp_path, urls, traffic={"version_header": "modelport-revision"}) as router:
             waiting = [pool.submit(router.score), pool.submit(router.score, modelport_revision="v1")]
             wait_until(lambda: router.metric("modelport_router_requests_waiting") == 2, what="two that wait")

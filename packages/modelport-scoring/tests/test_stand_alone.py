@@ -26,7 +26,7 @@ from modelport_scoring.container.packaged import VARIABLES
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.stand_alone.__main__ import HEEDED, OPTIONS, conclude
 from modelport_scoring.version import __version__, server_line
-from routers import free_port
+from own_ports import own_port
 from scoring_services import PATIENCE_S, kill_session, wait_until
 
 SCRIPT = """
@@ -83,7 +83,7 @@ class StandAlone:
         self.temporary = folder / "temporary"
         self.temporary.mkdir()
         self.output = folder / "output.log"
-        self.port = free_port()
+        self.port = own_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str, **variables: str) -> subprocess.Popen[bytes]:
@@ -162,7 +162,7 @@ def test_a_script_is_served_where_it_lies(server: StandAlone) -> None:
 
 def test_its_output_and_its_variables_are_those_that_programs_look_for(server: StandAlone) -> None:
     (server.app / "score.py").write_text(STREAMING)
-    probed = free_port()
+    probed = own_port()
     options = ("--entry_script", "score.py", "--health_port", str(probed), "--access_control_allow_origins", "*")
     (server.app / "config.json").write_text(json.dumps({"SERVER_VERSION_LOG_RESPONSE_ENABLED": True}))
     server.start(

@@ -207,24 +207,19 @@ def _pid(service: RunningService) -> int | None:
         return None
 
 
-def test_the_chosen_port_is_written_down_and_kept(services: Services) -> None:
-    service = services.make()
-    assert service.settings.port == 0
+def test_the_chosen_port_is_written_down(services: Services) -> None:
+    """So that it is the same at the next start, which is not tried here: somebody else may have been given it."""
+    service = services.make(port=0)
     service.start()
-    port = service.settings.port
-    assert port > 0
+    assert service.settings.port > 0
     assert (service.folder / "service.json").stat().st_mode & 0o777 == 0o600
-    service.end()
-    service.start()
-    assert service.settings.port == port
+    assert service.score("1").status == 200
 
 
 def test_a_taken_port_is_told_at_once(services: Services) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        service = services.make(port=port)
+    service = services.make()
+    port = service.settings.port
+    with socket.create_server(("127.0.0.1", port)):
         begun = time.monotonic()
         service.start(until=None)
         assert exit_status(service) == 1

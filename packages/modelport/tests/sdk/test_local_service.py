@@ -31,6 +31,7 @@ from modelport.targets.local import LocalTarget
 from modelport.usecases import run_service
 from modelport.usecases.wait import wait_for_deployment
 from modelport_scoring import Autoscale, ControlClient, Traffic, read_settings, supervisor_pid
+from own_ports import own_port
 
 from .conftest import SCRIPT, Deployer
 from .constant_load import ConstantLoad
@@ -188,8 +189,7 @@ def test_a_stopped_service_starts_again_where_it_was(deployer: Deployer) -> None
 def test_a_new_port_and_more_workers_restart_the_service(deployer: Deployer) -> None:
     service = running(deployer.deploy())
     before = service.port
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = own_port()
     service.update(deployment_config=LocalWebservice.deploy_configuration(port=port, workers=2))
     service.wait_for_deployment()
     assert (service.port, service.run("1")) == (port, {"model": "first", "data": 1})
@@ -247,8 +247,7 @@ def test_what_is_hosted_beside_it_survives_a_restart(deployer: Deployer) -> None
     client.split(traffic)
     client.scale(1, workers=2)
     client.scale(7, autoscale=Autoscale(min_workers=2, max_workers=3))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = own_port()
     service.update(deployment_config=LocalWebservice.deploy_configuration(port=port))
     service.stop()
     service.start()
