@@ -58,9 +58,9 @@ def test_of_a_client_that_is_given_up_the_system_keeps_nothing(services: Service
     with service.raw_connection() as plain:
         channel = plain if context is None else context.wrap_socket(plain, server_hostname="localhost")
         ends = service.settings.port, channel.getsockname()[1]
+        assert ends in sockets()
         channel.sendall(post(str(BYTES).encode()))
         assert channel.recv(1)  # so it has been answered
-        assert ends in sockets()
         wait_until(lambda: ends not in sockets(), what="given up", patience_s=PATIENCE_S)
         if not is_tls:
             with pytest.raises(ConnectionResetError):
