@@ -142,7 +142,7 @@ def test_a_script_asks_for_everything_in_one_word_each(kitchen: Kitchen, capsys:
     assert (service.scoring_timeout_ms, service.settings["batching"]["max_requests"]) == (200, 64)
 
     calls, scored = metric(uri, "modelport_batch_size_count"), metric(uri, "modelport_batch_size_sum")
-    service.update(deployment_config=LocalWebservice.deploy_configuration(batching=False))
+    service.update(deployment_config=LocalWebservice.deploy_configuration(batching=False, scoring_timeout_ms=5_000))
     assert "Restarting" not in capsys.readouterr().out
     assert supervisor_pid(folder_of(service)) == pid, "it was restarted"
     score_together(uri, 8)
