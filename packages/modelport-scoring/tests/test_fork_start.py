@@ -15,6 +15,9 @@ from modelport_scoring.processes.status import PARENT, read_status
 from modelport_scoring.supervision.service_lock import is_alive
 from scoring_services import PATIENCE_S, Gate, RunningService, Services, load, session_members, wait_until
 
+REACHES_INIT_S = 4.0
+"""A template has reached ``init()`` by then, also on a machine that has other things to do; 0.2 s on a quiet one."""
+
 COUNTS = """
 import os, pathlib, time
 def init():
@@ -285,7 +288,7 @@ def without(text: str, folders: list[str]) -> str:
 
 def test_a_start_that_takes_too_long(services: Services) -> None:
     script = "import time\ndef init(): time.sleep(600)\ndef run(x): return x\n"
-    limits = {"start_timeout_s": 1.0}
+    limits = {"start_timeout_s": REACHES_INIT_S}
     service = forking(services, script, limits=limits, workers=2, until=ServiceState.FAILED)
     failure = service.status.failure
     assert failure is not None
@@ -303,7 +306,7 @@ def test_a_fork_that_hangs_is_given_up(services: Services, hook: str, message: s
     def init(): os.register_at_fork({hook}=lambda: time.sleep(600))
     def run(x): return x
     """
-    service = forking(services, script, limits={"start_timeout_s": 1.5}, until=ServiceState.FAILED)
+    service = forking(services, script, limits={"start_timeout_s": REACHES_INIT_S}, until=ServiceState.FAILED)
     failure = service.status.failure
     assert failure is not None
     assert message in failure.message
