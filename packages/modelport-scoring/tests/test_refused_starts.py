@@ -8,17 +8,15 @@ import dataclasses
 import errno
 import gc
 import os
-import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from few_descriptors import room_for
 from modelport_scoring.bundle import WorkingFolder
 from modelport_scoring.failures import Failure, StartFailed
 from modelport_scoring.processes.status import PARENT, STATE, read_status
@@ -44,20 +42,6 @@ def run(x):
     return x
 """
 """Its forks do not see that their link is closed."""
-
-
-@contextmanager
-def room_for(descriptors: int) -> Iterator[None]:
-    """So many more can be opened."""
-    some = [os.dup(0) for _ in range(descriptors + 1)]
-    for each in some:
-        os.close(each)
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (some[-1], before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def open_descriptors() -> list[str]:

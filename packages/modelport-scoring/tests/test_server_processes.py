@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import socket
@@ -25,6 +24,7 @@ import trustme
 from prometheus_client import parser
 
 import modelport_scoring
+from few_descriptors import room_for
 from modelport_scoring import (
     AuthSettings,
     Autoscale,
@@ -517,19 +517,6 @@ def test_what_is_no_order_is_told(pair: RunningService, line: str) -> None:
     assert "order that cannot be read" in answer["failure"]["message"]
 
 
-@contextmanager
-def without_descriptors() -> Iterator[None]:
-    """This process can open nothing meanwhile."""
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    next_one = os.dup(0)
-    os.close(next_one)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (next_one, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-
-
 @asynccontextmanager
 async def follower(heard: list[str]) -> AsyncIterator[LineSocket]:
     """What the second process of the service in this folder is asked at; it writes down what it is to do."""
@@ -558,7 +545,7 @@ def test_one_that_follows_is_told_as_soon_as_it_can_be(
         )
         peers = Peers(2)
         async with follower(heard):
-            with without_descriptors():
+            with room_for(0):
                 telling = asyncio.ensure_future(peers.adopt(lambda: settings) if what == "adopt" else peers.discard())
                 assert not (await asyncio.wait([telling], timeout=0.3))[0], "it waits until it can"
             await asyncio.wait_for(telling, PATIENCE_S)
@@ -611,7 +598,7 @@ def test_one_is_not_ended_because_there_was_nothing_to_ask_it_with(
 
     async def watch() -> None:
         async with follower([]):
-            with without_descriptors():
+            with room_for(0):
                 await Peer(1).watch()
 
     asyncio.run(watch())
@@ -619,6 +606,6 @@ def test_one_is_not_ended_because_there_was_nothing_to_ask_it_with(
 
 
 def test_who_has_nothing_to_look_with_does_not_say_that_a_process_is_gone() -> None:
-    with without_descriptors(), pytest.raises(OSError, match="Too many open files"):
+    with room_for(0), pytest.raises(OSError, match="Too many open files"):
         parent_of(os.getpid())
     assert parent_of(os.getpid()) == os.getppid()

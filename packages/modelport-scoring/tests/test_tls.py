@@ -21,6 +21,7 @@ import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from few_descriptors import room_for
 from modelport_scoring import SettingsInvalid, TlsSettings
 from modelport_scoring.tls import certificate as certificates
 from modelport_scoring.tls.certificate import Certificate
@@ -283,6 +284,23 @@ def test_a_broken_new_file_leaves_the_old_one_in_use(
     for _ in range(2):
         server.certificate.look()
     assert server.serial() == new
+
+
+def test_files_that_cannot_be_read_for_a_while_are_taken_in_the_end(
+    tmp_path: Path, serial: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """There was no descriptor to read them with: that there is one again is no change of theirs. The same goes for a
+    key that somebody is given the right to read."""
+    certificate = Certificate(SETTINGS, folder=tmp_path)
+    write(tmp_path)
+    with room_for(0):
+        for _ in range(4):
+            certificate.look()
+    said = capfd.readouterr().err
+    assert said.count("is not taken over, the old one stays in use: tls: ") == 1, "said once, not every second"
+    assert "cannot be read: Too many open files" in said
+    certificate.look()
+    assert "the new certificate is in use" in capfd.readouterr().err
 
 
 # --- what cannot be used ----------------------------------------------------------------------------------------------

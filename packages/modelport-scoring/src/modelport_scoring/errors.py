@@ -13,6 +13,11 @@ class SettingsInvalid(ScoringServiceError):
     """``service.json`` is missing, cannot be read, or says what cannot be; the message names the file and the field."""
 
 
+class SettingsUnread(SettingsInvalid):
+    """A file that belongs to the settings cannot be read: what is in it may be as it should, and be read another time,
+    once there is a descriptor to read it with, for example, or somebody has given the right to."""
+
+
 class ServiceNotRunning(ScoringServiceError):
     """Nobody answers on the service's control socket."""
 

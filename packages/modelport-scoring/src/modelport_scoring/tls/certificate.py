@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.errors import SettingsInvalid, SettingsUnread
 from modelport_scoring.http.handshake import TellingContext
 from modelport_scoring.logs.journal import say
 from modelport_scoring.logs.moments import in_words
@@ -75,6 +75,8 @@ class Certificate:
         self._taken = self._seen = self._stamp()
         self._current = load(settings, folder=folder)
         self._warned = ""
+        self._complaint = ""
+        """What the log has told last of files that are not taken over."""
         self._warn_once()
         self.context = self._current.context
         # OpenSSL asks for each connection, whether its client names a server or not. Loading another certificate into a
@@ -94,23 +96,32 @@ class Certificate:
     def look(self) -> None:
         """Take over files that have changed; ones that cannot be used are named in the log, and the old stay in use.
 
-        Files are taken when they look the same twice: two of them are not replaced in one moment.
+        Files are taken when they look the same twice: two of them are not replaced in one moment. Those that cannot be
+        read are tried again at each look: that they can is no change by which it could be told.
         """
         before, self._seen = self._seen, self._stamp()
         if self._seen != self._taken and self._seen == before:
-            self._taken = self._seen
             self._reload()
         self._warn_once()
 
     def _reload(self) -> None:
         try:
-            self._current = load(self._settings, folder=self._folder)
-        except SettingsInvalid as error:
-            say(f"the new certificate is not taken over, the old one stays in use: {error}")
+            loaded = load(self._settings, folder=self._folder)
+        except SettingsUnread as error:
+            self._complain_once(error)
             return
-        self._warned = ""
-        loaded = self._current
+        except SettingsInvalid as error:
+            self._taken = self._seen
+            self._complain_once(error)
+            return
+        self._taken, self._current = self._seen, loaded
+        self._warned = self._complaint = ""
         say(f"the new certificate is in use; it expires at {in_words(loaded.expires)} ({loaded.fingerprint})")
+
+    def _complain_once(self, error: SettingsInvalid) -> None:
+        if str(error) != self._complaint:
+            self._complaint = str(error)
+            say(f"the new certificate is not taken over, the old one stays in use: {error}")
 
     def _warn_once(self) -> None:
         warning = self._current.warning(self._now())
@@ -126,7 +137,8 @@ class Certificate:
 
 
 def load(settings: TlsSettings, *, folder: Path) -> Loaded:
-    """Read both files. Raises SettingsInvalid, which names the file and what is wrong with it."""
+    """Read both files. Raises SettingsInvalid, which names the file and what is wrong with it; SettingsUnread where one
+    cannot be read."""
     certificate, key = folder / settings.certificate, folder / settings.key
     chain = read_pem(certificate, mark=CERTIFICATE_MARK, what="certificate")
     read_pem(key, mark=KEY_MARK, what="private key")
@@ -155,7 +167,7 @@ def load_chain(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
         reason = error.reason or "one of them is damaged"
         raise SettingsInvalid(f"tls: {certificate} and {key} cannot be used: {reason}") from error
     except OSError as error:
-        raise SettingsInvalid(f"tls: {certificate} and {key} cannot be read: {error.strerror}") from error
+        raise SettingsUnread(f"tls: {certificate} and {key} cannot be read: {error.strerror}") from error
 
 
 def refuse_password() -> str:
@@ -164,11 +176,11 @@ def refuse_password() -> str:
 
 
 def read_pem(path: Path, *, mark: bytes, what: str) -> bytes:
-    """The file's content. Raises SettingsInvalid where it cannot be read or does not have that mark of PEM."""
+    """The file's content. Raises SettingsUnread, and SettingsInvalid where it does not have that mark of PEM."""
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise SettingsInvalid(f"tls: the {what} {path} cannot be read: {error.strerror}") from error
+        raise SettingsUnread(f"tls: the {what} {path} cannot be read: {error.strerror}") from error
     if mark not in content:
         raise SettingsInvalid(f"tls: {path} holds no {what} in PEM: there is no {mark.decode()!r} in it")
     return content
