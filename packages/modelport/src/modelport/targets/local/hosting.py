@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,13 @@ from modelport_scoring import (
     SwitchInProgress,
     __version__,
     log_path,
+    supervisor_pid,
 )
+
+ANSWERS_WITHIN_S = 45.0
+"""A scoring server that died is started again after 30 s at the latest, and then has to start."""
+
+_PAUSE_S = 0.1
 
 
 class Hosting:
@@ -44,10 +51,35 @@ class Hosting:
             self._client.switch(revision, replacing=replacing, changes=changes)
 
     def change(self, changes: Changes) -> None:
-        """Nothing happens where nobody answers: the next start writes the settings anew. Raises DeploymentFailed where
-        workers have to be others, and do not come up."""
-        with contextlib.suppress(ServiceNotRunning), self._refusals(self._service.active_revision):
-            self._client.change(changes)
+        """Nothing happens where the service does not run: the next start writes the settings anew. A scoring server
+        that has died is waited for: the one that follows begins with the settings that were written before, and with
+        the keys among them. Raises DeploymentFailed where workers have to be others, and do not come up."""
+        deadline = time.monotonic() + ANSWERS_WITHIN_S
+        while self._runs:
+            try:
+                with self._refusals(self._service.active_revision):
+                    self._client.change(changes)
+                return
+            except ServiceNotRunning as error:
+                if time.monotonic() > deadline:
+                    raise self._silent(error) from error
+            time.sleep(_PAUSE_S)
+
+    @property
+    def _runs(self) -> bool:
+        """Whether there is somebody to tell; also where that cannot be known, for want of a descriptor for one."""
+        try:
+            return supervisor_pid(self._folder) is not None
+        except OSError:
+            return True
+
+    def _silent(self, error: ServiceNotRunning) -> WebserviceException:
+        name = self._service.name
+        return WebserviceException(
+            f"The service {name!r} runs and does not answer, so that it goes on with its old settings: {error}.",
+            hint=f"Its log says why: modelport service get-logs -n {name}. Restart it, and then update it again: "
+            f"modelport service restart -n {name}.",
+        )
 
     def host(self, number: int, bundle: Path) -> None:
         """Raises DeploymentFailed where the revision does not come up."""
