@@ -165,6 +165,29 @@ def test_who_says_nothing_keeps_no_connection(tmp_path: Path, monkeypatch: pytes
     assert asyncio.run(wait()) == b""
 
 
+def test_a_fault_of_ours_is_not_taken_for_the_end_of_who_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log has it. What is longer than a line, or nothing, is the other side's doing."""
+    monkeypatch.chdir(tmp_path)
+    faults: list[object] = []
+
+    async def fail(line: bytes) -> LineAnswer:
+        raise OSError(24, f"no descriptor for {line.decode().rstrip()}")
+
+    async def ask(*asked: bytes) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(str(context["exception"])))
+        made = LineSocket("some.sock", fail)
+        await made.open()
+        for each in asked:
+            reader, writer = await asyncio.open_unix_connection("some.sock")
+            writer.write(each)
+            assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
+            writer.close()
+        made.close()
+
+    asyncio.run(ask(b"x" * (MOST_LINE_BYTES + 1), b"this\n"))
+    assert faults == ["[Errno 24] no descriptor for this"]
+
+
 def test_a_dialect_has_every_word_at_whatever_depth() -> None:
     words = set(words_of(inspect.type_info(Command)))
     assert {"Command.do", "ServiceSettings.limits", "Limits.scoring_timeout_ms", "RevisionSettings.bundle"} <= words

@@ -100,15 +100,24 @@ class LineSocket:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         afterwards = None
         try:
-            line = await asyncio.wait_for(reader.readline(), PATIENCE_S)
+            line = await heard(reader)
+            if line is None:
+                return
             answer, afterwards = await self._answer(line)
-            writer.write(answer + b"\n")
-            await writer.drain()
-        except (OSError, TimeoutError, ValueError):
-            pass  # whoever asked has gone, or said nothing: what it asked for goes on
+            with contextlib.suppress(OSError):  # whoever asked has gone: what it asked for is done all the same
+                writer.write(answer + b"\n")
+                await writer.drain()
         except asyncio.CancelledError:
             pass  # the loop ends, and so does the connection: Python 3.11 would log that, with a traceback
         finally:
             writer.close()
             if afterwards is not None:
                 afterwards()
+
+
+async def heard(reader: asyncio.StreamReader) -> bytes | None:
+    """The line; None where whoever has connected has gone, says nothing, or more than a line may have."""
+    try:
+        return await asyncio.wait_for(reader.readline(), PATIENCE_S)
+    except (OSError, TimeoutError, ValueError):
+        return None
