@@ -12,6 +12,7 @@ from unittest.mock import AsyncMock, Mock
 import msgspec
 import pytest
 
+from few_descriptors import room_for
 from modelport_scoring.control import leading
 from modelport_scoring.control.peers import Done, Order, PeerEndpoint
 from modelport_scoring.failures import Failure, GivenUp, StartFailed
@@ -265,6 +266,70 @@ def test_it_catches_up_with_what_was_written_while_nobody_could_tell_it(
     run(catch_up)
     port = 4000 if when == "it begins" else hosts(1).port
     assert adopted == [msgspec.structs.replace(hosts(1, 2), port=port)]
+
+
+@pytest.mark.parametrize("do", ["adopt", "settle"])
+def test_settings_that_a_fault_of_ours_keeps_from_being_in_force_are_had_by_the_next_one(
+    follower: Callable[[], Follower], do: str
+) -> None:
+    """A key that was taken away would be good here: silence would be taken for our end, and a new beginning."""
+
+    async def fail() -> None:
+        process = follower()
+        process.adopt = Mock(side_effect=OSError(24, "Too many open files"))  # type: ignore[method-assign]
+        faults: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context["exception"]))
+        assert (await process.told(do, hosts(1))).failure is None
+        assert process.gave_up == ["what the settings ask for cannot be had here: [Errno 24] Too many open files"]
+        assert [type(each) for each in faults] == [OSError]
+
+    run(fail)
+
+
+def test_an_order_that_a_fault_of_ours_keeps_from_being_carried_out_is_answered(
+    follower: Callable[[], Follower],
+) -> None:
+    async def fail() -> None:
+        process = follower()
+        process.hosting.prepare = AsyncMock(side_effect=MemoryError("no room"))  # type: ignore[method-assign]
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        assert (await process.told("prepare", hosts(1))).failure == Failure(
+            phase="start", type="MemoryError", message="no room"
+        )
+
+    run(fail)
+
+
+def test_settings_that_cannot_be_read_when_it_catches_up_are_read_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its leader took it for gone, and relies on its reading them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(leading, "READ_AGAIN_S", 0.001)
+    said: list[str] = []
+    monkeypatch.setattr(leading, "say", said.append)
+    adopted: list[ServiceSettings] = []
+    ready = AsyncMock(wants=Mock(return_value=True))
+    service = SimpleNamespace(
+        settings=hosts(1), share=Share(process=1, processes=2), hosting=ready, adopt=adopted.append
+    )
+    server: Any = SimpleNamespace(service=service, status=None, give_up=None)
+
+    async def catch_up() -> None:
+        process = leading.Follower(server)
+        write_settings(tmp_path, hosts(1, 2))
+        with room_for(0):
+            catching_up = asyncio.ensure_future(process.settle(port=4000))
+            while not said:
+                await asyncio.sleep(0.001)
+            for _ in range(3):
+                await asyncio.sleep(0.002)
+            assert not catching_up.done()
+        await catching_up
+
+    run(catch_up)
+    assert [text.partition(": ")[0] for text in said] == ["the settings of the moment cannot be read yet"]
+    assert adopted == [msgspec.structs.replace(hosts(1, 2), port=4000)]
 
 
 def test_what_is_tried_again_leaves_the_folder_to_what_is_prepared_in_it(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -14,11 +15,16 @@ from modelport_scoring.control.dialect import dialect
 from modelport_scoring.control.endpoint import ControlEndpoint
 from modelport_scoring.control.peers import PeerEndpoint, Peers
 from modelport_scoring.control.verbs import Verbs
-from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.errors import SettingsInvalid, SettingsUnread
+from modelport_scoring.logs.journal import say
 from modelport_scoring.service import Service
 from modelport_scoring.service_folder import settings_of_moment
+from modelport_scoring.settings.service import ServiceSettings
 from modelport_scoring.status import Status, together
 from modelport_scoring.version import __version__
+
+READ_AGAIN_S = 0.1
+"""After settings could not be read."""
 
 
 class Process(Protocol):
@@ -99,9 +105,22 @@ class Follower:
         """Have in force what the file says, which was written while nobody could tell us. ``was_long``: so long that
         the leader took us for ended: what we have prepared is for nobody, though it was not told so."""
         with contextlib.suppress(SettingsInvalid):
-            settings = settings_of_moment(Path.cwd(), port=self._port)
+            settings = await self._settings_of_moment()
             if was_long or settings != self._server.service.settings:
                 await self._endpoint.settle(settings)
+
+    async def _settings_of_moment(self) -> ServiceSettings:
+        """Where the file cannot be read, for want of a descriptor for example, as soon as it can: the leader relies on
+        our reading it, and a key that was taken away would be good here. Raises SettingsInvalid for what is none."""
+        is_said = False
+        while True:
+            try:
+                return settings_of_moment(Path.cwd(), port=self._port)
+            except SettingsUnread as error:
+                if not is_said:
+                    say(f"the settings of the moment cannot be read yet: {error}")
+                is_said = True
+                await asyncio.sleep(READ_AGAIN_S)
 
     def look(self) -> None:
         """See that orders can be given. Called about once a second."""

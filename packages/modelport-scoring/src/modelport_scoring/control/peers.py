@@ -22,6 +22,7 @@ from modelport_scoring.control.messages import MOST_LINE_BYTES
 from modelport_scoring.errors import SettingsInvalid
 from modelport_scoring.failures import Failure, GivenUp, StartFailed
 from modelport_scoring.logs.journal import say
+from modelport_scoring.logs.own_faults import report_fault
 from modelport_scoring.service import Service
 from modelport_scoring.service_folder import peer_socket
 from modelport_scoring.settings.service import ServiceSettings
@@ -101,15 +102,19 @@ class PeerEndpoint:
 
     async def _adopt(self, settings: ServiceSettings, turn: int) -> None:
         """Have these in force. They were prepared, unless the process that had done so has died meanwhile: to bring up
-        what they need takes its time then, and later ones, which need less, may be in force before. Those stay."""
+        what they need takes its time then, and later ones, which need less, may be in force before. Those stay.
+
+        Whatever keeps them from being in force, a fault of ours too: this process must not go on with those before."""
         try:
             await self._prepare_for_good(settings)
             if turn > self._in_force:
                 self._service.adopt(settings)
                 self._in_force = turn
-        except (StartFailed, SettingsInvalid) as error:
+        except Exception as error:
+            if not isinstance(error, StartFailed | SettingsInvalid):
+                report_fault("settings could not be put in force", error)
             if turn > self._in_force:
-                reason = error.failure.message if isinstance(error, StartFailed) else str(error)
+                reason = error.failure.message if isinstance(error, StartFailed) else str(error) or type(error).__name__
                 self._give_up(f"what the settings ask for cannot be had here: {reason}")
         if turn < self._in_force:
             await self._discard_but_for(self._service.settings)
@@ -134,6 +139,9 @@ class PeerEndpoint:
             done = Done(failure=failed.failure)
         except msgspec.MsgspecError as error:
             done = Done(failure=Failure(phase="start", message=f"an order that cannot be read: {error}"))
+        except Exception as error:  # no answer at all would be taken for our end
+            report_fault("an order could not be carried out", error)
+            done = Done(failure=Failure(phase="start", type=type(error).__name__, message=str(error)))
         return msgspec.json.encode(done), None
 
     async def _do(self, order: Order) -> Done:

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from modelport_scoring.errors import SettingsInvalid
+from modelport_scoring.errors import SettingsInvalid, SettingsUnread
 
 
 class WithFormat(Protocol):
@@ -36,8 +36,8 @@ def check_format(settings: WithFormat, known: int, *, path: Path) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Raises SettingsInvalid, which names the file and why it cannot be read."""
+    """Raises SettingsUnread, which names the file and why it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SettingsInvalid(f"{path}: {error.strerror}") from error
+        raise SettingsUnread(f"{path}: {error.strerror}") from error
