@@ -8,6 +8,8 @@ import weakref
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -28,6 +30,7 @@ from modelport_scoring.traffic.router import Marked, Router
 from modelport_scoring.traffic.shadow import MOST_COPIED_BYTES, MOST_KEPT_BYTES, CopiableTicket, Shadow
 from modelport_scoring.workers.contract import Contract
 from modelport_scoring.workers.numbers import NumberReader
+from modelport_scoring.workers.pool import Pool
 from modelport_scoring.workers.queue import WaitingLine
 from modelport_scoring.workers.ticket import Refusal, Ticket
 
@@ -292,6 +295,33 @@ def test_who_comes_before_there_is_a_queue_waits_within_the_limits_of_the_moment
     stopped, refused = asyncio.run(answers())
     assert stopped is not None and b"No ready replicas" in stopped.body
     assert refused is not None and b"max_queue_length" in refused.body
+
+
+def test_who_came_before_a_queue_that_nobody_serves_is_refused_whatever_becomes_of_the_others(tmp_path: Path) -> None:
+    class Unlucky(Sent):
+        """There is no memory to send an answer with."""
+
+        def answered(self, exchange: Exchange) -> None:
+            raise MemoryError
+
+    async def answers() -> list[Response | None]:
+        loop, telemetry = asyncio.get_running_loop(), Telemetry(TelemetrySettings(), service=Described("demo"))
+        loop.set_exception_handler(lambda *_: None)
+        revision = RevisionSettings(number=1, bundle="/", interpreter=["python"])
+        settings = ServiceSettings(name="demo", workspace="tests", revision=revision)
+        service = Service(settings, folder=tmp_path, loop=loop, telemetry=telemetry)
+        head = Head(method=b"POST", target=b"/score", version="1.1", headers={})
+        exchanges = [Exchange(head, b"x", sent) for sent in (Unlucky(), Sent())]
+        for exchange in exchanges:
+            service.submit(Scoring(exchange, service), exchange)
+        pool = object.__new__(Pool)
+        pool.given_up, pool._revision = True, 1
+        service.active = cast(Any, SimpleNamespace(pool=pool))
+        service._go_on_with_early()
+        return [exchange.response for exchange in exchanges]
+
+    _, told = asyncio.run(answers())
+    assert told is not None and b"No ready replicas" in told.body
 
 
 def test_a_copy_is_for_its_revision_alone_and_does_not_wait_until_that_is_there(tmp_path: Path) -> None:

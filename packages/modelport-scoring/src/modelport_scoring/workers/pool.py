@@ -168,7 +168,7 @@ class Pool:
         """Give the ticket to a worker, or have it wait, or refuse it."""
         if self.given_up or (not self._ready and self._cannot_restart):
             ticket.revision = self._revision
-            ticket.refused(Refusal.NO_WORKER)
+            refuse(ticket, Refusal.NO_WORKER)
             return
         worker = self._free_worker(ticket) if not self.line.has_any() else None
         if worker is None:
@@ -274,7 +274,7 @@ class Pool:
         ticket.away = None
         if not ticket.abandoned:
             if not self._ready and self.group.closing:
-                ticket.refused(Refusal.NO_WORKER)
+                refuse(ticket, Refusal.NO_WORKER)
             else:
                 self.take_over((ticket,))
 
