@@ -20,8 +20,9 @@ from modelport_scoring.http.connection import Connection
 from modelport_scoring.http.exchange import Exchange
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.paced import PacedTransport
-from modelport_scoring.http.parser import RequestParser
+from modelport_scoring.http.parser import MOST_AT_ONCE, RequestParser
 from modelport_scoring.http.reader import RequestReader
+from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
 from scoring_services import PATIENCE_S, Gate, Services, read_all, refuses, wait_until
 from small_application import SmallApplication
@@ -261,6 +262,41 @@ def test_a_fault_of_the_application_is_the_end_of_one_request() -> None:
     assert [status for status, _ in read_answers(received)] == [200, 500, 200, 500, 200]
     assert received.endswith(b"last")
     assert faults == ["a fault of the application"] * 2
+
+
+@pytest.mark.parametrize("before", [0, 6 * MOST_AT_ONCE], ids=["as it comes", "in a later turn"])
+def test_a_fault_while_requests_are_read_is_the_end_of_their_connection(before: int) -> None:
+    """Nobody knows where the next one begins."""
+
+    class Faulty(Echo):
+        def screen(self, head: Head) -> Response | None:
+            if head.path == b"/fault":
+                raise LookupError("a fault of the application")
+            return None
+
+    async def talk() -> tuple[bytes, list[str]]:
+        loop = asyncio.get_running_loop()
+        faults: list[str] = []
+        loop.set_exception_handler(lambda _, context: faults.append(str(context["exception"])))
+        listener, application = Listener(loop, most_connections=100), Faulty()
+        server = await loop.create_server(lambda: Connection(application, listener), "127.0.0.1")
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(post(b"known") * before + b"GET /fault HTTP/1.1\r\nHost: x\r\n\r\n" + post(b"behind it"))
+        received = bytearray()
+        try:
+            with contextlib.suppress(ConnectionResetError):
+                async with asyncio.timeout(PATIENCE_S):
+                    while piece := await reader.read(65536):
+                        received += piece
+        finally:
+            server.close()
+            writer.close()
+            listener.close()
+        return bytes(received), faults
+
+    received, faults = uvloop.run(talk())
+    assert b"behind it" not in received
+    assert len(faults) == 1
 
 
 def test_answers_that_wait_behind_a_slow_one_are_told_of() -> None:

@@ -228,7 +228,14 @@ class WatchedConnection(asyncio.Protocol):
         self._takes_more_soon = False
         if self._unread and not self._closing and self._wants_more:
             data, self._unread = self._unread, b""
-            self.data_received(data)
+            try:
+                self.data_received(data)
+            except Exception:
+                # As the transport ends who raises at what it has read: what is lost of it was a part of a request, and
+                # what comes next would be taken for the begin of one.
+                if self._transport is not None:
+                    self._transport.abort()
+                raise
             self._balance()
 
     def _read(self, reading: bool) -> None:
