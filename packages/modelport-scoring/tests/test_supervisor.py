@@ -22,6 +22,7 @@ import msgspec
 import pytest
 
 import modelport_scoring
+from few_descriptors import room_for
 from modelport_scoring import (
     Limits,
     RequestRefused,
@@ -454,6 +455,9 @@ def test_changed_settings_and_a_flood_of_lines_are_noticed(
         ServiceSettings(name="n", workspace="w", revision=revision, port=5001, limits=limits, telemetry=telemetry),
     )
     supervisor._tick_s = 0.0
+    with room_for(0):
+        supervisor._cut_logs()
+    assert supervisor._limits.log_bytes == Limits().log_bytes, "they could not be read"
     supervisor._cut_logs()
     assert log.stat().st_size < 1_000
     assert json.loads(journal.stamped("said"))["message"] == "said"

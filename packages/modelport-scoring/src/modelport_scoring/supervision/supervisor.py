@@ -286,8 +286,8 @@ class Supervisor:
         with contextlib.suppress(OSError, SettingsInvalid):
             changed = Path(SETTINGS).stat().st_mtime_ns
             if changed != self._settings_read_at:
-                self._settings_read_at = changed
                 settings = read_settings(Path())
+                self._settings_read_at = changed  # not before: there may have been no descriptor to read them with
                 self._limits = settings.limits
                 write_as(settings.telemetry.log_format)
         with contextlib.suppress(OSError):  # the system has no descriptor left, perhaps
