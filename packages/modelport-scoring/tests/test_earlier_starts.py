@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from few_descriptors import room_for
 from modelport_scoring import WorkerStart
 from modelport_scoring.revisions.earlier_starts import STARTED, EarlierStarts
 from modelport_scoring.revisions.hosted import Hosted
@@ -37,6 +38,15 @@ def test_what_was_up_comes_back_and_what_is_hosted_no_more_is_forgotten(tmp_path
     assert sorted(path.name for path in (tmp_path / STARTED).iterdir()) == ["1", "2", "4"]
     earlier.note(now[1])
     assert not earlier.knows(now[1]), "it is up, and does not come back any more"
+
+
+def test_what_cannot_be_read_for_want_of_a_descriptor_is_not_given_up(tmp_path: Path) -> None:
+    earlier, _ = under_next_supervisor(tmp_path)
+    now = [hosted(1), hosted(2)]
+    earlier.note(now[0])
+    with room_for(0):
+        earlier.recall(now)
+    assert [each.comes_back for each in now] == [True, False]
 
 
 def test_a_start_that_cannot_be_noted_is_one(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class EarlierStarts:
         kept = set()
         for each in hosted:
             kept.add(str(each.number))
-            each.comes_back = not self._telemetry.was_ready(each.number) and self._is_noted(each.settings)
+            each.comes_back = not self._telemetry.was_ready(each.number) and self._may_be_noted(each.settings)
         with contextlib.suppress(OSError):
             for file in self._folder.iterdir():
                 if file.name not in kept:
@@ -41,15 +41,25 @@ class EarlierStarts:
     def note(self, hosted: Hosted) -> None:
         """It is up. Where that cannot be written down, the next supervisor does not know."""
         hosted.comes_back = False
-        if not self._is_noted(hosted.settings):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if not self._is_noted(hosted.settings):
                 self._folder.mkdir(mode=0o700, exist_ok=True)
                 self._file(hosted.number).write_text(hosted.settings.bundle, encoding="utf-8")
 
+    def _may_be_noted(self, revision: RevisionSettings) -> bool:
+        """Whether it is, or that cannot be told, since the system has no descriptor left for one: what it needs may
+        come later, too, and it is not given up for good."""
+        try:
+            return self._is_noted(revision)
+        except OSError:
+            return self._file(revision.number).exists()
+
     def _is_noted(self, revision: RevisionSettings) -> bool:
-        with contextlib.suppress(OSError, ValueError):
+        """Raises OSError where that cannot be told."""
+        try:
             return self._file(revision.number).read_text(encoding="utf-8") == revision.bundle
-        return False
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
+            return False
 
     def _file(self, number: int) -> Path:
         return self._folder / str(number)
