@@ -27,14 +27,15 @@ from typing import Any
 import psutil
 import pytest
 import trustme
+from own_ports import own_port
 
+from few_descriptors import room_for
 from image_packages import Package
 from modelport_scoring import ControlClient
 from modelport_scoring.sockets import handover as handovers
 from modelport_scoring.sockets import meeting
 from modelport_scoring.sockets.handover import Handover
 from modelport_scoring.sockets.meeting import SOCKET, HandoverFailed
-from own_ports import own_port
 from scoring_services import PATIENCE_S, has_pending, kill_session, read_all, refuses, stop, wait_until
 
 SCRIPT = """
@@ -625,6 +626,14 @@ def test_beside_one_that_does_not_answer_the_socket_is_not_ours(
         assert following._offered is not None
         following._offered.close()
         hangs.end()
+
+
+def test_one_that_cannot_ask_does_not_take_over(serving: Serving, tmp_path: Path) -> None:
+    """It would serve beside the one before, which nobody has told to leave."""
+    following = Handover(tmp_path)
+    with room_for(0), pytest.raises(HandoverFailed, match=r"handover\.sock: Too many open files"):
+        following.take_over()
+    assert serving.handover.is_ours
 
 
 def test_one_that_ends_removes_no_socket_that_another_is_putting_there(tmp_path: Path) -> None:

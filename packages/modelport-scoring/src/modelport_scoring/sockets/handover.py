@@ -122,8 +122,10 @@ class Handover:
             except TimeoutError:
                 self._is_beside = True
                 say("the one that serves does not answer; it goes on beside this one until it does, or ends")
-            except OSError:
+            except (ConnectionError, FileNotFoundError):
                 pass  # nobody is there any more
+            except OSError as error:  # that may be our own want: it would go on beside this one for good
+                raise HandoverFailed(self._place.not_reached(error)) from error
             # Before the question is taken back: whoever hears it only now can see that it was meant.
             self._offered = self._place.listen()
         if self._lease is not None:
