@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import os
 import re
@@ -18,10 +19,13 @@ import msgspec
 import psutil
 import pytest
 import trustme
+import uvloop
 from prometheus_client import parser
 
+from few_descriptors import room_for
 from modelport_scoring import write_settings
-from modelport_scoring.router.metrics import HELP
+from modelport_scoring.router.metrics import HELP, Metrics
+from modelport_scoring.router.upstream import Unreachable, Upstream
 from routers import RunningRouter, routing, url
 from scoring_services import (
     PATIENCE_S,
@@ -139,6 +143,26 @@ def test_a_version_that_is_down_gives_its_share_to_the_default_one(
         blue.end()
         assert router.score(modelport_revision="1").status == 503
         assert router.ask("GET", "/").body == b"Healthy", "a router without upstreams works"
+
+
+def test_want_of_descriptors_is_not_taken_for_a_version_that_is_down(capfd: pytest.CaptureFixture[str]) -> None:
+    """Its share would go to another one."""
+
+    async def connect() -> bool:
+        loop = asyncio.get_running_loop()
+        upstream = Upstream("http://127.0.0.1:9", revision=2, loop=loop, metrics=Metrics())
+        with room_for(0), pytest.raises(Unreachable):
+            await upstream.connect()
+        without = upstream.is_down
+        with pytest.raises(Unreachable):
+            await upstream.connect()
+        assert upstream.is_down
+        return without
+
+    assert not uvloop.run(connect())
+    assert (
+        "revision 2 cannot be reached at http://127.0.0.1:9: [Errno 24] Too many open files" in capfd.readouterr().err
+    )
 
 
 # --- what is passed on ------------------------------------------------------------------------------------------------

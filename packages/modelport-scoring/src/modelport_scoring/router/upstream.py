@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import socket
 import ssl
@@ -31,8 +32,12 @@ DOWN_S = 1.0
 """Once no server could be reached, requests that another version may take do not try again for so long."""
 
 
+OUR_WANT = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL))
+"""The router has no descriptor, no memory or no port left to connect by: that says nothing of the servers."""
+
+
 class Unreachable(Exception):
-    """No server of the version accepts a connection."""
+    """No server of the version accepts a connection, or none can be made."""
 
 
 class Upstream:
@@ -121,7 +126,8 @@ class Upstream:
         except OSError as error:
             problem = error
         self._metrics.failures[self.revision, "connect"] += 1
-        self._down_until = self._loop.time() + DOWN_S
+        if not (isinstance(problem, OSError) and problem.errno in OUR_WANT):
+            self._down_until = self._loop.time() + DOWN_S
         self._say(f"revision {self.revision} cannot be reached at {self.url}: {problem or type(problem).__name__}")
         raise Unreachable from problem
 
