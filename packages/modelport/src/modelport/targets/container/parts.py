@@ -34,6 +34,10 @@ _PAUSE_S = 0.05
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
+GOES_ON = frozenset(("running", "restarting", "paused"))
+"""States in which an engine has a container that serves now, or will again with the settings that it was given."""
+
+
 @dataclass(frozen=True)
 class Server:
     """A container that serves, or served, a revision."""
@@ -52,6 +56,11 @@ class Server:
     @property
     def runs(self) -> bool:
         return self.container.status == "running"
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it runs, or will without anybody's starting it."""
+        return self.container.status in GOES_ON
 
     @property
     def restarts(self) -> int:

@@ -37,6 +37,9 @@ from modelport_scoring.service_folder import decode_settings
 Certificate = Callable[[str], tuple[bytes, bytes] | None]
 """The certificate of a service and its key, as PEM."""
 
+AGAIN_S = 75.0
+"""An engine starts a container again after a minute at the latest."""
+
 _NOWHERE = Path("service.json")
 _PAUSE_S = 0.1
 _GRACE_S = 60.0
@@ -192,8 +195,8 @@ class Servers:
 
     def configure(self, service: Service) -> None:
         """Write the settings for the server that runs, and return when they are in force. Raises DeploymentFailed where
-        they cannot be, and the old ones stay."""
-        server = next((server for server in self._parts.servers() if server.accepts), None)
+        they cannot be, and WebserviceException where none says that it serves; then the old ones stay."""
+        server = self._serving(service)
         if server is None:
             return
         before = server.read(SETTINGS)
@@ -209,6 +212,25 @@ class Servers:
             with contextlib.suppress(APIError, NotFound):
                 server.put([settings_file(before)])
             raise DeploymentFailed(failure)
+
+    def _serving(self, service: Service) -> Server | None:
+        """The one that clients reach; None where none runs: the next one is given all anew when it is made. One that
+        the engine is just starting again is waited for: it begins with the settings, and the keys, that it was given
+        before."""
+        deadline = time.monotonic() + AGAIN_S
+        while True:
+            servers = self._parts.servers()
+            serving = next((server for server in servers if server.accepts), None)
+            if serving is not None or not any(server.goes_on for server in servers):
+                return serving
+            if time.monotonic() > deadline:
+                raise WebserviceException(
+                    f"The container of the service {service.name!r} says nothing of itself, so that it goes on with "
+                    "its old settings.",
+                    hint=f"Its log says why: modelport service get-logs -n {service.name}. Restart it, and then update "
+                    f"it again: modelport service restart -n {service.name}.",
+                )
+            time.sleep(_PAUSE_S)
 
     def _refusal(self, server: Server, digest: str, service: Service) -> Failure | None:
         """Wait until the settings are in force; why they are not, or None."""
