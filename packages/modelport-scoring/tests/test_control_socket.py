@@ -143,7 +143,9 @@ def test_a_socket_that_is_closed_is_not_made_anew(tmp_path: Path, monkeypatch: p
         made.look()
         made.close()
         assert made._reopening is not None
-        await asyncio.wait([made._reopening])
+        await asyncio.wait([ended := made._reopening])
+        made.look()
+        assert made._reopening is ended
 
     asyncio.run(close())
     assert not Path("some.sock").exists()

@@ -78,6 +78,7 @@ def exchange(service: RunningService, **answer: object) -> tuple[bytes, list[byt
         ("X-A", "a\0b"),
         ("X-A", "a\x7fb"),
         ("X-A\r\nX-Evil", "1"),
+        ("X-A\n", "1"),
         ("X-A: 1\r\nX-Evil", "1"),
         ("X A", "1"),
         ("X-A:", "1"),

@@ -135,7 +135,7 @@ def test_a_hosted_revision_that_fails_after_a_restart_takes_nobody_down(services
     assert third.failure is not None and (third.failure.phase, third.failure.message) == ("init", "gone")
     assert service.ask("GET", "/").body == b"Healthy"
     answer = service.score("x", headers={"x-revision": "3"})
-    assert answer.status == 503
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert answer.message.endswith("for the revision of service demo that was asked for: it failed to start")
     service.control.release(2)
     service.control.release(3)

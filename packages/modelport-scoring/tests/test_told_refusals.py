@@ -52,6 +52,16 @@ def logged(service: RunningService, **wanted: object) -> dict[str, Any]:
     return found[0]
 
 
+def test_probes_are_counted_and_do_not_fill_the_access_log(strict: RunningService) -> None:
+    before = counted(strict).get(("/", "200"), 0)
+    assert strict.ask("GET", "/").status == 200
+    assert strict.ask("GET", "/behind-it").status == 404
+    logged(strict, path="/behind-it")
+    log = (strict.folder / "logs" / "access.log").read_text()
+    assert "/" not in [json.loads(line)["path"] for line in log.splitlines()]
+    assert counted(strict)["/", "200"] == before + 1
+
+
 def test_a_slow_client_does_not_end_the_connections_of_others(strict: RunningService) -> None:
     headers = {"Content-Length": 3, "x-same": "for both"}
     with strict.raw_connection() as slow:
