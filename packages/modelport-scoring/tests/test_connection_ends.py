@@ -299,6 +299,48 @@ def test_a_fault_while_requests_are_read_is_the_end_of_their_connection(before: 
     assert len(faults) == 1
 
 
+def test_a_fault_while_one_request_is_told_that_its_client_has_gone_costs_no_other() -> None:
+    """Nor the account of bodies: what one client has sent would count for ever."""
+
+    class Faulty:
+        def __init__(self) -> None:
+            gone.append(self)
+
+        def client_gone(self) -> None:
+            self.is_told = True
+            raise MemoryError
+
+        def pause(self) -> None: ...
+        def resume(self) -> None: ...
+
+    gone: list[Faulty] = []
+
+    class Working(SmallApplication):
+        def handle(self, exchange: Exchange) -> None:
+            exchange.work = Faulty()
+
+    async def leave() -> int:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda *_: None)
+        listener = Listener(loop, most_connections=100)
+        application = Working(most_pipelined=2)
+        server = await loop.create_server(lambda: Connection(application, listener), "127.0.0.1")
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(post(b"one") + post(b"two") + post(b"put off"))
+        async with asyncio.timeout(PATIENCE_S):
+            while len(gone) < 2 or not listener.budget._put_off:
+                await asyncio.sleep(0.001)
+            writer.close()
+            while listener.ended < 1:
+                await asyncio.sleep(0.001)
+        server.close()
+        listener.close()
+        return listener.budget._put_off
+
+    assert uvloop.run(leave()) == 0
+    assert all(each.is_told for each in gone)
+
+
 def test_answers_that_wait_behind_a_slow_one_are_told_of() -> None:
     """They take memory, which is bounded with that of answers which clients do not read (test_unread)."""
 

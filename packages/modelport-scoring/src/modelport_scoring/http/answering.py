@@ -6,13 +6,14 @@ import asyncio
 from abc import abstractmethod
 from collections import deque
 
-from modelport_scoring.http.exchange import Exchange
+from modelport_scoring.http.exchange import Exchange, Work
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.outgoing import Outgoing
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.stream import BodyStream
 from modelport_scoring.http.watched import WatchedConnection
+from modelport_scoring.logs.own_faults import report_fault
 
 MOST_WAITING = 32
 """Requests of one connection that wait for their answers; more are not read."""
@@ -67,7 +68,7 @@ class AnsweringConnection(WatchedConnection):
         super().connection_lost(error)
         for exchange in self._pending:
             if exchange.work is not None:
-                exchange.work.client_gone()
+                tell_gone(exchange.work)
                 exchange.work = None
         self._pending.clear()
         while self._backlog:
@@ -200,3 +201,11 @@ class AnsweringConnection(WatchedConnection):
     def _resume_stream(self) -> None:
         if self._streaming is not None and self._streaming.work is not None:
             self._streaming.work.resume()
+
+
+def tell_gone(work: Work) -> None:
+    """A fault of ours on that way costs neither the client's other requests nor the account of what bodies take."""
+    try:
+        work.client_gone()
+    except Exception as error:
+        report_fault("that a client has gone could not be told", error)
