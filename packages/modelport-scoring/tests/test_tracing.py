@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import StatusCode
 
+import modelport_scoring.telemetry.telemetry as telemetry_module
 from modelport_scoring.settings.telemetry import TelemetrySettings, check_telemetry
 from modelport_scoring.telemetry.otlp import make_spans
 from modelport_scoring.telemetry.span_export import COMPLAINTS, MOST_AT_ONCE, MOST_WAITING, Send, SpanExport
@@ -367,6 +369,66 @@ def test_every_lost_span_is_counted_once_however_long_a_batch_takes() -> None:
     assert counted + export.take_dropped() == 1 + MOST_WAITING + 7
 
 
+def test_the_end_does_not_wait_for_a_collector_that_hangs_and_counts_what_is_lost_once(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    request = Request(Trace(TRACE, None, sampled=True, state=b""), b"POST", b"/score", 200, 1, 1.0, 1.0, 5, 1, 2.0)
+    began, may_go_on = threading.Event(), threading.Event()
+
+    def send(requests: Sequence[Request]) -> int:
+        began.set()
+        may_go_on.wait()
+        return 2 * len(requests)
+
+    before = exporting()
+    export = SpanExport(lambda: send)
+    (thread,) = exporting() - before
+    try:
+        export.add(request)
+        began.wait()
+        for _ in range(MOST_AT_ONCE + 2):
+            export.add(request)
+        export.close(0.01)
+        lost = 2 * (1 + MOST_AT_ONCE + 2)
+        assert export.take_dropped() == lost, "of the batch under way, and of what waits"
+    finally:
+        may_go_on.set()
+    thread.join()
+    assert export.has_ended
+    assert export.take_dropped() == 0
+    assert capfd.readouterr().err.count(f"spans: {lost} of the last ones before the end could not be sent") == 1
+
+
+def test_what_a_collector_refuses_at_the_end_is_told_and_what_it_takes_is_not(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    request = Request(Trace(TRACE, None, sampled=True, state=b""), b"POST", b"/score", 200, 1, 1.0, 1.0, 5, 1, 2.0)
+    for lost in (0, 2):
+        export = SpanExport(lambda lost=lost: lambda _: lost)  # type: ignore[misc]
+        export.add(request)
+        export.close()
+        assert export.take_dropped() == lost
+        assert ("spans: 2 of the last ones" in capfd.readouterr().err) is bool(lost)
+
+
+def test_spans_of_an_exporter_that_was_replaced_are_counted_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry_module, "PATIENCE_S", 0.1)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
+    before = exporting()
+    with socket.create_server(("127.0.0.1", 0)) as silent, Collector(status=400) as refusing:
+        settings = TelemetrySettings(tracing=True, otlp_endpoint=refusing.endpoint)
+        telemetry = Telemetry(settings, service=Described("demo"))
+        for endpoint in (f"http://127.0.0.1:{silent.getsockname()[1]}", None):
+            tracer = tracer_of(telemetry)
+            tracer.end(tracer.begin({}), status=200, started=1.0, sent=1.0, micros=5, ended=2.0)
+            telemetry.configure(msgspec.structs.replace(settings, otlp_endpoint=endpoint))
+        wait_until(lambda: b"\nmodelport_spans_dropped_total 2.0\n" in telemetry.render(None)[1], what="a refusal")
+        telemetry.close()
+        assert b"\nmodelport_spans_dropped_total 4.0\n" in telemetry.render(None)[1]
+        for thread in exporting() - before:
+            thread.join()
+
+
 def test_spans_that_nothing_can_send_are_counted(capfd: pytest.CaptureFixture[str]) -> None:
     def load() -> Send:
         raise ImportError("no module that could send them")
@@ -478,6 +540,9 @@ def test_a_script_continues_the_trace_that_is_exported(services: Services) -> No
         told = service.score("x", headers={"traceparent": GIVEN.decode(), "tracestate": "a=1"}).json
         wait_until(lambda: len(collector.spans) == 2, what="both spans")
         server, run = sorted(collector.spans, key=lambda span: span.name)
+        service.score("x")
+        service.end()
+        assert len(collector.spans) == 4, "those of the last moment too"
     assert (server.name, run.name) == ("POST /score", "run()")
     assert server.parent_span_id.hex().encode() == SPAN
     assert told == {"traceparent": f"00-{TRACE.decode()}-{run.span_id.hex()}-01", "tracestate": "a=1"}

@@ -41,8 +41,13 @@ class SpanExport:
         self._waiting: deque[Request] = deque()
         self._overflown = 0
         self._lost = 0
-        """Unlike the one before, written by the thread; neither ever begins anew, so that they need no lock."""
+        """Unlike the one before, written by the thread, and at the end; neither ever begins anew, so that reading them
+        needs no lock."""
         self._told = 0
+        self._sending: Sequence[Request] = ()
+        """What the thread has taken from the queue, and does not know the fate of yet."""
+        self._taking = threading.Lock()
+        """Held where the two change hands, by the thread and by whoever ends this, so that each is counted once."""
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         """None as long as there was none to be had."""
@@ -68,11 +73,30 @@ class SpanExport:
         """Have the thread send what is left, and end; nobody waits for it."""
         self._stopping.set()
 
-    def close(self) -> None:
-        """Send what is left, for ``PATIENCE_S`` at most."""
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is left to be sent, or counted, since it was told to."""
+        return self._stopping.is_set() and self._thread is not None and not self._thread.is_alive()
+
+    def close(self, patience_s: float = PATIENCE_S) -> None:
+        """Send what is left, for so long at most. What could not be is dropped, counted, and told once: with the
+        service, whoever could be asked for the count may end too."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join(PATIENCE_S)
+            self._thread.join(max(0.0, patience_s))
+        if not self.has_ended:
+            self._drop_the_rest()
+        lost = self._overflown + self._lost - self._told
+        if lost:
+            say(f"spans: {lost} of the last ones before the end could not be sent, and are lost")
+
+    def _drop_the_rest(self) -> None:
+        """The thread may end with what it is sending, but that can arrive or not: it counts as lost."""
+        with self._taking:
+            left = [*self._sending, *self._waiting]
+            self._sending = ()
+            self._waiting.clear()
+            self._lost += lose(left)
 
     def _start(self) -> None:
         """Where the system has no thread to give, the spans wait until it has: what asked for them, a change of the
@@ -100,15 +124,23 @@ class SpanExport:
         self._empty(send)
 
     def _empty(self, send: Send) -> None:
-        while self._waiting:
-            requests = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+        while requests := self._take():
             try:
                 lost = send(requests)
             except Exception as error:
                 # The thread must live: this batch is lost, the next one may be better.
                 lost = lose(requests)
                 say(f"spans could not be exported: {type(error).__name__}: {without_headers(str(error))}")
-            self._lost += lost
+            with self._taking:
+                if self._sending:  # else they were counted, as nobody waits for them any more
+                    self._sending = ()
+                    self._lost += lost
+
+    def _take(self) -> Sequence[Request]:
+        """The oldest that wait; nothing where none do."""
+        with self._taking:
+            self._sending = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+            return self._sending
 
 
 def lose(requests: Sequence[Request]) -> int:

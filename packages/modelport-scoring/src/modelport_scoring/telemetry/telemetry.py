@@ -17,10 +17,10 @@ from modelport_scoring.settings.telemetry import TelemetrySettings
 from modelport_scoring.telemetry import layout
 from modelport_scoring.telemetry.access_log import AccessLog
 from modelport_scoring.telemetry.counters import Counters, read_parts, share_memory
-from modelport_scoring.telemetry.span_export import Send, SpanExport
+from modelport_scoring.telemetry.span_export import PATIENCE_S, Send, SpanExport
 from modelport_scoring.telemetry.statistics import RevisionStatistics, read_statistics
 from modelport_scoring.telemetry.tally import Scored, tally
-from modelport_scoring.telemetry.tracer import Described, Tracer
+from modelport_scoring.telemetry.tracer import Described, Export, Tracer
 
 MOST_PENDING = 256
 """So many answers are counted together, in a tenth of a millisecond; or what there is once a second."""
@@ -82,6 +82,8 @@ class Telemetry:
         """None where it is off: then nobody prepares what it would be told."""
         self.tracer = make_tracer(settings, service=service) if settings.tracing else None
         """None where it is off."""
+        self._replaced: list[Export] = []
+        """What spans were given to before the settings changed, while it has some left."""
         self.counters = Counters(share_memory() if memory is None else memory, process=process)
         self._head = self.counters.head
         self._rows = Rows(self.counters)
@@ -97,6 +99,7 @@ class Telemetry:
         if tracing_of(before) != tracing_of(settings):
             if self.tracer is not None and self.tracer.export is not None:
                 self.tracer.export.let_go()
+                self._replaced.append(self.tracer.export)
             self.tracer = make_tracer(settings, service=self._service) if settings.tracing else None
         write_as(settings.log_format)
 
@@ -195,8 +198,18 @@ class Telemetry:
             if answered != row[layout.SEEN]:
                 row[layout.SEEN], row[layout.USED_AT] = answered, now
         self._flush()
-        if self.tracer is not None and self.tracer.export is not None:
-            head[layout.SPANS_DROPPED] += self.tracer.export.take_dropped()
+        self._count_spans()
+
+    def _count_spans(self) -> None:
+        """Those that were dropped since, also by an exporter that ends."""
+        ended = [export for export in self._replaced if export.has_ended]  # asked first: what it says then is the last
+        for export in self._exports():
+            self._head[layout.SPANS_DROPPED] += export.take_dropped()
+        self._replaced = [export for export in self._replaced if export not in ended]
+
+    def _exports(self) -> list[Export]:
+        current = None if self.tracer is None else self.tracer.export
+        return self._replaced if current is None else [*self._replaced, current]
 
     def _flush(self) -> None:
         if self.access_log is not None:
@@ -206,8 +219,12 @@ class Telemetry:
     def close(self) -> None:
         """Write and send what is left, for two seconds at most."""
         self.publish()
-        if self.tracer is not None and self.tracer.export is not None:
-            self.tracer.export.close()
+        until = time.monotonic() + PATIENCE_S
+        for export in self._exports():
+            export.let_go()
+        for export in self._exports():
+            export.close(until - time.monotonic())
+        self._count_spans()
 
     # --- when it is asked for -----------------------------------------------------------------------------------------
 

@@ -70,8 +70,12 @@ class Export(Protocol):
     def let_go(self) -> None:
         """Send what is left, some time soon. Never waits."""
 
-    def close(self) -> None:
-        """Send what is left, for a second or two."""
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is left to be sent, or counted, since it was told to."""
+
+    def close(self, patience_s: float) -> None:
+        """Send what is left, for so long at most, and drop the rest."""
 
 
 class Tracer:
