@@ -167,13 +167,42 @@ def exit_status(package: Package) -> int:
     return package.process.wait(PATIENCE_S)
 
 
+@contextmanager
+def probing(port: int) -> Iterator[Counter[str]]:
+    """One that connects anew for each probe, as kubelets and load balancers do."""
+    seen: Counter[str] = Counter()
+    stop = threading.Event()
+
+    def probe() -> None:
+        while not stop.is_set():
+            connection = http.client.HTTPConnection("localhost", port, timeout=PATIENCE_S)
+            try:
+                connection.request("GET", "/")
+                answer = connection.getresponse()
+                seen[f"{answer.status} {answer.read().decode()}"] += 1
+            except Exception as error:
+                seen[repr(error)] += 1
+            connection.close()
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=probe)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()
+
+
 # --- one follows another ----------------------------------------------------------------------------------------------
 
 
-def test_ten_handovers_under_load_lose_no_request(generations: Generations) -> None:
+def test_ten_handovers_under_load_lose_no_request_and_no_probe(generations: Generations) -> None:
+    health_port = own_port()
+    generations.settings = {"health_port": health_port}
     generations.start()
     generations.wait_for(0)
-    with generations.load() as seen:
+    with probing(health_port) as probed, generations.load() as seen:
         for number in range(1, 11):
             after = generations.start()
             generations.wait_for(number)
@@ -181,6 +210,7 @@ def test_ten_handovers_under_load_lose_no_request(generations: Generations) -> N
             wait_until(lambda: seen.total() > asked + 200, what="load")  # noqa: B023
         assert [exit_status(package) for package in generations.made[:-1]] == [0] * 10, generations.logs
     expect_only_answers(seen, generations)
+    assert set(probed) == {"200 Healthy"}, f"{probed}\n{generations.logs}"
     assert "another one serves now; this one finishes what it holds, and ends" in generations.made[0].log
     assert "this one serves now, in the place of the one before" in after.log
     assert stat.S_IMODE((generations.shared / "handover.sock").stat().st_mode) == 0o660
@@ -447,12 +477,12 @@ def test_a_successor_that_dies_while_it_takes_over_takes_nothing(tmp_path: Path)
 class Serving:
     """The part of one that serves on a socket of its own, in a folder."""
 
-    def __init__(self, folder: Path, *, answers: bool = True) -> None:
+    def __init__(self, folder: Path, *, answers: bool = True, probed: socket.socket | None = None) -> None:
         self.left: list[str] = []
         self.handover = Handover(folder)
         self.listening = self.handover.acquire(lambda: socket.create_server(("127.0.0.1", 0)), host="127.0.0.1", port=0)
         self.port: int = self.listening.getsockname()[1]
-        self.handover.offer(self.listening)
+        self.handover.offer(self.listening, probed)
         self._path = folder / SOCKET
         self._thread = threading.Thread(target=self.handover.serve, args=(lambda: self.left.append("left"),))
         if answers:
@@ -538,6 +568,25 @@ def test_one_that_is_to_listen_elsewhere_is_told(serving: Serving, tmp_path: Pat
     port = serving.port + 1 if elsewhere else serving.port
     with pytest.raises(HandoverFailed, match=expected):
         Handover(tmp_path).acquire(nothing, host=host, port=port)
+
+
+def test_the_socket_for_probes_comes_along_where_both_have_that_port(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probed:
+        health_port = probed.getsockname()[1]
+        serving = Serving(tmp_path, probed=probed)
+        try:
+            for wanted, comes in ((health_port, True), (health_port + 1, False), (None, False)):
+                following = Handover(tmp_path)
+                listening = following.acquire(nothing, host="127.0.0.1", port=serving.port, health_port=wanted)
+                with listening, following.probed or contextlib.nullcontext():
+                    assert listening.getsockname()[1] == serving.port
+                    assert (following.probed is not None) is comes
+                    if following.probed is not None:
+                        assert os.fstat(following.probed.fileno()).st_ino == os.fstat(probed.fileno()).st_ino
+                assert following._lease is not None
+                following._lease.close()
+        finally:
+            serving.end()
 
 
 def test_want_of_descriptors_and_threads_keeps_nobody_from_taking_over(

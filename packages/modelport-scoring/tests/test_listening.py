@@ -13,7 +13,7 @@ import pytest
 
 from modelport_scoring import RevisionSettings, ServiceSettings
 from modelport_scoring.sockets.handover import Handover
-from modelport_scoring.supervision.listening import CannotServe, find_probed, open_socket
+from modelport_scoring.supervision.listening import CannotServe, find_sockets, open_socket
 from routers import RunningRouter
 from scoring_services import PATIENCE_S, RunningService, Services, ask, load, refuses
 
@@ -68,15 +68,21 @@ def test_both_whatever_the_machine_does_by_default(monkeypatch: pytest.MonkeyPat
             open_socket("::", listening.getsockname()[1])
 
 
-def test_a_port_for_probes_is_not_handed_over() -> None:
-    """Who follows is told so, and not that some other program has it."""
-    with open_socket("127.0.0.1", 0) as probed:
-        port = probed.getsockname()[1]
+@pytest.mark.parametrize(
+    ("waits", "told"),
+    [(True, r"^health_port \d+ cannot be had, nor did .* another program listens"), (False, "another program listens")],
+)
+def test_a_port_for_probes_that_is_taken_and_was_not_handed_over_is_told(waits: bool, told: str) -> None:
+    """The one that serves may have it, and be of a version that hands over the service's port alone."""
+    with (
+        open_socket("127.0.0.1", 0) as probed,
+        open_socket("127.0.0.1", 0) as listening,
+        pytest.raises(CannotServe, match=told),
+    ):
         revision = RevisionSettings(number=1, bundle="/b", interpreter=["python"])
-        settings = ServiceSettings(name="n", workspace="w", revision=revision, health_port=port)
-        for waits, told in ((True, f"^health_port {port} cannot be taken over"), (False, "another program listens")):
-            with pytest.raises(CannotServe, match=told):
-                find_probed(settings, cast(Handover, SimpleNamespace(waits=waits)))
+        settings = ServiceSettings(name="n", workspace="w", revision=revision, health_port=probed.getsockname()[1])
+        before = SimpleNamespace(waits=waits, probed=None, acquire=lambda *_, **__: listening)
+        find_sockets(settings, cast(Handover, before))
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example"])

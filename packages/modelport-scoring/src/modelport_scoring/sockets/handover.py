@@ -13,7 +13,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -40,6 +40,9 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     host: str = ""
     port: int = 0
     """Where the next one is to listen; 0: wherever this one does."""
+    health_port: int | None = None
+    """Where it is to listen for probes, too. Where this one does, a second descriptor comes with the answer; one of a
+    version before this was asked sends none."""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -62,6 +65,7 @@ class Handover:
         self._leases: set[int] = set()
         """Connections of those that have a descriptor of our socket, by their identity."""
         self._listening: socket.socket  # that of the service, once ``offer`` has told of it
+        self._probed: socket.socket | None = None
         self._offered: socket.socket | None = None
         """Where those that come next ask."""
         self._is_beside = False
@@ -71,6 +75,8 @@ class Handover:
         self._stopping = False
         self.taken = False
         """Whether another one serves now in our place."""
+        self.probed: socket.socket | None = None
+        """What came with the socket that ``acquire`` found: the one for probes, where both have the same port."""
 
     @property
     def waits(self) -> bool:
@@ -84,7 +90,9 @@ class Handover:
             self.waits or self.taken or self._leases or self._is_beside or self._is_shared or self._is_followed()
         )
 
-    def acquire(self, open_socket: Callable[[], socket.socket], *, host: str, port: int) -> socket.socket:
+    def acquire(
+        self, open_socket: Callable[[], socket.socket], *, host: str, port: int, health_port: int | None = None
+    ) -> socket.socket:
         """The socket of the one that serves, or where there is none, one that ``open_socket`` opens.
 
         Raises HandoverFailed, and what ``open_socket`` raises, unless that works within ten seconds: one that ends may
@@ -93,7 +101,7 @@ class Handover:
         deadline = time.monotonic() + PATIENCE_S
         while True:
             with self._place.locked():
-                listening = self._share(host=host, port=port)
+                listening = self._share(Ask(do="share", host=host, port=port, health_port=health_port))
                 if listening is not None:
                     return listening
                 try:
@@ -155,9 +163,10 @@ class Handover:
             except RuntimeError:
                 time.sleep(POLL_S)
 
-    def offer(self, listening: socket.socket) -> None:
-        """Give descriptors of this one to whoever asks."""
+    def offer(self, listening: socket.socket, probed: socket.socket | None = None) -> None:
+        """Give descriptors of this one to whoever asks, and of that for probes to whoever wants it."""
         self._listening = listening
+        self._probed = probed
 
     def stop(self) -> None:
         """Be asked no more: the service ends."""
@@ -184,11 +193,18 @@ class Handover:
         if refusal is not None:
             send(channel, refusal)
         elif asked.do == "share":
-            send(channel, Reply(ok=True), descriptor=self._listening.fileno())
+            send(channel, Reply(ok=True), descriptors=self._wanted(asked))
         else:
             self._let_go(channel, leave)
             self.taken = True
             leave()
+
+    def _wanted(self, asked: Ask) -> list[int]:
+        """Descriptors of what the next one is to listen on."""
+        descriptors = [self._listening.fileno()]
+        if self._probed is not None and self._probed.getsockname()[1] == asked.health_port:
+            descriptors.append(self._probed.fileno())
+        return descriptors
 
     def _let_go(self, channel: socket.socket, leave: Callable[[], None]) -> None:
         """Raises OSError where it has gone and nobody else is there: then this one goes on."""
@@ -236,8 +252,8 @@ class Handover:
 
     # --- the one that comes next --------------------------------------------------------------------------------------
 
-    def _share(self, *, host: str, port: int) -> socket.socket | None:
-        """A descriptor of the socket on which another one serves; None where there is none. Raises HandoverFailed."""
+    def _share(self, asked: Ask) -> socket.socket | None:
+        """The socket on which another one serves; None where there is none. Raises HandoverFailed."""
         try:
             channel = self._place.connect()
         except (FileNotFoundError, ConnectionRefusedError):
@@ -247,35 +263,37 @@ class Handover:
         except OSError as error:
             raise HandoverFailed(self._place.not_reached(error)) from error
         try:
-            reply, descriptor = ask(channel, Ask(do="share", host=host, port=port))
+            reply, descriptors = ask(channel, asked)
         except TimeoutError as error:
             channel.close()
             raise HandoverFailed(self._place.not_answered()) from error
         except OSError:
             channel.close()
             return None  # it has just gone
-        if descriptor is None:
+        if not descriptors:
             channel.close()
             if reply.elsewhere:
                 raise HandoverFailed(f"what serves here cannot be taken over: {reply.message}")
             return None
         self._lease = channel
-        return socket.socket(fileno=descriptor)
+        listening, *probed = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+        self.probed = probed[0] if probed else None
+        return listening
 
 
-def send(channel: socket.socket, reply: Reply, *, descriptor: int | None = None) -> None:
-    """One line, and a descriptor with it. Raises OSError."""
+def send(channel: socket.socket, reply: Reply, *, descriptors: Sequence[int] = ()) -> None:
+    """One line, and descriptors with it. Raises OSError."""
     line = msgspec.json.encode(reply) + b"\n"
-    if descriptor is None:
-        channel.sendall(line)
+    if descriptors:
+        socket.send_fds(channel, [line], descriptors)
     else:
-        socket.send_fds(channel, [line], [descriptor])
+        channel.sendall(line)
 
 
-def ask(channel: socket.socket, asked: Ask) -> tuple[Reply, int | None]:
-    """The answer, and the descriptor that came with it. Raises OSError."""
+def ask(channel: socket.socket, asked: Ask) -> tuple[Reply, list[int]]:
+    """The answer, and the descriptors that came with it, two at most. Raises OSError."""
     channel.sendall(msgspec.json.encode(asked) + b"\n")
-    line, descriptors, _, _ = socket.recv_fds(channel, MOST_LINE_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
+    line, descriptors, _, _ = socket.recv_fds(channel, MOST_LINE_BYTES, 2, socket.MSG_CMSG_CLOEXEC)
     with contextlib.ExitStack() as received:
         for descriptor in descriptors:
             received.callback(os.close, descriptor)
@@ -287,4 +305,4 @@ def ask(channel: socket.socket, asked: Ask) -> tuple[Reply, int | None]:
         except msgspec.MsgspecError as error:
             raise ConnectionResetError("it closed without an answer") from error
         received.pop_all()
-    return reply, descriptors[0] if descriptors else None
+    return reply, descriptors

@@ -1,4 +1,4 @@
-"""The socket that a service listens on: a new one, or that of the supervisor before."""
+"""The sockets that a service listens on: new ones, or those of the supervisor before."""
 
 from __future__ import annotations
 
@@ -21,27 +21,32 @@ class CannotServe(Exception):
     """The supervisor gives up before it serves; the message is for whoever deploys."""
 
 
-def find_socket(settings: ServiceSettings, handover: Handover | None) -> socket.socket:
-    """The socket on which another supervisor serves, or a new one. Raises CannotServe and HandoverFailed."""
-    host, port = settings.host, settings.port
+def find_sockets(settings: ServiceSettings, handover: Handover | None) -> tuple[socket.socket, socket.socket | None]:
+    """The sockets of ``port`` and, if there is to be one, of ``health_port``: those on which another supervisor serves,
+    or new ones. Raises CannotServe and HandoverFailed."""
+    host, port, health_port = settings.host, settings.port, settings.health_port
     if handover is None:
-        return open_socket(host, port)
-    listening = handover.acquire(lambda: open_socket(host, port), host=host, port=port)
-    handover.offer(listening)
-    return listening
+        return open_socket(host, port), None if health_port is None else open_socket(host, health_port)
+    listening = handover.acquire(lambda: open_socket(host, port), host=host, port=port, health_port=health_port)
+    probed = handover.probed
+    if probed is None and health_port is not None:
+        probed = open_probed(host, health_port, waits=handover.waits)
+    handover.offer(listening, probed)
+    return listening, probed
 
 
-def find_probed(settings: ServiceSettings, handover: Handover | None) -> socket.socket | None:
-    """The socket of ``health_port``, if there is to be one. It is not handed over. Raises CannotServe."""
-    if settings.health_port is None:
-        return None
+def open_probed(host: str, health_port: int, *, waits: bool) -> socket.socket:
+    """A new one, where the supervisor before has none on that port to hand over. ``waits``: it serves. Raises
+    CannotServe."""
     try:
-        return open_socket(settings.host, settings.health_port)
+        return open_socket(host, health_port)
     except CannotServe as error:
-        if handover is None or not handover.waits:
+        if not waits:
             raise
-        text = f"health_port {settings.health_port} cannot be taken over from the one that serves, only port can"
-        raise CannotServe(f"{text}: leave health_port out, or stop that one first") from error
+        text = f"health_port {health_port} cannot be had, nor did the one that serves hand it over: {error}"
+        raise CannotServe(
+            f"{text}; or, where that one has it and is of a version that hands over port alone, stop it first"
+        ) from error
 
 
 def open_socket(host: str, port: int) -> socket.socket:

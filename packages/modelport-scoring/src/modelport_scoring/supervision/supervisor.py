@@ -34,7 +34,7 @@ from modelport_scoring.settings.service import Limits
 from modelport_scoring.sockets.handover import LINGER_S, Handover
 from modelport_scoring.sockets.meeting import HandoverFailed
 from modelport_scoring.supervision import service_lock
-from modelport_scoring.supervision.listening import CannotServe, find_probed, find_socket, write_port
+from modelport_scoring.supervision.listening import CannotServe, find_sockets, write_port
 from modelport_scoring.supervision.orphans import adopt_orphans, end_descendants, end_hung_servers, end_orphans
 from modelport_scoring.supervision.server_process import ServerProcess
 from modelport_scoring.supervision.succession import Succession
@@ -93,8 +93,7 @@ def supervise(
         write_as(settings.telemetry.log_format)
         for note in notes:
             say(f"{SETTINGS}: {note}")
-        listening = find_socket(settings, handover)
-        probed = find_probed(settings, handover)
+        listening, probed = find_sockets(settings, handover)
         write_port(settings, listening)
     except (SettingsInvalid, CannotServe, HandoverFailed, OSError) as error:
         return give_up(error)
