@@ -205,7 +205,7 @@ def test_an_answer_before_the_end_of_the_request_ends_the_connection(tmp_path: P
     with (
         Scripted(refusing_early) as server,
         routing(tmp_path, {1: server.url}) as router,
-        socket.create_connection(("127.0.0.1", router.port), timeout=5) as channel,
+        socket.create_connection(("127.0.0.1", router.port), timeout=PATIENCE_S) as channel,
     ):
         channel.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 100_000)
         received = b""
@@ -250,7 +250,7 @@ def test_no_request_hangs_on_a_connection_that_is_closed_at_once(tmp_path: Path)
         thread = threading.Thread(target=close_three_of_four)
         thread.start()
         with routing(tmp_path, {1: f"http://127.0.0.1:{listening.getsockname()[1]}"}) as router:
-            answers = [router.raw(request, patience_s=5) for _ in range(16)]
+            answers = [router.raw(request) for _ in range(16)]
         listening.shutdown(socket.SHUT_RDWR)
     thread.join()
     assert {answer[:13] for answer in answers} <= {b"HTTP/1.1 200 ", b"HTTP/1.1 502 "}
