@@ -250,13 +250,12 @@ def test_all_of_them_speak_tls(services: Services, tmp_path: Path) -> None:
 def of_a_burst(port: int, context: ssl.SSLContext, servers: list[int]) -> list[int]:
     """How many each server has of sixteen clients who have all connected before any of them speaks TLS."""
     plain = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(16)]
-    seen: Counter[int] = Counter()
     clients = []
-    for channel in plain:
+    for channel in plain:  # all of them before any is answered: a server waits ten seconds for them
         client = http.client.HTTPSConnection("localhost", port)
         client.sock = context.wrap_socket(channel, server_hostname="localhost")
         clients.append(client)
-        seen[ask(client, "POST", "/score", body="x").json[1]] += 1
+    seen = Counter(ask(client, "POST", "/score", body="x").json[1] for client in clients)
     for client in clients:
         client.close()
     return [seen[server] for server in servers]
