@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from modelport_scoring import Limits, ServiceState
-from scoring_services import Gate, Services, wait_until
+from scoring_services import PATIENCE_S, Gate, Services, read_all, wait_until
 from test_http import post
 from test_workers import crashes, starts_again_at
 
@@ -152,8 +152,8 @@ def test_no_other_worker_scores_for_a_client_that_is_gone(services: Services, ga
 
 def test_the_body_of_a_waiting_request_goes_with_its_client(services: Services, gate: Gate) -> None:
     service = services.start(f"import os, time\ndef init(): pass\ndef run(x):\n    {gate.wait}\n    return x\n")
-    with ThreadPoolExecutor(1) as pool:
-        held = pool.submit(service.score, "held")
+    with service.raw_connection(patience_s=3 * PATIENCE_S) as held:  # 512 MiB come meanwhile
+        held.sendall(post(b"held", headers=b"Connection: close\r\n"))
         wait_until(lambda: service.status.requests_in_flight == 1, what="the worker is busy")
         before = resident_bytes(service.status.pid)
         for _ in range(8):
@@ -163,7 +163,7 @@ def test_the_body_of_a_waiting_request_goes_with_its_client(services: Services, 
             wait_until(lambda: service.status.requests_waiting == 0, what="it is dropped")
         wait_until(lambda: resident_bytes(service.status.pid) - before < 160 * MEBIBYTE, what="the bodies are gone")
         gate.open()
-        assert held.result().status == 200
+        assert read_all(held).startswith(b"HTTP/1.1 200 ")
 
 
 def resident_bytes(pid: int) -> int:
