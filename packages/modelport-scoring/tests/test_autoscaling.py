@@ -27,7 +27,7 @@ from modelport_scoring.settings.telemetry import TelemetrySettings
 from modelport_scoring.telemetry.telemetry import Telemetry
 from modelport_scoring.telemetry.tracer import Described
 from modelport_scoring.workers.autoscaler import Autoscaler, Decision, Load
-from scoring_services import ECHO, RunningService, Services, load, wait_until, write_bundle
+from scoring_services import ECHO, Gate, RunningService, Services, load, wait_until, write_bundle
 from split_services import state_of
 
 SLEEPER = """
@@ -276,14 +276,16 @@ def test_no_request_fails_while_workers_come_and_go(services: Services, tmp_path
     assert (inits == "x") is (how is WorkerStart.FORK), "a fork comes from the template, which has called init() once"
 
 
-def test_a_worker_that_goes_finishes_what_it_holds(services: Services, tmp_path: Path) -> None:
-    service = start(services, tmp_path, workers=2)
+def test_a_worker_that_goes_finishes_what_it_holds(services: Services, gate: Gate, tmp_path: Path) -> None:
+    script = SLEEPER.replace("time.sleep(float(data.split()[1]))", gate.wait)
+    service = services.start(script, variables={"MARKS": str(tmp_path)}, workers=2)
     with ThreadPoolExecutor(3) as pool:
         held = [pool.submit(service.score, f"sleep 1.{number}") for number in range(2)]
         wait_until(lambda: (tmp_path / "sleep 1.0").exists() and (tmp_path / "sleep 1.1").exists(), what="both run")
         service.control.configure(workers=1)
         assert sorted(worker.state for worker in service.status.workers) == ["ready", "stopping"]
         assert service.status.workers_wanted == 1
+        gate.open()
         answers = [each.result() for each in held]
     assert [answer.status for answer in answers] == [200, 200]
     assert len({answer.json for answer in answers}) == 2
@@ -311,7 +313,7 @@ def test_a_worker_that_hangs_and_holds_nothing_is_ended_when_it_is_to_go(service
         os.kill(pid, signal.SIGSTOP)
     service.control.configure(workers=1)
     assert sorted(worker.state for worker in service.status.workers) == ["ready", "stopping"]
-    wait_until(lambda: len(service.status.workers) == 1, what="it has been ended", patience_s=10)
+    wait_until(lambda: len(service.status.workers) == 1, what="it has been ended")
     stays = service.status.workers[0].pid
     assert stays in pids
     assert stays is not None
@@ -375,7 +377,7 @@ def test_it_grows_under_load_and_shrinks_when_calm(services: Services, tmp_path:
     other = services.start()
     with load(other, clients=1) as seen_by_other:
         with load(service, clients=8) as seen:
-            wait_until(lambda: ready(service) == 4, what="as many as may be", patience_s=10)
+            wait_until(lambda: ready(service) == 4, what="as many as may be")
             wait_until(lambda: gauges(service)["modelport_workers_wanted"] == 4, what="the metrics tell")
             assert service.status.workers_wanted == 4
         with trickle(service) as seen_when_calm:
