@@ -15,15 +15,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
 import trustme
 
 from image_packages import Package
-from modelport_scoring import ControlClient, ServiceSettings, SettingsInvalid, read_settings
-from modelport_scoring.container.settings_file import read_content
+from modelport_scoring import (
+    ControlClient,
+    RevisionSettings,
+    ServiceSettings,
+    SettingsInvalid,
+    SwitchFailed,
+    read_settings,
+)
+from modelport_scoring.container.settings_file import SettingsFile, read_content
+from modelport_scoring.failures import Failure
+from modelport_scoring.processes.backoff import BackOff
 from scoring_services import PATIENCE_S, wait_until, write_bundle
 
 SCRIPT = """
@@ -224,6 +234,43 @@ def serial(pem: bytes) -> int:
     from cryptography import x509
 
     return x509.load_pem_x509_certificate(pem).serial_number
+
+
+def test_what_the_system_has_kept_from_being_in_force_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A key that is taken away while the disk is full is not good for ever. What a script raises is tried once."""
+    wanted = tmp_path / "wanted.json"
+    failures = [
+        Failure(phase="start", type="OSError", message="service.json could not be written: No space left on device"),
+        Failure(phase="start", type="OSError", message="service.json could not be written: No space left on device"),
+        None,
+        Failure(phase="init", type="OSError", message="no such luck"),
+    ]
+    tried = 0
+
+    def apply(_: ControlClient, settings: ServiceSettings) -> list[str]:
+        nonlocal tried
+        tried += 1
+        if (failure := failures[tried - 1]) is not None:
+            raise SwitchFailed(failure)
+        return []
+
+    monkeypatch.setattr(ControlClient, "apply", apply)
+    monkeypatch.setattr(BackOff, "after", lambda *_: 5.0)
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    same = SimpleNamespace(placed=lambda settings: settings, settled=lambda settings: settings, folder=tmp_path)
+    revision = RevisionSettings(number=1, bundle="/b", interpreter=["python"])
+    settings = ServiceSettings(name="n", workspace="w", revision=revision, port=5001)
+    watched = SettingsFile(wanted, taken=b"", placement=cast(Any, same))
+    for name, looks in (("first", [(0, 1), (4, 1), (6, 2), (11.5, 3), (20, 3)]), ("second", [(30, 4), (60, 4)])):
+        wanted.write_bytes(msgspec.json.encode(msgspec.structs.replace(settings, name=name)))
+        for at, expected in looks:
+            clock[0] = 100.0 + at
+            watched.look()
+            assert (tried, watched.refusal is None) == (expected, failures[expected - 1] is None)
+    assert capfd.readouterr().err.count("No space left on device") == 1, "said once"
 
 
 def test_settings_that_cannot_be_read_say_what_to_do(target: Target, tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ from modelport_scoring.errors import (
     SwitchFailed,
     SwitchInProgress,
 )
+from modelport_scoring.failures import Failure
 from modelport_scoring.logs.journal import say
+from modelport_scoring.processes.backoff import BackOff
 from modelport_scoring.service_folder import decode_settings
 
 LOOK_S = 1.0
@@ -37,6 +39,9 @@ class SettingsFile:
         self._judged = taken
         """The content that was taken over, or cannot be."""
         self._placement = placement
+        self._backoff = BackOff()
+        self._next_try_at = 0.0
+        """Of what the system has kept from being taken over."""
         self._said = ""
         self.in_force = digest_of(taken)
         self.refusal: Refusal | None = None
@@ -57,6 +62,8 @@ class SettingsFile:
                 if digest_of(content) == self.in_force:
                     self.refusal = None
                 return
+            if time.monotonic() < self._next_try_at and self._is_refused(content):
+                return
             named = f" {fingerprint(content)}"
             placed = self._placement.placed(decode_settings(content, path=self._path))
             kept = ControlClient(self._placement.folder).apply(self._placement.settled(placed))
@@ -66,18 +73,29 @@ class SettingsFile:
             self._say_once(f"the new settings{named} are not taken over, the old ones stay in force: {error}")
             failure = error.failure if isinstance(error, SwitchFailed) else None
             self.refusal = Refusal(settings=digest_of(content), message=str(error), failure=failure)
-            if isinstance(error, RequestRefused | SwitchFailed):
+            if is_for_want(failure):
+                self._next_try_at = time.monotonic() + self._backoff.after(0.0)
+            elif isinstance(error, RequestRefused | SwitchFailed):
                 self._judged = content
             return
-        self._judged = content
+        self._judged, self._backoff = content, BackOff()
         self._said = ""
         self.in_force, self.refusal = digest_of(content), None
         say(f"the new settings{named} are in force{but(kept)}")
+
+    def _is_refused(self, content: bytes) -> bool:
+        return self.refusal is not None and self.refusal.settings == digest_of(content)
 
     def _say_once(self, text: str) -> None:
         if text != self._said:
             self._said = text
             say(text)
+
+
+def is_for_want(failure: Failure | None) -> bool:
+    """Whether the system has refused what the new settings take, with an error that has no class of its own in Python:
+    there is no room on the disk, or no descriptor left. That says nothing of the settings, and may pass."""
+    return failure is not None and failure.phase == "start" and failure.type in ("OSError", "MemoryError")
 
 
 def digest_of(content: bytes) -> str:
