@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,14 @@ from lightkube.config.models import Context, User
 
 from modelport.domain.errors import DeploymentFailed, WebserviceException
 from modelport.domain.failures import Failure, Phase
+from modelport.domain.services import ServiceState
 from modelport.targets.kubernetes import applying, watching
 from modelport.targets.kubernetes.applying import Applied, not_restored
 from modelport.targets.kubernetes.cluster import Cluster, Unanswered
 from modelport.targets.kubernetes.facts import ClusterFacts
+
+from .api_server import target
+from .services import service
 
 KINDS = ("Service", "Secret", "ConfigMap", "ServiceAccount")
 
@@ -175,3 +180,16 @@ def test_a_cluster_that_does_not_come_back_is_not_waited_for_with_each_object(
     api.refusals = [503]
     assert list(_applied(api).restore(BEFORE)) == ["ConfigMap line", "Secret line-r1", "Service line"]
     assert api.applied == []
+
+
+def test_a_service_in_a_cluster_that_does_not_answer_is_not_taken_for_one_that_does_not_run(
+    api: Api, tmp_path: Path
+) -> None:
+    """Its pods go on with the keys that they have, while the registry would have others."""
+    silent = target(tmp_path)
+    silent.__dict__["_cluster"] = api.cluster
+    api.shutdown()
+    api.server_close()
+    assert silent.observe(service()).state is ServiceState.UNKNOWN
+    with pytest.raises(WebserviceException):
+        silent.configure(service())

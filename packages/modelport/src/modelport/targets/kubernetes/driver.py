@@ -144,8 +144,11 @@ class KubernetesTarget:
         self._roll_out(service)
 
     def configure(self, service: Service) -> None:
-        """Apply everything. What only the scoring servers are told needs no other pods: they look at the file."""
-        if self.observe(service).has_process:
+        """Apply everything. What only the scoring servers are told needs no other pods: they look at the file.
+
+        Raises WebserviceException where the cluster does not answer: that is no service that does not run, whose next
+        start would apply everything."""
+        if self._observed(service).has_process:
             self._roll_out(service)
 
     def _roll_out(self, service: Service, *, only: Sequence[Name] | None = None) -> None:
