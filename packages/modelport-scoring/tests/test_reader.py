@@ -158,6 +158,15 @@ def test_a_head_with_an_id_of_its_own_is_not_remembered(name: bytes) -> None:
     assert len(known) == 1
 
 
+@pytest.mark.parametrize("before", [b"\r\n", b"\r\n\r\n", b"\r\n\r\n\r\n"])
+def test_empty_lines_before_a_request_are_no_head_that_is_remembered(before: bytes) -> None:
+    """Two of them, from whoever, would be a request with the head, and the key, of somebody else."""
+    known = KnownHeads()
+    assert read([before + with_length(b"/score", b"")], known)[0] == [(b"POST", b"/score", b"", b"")]
+    assert not [raw for raw in known if not raw.startswith(b"POST /score ")]
+    assert read([b"\r\n\r\n"], known)[0] == []
+
+
 def test_another_head_of_the_same_length_is_not_taken_for_the_last_one() -> None:
     known, first, second = KnownHeads(), with_length(b"/score", b"abc"), with_length(b"/other", b"abc")
     seen, _ = read([first, second, first, second, second[:-3], second[-3:]], known)
@@ -582,8 +591,11 @@ def test_of_what_is_read_from_the_socket_at_once_is_told() -> None:
 def test_what_follows_the_last_request_is_none_behind_a_large_body_too(head: bytes, first: int) -> None:
     body = Random(9).randbytes(400_001)
     whole = head + body + with_length(b"/score", b"more")
-    seen, status = read([whole[:first], whole[first:], with_length(b"/score", b"still more")])
-    assert (seen, status) == ([(b"POST", b"/score", b"", body)], None)
+    known = KnownHeads()
+    read([with_length(b"/score", b"more")], known)
+    for heads in (KnownHeads(), known):  # the head of what follows may be known
+        seen, status = read([whole[:first], whole[first:], with_length(b"/score", b"still more")], heads)
+        assert (seen, status) == ([(b"POST", b"/score", b"", body)], None)
 
 
 @pytest.mark.parametrize("first", [100, 3_000, 100_000, 400_000])
