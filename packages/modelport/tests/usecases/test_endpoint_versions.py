@@ -49,6 +49,20 @@ def version(context: Context, name: str) -> EndpointVersion:
     return found
 
 
+def test_an_endpoint_that_does_not_answer_is_not_taken_for_one_that_does_not_run(
+    bench: Workbench, endpoint: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on as before: the share that is to be taken away from a bad version, it has."""
+    create(bench, "green", traffic_percentile=30.0)
+    silent = Failure(phase=Phase.START, message="The cluster does not answer.", hint="Is the VPN up?")
+    monkeypatch.setattr(MemoryTarget, "observe", lambda *_: Observation(state=ServiceState.UNKNOWN, failure=silent))
+    with pytest.raises(WebserviceException, match=r"'shop' cannot be told of the change: The cluster .*\n.*the VPN up"):
+        update_version(bench.context, "shop", "green", VersionChange(traffic_percentile=0.0))
+    with pytest.raises(WebserviceException, match="cannot be told"):
+        delete_version(bench.context, "shop", "green")
+    assert version(bench.context, "green").traffic_percentile == 30.0
+
+
 def test_the_first_version_is_the_default_one_and_the_control(endpoint: Service, target: MemoryTarget) -> None:
     (blue,) = endpoint.versions
     assert endpoint.default_version == blue

@@ -25,7 +25,8 @@ from modelport.domain.endpoints import (
 from modelport.domain.errors import ConflictException, DeploymentFailed, WebserviceException
 from modelport.domain.failures import Phase, in_phase
 from modelport.domain.names import check_service_name
-from modelport.domain.services import Revision, Service
+from modelport.domain.services import Revision, Service, ServiceState
+from modelport.targets.interface import Observation
 from modelport.usecases.change_model import merged_properties
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
@@ -140,8 +141,11 @@ def _held(context: Context, endpoint: str, *, without: str | None = None) -> Ite
 
 
 def _reconciled(context: Context, service: Service, *, without: str | None = None) -> Service:
-    """End what a program left behind that was killed, and start what it had not started yet."""
+    """End what a program left behind that was killed, and start what it had not started yet. Raises WebserviceException
+    where the target does not answer: the endpoint may run, and would go on as before, whatever the workspace says."""
     service, observation = observe(context, service.name)
+    if observation.state is ServiceState.UNKNOWN:
+        raise _not_told(service, observation)
     target = context.target(service)
     if not observation.has_process:
         return service
@@ -302,6 +306,12 @@ def present_version(service: Service, name: str) -> EndpointVersion:
             f"VersionNotFound: the endpoint {service.name!r} has no version {name!r}.", hint=f"It has: {known}."
         )
     return version
+
+
+def _not_told(service: Service, observation: Observation) -> WebserviceException:
+    failure = observation.failure
+    reason, hint = ("", "") if failure is None else (f": {failure.message}", failure.hint)
+    return WebserviceException(f"The endpoint {service.name!r} cannot be told of the change{reason}", hint=hint)
 
 
 def _without(service: Service, name: str) -> tuple[EndpointVersion, ...]:
