@@ -150,12 +150,12 @@ class Wire(asyncio.Transport):
         self.protocol: Any = None
         self._loop = loop
         self._address = address
-        self._by_tls = by_tls
+        self.by_tls = by_tls
         self._high = 256 * KILO
         self._paused = False
 
     def get_extra_info(self, name: str, default: object = None) -> object:
-        found = {"socket": self.line, "peername": (self._address, 5), "sslcontext": "" if self._by_tls else None}
+        found = {"socket": self.line, "peername": (self._address, 5), "sslcontext": "" if self.by_tls else None}
         return found.get(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
@@ -190,7 +190,7 @@ class Wire(asyncio.Transport):
         return self.buffered
 
     def can_write_eof(self) -> bool:
-        return not self._by_tls
+        return not self.by_tls
 
     def write_eof(self) -> None:
         self.eof_written = True
@@ -222,19 +222,23 @@ class Wire(asyncio.Transport):
         self.reading = False
 
     def resume_reading(self) -> None:
-        assert self._by_tls or not self.reading
+        assert self.by_tls or not self.reading
         self.reading = True
 
 
 class Work:
     """What is done for one request."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_begun: bool) -> None:
         self.is_told = False
+        self._is_begun = is_begun
 
     def client_gone(self) -> None:
         assert not self.is_told, "it was told twice"
         self.is_told = True
+
+    def client_ended(self) -> bool:
+        return self._is_begun
 
     def pause(self) -> None: ...
 
@@ -270,7 +274,7 @@ class Script:
     def handle(self, exchange: Exchange) -> None:
         if b"x-faulty" in exchange.head.headers:
             raise ZeroDivisionError
-        exchange.work = Work()
+        exchange.work = Work(is_begun=len(self.works) % 3 > 0)
         self.works.append((exchange, exchange.work))
         self.held.append(exchange)
 
@@ -330,6 +334,7 @@ class Client:
     asked: int = 0
     unsent: bytearray = field(default_factory=bytearray)
     ends: bool = False
+    has_ended: bool = False
 
     def ask(self, which: int) -> None:
         method, version, headers, body = HEADS[which % len(HEADS)]
@@ -338,14 +343,17 @@ class Client:
 
     def go_on(self, chance: random.Random) -> None:
         """Send what the server reads."""
+        if self.has_ended:
+            return
         while self.unsent and self.wire.reading and not self.wire.closing:
             size = min(len(self.unsent), 256 * KILO, chance.randrange(1, 2 * len(self.unsent) + 1))
             piece, self.unsent = bytes(self.unsent[:size]), self.unsent[size:]
             self.wire.protocol.data_received(piece)
         if self.ends and not self.unsent and self.wire.reading and not self.wire.closing:
-            self.ends = False
+            self.has_ended = True
+            if self.wire.protocol.eof_received() and not self.wire.by_tls:
+                return  # it gets what is owed to it, and the server ends the connection
             self.wire.was_cut = True
-            self.wire.protocol.eof_received()
             self.wire.close()
 
 

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from modelport_scoring.http.parser import MOST_AT_ONCE, RequestParser
 from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
-from scoring_services import PATIENCE_S, Gate, Services, read_all, refuses, wait_until
+from scoring_services import PATIENCE_S, Gate, RunningService, Services, read_all, refuses, wait_until
 from small_application import SmallApplication
 from test_http import post, read_answers
 from tls_services import contexts, secured, with_certificate
@@ -47,6 +48,85 @@ def test_a_refusal_behind_an_answer_that_is_still_read_cuts_nothing_off(services
             time.sleep(len(chunk) / 8e6)
     assert received > BYTES
     assert b"HTTP/1.1 400 " in last
+
+
+ANSWERS = """
+def init(): pass
+def run(data):
+    if data == "stream":
+        return (piece for piece in ("a", "b"))
+    if data == "die":
+        __import__("os")._exit(1)
+    return data
+"""
+
+
+@pytest.fixture(scope="module")
+def half_closing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    made = Services(tmp_path_factory.mktemp("half_closing"))
+    yield made.start(ANSWERS)
+    made.end()
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        (post(b"one"), [(200, b'"one"')]),
+        (
+            post(b"one") + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + post(b"two"),
+            [(200, b'"one"'), (200, b"Healthy"), (200, b'"two"')],
+        ),
+        (post(b"one") + post(b"two")[:-1], [(200, b'"one"')]),
+        (post(b"die"), [(502, b"Replica closed connection before replying")]),
+    ],
+    ids=["one", "several", "and a part of another", "lost"],
+)
+def test_who_sends_no_more_gets_what_is_owed_to_him(
+    half_closing: RunningService, asked: bytes, answered: list[tuple[int, bytes]]
+) -> None:
+    """As v1's server answers; ``nc -N`` and ``socat`` end their side behind what they were given."""
+    with half_closing.raw_connection() as channel:
+        channel.sendall(asked)
+        channel.shutdown(socket.SHUT_WR)
+        received = read_all(channel)
+    assert read_answers(received) == answered
+    assert received.lower().count(b"\r\nconnection: close\r\n") == 1
+
+
+def test_who_sends_no_more_gets_the_whole_of_a_stream(half_closing: RunningService) -> None:
+    half_closing.score("x")  # the worker is there again
+    with half_closing.raw_connection() as channel:
+        channel.sendall(post(b"stream"))
+        channel.shutdown(socket.SHUT_WR)
+        assert read_all(channel).endswith(b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n")
+
+
+def test_who_sends_no_more_while_his_request_waits_is_told_so(services: Services, gate: Gate) -> None:
+    """Most of those have gone."""
+    service = services.start(f"import os, time\ndef init(): pass\ndef run(x):\n    {gate.wait}\n    return x\n")
+    with service.raw_connection() as held, service.raw_connection() as channel:
+        held.sendall(post(b"held"))
+        wait_until(lambda: service.status.requests_in_flight == 1, what="the worker is busy")
+        channel.sendall(post(b"waits") + post(b"behind it"))
+        wait_until(lambda: service.status.requests_waiting == 2, what="they wait")
+        channel.shutdown(socket.SHUT_WR)
+        ((status, text),) = read_answers(read_all(channel))
+        assert status == 503
+        assert b"while its request waited for a worker" in text
+        wait_until(lambda: service.status.requests_waiting == 0, what="they are dropped")
+        held.shutdown(socket.SHUT_WR)
+        gate.open()
+        assert read_answers(read_all(held)) == [(200, b'"held"')]
+
+
+def test_a_connection_of_nobody_ends_with_its_answer(half_closing: RunningService) -> None:
+    """Who has gone, and who sends no more, cannot be told apart before something is sent to them."""
+    server = psutil.Process(half_closing.status.pid)
+    before = len(server.net_connections("tcp"))
+    for body in (b"one", b"stream", b"die"):
+        with half_closing.raw_connection() as channel:
+            channel.sendall(post(body))
+    wait_until(lambda: len(server.net_connections("tcp")) == before, what="all have ended")
 
 
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])

@@ -57,6 +57,9 @@ class Told(CopiableTicket):
     def client_gone(self) -> None:
         self.settled = True
 
+    def client_ended(self) -> bool:
+        return True
+
     def pause(self) -> None: ...
     def resume(self) -> None: ...
     def admit(self, contract: Contract, numbers: NumberReader | None) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections import deque
+from copy import copy
 
 from modelport_scoring.http.exchange import Exchange, Work
 from modelport_scoring.http.listener import Listener
 from modelport_scoring.http.outgoing import Outgoing
 from modelport_scoring.http.request import Head
-from modelport_scoring.http.response import Response
+from modelport_scoring.http.response import Response, message
 from modelport_scoring.http.stream import BodyStream
 from modelport_scoring.http.watched import WatchedConnection
 from modelport_scoring.logs.own_faults import report_fault
@@ -20,6 +21,11 @@ MOST_WAITING = 32
 
 MOST_WAITING_BYTES = 16 * 1024 * 1024
 """Of the bodies of those requests, where there is more than one: no more are read until some are answered."""
+
+ENDED_WAITING = (
+    "The client ended its side of the connection while its request waited for a worker. Keep it open until the answer "
+    "has come"
+)
 
 MOST_AHEAD_BYTES = 8 * 1024 * 1024
 """So much of a body may be made before the answers in front of it are sent."""
@@ -76,6 +82,36 @@ class AnsweringConnection(WatchedConnection):
         if self._outgoing is not None:
             self._outgoing.drop()
         self._outgoing = self._streaming = None
+
+    @property
+    def _answers_who_ended(self) -> bool:
+        """Whether a client that has ended its side may get something still: not by TLS, which ends both sides at once.
+        Nor in the middle of a stream, which has to stop where the client has gone."""
+        transport = self._transport
+        is_open = transport is not None and not transport.is_closing() and transport.can_write_eof()
+        return is_open and bool(self._pending) and self._streaming is None
+
+    def _see_to_who_ended(self) -> None:
+        """The last of what is owed to a client that has ended its side ends the connection.
+
+        Whoever goes away ends his side as well, and nothing tells the two apart before something is sent. So a request
+        that waits for a worker is not scored: it would be for nobody, mostly. What has been begun takes no longer for
+        being sent; and only who reads the answers has sent several requests, so that the first one counts.
+        """
+        pending = self._pending
+        first, last = pending[0], pending[-1]
+        waits = first.work is not None and not first.work.client_ended()
+        if waits:
+            last = Exchange(first.head, b"", self)
+        last.head = copy(last.head)  # it may be the head of many
+        last.head.keep_alive = False
+        if waits:
+            assert first.work is not None
+            first.work.client_gone()
+            pending[0] = last
+            response = message(503, ENDED_WAITING)
+            response.lines += last.echo()
+            last.answer(response)
 
     def close(self) -> None:
         if self._outgoing is not None:

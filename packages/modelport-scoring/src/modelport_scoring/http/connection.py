@@ -92,6 +92,18 @@ class Connection(AnsweringConnection):
         self._reader.close()
         self.body_ended()
 
+    def eof_received(self) -> bool:
+        if self._ending or self._unread or not self._answers_who_ended:
+            return super().eof_received()
+        self._closing = True
+        self.in_request = False  # what there is of a request will never be whole
+        self._reader.drop_body()
+        self.body_ended()
+        if self._wait is not READER:
+            self._wait_for(ANSWER)
+        self._see_to_who_ended()
+        return True
+
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return

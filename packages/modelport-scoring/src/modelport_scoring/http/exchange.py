@@ -30,6 +30,9 @@ class Work(Protocol):
     def client_gone(self) -> None:
         """Nobody waits for the answer any more."""
 
+    def client_ended(self) -> bool:
+        """The client sends no more; it may read still, and most have gone. Whether its answer is being made."""
+
     def pause(self) -> None:
         """The client does not keep up: send no more of the body for now."""
 

@@ -151,9 +151,11 @@ class WatchedConnection(asyncio.Protocol):
         self._unread = b""
         self._listener.closed(self)
 
-    def eof_received(self) -> None:
-        """The client has ended its side: to us it has gone. The transport closes once what was written is sent."""
+    def eof_received(self) -> bool:
+        """The client has ended its side: to us it has gone. The transport closes once what was written is sent, unless
+        this says that it is to stay open."""
         self._watch_end()
+        return False
 
     def overdue(self) -> None:
         """The deadline has passed."""

@@ -67,6 +67,10 @@ class Scoring(CopiableTicket):
             self.settled = True
             self._cancel_body()
 
+    def client_ended(self) -> bool:
+        self.client_has_ended = True
+        return self.line is None and self.away is None
+
     def _cancel_body(self) -> None:
         assert self.source is not None
         source, self.source = self.source, None

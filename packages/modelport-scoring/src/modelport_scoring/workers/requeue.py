@@ -11,14 +11,15 @@ MOST_ATTEMPTS = 3
 
 
 def to_requeue(replies: Replies) -> list[Ticket]:
-    """Take out the requests of a worker that has ended: those that are lost are told so, those that another worker may
-    score are returned, in their order, and those of clients that have gone are forgotten."""
+    """Take out the requests of a worker that has ended: those that are lost are told so, also those of clients that
+    have ended their side, those that another worker may score are returned, in their order, and those of clients that
+    have gone are forgotten."""
     lost, untouched = replies.unanswered()
     again = []
     for ticket in untouched:
         if ticket.client_has_gone:
             continue
-        if ticket.attempts < MOST_ATTEMPTS:
+        if ticket.attempts < MOST_ATTEMPTS and not ticket.client_has_ended:
             ticket.waiting_since = 0.0  # the time that it spent with the worker is no waiting
             again.append(ticket)
         else:

@@ -89,6 +89,8 @@ class Ticket(ABC):
     """Nobody waits for the answer any more."""
     client_has_gone = False
     """While a worker had it: an answer that begins after that is for nobody, and no other worker is to score it."""
+    client_has_ended = False
+    """It sends no more while a worker has this, and may have gone, too: it is answered, but by no other worker."""
     asked: bytes | None = None
     """Number of the revision that the path asks for; None: for none."""
     tied = False
