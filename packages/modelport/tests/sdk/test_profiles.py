@@ -236,7 +236,7 @@ def test_of_a_program_that_is_killed_no_group_is_left(workspace: Workspace, depl
 
 
 def _until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
