@@ -39,7 +39,7 @@ from modelport_worker.frames import (
 
 PROGRAM = Path(modelport_worker.__path__[0]) / "__main__.py"
 AZUREML = Path(azureml.__path__[0])
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 @dataclass(frozen=True)
