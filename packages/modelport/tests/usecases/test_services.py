@@ -329,6 +329,24 @@ def test_a_key_that_the_target_does_not_take_is_not_kept(
     assert get_keys(context.service("svc")) == first
 
 
+def test_what_a_user_did_not_wait_for_is_not_kept(
+    bench: Workbench, context: Context, target: MemoryTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that does not answer is waited for, and goes on with its old keys and settings."""
+    service = bench.service("svc", deployment=LocalDeployment(auth_enabled=True))
+
+    def wait_too_long(_: MemoryTarget, changed: Service) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MemoryTarget, "configure", wait_too_long)
+    with pytest.raises(KeyboardInterrupt):
+        regenerate_key(context, "svc", "primary")
+    with pytest.raises(KeyboardInterrupt):
+        update(context, "svc", ServiceChange(deployment=LocalDeployment(auth_enabled=False)))
+    kept = context.service("svc")
+    assert (get_keys(kept), kept.deployment) == (get_keys(service), service.deployment)
+
+
 def test_up_starts_what_should_run_and_nothing_else(bench: Workbench, context: Context, target: MemoryTarget) -> None:
     for name in ("runs", "fell", "rests"):
         bench.service(name)

@@ -6,7 +6,7 @@ import dataclasses
 import secrets
 
 from modelport.domain.deployments import ComputeType
-from modelport.domain.errors import AuthenticationOff, ModelportError, UserErrorException, WebserviceException
+from modelport.domain.errors import AuthenticationOff, UserErrorException, WebserviceException
 from modelport.domain.services import Keys, Service
 from modelport.usecases.context import Context
 from modelport.usecases.exclusive import exclusive
@@ -94,7 +94,7 @@ def regenerate_key(context: Context, name: str, key: str, *, value: str | None =
         context.registry.update_service(changed)
         try:
             context.target(service).configure(changed)
-        except ModelportError:
+        except BaseException:  # the user's Ctrl-C too: a service that does not answer is waited for
             context.registry.update_service(service)  # those that it asks for
             raise
     return keys

@@ -182,7 +182,7 @@ def _configure(context: Context, service: Service, wanted: Service) -> None:
     """Have the new settings in force; if that fails, the old ones stay."""
     try:
         context.target(service).configure(wanted)
-    except ModelportError as error:
+    except BaseException as error:  # the user's Ctrl-C too: a service that does not answer is waited for
         context.registry.update_service(service)
         if not isinstance(error, DeploymentFailed):
             raise
