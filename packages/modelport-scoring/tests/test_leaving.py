@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 
+from few_descriptors import room_for
 from modelport_scoring.http.listener import SOONEST_SWEEP_S
 from modelport_scoring.sockets import leaving
 from modelport_scoring.sockets.leaving import JUST_CONNECTED_S, SO_ATTACH_FILTER, shakes_hands
@@ -62,6 +63,42 @@ def test_a_client_that_believes_it_has_connected_is_seen(listen: Callable[[], so
         accepted, _ = listening.accept()
         with accepted:
             assert accepted.recv(1) == b"x"
+
+
+def test_who_waits_while_there_is_no_descriptor_is_accepted_as_others_leave() -> None:
+    """The end of the socket would reset them."""
+    served: list[socket.socket] = []
+
+    async def accept(listening: socket.socket) -> None:
+        def serve(connection: socket.socket) -> None:
+            served.append(connection)
+            asyncio.get_running_loop().call_later(0.01, connection.close)
+
+        with room_for(1):
+            await leaving._accept_all(listening, serve)
+
+    with contextlib.ExitStack() as opened:
+        listening = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listening.setblocking(False)
+        for _ in range(3):
+            opened.enter_context(socket.create_connection(listening.getsockname()))
+        asyncio.run(accept(listening))
+        assert len(served) == 3
+        listening.close()
+        asyncio.run(leaving._accept_all(listening, served.append))
+    assert len(served) == 3
+
+
+def test_they_are_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaving, "NO_ROOM_S", 0.02)
+
+    async def accept(listening: socket.socket) -> None:
+        with room_for(0):
+            await leaving._accept_all(listening, lambda _: pytest.fail("there is no descriptor"))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()):
+        listening.setblocking(False)
+        asyncio.run(accept(listening))
 
 
 class Steps:

@@ -12,9 +12,10 @@ import contextlib
 import ctypes
 import socket
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
-from modelport_scoring.http.acceptor import Reception
+from modelport_scoring.http.acceptor import OVER, Reception
 from modelport_scoring.http.listener import SOONEST_SWEEP_S, Listener
 from modelport_scoring.sockets.handover import LEAST_LINGER_S, LINGER_S
 
@@ -41,6 +42,9 @@ SYN_RECV = "03"
 HANDSHAKE_S = 0.2
 HANDSHAKE_LOOK_S = 0.005
 
+NO_ROOM_S = 1.0
+NO_ROOM_LOOK_S = 0.005
+
 
 async def stop_listening(
     listening: socket.socket, reception: Reception, listener: Listener, *, is_leaving: bool, until: float
@@ -53,8 +57,7 @@ async def stop_listening(
     await listener.linger(least_s=LEAST_LINGER_S if is_leaving else 0.0, idle_s=patience_s, most_s=patience_s)
     _drop_newcomers(listening)
     await _handshakes_ended(listening)
-    for connection in _accept_all(listening):
-        reception.receive(connection)
+    await _accept_all(listening, reception.receive)
     with contextlib.suppress(OSError):
         listening.shutdown(socket.SHUT_RDWR)
     await reception.shaken_hands(patience_s=JUST_CONNECTED_S)
@@ -98,11 +101,20 @@ def shakes_hands(listening: socket.socket) -> bool:
     return False
 
 
-def _accept_all(listening: socket.socket) -> list[socket.socket]:
-    waiting = []
-    with contextlib.suppress(OSError):
-        while True:
+async def _accept_all(listening: socket.socket, received: Callable[[socket.socket], None]) -> None:
+    """Accept who waits. Where the system has no descriptor for one more, those that are there end with their next
+    answer: whoever waits still is accepted as they do, within NO_ROOM_S."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + NO_ROOM_S
+    while True:
+        try:
             connection, _ = listening.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno in OVER or clock() > until:
+                return
+            await asyncio.sleep(NO_ROOM_LOOK_S)
+        else:
             connection.setblocking(False)
-            waiting.append(connection)
-    return waiting
+            received(connection)
