@@ -30,6 +30,9 @@ def run(request):
     if "own" in request.args:
         response.headers["Access-Control-Allow-Origin"] = "https://of-the-script.example"
         response.headers["Access-Control-Allow-Credentials"] = "true"
+    if "note" in request.args:
+        response.headers["X-Note"] = "no Access-Control-Allow-Origin: is set here"
+        response.headers["X-Access-Control-Allow-Origin"] = "nor here"
     if "raise" in request.args:
         raise ValueError("oh")
     return response
@@ -278,3 +281,8 @@ def test_what_the_script_says_of_its_answer_is_not_said_twice(two_origins: Runni
             received += chunk
     assert received.lower().count(ALLOW.encode()) == 1, "a browser refuses an answer with two"
     assert b"https://of-the-script.example" in received
+
+
+def test_what_only_mentions_the_header_is_no_word_of_the_script(two_origins: RunningService) -> None:
+    answer = two_origins.ask("GET", "/score?note=1", headers={"Origin": PAGE})
+    assert answer.headers[ALLOW] == PAGE

@@ -80,4 +80,4 @@ class Cors:
 
 def names_origin(lines: bytes) -> bool:
     """Whether a script says itself who may read its answer: browsers refuse one in which that is said twice."""
-    return b"access-control-allow-origin:" in lines.lower()
+    return b"\naccess-control-allow-origin:" in b"\n" + lines.lower()
