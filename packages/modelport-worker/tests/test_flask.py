@@ -91,6 +91,25 @@ SCRIPT = """
         def send_file(self, request):
             return flask.send_file(io.BytesIO(b"file" * 50000), mimetype="image/png")
 
+        def send_part(self, request):
+            return flask.send_file(io.BytesIO(b"0123456789"), mimetype="image/png", conditional=True)
+
+        def send_own_file(self, request):
+            with open("own.txt", "w") as file:
+                file.write("own")
+            response = flask.send_file(os.path.abspath("own.txt"))
+            response.call_on_close(lambda: print("file: closed", flush=True))
+            return response
+
+        def send_large_file(self, request):
+            return flask.send_file(io.BytesIO(bytes(16 * 1024 * 1024 + 1)), mimetype="image/png")
+
+        def send_lost_file(self, request):
+            class Lost(io.BytesIO):
+                def read(self, *args):
+                    raise OSError("the disk is gone")
+            return flask.send_file(Lost(b"there"), mimetype="image/png")
+
         def streamed(self, request):
             def parts():
                 try:
@@ -150,6 +169,7 @@ def test_flask_scripts(app: App, flask_python: str) -> None:
         worker.start()
         check_requests(worker)
         check_responses(worker)
+        check_files(worker)
         check_streams(worker)
         assert worker.stop() == 0
 
@@ -209,9 +229,24 @@ def check_responses(worker: WorkerProcess) -> None:
     assert (made.code, made.payload) == (203, b"made")
 
 
+def check_files(worker: WorkerProcess) -> None:
+    """Small ones are there as a whole, so that the server can tell their length."""
+    small = worker.ask(b"", request=describe("send_file"))
+    assert (small.flags & MORE, small.payload) == (0, b"file" * 50000)
+    part = worker.ask(b"", request=describe("send_part", method="GET", headers=[["Range", "bytes=2-4"]]))
+    assert (part.code, part.flags & MORE, part.payload) == (206, 0, b"234")
+    own = worker.ask(b"", request=describe("send_own_file"))
+    assert (own.flags & MORE, own.payload) == (0, b"own")
+    worker.wait_for_output("file: closed")
+    large = worker.ask(b"", request=describe("send_large_file"))
+    assert (large.flags & MORE, len(large.payload)) == (MORE, 16 * 1024 * 1024 + 1)
+    lost = worker.ask(b"", request=describe("send_lost_file"))
+    assert lost.flags & RAISED
+    assert "the disk is gone" in lost.text
+
+
 def check_streams(worker: WorkerProcess) -> None:
     assert worker.ask(b"", request=describe("streamed_aml")).payload == b"ab"
-    assert worker.ask(b"", request=describe("send_file")).payload == b"file" * 50000
     streamed = worker.ask(b"", request=describe("streamed"))
     assert (streamed.flags & MORE, streamed.payload) == (MORE, b"one two")
     worker.wait_for_output("response: closed")
