@@ -20,7 +20,9 @@ from inference_schema.parameter_types.pandas_parameter_type import PandasParamet
 from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
 from inference_schema.schema_decorators import input_schema, output_schema
 
+from modelport_worker.entry_script import EntryScript
 from modelport_worker.samples import ArraySample, TableSample, below_decorators, keeps_text, unchecked
+from modelport_worker.service import make_service, warm_up
 from modelport_worker.signature import describe_parameters, read_signature
 
 ARRAYS = {
@@ -270,3 +272,20 @@ def test_what_decorators_leave_unchecked_is_told() -> None:
     assert described[0] == {"name": "both", "required": True, "unchecked": ["shape", "types"]}
     assert described[2] == {"name": "none", "required": True}
     assert unchecked(None) == {}
+
+
+SEEN: list[Any] = []
+
+
+@pytest.mark.parametrize("unit", ["us", "s", "h", "D", "Y"])
+def test_a_warm_up_reads_moments_that_the_package_writes_as_numpy_does_not(unit: str) -> None:
+    sample = np.array(["2020-01-02T03:04:05", "1969-12-31T23:59:59"], dtype=f"datetime64[{unit}]")
+
+    def run(data: Any) -> None:
+        SEEN.append(data)  # not a list of the test's own: the package takes what a function encloses for decorators
+
+    decorated: Any = input_schema("data", NumpyParameterType(sample))(run)
+    warm_up(make_service(EntryScript(init=print, run=decorated)))
+    (seen,) = SEEN[-1:]
+    assert seen.dtype == sample.dtype
+    assert np.array_equal(seen, sample)
