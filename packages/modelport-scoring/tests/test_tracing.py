@@ -264,8 +264,10 @@ def test_what_fails_is_an_error_and_what_no_worker_got_has_no_child() -> None:
 def test_a_clients_mistake_is_no_error_of_the_server(status: int, is_error: bool) -> None:
     trace = Trace(TRACE, None, sampled=True, state=b"")
     request = Request(trace, b"POST", b"/score", status, 1, started=1.0, sent=1.0, micros=5, batch=1, ended=2.0)
-    server, _ = make_spans(request, Described("demo"), Resource.create({}), offset=0)
+    server, run = make_spans(request, Described("demo"), Resource.create({}), offset=0)
     assert (server.status.status_code is StatusCode.ERROR) is is_error
+    assert (run.status.status_code is StatusCode.ERROR) is is_error
+    assert (server.attributes or {}).get("error.type") == (str(status) if is_error else None)
 
 
 def test_what_is_not_sampled_is_not_sent() -> None:

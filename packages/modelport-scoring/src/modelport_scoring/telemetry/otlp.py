@@ -52,8 +52,7 @@ def make_spans(request: Request, service: Described, resource: Resource, *, offs
         resource=resource,
         kind=SpanKind.SERVER,
         attributes=attributes(request, service),
-        # A client's mistake is no error of the server: semantic conventions of HTTP spans.
-        status=Status(StatusCode.ERROR if request.status >= 500 else StatusCode.UNSET),
+        status=outcome(request),
         start_time=nanoseconds(request.started, offset),
         end_time=nanoseconds(request.ended, offset),
         instrumentation_scope=SCOPE,
@@ -63,7 +62,10 @@ def make_spans(request: Request, service: Described, resource: Resource, *, offs
 
 
 def run_span(request: Request, *, resource: Resource, offset: int) -> ReadableSpan:
-    """The worker says how long ``run()`` took, not when it began: the span ends with the answer."""
+    """The worker says how long ``run()`` took, not when it began: the span ends with the answer.
+
+    Where ``run()`` was called and the answer is an error, it is what ``run()`` raised or returned.
+    """
     trace = request.trace
     return ReadableSpan(
         "run()",
@@ -72,10 +74,20 @@ def run_span(request: Request, *, resource: Resource, offset: int) -> ReadableSp
         resource=resource,
         kind=SpanKind.INTERNAL,
         attributes={"modelport.revision": request.revision, "modelport.batch_size": request.batch},
+        status=outcome(request),
         start_time=nanoseconds(max(request.sent, request.ended - request.micros * 1e-6), offset),
         end_time=nanoseconds(request.ended, offset),
         instrumentation_scope=SCOPE,
     )
+
+
+def outcome(request: Request) -> Status:
+    return Status(StatusCode.ERROR if is_error(request) else StatusCode.UNSET)
+
+
+def is_error(request: Request) -> bool:
+    """A client's mistake is no error of the server: semantic conventions of HTTP spans."""
+    return request.status >= 500
 
 
 def attributes(request: Request, service: Described) -> dict[str, str | int | float]:
@@ -89,6 +101,8 @@ def attributes(request: Request, service: Described) -> dict[str, str | int | fl
         "url.scheme": service.scheme,
         "modelport.revision": request.revision,
     }
+    if is_error(request):
+        known["error.type"] = str(request.status)
     if request.sent:
         known["modelport.queue_wait_ms"] = round((request.sent - request.started) * 1000, 3)
     return known
