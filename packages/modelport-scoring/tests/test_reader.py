@@ -318,6 +318,17 @@ def test_other_versions_are_refused(line: bytes) -> None:
     assert read([line + b"\r\nHost: x\r\n\r\n"]) == ([], 505)
 
 
+@pytest.mark.parametrize("protocol", [b"GET /%d RTSP/1.0", b"POST /%d RTSP/1.1", b"SOURCE /%d ICE/1.0"])
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_other_protocols_are_refused_wherever_their_names_are_cut(protocol: bytes, size: int) -> None:
+    before = b"GET /RTSP/1.0 HTTP/1.1\r\nHost: x\r\nVia: ICE/1.0, a RTSP/1.0\r\n\r\n" + with_length(
+        b"/a", b"x RTSP/1.0\r\n"
+    )
+    stream = b"\r\n" + before + b"\r\n" + protocol % 1 + b"\r\nHost: x\r\n\r\n"
+    requests, refused = read([stream[start : start + size] for start in range(0, len(stream), size)])
+    assert ([path for _, path, _, _ in requests], refused) == ([b"/RTSP/1.0", b"/a"], 400)
+
+
 def test_blanks_around_a_value_are_none_of_it() -> None:
     recorder = Recorder()
     reader_for(recorder).feed(b"GET / HTTP/1.1\r\nHost: \t x \t\r\nContent-Length: 0 \r\n\r\n")

@@ -322,6 +322,7 @@ def test_lines(counting: RunningService, way: str, status: int, trick: bytes) ->
     ("the preface of HTTP/2", 400, b"PRI * HTTP/2.0\r\n\r\nSM"),
     ("an answer", 400, b"HTTP/1.1 200 OK"),
     ("another protocol", 505, b"DESCRIBE /score RTSP/2.0"),
+    ("a version of another protocol", 400, b"POST /score RTSP/1.1"),
 )
 def test_request_line(counting: RunningService, way: str, status: int, trick: bytes) -> None:
     rest = b"\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde"

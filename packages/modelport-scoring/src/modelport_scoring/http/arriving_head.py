@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelport_scoring.http.framing import Unreadable, long_head, origin_form, too_many_headers
+from modelport_scoring.http.framing import Unreadable, another_protocol, long_head, origin_form, too_many_headers
 from modelport_scoring.http.known_heads import HEAD_END
 from modelport_scoring.http.request import Head
 from modelport_scoring.settings.service import Limits
@@ -21,14 +21,25 @@ BETWEEN = {b"cookie": b"; "}
 and what makes HTTP/1.1 of it does not always join them (RFC 9113, 8.2.3)."""
 
 
+RTSP, ICE = OTHER_PROTOCOLS = (b"RTSP/1.", b"ICE/1.")
+"""That the parser takes for HTTP, with some methods, and says nothing of."""
+
+LINE_END_BYTES = 16
+"""Of the first line, in which the protocol is named last."""
+
+
 class ArrivingHead:
     """What has come of one head. Its bounds are judged with each piece: one read may bring thousands of lines more."""
 
-    __slots__ = ("_headers", "_lines", "_repeated", "_size", "_tail", "_target", "fed_bytes")
+    __slots__ = ("_headers", "_line_end", "_lines", "_repeated", "_size", "_tail", "_target", "fed_bytes", "in_line")
 
     def __init__(self) -> None:
         self.fed_bytes = 0
         """That the parser was given of it, and of empty lines before it, without coming to its end."""
+        self.in_line = True
+        """The first line is not whole, of what was given to the parser."""
+        self._line_end = b""
+        """The last that has come of that line."""
         self._tail = b""
         """The last of those: its end may come in pieces."""
         self._target = b""
@@ -68,6 +79,20 @@ class ArrivingHead:
         if self.fed_bytes > limits.max_header_bytes:
             raise Unreadable(long_head(limits))
         self._tail = (self._tail + data)[1 - len(HEAD_END) :]
+        if self.in_line:
+            self._line_fed(data)
+
+    def _line_fed(self, data: bytes) -> None:
+        """More of the first line, or of empty ones before it. Raises Unreadable where it names another protocol."""
+        line = self._line_end + data if self._line_end else data.lstrip(b"\r\n")
+        end = line.find(b"\n")
+        if end < 0:
+            self._line_end = line[-LINE_END_BYTES:]
+            return
+        self.in_line = False
+        protocol = line[max(0, end - LINE_END_BYTES) : end].rpartition(b" ")[2]
+        if protocol.startswith(OTHER_PROTOCOLS):
+            raise Unreadable(another_protocol())
 
     def end_in(self, data: bytes) -> int:
         """Where it ends in the bytes that brought its end."""

@@ -92,6 +92,10 @@ def malformed(error: Exception) -> Response:
     return message(400, f"The request is not valid HTTP/1.1: {error}", close=True)
 
 
+def another_protocol() -> Response:
+    return message(400, "The request is not valid HTTP/1.1: its first line names another protocol", close=True)
+
+
 def no_http_2() -> Response:
     """Who begins with it knows of no other version; a client that asks for it by an upgrade is just answered."""
     text = "HTTP/2 is not served here: have the client use HTTP/1.1 (curl --http1.1), or a proxy in front speak HTTP/2"

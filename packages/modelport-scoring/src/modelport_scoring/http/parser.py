@@ -9,7 +9,7 @@ from typing import Protocol
 import httptools
 
 from modelport_scoring.http.arriving import ArrivingBody
-from modelport_scoring.http.arriving_head import ArrivingHead
+from modelport_scoring.http.arriving_head import ICE, RTSP, ArrivingHead
 from modelport_scoring.http.budget import COUNTED_FROM
 from modelport_scoring.http.chunk_framing import ChunkFraming
 from modelport_scoring.http.framing import (
@@ -163,6 +163,11 @@ class RequestParser:
         most = self.completed + MOST_AT_ONCE
         while data and self.completed < most:
             size = self._next_piece
+            if self.head is None:
+                arriving = self._arriving
+                is_cut = arriving.in_line and arriving.fed_bytes
+                if is_cut or data.find(RTSP, 0, size) >= 0 or data.find(ICE, 0, size) >= 0:
+                    size = data.find(b"\n", 0, size) + 1 or size  # the first line may name another protocol
             self._parse_piece(data[:size])
             data = b"" if self.ended else data[size:]
             if data and self._turns.clock() >= until:  # many chunks of a byte each
