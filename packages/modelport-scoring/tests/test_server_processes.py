@@ -587,6 +587,24 @@ def test_who_cannot_be_heard_by_one_that_hangs_does_not_hang_too(tmp_path: Path)
             end_listener(path, why="does not answer")
 
 
+def test_one_that_hangs_can_be_ended_by_who_has_asked_it_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with somebody who asks for the status again and again: those that have given up wait still."""
+    monkeypatch.chdir(tmp_path)
+    killed: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, _: killed.append(pid))
+
+    async def ask() -> None:
+        async with follower([]):
+            for _ in range(120):  # and its loop does not turn meanwhile
+                with socket.socket(socket.AF_UNIX) as asks:
+                    asks.setblocking(False)
+                    asks.connect(peer_socket(1))
+            end_listener(peer_socket(1), why="does not answer")
+
+    asyncio.run(ask())
+    assert killed == [os.getpid()]
+
+
 def test_one_is_not_ended_because_there_was_nothing_to_ask_it_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,10 @@ from modelport_scoring.logs.journal import say
 PATIENCE_S = 10.0
 """Who connects says what it wants within this time."""
 
+BACKLOG = 1024
+"""Who may wait to be heard. A loop that hangs accepts nobody, and who has asked it and gone again waits on: were the
+queue full, nobody could learn by it which process to end."""
+
 LineAnswer = tuple[bytes, Callable[[], None] | None]
 """A line without its end, and what is to be done once it has gone, if anything."""
 
@@ -49,7 +53,7 @@ class LineSocket:
             channel = opened.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             channel.bind(str(aside))
             aside.chmod(0o600)  # nobody can connect before it listens
-            server = await asyncio.start_unix_server(self._serve, sock=channel, limit=MOST_LINE_BYTES)
+            server = await asyncio.start_unix_server(self._serve, sock=channel, limit=MOST_LINE_BYTES, backlog=BACKLOG)
             opened.pop_all()
         try:
             file = aside.stat()
