@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -14,8 +15,9 @@ import pytest
 from modelport_scoring import RevisionSettings, ServiceSettings
 from modelport_scoring.sockets.handover import Handover
 from modelport_scoring.supervision.listening import CannotServe, find_sockets, open_socket
+from own_ports import own_port
 from routers import RunningRouter
-from scoring_services import PATIENCE_S, RunningService, Services, ask, load, refuses
+from scoring_services import PATIENCE_S, Gate, RunningService, Services, ask, load, refuses, wait_until
 
 
 def has_ipv6() -> bool:
@@ -83,6 +85,22 @@ def test_a_port_for_probes_that_is_taken_and_was_not_handed_over_is_told(waits: 
         settings = ServiceSettings(name="n", workspace="w", revision=revision, health_port=probed.getsockname()[1])
         before = SimpleNamespace(waits=waits, probed=None, acquire=lambda *_, **__: listening)
         find_sockets(settings, cast(Handover, before))
+
+
+def test_a_probe_of_a_service_that_ends_is_refused_and_the_port_is_free(services: Services, gate: Gate) -> None:
+    """As the service's own port is: nobody would answer, however long what is held takes."""
+    health_port = own_port()
+    script = f"import os, time\ndef init(): pass\ndef run(x):\n    {gate.wait}\n    return x\n"
+    service = services.start(script, health_port=health_port)
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(service.score, "held")
+        wait_until(lambda: service.status.requests_in_flight == 1, what="the worker is busy")
+        assert not refuses(health_port)
+        service.control.stop()
+        wait_until(lambda: refuses(health_port), what="a refusal")
+        open_socket("127.0.0.1", health_port).close()
+        gate.open()
+        assert held.result().status == 200
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example"])

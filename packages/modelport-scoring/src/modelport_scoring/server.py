@@ -148,7 +148,7 @@ class Server:
         if drain_timeout_s is None:
             drain_timeout_s = self._service.settings.limits.drain_timeout_s
         until = self._loop.time() + drain_timeout_s + (LINGER_S if self._leaving else 0.0)
-        await self._take_leave(listening, until=until)
+        await self._take_leave(listening, probed, until=until)
         self._listener.stop()
         await self._service.stop(drain_timeout_s=max(0.0, until - self._loop.time()))
         await starting
@@ -162,7 +162,7 @@ class Server:
             return STATUS_GIVEN_UP
         return STATUS_SCRIPT_FAILED if self.ended_with_script else 0
 
-    async def _take_leave(self, listening: socket.socket, *, until: float) -> None:
+    async def _take_leave(self, listening: socket.socket, probed: socket.socket | None, *, until: float) -> None:
         """Accept no more, but have those answered who have connected and are about to ask, have begun to, or are sent
         here by somebody who does not know yet."""
         now, leaving = self._loop.time(), self._leaving
@@ -170,6 +170,9 @@ class Server:
             until = min(until, now + LINGER_S)
         if not (self.is_shared or self._given_up):
             await stop_listening(listening, self._reception, self._listener, is_leaving=leaving, until=until)
+            if probed is not None:
+                with contextlib.suppress(OSError):  # another process has
+                    probed.shutdown(socket.SHUT_RDWR)
         self._stop_accepting()
         if self.is_shared and leaving:
             await self._listener.linger(least_s=LEAST_LINGER_S, idle_s=LINGER_S, most_s=until - now)
