@@ -417,13 +417,21 @@ def test_a_client_that_goes_away_ends_the_generator(shared: RunningService, mark
     assert worker_pid(shared) == pid
 
 
-def test_a_client_that_goes_away_before_the_first_chunk_ends_the_generator(shared: RunningService, marks: Path) -> None:
+@pytest.mark.parametrize("resets", [True, False], ids=["reset", "end"])
+def test_a_client_that_goes_away_before_the_first_chunk_ends_the_generator(
+    shared: RunningService, marks: Path, *, resets: bool
+) -> None:
+    """One that ends its side may read still: that it does not is seen once there is something to send."""
     before = connections(shared)
-    with open_stream(shared, "make=late"):
+    with open_stream(shared, "make=late") as channel:
         wait_until((marks / "asked").exists, what="the script has the request")
-    wait_until(lambda: connections(shared) == before, what="the server has seen that the client is gone")
+        if resets:
+            channel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if resets:
+        wait_until(lambda: connections(shared) == before, what="the server has seen that the client is gone")
     (marks / "go").touch()
     wait_until((marks / "closed").exists, what="the generator is closed")
+    wait_until(lambda: connections(shared) == before, what="the connection has ended")
     assert worker_pid(shared) > 0
 
 
