@@ -27,7 +27,6 @@ from typing import Any
 import psutil
 import pytest
 import trustme
-from own_ports import own_port
 
 from few_descriptors import room_for
 from image_packages import Package
@@ -36,6 +35,7 @@ from modelport_scoring.sockets import handover as handovers
 from modelport_scoring.sockets import meeting
 from modelport_scoring.sockets.handover import Handover
 from modelport_scoring.sockets.meeting import SOCKET, HandoverFailed
+from own_ports import own_port
 from scoring_services import PATIENCE_S, has_pending, kill_session, read_all, refuses, stop, wait_until
 
 SCRIPT = """
