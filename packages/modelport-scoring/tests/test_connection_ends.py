@@ -379,6 +379,38 @@ def test_a_fault_while_requests_are_read_is_the_end_of_their_connection(before: 
     assert len(faults) == 1
 
 
+def test_who_waits_for_our_word_gets_it_behind_the_answers_that_are_owed() -> None:
+    """Before them, it would be taken for a part of theirs."""
+    held: list[Exchange] = []
+
+    class Holding(SmallApplication):
+        def handle(self, exchange: Exchange) -> None:
+            held.append(exchange)
+
+    async def talk() -> bytes:
+        loop = asyncio.get_running_loop()
+        listener = Listener(loop, most_connections=100)
+        server = await loop.create_server(lambda: Connection(Holding(), listener), "127.0.0.1")
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        async with asyncio.timeout(PATIENCE_S):
+            writer.write(post(b"one") + post(b"two", headers=b"Expect: 100-continue\r\n")[: -len(b"two")])
+            while not held:
+                await asyncio.sleep(0.001)
+            held.pop().answer(Response(200, body=b"first"))
+            received = await reader.readuntil(b"Continue\r\n\r\n")
+            writer.write(b"two")
+            while not held:
+                await asyncio.sleep(0.001)
+        held.pop().answer(Response(200, body=b"second"))
+        server.close()
+        writer.close()
+        listener.close()
+        return received
+
+    received = uvloop.run(talk())
+    assert received.startswith(b"HTTP/1.1 200 ") and received.endswith(b"firstHTTP/1.1 100 Continue\r\n\r\n")
+
+
 def test_a_fault_while_one_request_is_told_that_its_client_has_gone_costs_no_other() -> None:
     """Nor the account of bodies: what one client has sent would count for ever."""
 
