@@ -422,6 +422,9 @@ def test_a_fault_while_one_request_is_told_that_its_client_has_gone_costs_no_oth
             self.is_told = True
             raise MemoryError
 
+        def client_ended(self) -> bool:
+            return False
+
         def pause(self) -> None: ...
         def resume(self) -> None: ...
 
