@@ -250,6 +250,18 @@ def test_a_stream_that_begins_while_the_service_stops_says_that_it_is_the_last_a
 # --- what is left of them ---------------------------------------------------------------------------------------------
 
 
+class Waiting:
+    """What nobody has begun with."""
+
+    def client_gone(self) -> None: ...
+
+    def client_ended(self) -> bool:
+        return False
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
 class Echo(SmallApplication):
     """Sends back what comes."""
 
@@ -257,7 +269,9 @@ class Echo(SmallApplication):
         body = bytes(exchange.body)
         if body == b"fault":
             raise LookupError("a fault of the application")
-        if body != b"never":
+        if body == b"never":
+            exchange.work = Waiting()
+        else:
             exchange.answer(Response(200, body=body))
 
 
