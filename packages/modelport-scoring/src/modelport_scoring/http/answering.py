@@ -107,7 +107,7 @@ class AnsweringConnection(WatchedConnection):
         last.head.keep_alive = False
         if waits:
             assert first.work is not None
-            first.work.client_gone()
+            tell_gone(first.work)
             pending[0] = last
             response = message(503, ENDED_WAITING)
             response.lines += last.echo()
