@@ -91,14 +91,6 @@ def test_who_sends_no_more_gets_what_is_owed_to_him(
         assert read_answers(read_all(channel)) == answered
 
 
-def test_who_sends_no_more_gets_the_whole_of_a_stream(half_closing: RunningService) -> None:
-    half_closing.score("x")  # the worker is there again
-    with half_closing.raw_connection() as channel:
-        channel.sendall(post(b"stream"))
-        channel.shutdown(socket.SHUT_WR)
-        assert read_all(channel).endswith(b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n")
-
-
 def test_who_sends_no_more_while_his_request_waits_is_told_so(services: Services, gate: Gate) -> None:
     """Most of those have gone."""
     service = services.start(f"import os, time\ndef init(): pass\ndef run(x):\n    {gate.wait}\n    return x\n")
