@@ -19,6 +19,7 @@ from modelport_scoring.http.reader import RequestReader
 from modelport_scoring.http.request import Head
 from modelport_scoring.http.response import Response
 from modelport_scoring.http.turns import MOST_WAITING_BYTES, SHORT_BYTES, TURN_S, Turns
+from modelport_scoring.settings.service import Limits
 from scoring_services import PATIENCE_S
 from small_application import SmallApplication
 from test_reader import Recorder, with_chunks
@@ -188,8 +189,8 @@ def test_one_read_is_parsed_in_several_turns_where_it_takes_long() -> None:
 class Noting(SmallApplication):
     """An application that notes in which order requests come to it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self.paths: list[bytes] = []
 
     def refused(self, head: Head, response: Response) -> None:
@@ -239,3 +240,23 @@ def test_known_heads_go_before_long_ones_that_have_come_before_them() -> None:
         b"/second",
         b"/known",
     ]
+
+
+def test_who_sends_slowly_is_late_though_each_piece_has_its_turn_later() -> None:
+    async def talk() -> bytes:
+        loop = asyncio.get_running_loop()
+        listener, application = Listener(loop, most_connections=1), Noting(limits=Limits(request_timeout_s=0.3))
+        listener.turns = Turns(call_soon=loop.call_soon, turn_s=0.0)  # so that every piece has to wait
+        server = await loop.create_server(lambda: Connection(application, listener), "127.0.0.1")
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        answer = asyncio.create_task(reader.readline())
+        while not answer.done():
+            writer.write(b"a: b\r\n")
+            await asyncio.wait([answer], timeout=0.05)
+        writer.close()
+        server.close()
+        listener.close()
+        return await answer
+
+    assert uvloop.run(asyncio.wait_for(talk(), PATIENCE_S)) == b"HTTP/1.1 408 Request Timeout\r\n"

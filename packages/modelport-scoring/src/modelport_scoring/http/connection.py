@@ -287,8 +287,10 @@ class Connection(AnsweringConnection):
         if self._closing:
             return
         wants_more = self._wants_more
-        if wants_more is not self._reading and self.in_request and self._wait is not READER:
-            self._wait_for(REST if wants_more else ANSWER)  # what we do not read is not late
+        # What we do not read is not late; but what waits for its turn of the event loop has no more time for that.
+        wait = REST if wants_more else ANSWER
+        if wants_more is not self._reading and self.in_request and self._wait not in (READER, wait):
+            self._wait_for(wait)
         self._read_on(wants_more)
 
 
