@@ -21,7 +21,11 @@ from azureml.contrib.services.aml_request import AMLRequest, rawhttp
 from azureml.contrib.services.aml_response import AMLResponse
 
 
-def test_rawhttp_returns_the_function_and_sets_the_flag() -> None:
+def test_rawhttp_returns_the_function_and_sets_the_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of this process: the scripts of other tests have not asked for that.
+    monkeypatch.setattr(_modelport, "_state", {**_modelport._state})
+    monkeypatch.setattr(_modelport, "_request_factory", [])
+
     def run(request: AMLRequest) -> str:
         return request.method
 
