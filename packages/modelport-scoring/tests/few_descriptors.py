@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 @contextmanager
 def room_for(descriptors: int) -> Iterator[None]:
     """So many more can be opened."""
+    gc.collect()  # else what earlier tests have left may be closed within, and make more room
     some = [os.dup(0) for _ in range(descriptors + 1)]
     for each in some:
         os.close(each)
