@@ -235,17 +235,22 @@ def test_what_has_just_come_up_can_be_given_up(follower: Callable[[], Follower])
     run(fail)
 
 
+def hosting_one(adopted: list[ServiceSettings]) -> Any:
+    """The second server process, which hosts revision 1, and has ready whatever is asked for. ``adopted``: by it."""
+    ready = AsyncMock(wants=Mock(return_value=True))
+    service = SimpleNamespace(
+        settings=hosts(1), share=Share(process=1, processes=2), hosting=ready, adopt=adopted.append
+    )
+    return SimpleNamespace(service=service, status=None, give_up=None)
+
+
 @pytest.mark.parametrize("when", ["it begins", "its socket was away"])
 def test_it_catches_up_with_what_was_written_while_nobody_could_tell_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     adopted: list[ServiceSettings] = []
-    ready = AsyncMock(wants=Mock(return_value=True))
-    service = SimpleNamespace(
-        settings=hosts(1), share=Share(process=1, processes=2), hosting=ready, adopt=adopted.append
-    )
-    server: Any = SimpleNamespace(service=service, status=None, give_up=None)
+    server = hosting_one(adopted)
 
     async def catch_up() -> None:
         process = leading.Follower(server)
@@ -309,11 +314,7 @@ def test_settings_that_cannot_be_read_when_it_catches_up_are_read_later(
     said: list[str] = []
     monkeypatch.setattr(leading, "say", said.append)
     adopted: list[ServiceSettings] = []
-    ready = AsyncMock(wants=Mock(return_value=True))
-    service = SimpleNamespace(
-        settings=hosts(1), share=Share(process=1, processes=2), hosting=ready, adopt=adopted.append
-    )
-    server: Any = SimpleNamespace(service=service, status=None, give_up=None)
+    server = hosting_one(adopted)
 
     async def catch_up() -> None:
         process = leading.Follower(server)
