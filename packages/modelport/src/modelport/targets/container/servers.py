@@ -26,7 +26,7 @@ from modelport.targets.container.settings import (
     settings_file,
     shared_files,
 )
-from modelport.targets.serving.failures import from_scoring
+from modelport.targets.serving.failures import from_scoring, goes_on_as_before
 from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.service import Trust
 from modelport.targets.serving.settings import scoring_settings
@@ -224,12 +224,8 @@ class Servers:
             if serving is not None or not any(server.goes_on for server in servers):
                 return serving
             if time.monotonic() > deadline:
-                raise WebserviceException(
-                    f"The container of the service {service.name!r} says nothing of itself, so that it goes on with "
-                    "its old settings.",
-                    hint=f"Its log says why: modelport service get-logs -n {service.name}. Restart it, and then update "
-                    f"it again: modelport service restart -n {service.name}.",
-                )
+                says = f"The container of the service {service.name!r} says nothing of itself"
+                raise goes_on_as_before(service.name, f"{says}, so that it goes on with its old settings.")
             time.sleep(_PAUSE_S)
 
     def _refusal(self, server: Server, digest: str, service: Service) -> Failure | None:

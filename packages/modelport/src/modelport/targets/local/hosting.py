@@ -11,7 +11,7 @@ from modelport.domain.errors import ConflictException, DeploymentFailed, Webserv
 from modelport.domain.failures import Failure, Phase
 from modelport.domain.services import Service
 from modelport.targets.local.logs import last_lines_of
-from modelport.targets.serving.failures import from_scoring
+from modelport.targets.serving.failures import from_scoring, goes_on_as_before
 from modelport.targets.serving.model_data import ModelData
 from modelport.targets.serving.observing import other_version
 from modelport.targets.serving.service import revision_settings, traffic
@@ -75,11 +75,8 @@ class Hosting:
 
     def _silent(self, error: ServiceNotRunning) -> WebserviceException:
         name = self._service.name
-        return WebserviceException(
-            f"The service {name!r} runs and does not answer, so that it goes on with its old settings: {error}.",
-            hint=f"Its log says why: modelport service get-logs -n {name}. Restart it, and then update it again: "
-            f"modelport service restart -n {name}.",
-        )
+        text = f"The service {name!r} runs and does not answer, so that it goes on with its old settings: {error}."
+        return goes_on_as_before(name, text)
 
     def host(self, number: int, bundle: Path) -> None:
         """Raises DeploymentFailed where the revision does not come up."""
