@@ -100,18 +100,14 @@ class AnsweringConnection(WatchedConnection):
         """
         pending = self._pending
         first, last = pending[0], pending[-1]
-        waits = first.work is not None and not first.work.client_ended()
-        if waits:
-            last = Exchange(first.head, b"", self)
-        last.head = copy(last.head)  # it may be the head of many
-        last.head.keep_alive = False
-        if waits:
-            assert first.work is not None
-            tell_gone(first.work)
-            pending[0] = last
-            response = message(503, ENDED_WAITING)
-            response.lines += last.echo()
-            last.answer(response)
+        if first.work is None or first.work.client_ended():
+            last.head = as_last(last.head)
+            return
+        tell_gone(first.work)
+        refused = pending[0] = Exchange(as_last(first.head), b"", self)
+        response = message(503, ENDED_WAITING)
+        response.lines += refused.echo()
+        refused.answer(response)
 
     def close(self) -> None:
         if self._outgoing is not None:
@@ -237,6 +233,13 @@ class AnsweringConnection(WatchedConnection):
     def _resume_stream(self) -> None:
         if self._streaming is not None and self._streaming.work is not None:
             self._streaming.work.resume()
+
+
+def as_last(head: Head) -> Head:
+    """A head of its own for the last request of a connection: the one that came may be that of many."""
+    head = copy(head)
+    head.keep_alive = False
+    return head
 
 
 def tell_gone(work: Work) -> None:
